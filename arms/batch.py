@@ -1,0 +1,35 @@
+"""Batches of tensors on their way through encoders and net."""
+
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+Batch = dict[str, Tensor]  # what an encoder's layers take and return, by name
+
+
+def move_batch(batch: Batch, device: torch.device) -> Batch:
+    """Move the tensors of a batch."""
+    return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+
+
+class QueryBatch(NamedTuple):
+    """Queries as the net takes them: each distinct image and question once, and who asks what of which.
+
+    Attributes
+    ----------
+    images, questions : dict of str to Tensor
+        What crosses the encoders' cuts, one row per distinct image or question.
+    image_N, question_N : Tensor of shape (N,), int64
+        Each query's row in them.
+    """
+
+    images: Batch
+    questions: Batch
+    image_N: Tensor
+    question_N: Tensor
+
+    def to(self, device: torch.device) -> Self:
+        """Move all tensors."""
+        images, questions = move_batch(self.images, device), move_batch(self.questions, device)
+        return type(self)(images, questions, self.image_N.to(device), self.question_N.to(device))

@@ -1,0 +1,22 @@
+"""The device that nets run on."""
+
+import torch
+
+from arms.errors import ArmsError
+
+
+def choose_device(name: str) -> torch.device:
+    """The device for `runtime.device`: auto takes a GPU where there is one.
+
+    Raises
+    ------
+    ArmsError
+        If cuda is asked for and there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ArmsError("runtime.device: expected a CUDA GPU for 'cuda', found none; use auto or cpu")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    # The same seed gives the same weights on the same machine; an operation that cannot promise it says so.
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    return torch.device(name)

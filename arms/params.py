@@ -1,0 +1,271 @@
+"""The settings tree: params.yaml and the files under conf/ that it names, read and checked.
+
+Every setting stands in those files and none has a default here, so that ``dvc params diff`` shows every change.
+Each class below is one section; a stage hands each part of ``arms`` its own section, never the whole tree.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from arms.errors import ArmsError
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+PositiveInt = Annotated[int, Field(ge=1)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A section of the settings: unknown keys and values of another type are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+
+# --- conf/data/<name>.yaml ---------------------------------------------------------------------------------------
+
+
+class PoolParams(Section):
+    """Which VLMs can be chosen: from the start, and after the extension."""
+
+    base: Annotated[list[str], Field(min_length=1)]  # S
+    new: list[str]  # S' without S; may be empty
+
+
+class OodParams(Section):
+    """What is held out of training altogether to measure generalisation."""
+
+    benchmarks: list[str]
+    tasks: list[str]
+
+
+class SplitParams(Section):
+    """How the other images are divided; the rest of them is the training split."""
+
+    val_share: Share
+    id_share: Share
+    seed: int
+
+
+class SampleParams(Section):
+    """The generator of the embedded sample dataset."""
+
+    seed: Annotated[int, Field(ge=0)]
+    images_per_benchmark: PositiveInt
+    questions_per_image: Annotated[int, Field(ge=1, le=2)]
+    missing_share: Share  # of the paid VLMs' outcomes
+
+
+class DataParams(Section):
+    """One dataset of outcome tables, conf/data/<name>.yaml; its tables lie in data/raw/<name>."""
+
+    pools: PoolParams
+    ood: OodParams
+    splits: SplitParams
+    strict: bool  # refuse a dataset with unusable rows instead of setting them aside
+    sample: SampleParams | None  # null: the tables are imported, not generated
+
+
+# --- conf/encoders/<name>.yaml -----------------------------------------------------------------------------------
+
+TunableLayers = Annotated[int, Field(ge=0)] | Literal["all"]
+
+
+class ImageEncoderParams(Section):
+    """The image encoder, an open_clip visual tower."""
+
+    model: str | None  # an open_clip architecture name; null: `architecture` below
+    architecture: dict[str, Any] | None  # an open_clip model configuration: embed_dim, vision_cfg
+    pretrained: str | None  # an open_clip tag or the path of a checkpoint; null: initialised from the seed
+    resize: Literal["shortest", "longest", "squash"]  # to the tower's square input
+    tunable_layers: TunableLayers  # blocks above the cut, which train with the head
+    store_tokens: bool  # keep the token states too where all layers are frozen; `fusion: tokens` needs them
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        return _check_source(self, self.model, self.architecture, self.pretrained)
+
+
+class TextEncoderParams(Section):
+    """The text encoder, a DistilBERT-like transformers model."""
+
+    model: str | None  # a hub name or the path of a folder in the hub's layout; null: `architecture` below
+    architecture: dict[str, Any] | None  # a DistilBertConfig, initialised from the seed
+    vocabulary_size: PositiveInt | None  # word pieces learnt from the training questions, for `architecture`
+    pooling: Literal["cls", "mean"]
+    max_tokens: PositiveInt  # longer texts are cut off, and reported
+    tunable_layers: TunableLayers
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.vocabulary_size is None) != (self.architecture is None):
+            raise ValueError("vocabulary_size goes with architecture: set both or neither")
+        return _check_source(self, self.model, self.architecture, self.model)
+
+
+class EncodersParams(Section):
+    """An encoder pair, conf/encoders/<name>.yaml."""
+
+    image: ImageEncoderParams
+    text: TextEncoderParams
+
+
+def _check_source(section: Any, model: str | None, architecture: dict | None, pretrained: str | None) -> Any:
+    if (model is None) == (architecture is None):
+        raise ValueError("set exactly one of model and architecture; the other is null")
+    if architecture is not None and pretrained is not None:
+        raise ValueError("pretrained weights go with a model, not with an architecture of one's own")
+    return section
+
+
+# --- params.yaml -------------------------------------------------------------------------------------------------
+
+
+class RouterParams(Section):
+    """The net: gate, fusion experts and cosine classifier."""
+
+    profile: Literal["full", "name"]  # what the sentence M_j says of a VLM
+    inputs: Literal["both", "text", "image"]  # text and image are ablations
+    fusion: Literal["pooled", "tokens", "concat"]
+    num_experts: PositiveInt  # E
+    top_k: PositiveInt  # experts kept per query; E is the published dense mixture
+    num_heads: PositiveInt  # of an expert's attention
+    attention_width: PositiveInt  # of an expert's attention, all heads together
+    ffn_width: PositiveInt
+    dropout: Share
+    logit_min: Annotated[float, Field(lt=0)]  # Eq. 6
+    logit_max: PositiveFloat
+
+    @model_validator(mode="after")
+    def _sizes_agree(self) -> Self:
+        if self.top_k > self.num_experts:
+            raise ValueError(f"top_k must be at most num_experts ({self.num_experts}), got {self.top_k}")
+        if self.attention_width % self.num_heads:
+            raise ValueError(
+                f"attention_width must be a multiple of num_heads ({self.num_heads}), got {self.attention_width}"
+            )
+        return self
+
+
+class TrainParams(Section):
+    """Optimisation by AdamW."""
+
+    batch_size: PositiveInt  # queries; each brings its outcomes on every VLM
+    learning_rate: PositiveFloat
+    weight_decay: Annotated[float, Field(ge=0)]
+    schedule: Literal["constant", "cosine"]
+    warmup_share: Share  # of all steps
+    clip_norm: PositiveFloat | None  # largest norm of the gradient; null: as it is
+
+
+class IncrementalParams(Section):
+    """Incremental extension (Eq. 7): continue from Phi on the outcomes of the extended pool."""
+
+    trains: Literal["head", "all"]
+    epochs: PositiveInt
+    learning_rate: PositiveFloat
+
+
+class ExtendParams(Section):
+    """Growing the pool from S to S'."""
+
+    strategy: Literal["incremental", "independent"]  # the one that metrics/arms.json reports as extended
+    theta: Annotated[float, Field(ge=0, le=1)]  # the cascade's threshold on Phi's best confidence (Algorithm 1)
+    incremental: IncrementalParams
+
+
+class KnnParams(Section):
+    """The nearest-neighbour baseline."""
+
+    num_neighbours: Annotated[list[PositiveInt], Field(min_length=1)]  # K; the best on val is taken
+    weights: Literal["uniform", "distance"]
+
+
+class EvaluateParams(Section):
+    """How scores become metrics."""
+
+    bootstrap_samples: Annotated[int, Field(ge=100)]
+    seed: int
+
+
+class RuntimeParams(Section):
+    """What changes speed alone; no stage lists it, so changing it re-runs nothing."""
+
+    device: Literal["auto", "cpu", "cuda"]
+    extract_batch_size: PositiveInt
+    workers: PositiveInt  # threads that decode images
+    shard_mb: PositiveInt  # size of a feature store's shards
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    data: str
+    encoders: str
+    epochs: PositiveInt
+    seed: Annotated[int, Field(ge=0)]
+    router: RouterParams
+    train: TrainParams
+    extend: ExtendParams
+    knn: KnnParams
+    evaluate: EvaluateParams
+    runtime: RuntimeParams
+
+
+def read_params(root: Path = Path()) -> Params:
+    """Read params.yaml in `root`; raise ArmsError with the key, the value and what is allowed."""
+    return _read(root / "params.yaml", Params)
+
+
+def read_data_params(name: str, root: Path = Path()) -> DataParams:
+    """Read conf/data/<name>.yaml; raise ArmsError with the key, the value and what is allowed."""
+    return _read(root / "conf" / "data" / f"{name}.yaml", DataParams)
+
+
+def read_encoders_params(name: str, root: Path = Path()) -> EncodersParams:
+    """Read conf/encoders/<name>.yaml; raise ArmsError with the key, the value and what is allowed."""
+    return _read(root / "conf" / "encoders" / f"{name}.yaml", EncodersParams)
+
+
+def _read(path: Path, section: type[SectionT]) -> SectionT:
+    if not path.is_file():
+        known = sorted(other.stem for other in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+        raise ArmsError(f"{path}: no such settings file; known here: {', '.join(known) or 'none'}")
+    try:
+        # YAML 1.2, as DVC reads it: 8e-5 is a number there and a string in YAML 1.1.
+        content = YAML(typ="safe", pure=True).load(path)
+    except YAMLError as error:
+        raise ArmsError(f"{path}: not valid YAML: {error}") from error
+    try:
+        return section.model_validate(content)
+    except ValidationError as error:
+        raise ArmsError("\n".join(_describe(path, section, problem) for problem in error.errors())) from error
+
+
+def _describe(path: Path, section: type[Section], problem: Any) -> str:
+    """Put one of pydantic's findings as ``params.yaml.router.top_k: expected ..., got ...``."""
+    where = ".".join([path.as_posix(), *(str(part) for part in problem["loc"])])
+    if problem["type"] == "extra_forbidden":
+        *parents, key = problem["loc"]
+        known = ", ".join(_fields(section, parents))
+        return f"{'.'.join([path.as_posix(), *map(str, parents)])}: unknown key '{key}'; known: {known}"
+    if problem["type"] == "missing":
+        return f"{where}: missing; every setting is written out, none has a default"
+    if problem["type"] == "value_error":
+        return f"{where}: {problem['ctx']['error']}"
+    expected = problem["msg"].removeprefix("Input should be ").removeprefix("Value should be ")
+    return f"{where}: expected {expected}, got {problem['input']!r}"
+
+
+def _fields(section: type[Section], parents: list[Any]) -> list[str]:
+    """Names of the fields of the section that the keys `parents` lead to."""
+    for parent in parents:
+        annotation = section.model_fields[str(parent)].annotation
+        options = [annotation, *getattr(annotation, "__args__", ())]
+        section = next(option for option in options if isinstance(option, type) and issubclass(option, Section))
+    return list(section.model_fields)

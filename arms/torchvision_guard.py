@@ -1,0 +1,48 @@
+"""Let ``torchvision`` import beside a torch build that its compiled library was not made for.
+
+open_clip and transformers import torchvision for its Python image transforms alone. Where torchvision's
+compiled library cannot load (a CPU build of torch beside the registry's CUDA build of torchvision is the
+usual case), the import stops with "operator torchvision::nms does not exist", because it registers a fake
+kernel for an operator that only the library defines. Declaring the two schemas is enough for the transforms.
+Where the library does load, declaring them again would abort the process, so the plain import is tried first.
+"""
+
+import importlib
+import logging
+import sys
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+_SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
+# A torch.library.Library drops its definitions when it is collected, so it lives as long as the process.
+_declared: list[torch.library.Library] = []
+
+
+def import_torchvision() -> None:
+    """Import torchvision, declaring the operators its library would have defined if that cannot load.
+
+    Raises
+    ------
+    RuntimeError
+        If torchvision fails to import for any other reason.
+    """
+    try:
+        importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        for schema in _SCHEMAS:
+            library.define(schema)
+        _declared.append(library)
+        importlib.import_module("torchvision")
+        logger.debug(
+            "torchvision's compiled library does not match torch %s; using its transforms only", torch.__version__
+        )
