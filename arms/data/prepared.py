@@ -1,0 +1,327 @@
+"""What the prepare stage hands on: clean queries with their splits and hashes, outcomes, and the two pools."""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from arms.data.atomic import atomic_folder
+from arms.data.profiles import VlmProfile, profile_sentence, read_vlms, write_vlms
+from arms.data.splits import EXCLUDED, SPLITS, assign_splits
+from arms.data.tables import OUTCOMES, PROBABILITIES, QUERIES, VLMS_FILE, TableFormat, is_in, read_table, write_table
+from arms.data.validation import Validated
+from arms.errors import ArmsError
+
+PREPARED_QUERIES = TableFormat(
+    QUERIES.file, {**QUERIES.required, "image_sha256": "text", "question_sha256": "text", "split": "text"}
+)
+_POOLS_FILE = "pools.json"
+_REPORT_FILE = "report.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Queries ready for training and evaluation, with the outcomes of the VLMs in the pools.
+
+    Attributes
+    ----------
+    queries : DataFrame
+        The columns of `QUERIES` and image_sha256, question_sha256 (of the UTF-8 text), split.
+    outcomes : DataFrame
+        The columns of `OUTCOMES` for these queries and the VLMs of both pools.
+    vlms : tuple of VlmProfile
+        The base pool, then the new VLMs.
+    base, new : tuple of str
+        VLM names in pool order; `new` may be empty.
+    probabilities : DataFrame or None
+        Simulated datasets: the true chance of being right.
+    num_excluded : int
+        Queries left out because they share an image with a held-out query.
+    num_unknown : int
+        Queries left out because no VLM of either pool has an outcome for them.
+    """
+
+    queries: pd.DataFrame
+    outcomes: pd.DataFrame
+    vlms: tuple[VlmProfile, ...]
+    base: tuple[str, ...]
+    new: tuple[str, ...]
+    probabilities: pd.DataFrame | None = None
+    num_excluded: int = 0
+    num_unknown: int = 0
+
+    @property
+    def extended(self) -> tuple[str, ...]:
+        """The VLM names of the extended pool, S': base, then new."""
+        return self.base + self.new
+
+    def split(self, name: str) -> pd.DataFrame:
+        """The queries of one split ('train', 'val', 'id' or 'ood') in the order of the dataset, numbered from 0."""
+        if name not in SPLITS:
+            raise ArmsError(f"expected a split, one of {', '.join(SPLITS)}, got {name!r}")
+        return self.queries[self.queries["split"] == name].reset_index(drop=True)
+
+    def outcome_matrix(self, query_ids: Iterable[str], vlms: Iterable[str]) -> np.ndarray:
+        """Who was right: float32 array of shape (N, S); 1 right, 0 wrong, NaN unknown.
+
+        Parameters
+        ----------
+        query_ids : iterable of str, N of them
+            May repeat, as in a bootstrap sample.
+        vlms : iterable of str, S of them
+
+        Raises
+        ------
+        ArmsError
+            If a query or VLM is not among these queries and pools.
+        """
+        return self._matrix(self.outcomes, "correct", query_ids, vlms)
+
+    def cost_matrix(self, query_ids: Iterable[str], vlms: Iterable[str]) -> np.ndarray:
+        """What each answer cost in USD: float32 array of shape (N, S), NaN where unknown; see `outcome_matrix`."""
+        return self._matrix(self.outcomes, "cost_usd", query_ids, vlms)
+
+    def probability_matrix(self, query_ids: Iterable[str], vlms: Iterable[str]) -> np.ndarray | None:
+        """The true chance of being right: float32 array of shape (N, S), or None if the dataset is not simulated."""
+        if self.probabilities is None:
+            return None
+        return self._matrix(self.probabilities, "probability", query_ids, vlms)
+
+    def image_groups(self, query_ids: Iterable[str]) -> np.ndarray:
+        """A code per query, equal where queries share an image: int64 array of shape (N,), from 0 without gaps."""
+        codes, distinct = _factorize(query_ids)
+        rows = _positions(pd.Index(self.queries["query_id"]), distinct, "query", show_known=False)
+        images = self.queries["image_sha256"].to_numpy()[rows]
+        return pd.factorize(images)[0].astype(np.int64)[codes]
+
+    def texts(self) -> dict[str, str]:
+        """Every distinct text a router may read, by the SHA-256 of its UTF-8: questions, then profile sentences."""
+        distinct = self.queries.drop_duplicates("question_sha256")
+        texts = dict(zip(distinct["question_sha256"], distinct["question"], strict=True))
+        for vlm in self.vlms:
+            for sentence in (profile_sentence(vlm, "full"), profile_sentence(vlm, "name")):
+                texts.setdefault(text_sha256(sentence), sentence)
+        return texts
+
+    def images(self) -> dict[str, str]:
+        """Every distinct image by the SHA-256 of its bytes: a path in the dataset's folder that holds it."""
+        distinct = self.queries.drop_duplicates("image_sha256")
+        return dict(zip(distinct["image_sha256"], distinct["image"], strict=True))
+
+    def _matrix(self, table: pd.DataFrame, value: str, query_ids: Iterable[str], vlms: Iterable[str]) -> np.ndarray:
+        """Spread one column of a (query_id, vlm) table over queries and VLMs."""
+        vlms = list(vlms)
+        codes, distinct = _factorize(query_ids)
+        _positions(pd.Index(self.queries["query_id"]), distinct, "query", show_known=False)
+        _positions(pd.Index(self.extended), pd.Index(vlms, dtype="str"), "VLM", show_known=True)
+        matrix = np.full((len(distinct), len(vlms)), np.nan, dtype=np.float32)
+        if value in table:
+            rows = distinct.get_indexer(table["query_id"])
+            columns = pd.Index(vlms, dtype="str").get_indexer(table["vlm"])
+            wanted = (rows >= 0) & (columns >= 0)
+            matrix[rows[wanted], columns[wanted]] = table[value].to_numpy()[wanted]
+        return matrix[codes]
+
+
+def prepare_dataset(
+    validated: Validated,
+    *,
+    base: Sequence[str],
+    new: Sequence[str],
+    val_share: float,
+    id_share: float,
+    seed: int,
+    ood_benchmarks: Collection[str],
+    ood_tasks: Collection[str],
+) -> Prepared:
+    """Choose the pools, hash the questions and assign the splits.
+
+    VLMs in neither pool are left out with their outcomes, and so are queries that then have no outcome. For the
+    splits see `splits.assign_splits`.
+
+    Parameters
+    ----------
+    validated : Validated
+    base, new : sequence of str
+        VLM names in pool order, without overlap; `base` is not empty.
+    val_share, id_share, seed, ood_benchmarks, ood_tasks
+        As in `splits.assign_splits`.
+
+    Returns
+    -------
+    Prepared
+
+    Raises
+    ------
+    ArmsError
+        If a pool names an unknown VLM or one twice, `base` is empty, or the splits cannot be made.
+    """
+    profiles = {vlm.name: vlm for vlm in validated.dataset.vlms}
+    _check_pools(base, new, list(profiles))
+    pool = (*base, *new)
+    dataset = validated.dataset
+    outcomes = dataset.outcomes[is_in(dataset.outcomes["vlm"], pool)]
+    known = is_in(dataset.queries["query_id"], outcomes["query_id"])
+    queries = dataset.queries[known]
+    queries = queries.assign(
+        image_sha256=queries["image"].map(validated.image_sha256).astype("str"),
+        question_sha256=queries["question"]
+        .map({q: text_sha256(q) for q in queries["question"].unique()})
+        .astype("str"),
+    )
+    queries["split"] = assign_splits(
+        queries, val_share=val_share, id_share=id_share, seed=seed, ood_benchmarks=ood_benchmarks, ood_tasks=ood_tasks
+    )
+    kept = queries[queries["split"] != EXCLUDED].reset_index(drop=True)
+    probabilities = dataset.probabilities
+    if probabilities is not None:
+        of_pool = is_in(probabilities["vlm"], pool) & is_in(probabilities["query_id"], kept["query_id"])
+        probabilities = probabilities[of_pool].reset_index(drop=True)
+    return Prepared(
+        queries=kept,
+        outcomes=outcomes[is_in(outcomes["query_id"], kept["query_id"])].reset_index(drop=True),
+        vlms=tuple(profiles[name] for name in pool),
+        base=tuple(base),
+        new=tuple(new),
+        probabilities=probabilities,
+        num_excluded=len(queries) - len(kept),
+        num_unknown=int((~known).sum()),
+    )
+
+
+def write_prepared(
+    prepared: Prepared,
+    report: dict[str, Any],
+    set_aside_queries: pd.DataFrame,
+    set_aside_outcomes: pd.DataFrame,
+    folder: str | Path,
+) -> None:
+    """Write a prepared dataset as a folder, whole or not at all; the same content gives the same bytes.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    report : dict
+        The validation report (`Report.to_dict`); report.json adds a part `prepared` with the sizes of the splits.
+    set_aside_queries, set_aside_outcomes : DataFrame
+        From `Validated`; written to set_aside/.
+    folder : str or Path
+        Replaced if there.
+    """
+    with atomic_folder(folder) as temporary:
+        write_table(prepared.queries, temporary / PREPARED_QUERIES.file)
+        write_table(prepared.outcomes, temporary / OUTCOMES.file)
+        if prepared.probabilities is not None:
+            write_table(prepared.probabilities, temporary / PROBABILITIES.file)
+        write_vlms(prepared.vlms, temporary / VLMS_FILE)
+        write_json({"base": prepared.base, "new": prepared.new}, temporary / _POOLS_FILE)
+        write_json({**report, "prepared": _sizes(prepared)}, temporary / _REPORT_FILE)
+        write_table(set_aside_queries, temporary / "set_aside" / QUERIES.file)
+        write_table(set_aside_outcomes, temporary / "set_aside" / OUTCOMES.file)
+
+
+def read_prepared(folder: str | Path) -> Prepared:
+    """Read what `write_prepared` wrote.
+
+    Raises
+    ------
+    ArmsError
+        If the folder, a file or a column is missing or of the wrong type, or the pools and profiles disagree.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ArmsError(f"{folder}: expected a prepared dataset, got no such folder; run: dvc repro prepare")
+    pools = _read_json(folder / _POOLS_FILE, ("base", "new"))
+    sizes = _read_json(folder / _REPORT_FILE, ("prepared",))["prepared"]
+    vlms = read_vlms(folder / VLMS_FILE)
+    if [vlm.name for vlm in vlms] != [*pools["base"], *pools["new"]]:
+        raise ArmsError(
+            f"{folder}: expected {VLMS_FILE} to hold the pools of {_POOLS_FILE} in their order, got "
+            f"{', '.join(vlm.name for vlm in vlms)}; run: dvc repro prepare"
+        )
+    simulated = (folder / PROBABILITIES.file).exists()
+    return Prepared(
+        queries=read_table(folder / PREPARED_QUERIES.file, PREPARED_QUERIES),
+        outcomes=read_table(folder / OUTCOMES.file, OUTCOMES),
+        vlms=vlms,
+        base=tuple(pools["base"]),
+        new=tuple(pools["new"]),
+        probabilities=read_table(folder / PROBABILITIES.file, PROBABILITIES) if simulated else None,
+        num_excluded=sizes["excluded_queries"],
+        num_unknown=sizes["queries_without_outcome_in_pools"],
+    )
+
+
+def text_sha256(text: str) -> str:
+    """The hex SHA-256 of a text's UTF-8 bytes: the key under which its features are kept."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_json(content: dict[str, Any], path: Path) -> None:
+    """Write JSON to read and to compare: indented, in the order given, UTF-8."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _sizes(prepared: Prepared) -> dict[str, Any]:
+    """The part of report.json about pools and splits."""
+    splits = {name: prepared.split(name) for name in SPLITS}
+    return {
+        "base": prepared.base,
+        "new": prepared.new,
+        "splits": {
+            name: {"queries": len(part), "distinct_images": int(part["image_sha256"].nunique())}
+            for name, part in splits.items()
+        },
+        "excluded_queries": prepared.num_excluded,
+        "queries_without_outcome_in_pools": prepared.num_unknown,
+    }
+
+
+def _check_pools(base: Sequence[str], new: Sequence[str], known: list[str]) -> None:
+    """Raise an ArmsError unless the pools name known VLMs, each once, and there is a base."""
+    if not base:
+        raise ArmsError(f"pools.base: expected at least one VLM, got none; known: {', '.join(known)}")
+    for key, names in (("base", base), ("new", new)):
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise ArmsError(f"pools.{key}: unknown VLM {', '.join(map(repr, unknown))}; known: {', '.join(known)}")
+    pool = [*base, *new]
+    repeated = sorted({name for name in pool if pool.count(name) > 1})
+    if repeated:
+        raise ArmsError(
+            f"pools: expected each VLM once, in base or in new, got {', '.join(map(repr, repeated))} several times; "
+            f"known: {', '.join(known)}"
+        )
+
+
+def _factorize(query_ids: Iterable[str]) -> tuple[np.ndarray, pd.Index]:
+    """Positions among the distinct ids, and these ids in order of appearance."""
+    codes, distinct = pd.factorize(pd.Index(list(query_ids), dtype="str"))
+    return codes, distinct
+
+
+def _positions(index: pd.Index, wanted: pd.Index, kind: str, *, show_known: bool) -> np.ndarray:
+    """Where each wanted name stands in `index`; an ArmsError if one does not."""
+    positions = index.get_indexer(wanted)
+    if (positions < 0).any():
+        missing = wanted[positions < 0]
+        known = f"; known: {', '.join(index)}" if show_known else "; these are not among the prepared queries"
+        raise ArmsError(f"unknown {kind} {', '.join(map(repr, missing[:5]))} ({len(missing)} in all){known}")
+    return positions
+
+
+def _read_json(path: Path, keys: Sequence[str]) -> dict[str, Any]:
+    """A JSON object with the given keys."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArmsError(f"{path}: expected JSON, could not read it: {error}; run: dvc repro prepare") from error
+    for key in keys:
+        if key not in content:
+            raise ArmsError(f"{path}: key {key!r} is missing; run: dvc repro prepare")
+    return content

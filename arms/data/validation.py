@@ -1,0 +1,358 @@
+"""Check a dataset row by row and image by image: usable rows are kept, all others set aside with the reason."""
+
+import hashlib
+import math
+import os
+import warnings
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from io import BytesIO
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from PIL import Image, UnidentifiedImageError
+
+from arms.data.tables import Dataset, conform_dataset, is_in, parse_verdicts
+from arms.errors import ArmsError
+
+Progress = Callable[[int, int], None]  # images done, images in all
+
+_EXAMPLES = 5  # rows shown per finding
+_SHOWN_LENGTH = 60  # of a text in `Report.text`, characters
+
+_IMAGE_ADVICE = {
+    "absolute image path": "write the path relative to the dataset's folder",
+    "image path with '..'": "write the path from the dataset's folder down",
+    "image outside the folder": "copy the image into the dataset's folder instead of linking to it",
+    "missing image file": "add the file, or correct the path in the image column",
+    "unreadable image": "replace the file by one that opens, or remove its queries",
+    "oversized image": "scale the image down, or remove its queries",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of problem in one table."""
+
+    kind: str
+    table: str  # queries, outcomes or vlms
+    count: int  # rows
+    rows: tuple[dict[str, Any], ...]  # the first of them
+    advice: str
+    set_aside: bool = True  # False: a note, the rows were kept
+
+
+@dataclass(frozen=True)
+class Report:
+    """What validation kept and what it set aside."""
+
+    queries_kept: int
+    queries_set_aside: int
+    outcomes_kept: int
+    outcomes_set_aside: int
+    distinct_images: int  # by content, among the queries kept
+    outcomes_per_vlm: dict[str, int]
+    findings: tuple[Finding, ...]
+
+    @property
+    def share_missing(self) -> dict[str, float]:
+        """Per VLM, the share of the queries kept for which it has no outcome."""
+        return {vlm: 1 - count / max(self.queries_kept, 1) for vlm, count in self.outcomes_per_vlm.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON-able data."""
+        missing = self.share_missing
+        return {
+            "queries": {"kept": self.queries_kept, "set_aside": self.queries_set_aside},
+            "outcomes": {"kept": self.outcomes_kept, "set_aside": self.outcomes_set_aside},
+            "distinct_images": self.distinct_images,
+            "vlms": {
+                vlm: {"outcomes": count, "share_missing": missing[vlm]} for vlm, count in self.outcomes_per_vlm.items()
+            },
+            "findings": [{**asdict(finding), "rows": list(finding.rows)} for finding in self.findings],
+        }
+
+    def text(self) -> str:
+        """The report as lines to read."""
+        lines = [
+            f"queries: {self.queries_kept:,} kept, {self.queries_set_aside:,} set aside",
+            f"outcomes: {self.outcomes_kept:,} kept, {self.outcomes_set_aside:,} set aside",
+            f"distinct images: {self.distinct_images:,}",
+        ]
+        for vlm, share in self.share_missing.items():
+            lines.append(f"VLM {vlm}: {self.outcomes_per_vlm[vlm]:,} outcomes, {share:.1%} of the queries missing")
+        for finding in self.findings:
+            done = "set aside" if finding.set_aside else "noted"
+            lines.append(f"{finding.table}: {finding.count:,} {done}: {finding.kind}; {finding.advice}")
+            lines.extend(f"    {_shown(row)}" for row in finding.rows)
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, eq=False)
+class Validated:
+    """A dataset whose every row can be used, and what was set aside.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        The clean rows in their order; `correct` as bool.
+    report : Report
+    set_aside_queries, set_aside_outcomes : DataFrame
+        All other rows, with a column `reason`.
+    image_sha256 : dict of str to str
+        For each image path of the clean queries, the hex digest of the file's bytes.
+    """
+
+    dataset: Dataset
+    report: Report
+    set_aside_queries: pd.DataFrame
+    set_aside_outcomes: pd.DataFrame
+    image_sha256: dict[str, str]
+
+
+def validate(
+    dataset: Dataset, *, strict: bool = False, workers: int = 4, progress: Progress | None = None
+) -> Validated:
+    """Check every row of a dataset and decode every image that its queries use.
+
+    Of identical duplicate rows the first is kept; rows that share a key but disagree are all set aside, as none can
+    be told to be right. An outcome goes with its query.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    strict : bool
+        Raise if any row is set aside.
+    workers : int, at least 1
+        Threads that decode images.
+    progress : callable, optional
+        Called with the number of images checked and their total after each image.
+
+    Returns
+    -------
+    Validated
+
+    Raises
+    ------
+    ArmsError
+        If a column is missing or of the wrong type, or, with `strict`, if any row is set aside (the text is the
+        report).
+    """
+    dataset = conform_dataset(dataset)
+    queries = _Sieve("queries", dataset.queries)
+    _check_query_rows(queries)
+    paths = queries.kept()["image"].unique().tolist()
+    checks = _check_images(dataset.folder, paths, workers, progress)
+    _set_aside_images(queries, checks)
+
+    outcomes = _Sieve("outcomes", dataset.outcomes)
+    names = [vlm.name for vlm in dataset.vlms]
+    _check_outcome_rows(outcomes, queries, names)
+    unanswered = ~is_in(queries.frame["query_id"], outcomes.kept()["query_id"])
+    queries.set_aside(unanswered, "query without outcome", "record an outcome for it, or remove it")
+
+    clean = _clean_dataset(dataset, queries.kept(), outcomes.kept())
+    image_sha256 = {path: checks[path].sha256 for path in clean.queries["image"].unique()}
+    per_vlm = clean.outcomes["vlm"].value_counts()
+    outcomes_per_vlm = {name: int(per_vlm.get(name, 0)) for name in names}
+    silent = tuple({"name": name} for name, count in outcomes_per_vlm.items() if count == 0)
+    advice = "nothing to do if it is meant; it can be chosen only from its profile"
+    note = Finding("profile without outcome", "vlms", len(silent), silent[:_EXAMPLES], advice, set_aside=False)
+    report = Report(
+        queries_kept=len(clean.queries),
+        queries_set_aside=len(queries.frame) - len(clean.queries),
+        outcomes_kept=len(clean.outcomes),
+        outcomes_set_aside=len(outcomes.frame) - len(clean.outcomes),
+        distinct_images=len(set(image_sha256.values())),
+        outcomes_per_vlm=outcomes_per_vlm,
+        findings=(*queries.findings, *outcomes.findings, *([note] if silent else [])),
+    )
+    if strict and (report.queries_set_aside or report.outcomes_set_aside):
+        raise ArmsError(
+            f"{dataset.folder}: expected every row to be usable (strict), but some are not; "
+            f"correct them, or turn strict off to set them aside\n{report.text()}"
+        )
+    return Validated(clean, report, queries.rejected(), outcomes.rejected(), image_sha256)
+
+
+class _Sieve:
+    """A table whose rows are set aside check by check; each row keeps the reason of the first check it failed."""
+
+    def __init__(self, table: str, frame: pd.DataFrame) -> None:
+        self.table = table
+        self.frame = frame
+        self.reason = np.full(len(frame), None, dtype=object)
+        self.standing = np.ones(len(frame), dtype=bool)
+        self.findings: list[Finding] = []
+
+    def set_aside(self, mask: np.ndarray, kind: str, advice: str, reasons: Iterable[str] | None = None) -> None:
+        """Set the masked rows that still stand aside, for `kind` or, row by row, for the fuller `reasons`."""
+        mask = mask & self.standing
+        if not mask.any():
+            return
+        self.reason[mask] = kind if reasons is None else np.asarray(reasons, dtype=object)[mask]
+        self.standing &= ~mask
+        first = self.frame[mask].head(_EXAMPLES).assign(reason=self.reason[mask][:_EXAMPLES])
+        rows = tuple({str(key): _plain(value) for key, value in row.items()} for row in first.to_dict("records"))
+        self.findings.append(Finding(kind, self.table, int(mask.sum()), rows, advice))
+
+    def set_aside_duplicates(self, key: list[str]) -> None:
+        """Among standing rows of one key, keep the first if all are identical, none if they disagree."""
+        standing = self.frame[self.standing]
+        shared = standing[standing.duplicated(key, keep=False)]
+        if shared.empty:
+            return
+        distinct = shared.drop_duplicates()
+        disagreeing = distinct[distinct.duplicated(key, keep=False)]
+        conflict = pd.MultiIndex.from_frame(shared[key]).isin(pd.MultiIndex.from_frame(disagreeing[key]))
+        repeat = shared.duplicated(keep="first").to_numpy() & ~conflict
+        name = " and ".join(key)
+        self.set_aside(
+            self._mask(shared.index[conflict]), f"conflicting rows for one {name}", "keep the row that is right"
+        )
+        self.set_aside(self._mask(shared.index[repeat]), f"repeated row for one {name}", "nothing: the first is kept")
+
+    def kept(self) -> pd.DataFrame:
+        """The rows that stand."""
+        return self.frame[self.standing]
+
+    def rejected(self) -> pd.DataFrame:
+        """The rows set aside, with their reasons."""
+        rows = self.frame[~self.standing].reset_index(drop=True)
+        return rows.assign(reason=pd.Series(self.reason[~self.standing], dtype="str"))
+
+    def _mask(self, index: pd.Index) -> np.ndarray:
+        mask = np.zeros(len(self.frame), dtype=bool)
+        mask[index] = True
+        return mask
+
+
+def _check_query_rows(queries: _Sieve) -> None:
+    """Set aside queries without what identifies and describes them, and duplicates."""
+    queries.set_aside(_blank(queries.frame["query_id"]), "no query_id", "give the query an id of its own")
+    queries.set_aside_duplicates(["query_id"])
+    for column in ("question", "image", "benchmark", "task", "language"):
+        queries.set_aside(_blank(queries.frame[column]), f"no {column}", f"fill in the {column} column")
+
+
+def _set_aside_images(queries: _Sieve, checks: dict[str, "_ImageCheck"]) -> None:
+    """Set aside queries whose image cannot be used; the reason tells what happened."""
+    problems = {path: check.problem for path, check in checks.items() if check.problem}
+    if not problems:
+        return
+    problem_of_row = queries.frame["image"].map(problems)
+    reasons = problem_of_row + ": " + queries.frame["image"].map({path: checks[path].detail for path in problems})
+    for kind, advice in _IMAGE_ADVICE.items():
+        queries.set_aside((problem_of_row == kind).to_numpy(dtype=bool), kind, advice, reasons)
+
+
+def _check_outcome_rows(outcomes: _Sieve, queries: _Sieve, vlms: list[str]) -> None:
+    """Set aside outcomes that belong to no usable query or known VLM, duplicates, and rows without a usable value."""
+    frame, query_ids = outcomes.frame, outcomes.frame["query_id"]
+    lost = queries.frame[~queries.standing].assign(reason=queries.reason[~queries.standing])
+    lost = lost[~is_in(lost["query_id"], queries.kept()["query_id"])].drop_duplicates("query_id")
+    with_lost = is_in(query_ids, lost["query_id"]) & ~_blank(query_ids)
+    reasons = np.full(len(frame), None, dtype=object)
+    reasons[with_lost] = "query set aside: " + query_ids[with_lost].map(lost.set_index("query_id")["reason"])
+    outcomes.set_aside(with_lost, "query set aside", "correct the query, see above", reasons)
+
+    unknown = ~is_in(query_ids, queries.kept()["query_id"])
+    outcomes.set_aside(unknown, "outcome without query", "add the query to queries.parquet, or remove the outcome")
+    advice = f"add its profile to vlms.yaml, or correct the name; known: {', '.join(vlms)}"
+    outcomes.set_aside(~is_in(frame["vlm"], vlms), "unknown VLM", advice)
+    outcomes.set_aside_duplicates(["query_id", "vlm"])
+    verdicts = parse_verdicts(frame["correct"])
+    outcomes.set_aside(
+        verdicts.isna().to_numpy(), "correct is neither true nor false", "score the answer: true or false"
+    )
+    for column in ("cost_usd", "latency_s"):
+        if column in frame:
+            wrong = (frame[column] < 0) | np.isinf(frame[column])
+            outcomes.set_aside(wrong.to_numpy(), f"{column} is negative or infinite", "correct it; null where unknown")
+
+
+def _clean_dataset(dataset: Dataset, queries: pd.DataFrame, outcomes: pd.DataFrame) -> Dataset:
+    """The dataset with the rows kept alone; probabilities follow their queries and VLMs."""
+    outcomes = outcomes.assign(correct=parse_verdicts(outcomes["correct"]).astype(bool)).reset_index(drop=True)
+    probabilities = dataset.probabilities
+    if probabilities is not None:
+        known = is_in(probabilities["vlm"], [vlm.name for vlm in dataset.vlms])
+        known &= is_in(probabilities["query_id"], queries["query_id"])
+        probabilities = probabilities[known].reset_index(drop=True)
+    return replace(dataset, queries=queries.reset_index(drop=True), outcomes=outcomes, probabilities=probabilities)
+
+
+class _ImageCheck(NamedTuple):
+    """What was found at one image path: a hash, or a problem (a key of `_IMAGE_ADVICE`) with its detail."""
+
+    sha256: str = ""
+    problem: str = ""
+    detail: str = ""
+
+
+def _check_images(folder: Path, paths: list[str], workers: int, progress: Progress | None) -> dict[str, _ImageCheck]:
+    """Check every path, in threads: the decoders release the interpreter's lock."""
+    root = Path(os.path.realpath(folder))
+    checks = {}
+    with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
+        # Beyond Image.MAX_IMAGE_PIXELS Pillow first warns, then raises; here both set the image aside.
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        for path, check in zip(paths, pool.map(lambda path: _check_image(root, path), paths), strict=True):
+            checks[path] = check
+            if progress:
+                progress(len(checks), len(paths))
+    return checks
+
+
+def _check_image(root: Path, relative: str) -> _ImageCheck:
+    """Check that a path stays in the folder and leads to an image that decodes; hash the very bytes decoded."""
+    if PurePosixPath(relative).is_absolute() or PureWindowsPath(relative).anchor:
+        return _ImageCheck(problem="absolute image path", detail=relative)
+    if ".." in PurePosixPath(relative).parts:
+        return _ImageCheck(problem="image path with '..'", detail=relative)
+    try:
+        path = Path(os.path.realpath(root / relative))
+        if not path.is_relative_to(root):
+            return _ImageCheck(problem="image outside the folder", detail=f"{relative} leads out of it through a link")
+        if not path.is_file():
+            return _ImageCheck(
+                problem="missing image file", detail=f"{relative} is {'no file' if path.exists() else 'not there'}"
+            )
+        content = path.read_bytes()
+        with Image.open(BytesIO(content)) as image:
+            image.load()
+    except UnidentifiedImageError:  # its text holds a memory address, which would differ from run to run
+        return _ImageCheck(problem="unreadable image", detail=f"{relative} is of no image format that Pillow knows")
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        return _ImageCheck(problem="oversized image", detail=f"{relative}: {error}")
+    except Exception as error:  # broken files make decoders raise errors of many types; each is a finding
+        return _ImageCheck(problem="unreadable image", detail=f"{relative}: {type(error).__name__}: {error}")
+    return _ImageCheck(sha256=hashlib.sha256(content).hexdigest())
+
+
+def _blank(column: pd.Series) -> np.ndarray:
+    """Which texts are null or hold nothing but white space."""
+    return (column.isna() | (column.str.strip() == "")).to_numpy(dtype=bool)
+
+
+def _plain(value: Any) -> Any:
+    """A cell as JSON can hold it: null for unknown, text for an infinity."""
+    if value is None or value is pd.NA:
+        return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
+
+
+def _shown(row: dict[str, Any]) -> str:
+    """A row on one line, long texts cut (the report as data holds them whole)."""
+    cells = {key: value for key, value in row.items() if value is not None}
+    shown = {
+        k: f"{v[:_SHOWN_LENGTH]}..." if isinstance(v, str) and len(v) > _SHOWN_LENGTH else v for k, v in cells.items()
+    }
+    return ", ".join(f"{key}={value!r}" for key, value in shown.items())
