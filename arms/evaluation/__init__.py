@@ -1,0 +1,1 @@
+"""Judging routers: metrics with intervals, calibration, and the figures drawn from them. Knows arrays only."""

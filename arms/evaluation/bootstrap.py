@@ -1,0 +1,95 @@
+"""Intervals by a cluster bootstrap: images are resampled, not queries.
+
+Queries on one image succeed and fail together, so resampling single queries would make every interval too narrow.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+COVERAGE = 0.95
+CHUNK_WEIGHTS = 4_000_000  # weights held at once; bounds memory and changes no draw
+
+
+def bootstrap_means(values: FloatArray, groups: NDArray, samples: int, seed: int) -> FloatArray:
+    """Resample the groups with replacement and return the mean of every column in each resample.
+
+    A resampled mean is a ratio of sums, sum_g w_g sum(values in g) / sum_g w_g |g| with multinomial weights w, as
+    groups differ in size. All columns share the draws, so the difference of two columns of the result is the
+    bootstrap distribution of their paired difference. Equal groups and seed give equal draws, whatever the values and
+    the order of the rows.
+
+    Parameters
+    ----------
+    values : float array of shape (N, K); NaN marks a row that does not count in that column
+    groups : array of shape (N,), the image of each row
+    samples : B, at least 1
+    seed : int
+
+    Returns
+    -------
+    float64 array of shape (B, K); NaN where a resample holds no counting row of the column
+
+    Raises
+    ------
+    ValueError
+        If there are no rows, the shapes disagree or `samples` is below 1.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    groups = np.asarray(groups)
+    if values.ndim != 2 or not len(values) or groups.shape != values.shape[:1] or samples < 1:
+        raise ValueError(
+            "bootstrap_means: expected values of shape (N, K) with N >= 1, groups of shape (N,) and samples >= 1, "
+            f"got {values.shape}, {groups.shape} and {samples}"
+        )
+    sums, counts = _per_group(values, groups)
+    totals = np.concatenate([sums, counts], axis=1)
+    rng = np.random.default_rng(seed)
+    chunk = max(1, CHUNK_WEIGHTS // len(totals))
+    drawn = [
+        _multinomial_weights(rng, min(chunk, samples - start), len(totals)) @ totals
+        for start in range(0, samples, chunk)
+    ]
+    summed, counted = np.split(np.concatenate(drawn), 2, axis=1)
+    return np.divide(summed, counted, out=np.full_like(summed, np.nan), where=counted > 0)
+
+
+def interval(draws: FloatArray) -> tuple[float, float] | tuple[None, None]:
+    """Return the central 95 % percentile interval of bootstrap draws.
+
+    Parameters
+    ----------
+    draws : float array of shape (B,); NaN draws say nothing and are left out
+
+    Returns
+    -------
+    (low, high), or (None, None) if no draw is left
+    """
+    draws = draws[~np.isnan(draws)]
+    if not len(draws):
+        return None, None
+    low, high = np.quantile(draws, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
+    return float(low), float(high)
+
+
+def _per_group(values: FloatArray, groups: NDArray) -> tuple[FloatArray, FloatArray]:
+    """Return sums and counts of the counting rows, each of shape (G, K), groups in sorted order."""
+    labels, group_of = np.unique(groups, return_inverse=True)
+    counting = ~np.isnan(values)
+    sums, counts = np.empty((2, len(labels), values.shape[1]))
+    for column in range(values.shape[1]):
+        sums[:, column] = np.bincount(group_of, np.where(counting[:, column], values[:, column], 0.0))
+        counts[:, column] = np.bincount(group_of, counting[:, column])
+    return sums, counts
+
+
+def _multinomial_weights(rng: np.random.Generator, samples: int, num_groups: int) -> FloatArray:
+    """Draw how often each group comes up in each resample: shape (samples, G), rows sum to G.
+
+    Counting uniform picks gives the same distribution as `Generator.multinomial` at a fraction of its time, and one
+    stream of picks is the same however it is cut into chunks.
+    """
+    picks = rng.integers(0, num_groups, size=(samples, num_groups))
+    picks += num_groups * np.arange(samples)[:, None]
+    weights = np.bincount(picks.ravel(), minlength=samples * num_groups)
+    return weights.reshape(samples, num_groups).astype(np.float64)

@@ -1,0 +1,121 @@
+"""Data for plots: lists of flat records, the form that DVC plots read and `arms.evaluation.figures` draws."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from arms.evaluation.bootstrap import bootstrap_means, interval
+from arms.evaluation.calibration import NUM_BINS, reliability_curve
+from arms.evaluation.metrics import Metrics
+from arms.evaluation.outcomes import FloatArray, IntArray, checked_outcomes, correct_of, is_answerable, known_pairs
+
+Record = dict[str, Any]
+BY_SPLIT_AND_POOL = Mapping[str, Mapping[str, Any]]  # split -> pool -> what holds there
+REFERENCES = {"oracle": "oracle_em", "best possible": "best_possible_em"}
+
+
+def reliability_records(
+    confidence: FloatArray, outcomes: FloatArray, bins: int = NUM_BINS, **labels: str
+) -> list[Record]:
+    """Return the reliability curve of a router, over the pairs that its ECE counts.
+
+    Parameters
+    ----------
+    confidence, outcomes : float arrays of shape (N, S); outcomes NaN = unknown
+    labels : columns that tell this curve from others, such as router="arms", split="id", pool="base"
+
+    Returns
+    -------
+    list of {**labels, "bin", "confidence", "correct", "pairs"}
+    """
+    points = reliability_curve(*known_pairs(confidence, checked_outcomes(outcomes)), bins=bins)
+    return [{**labels, **point} for point in points]
+
+
+def em_records(routers: Mapping[str, BY_SPLIT_AND_POOL], singles: BY_SPLIT_AND_POOL) -> list[Record]:
+    """Return the EM bars of every router and single VLM, and the references they stand against.
+
+    Parameters
+    ----------
+    routers : router -> split -> pool -> its metrics (`evaluate_router`)
+    singles : split -> pool -> VLM -> its EM (`single_vlm_em`)
+
+    Returns
+    -------
+    list of {"split", "pool", "kind", "name", "em", "em_low", "em_high", "queries"}, kind being "router", "vlm" or
+    "reference" (oracle and, where known, best possible; without interval), in the order given; an empty split gives
+    no record
+    """
+    records: list[Record] = []
+    references: dict[tuple[str, str, str], Record] = {}
+    for router, splits in routers.items():
+        for split, pool, metrics in _flat(splits):
+            records.append(_bar(split, pool, "router", router, metrics))
+            for name, key in REFERENCES.items():
+                if metrics.get(key) is not None:
+                    # The same for every router of this split and pool: the first one tells it.
+                    reference = {"em": metrics[key], "queries": metrics["queries"]}
+                    references.setdefault((split, pool, name), _bar(split, pool, "reference", name, reference))
+    for split, pool, table in _flat(singles):
+        records += [_bar(split, pool, "vlm", vlm, metrics) for vlm, metrics in table.items()]
+    return [record for record in [*records, *references.values()] if record["em"] is not None]
+
+
+def em_by(
+    by: str,
+    column: NDArray,
+    *,
+    selected: IntArray,
+    outcomes: FloatArray,
+    groups: NDArray,
+    samples: int,
+    seed: int,
+    **labels: str,
+) -> list[Record]:
+    """Return a router's EM on the answerable queries of each benchmark, task or language.
+
+    Parameters
+    ----------
+    by : name of the column, such as "language"
+    column : array of shape (N,), its value on each query; None is shown as "unknown"
+    selected : int array of shape (N,), the chosen VLM
+    outcomes : float array of shape (N, S), NaN = unknown
+    groups : array of shape (N,), the image of each query
+    samples, seed : the bootstrap's draws and their seed
+
+    Returns
+    -------
+    list of {**labels, by: value, "em", "em_low", "em_high", "queries"}, in order of the value
+    """
+    outcomes = checked_outcomes(outcomes)
+    if not len(column) == len(selected) == len(groups) == len(outcomes):
+        raise ValueError(
+            f"em_by {by}: expected {len(outcomes)} values, selections and groups, "
+            f"got {len(column)}, {len(selected)} and {len(groups)}"
+        )
+    answerable = is_answerable(outcomes)
+    if not answerable.any():
+        return []
+    value_of = np.array(["unknown" if value is None else str(value) for value in np.asarray(column)[answerable]])
+    names = np.unique(value_of)
+    correct = correct_of(selected, outcomes)[answerable]
+    values = np.where(value_of[:, None] == names, correct[:, None], np.nan)
+    draws = bootstrap_means(values, np.asarray(groups)[answerable], samples, seed)
+    records = []
+    for index, name in enumerate(names):
+        low, high = interval(draws[:, index])
+        here = correct[value_of == name]
+        em = {"em": float(here.mean()), "em_low": low, "em_high": high, "queries": len(here)}
+        records.append({**labels, by: str(name), **em})
+    return records
+
+
+def _flat(splits: BY_SPLIT_AND_POOL) -> list[tuple[str, str, Any]]:
+    return [(split, pool, inner) for split, pools in splits.items() for pool, inner in pools.items()]
+
+
+def _bar(split: str, pool: str, kind: str, name: str, metrics: Metrics) -> Record:
+    shown = {key: metrics.get(key) for key in ("em", "em_low", "em_high", "queries")}
+    return {"split": split, "pool": pool, "kind": kind, "name": name, **shown}
