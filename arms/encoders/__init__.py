@@ -1,0 +1,1 @@
+"""Encoders: images and texts to features, each cut into a frozen trunk and a tunable tail."""

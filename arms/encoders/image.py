@@ -1,0 +1,243 @@
+"""The image encoder: an open_clip visual tower (a ViT or a ModifiedResNet), cut into trunk and tail.
+
+What crosses the cut is uint8 ``pixels`` of shape (N, 3, H, W), float ``states`` of shape (N, T, D_v) or
+(N, C, H', W'), or ``pooled`` of shape (N, D) and ``tokens`` of shape (N, T, D_v).
+"""
+
+import copy
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from arms.batch import Batch
+from arms.encoders.base import Encoder, cut_layers, describe_cut, hash_weights
+from arms.errors import ArmsError
+from arms.params import ImageEncoderParams
+from arms.torchvision_guard import import_torchvision
+
+import_torchvision()
+
+import open_clip  # noqa: E402
+from open_clip.model import CLIPVisionCfg  # noqa: E402
+from open_clip.modified_resnet import ModifiedResNet  # noqa: E402
+from open_clip.transform import PreprocessCfg, image_transform_v2  # noqa: E402
+from open_clip.transformer import VisionTransformer  # noqa: E402
+from torchvision.transforms import Compose  # noqa: E402
+
+# open_clip builds both towers of a CLIP; the text tower is thrown away at once, so it is made small.
+_NO_TEXT = {"context_length": 4, "vocab_size": 4, "width": 8, "heads": 1, "layers": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageEncoder(Encoder):
+    """An image encoder with the preprocessing that goes with it."""
+
+    resize: Compose
+
+    def read(self, image: Image.Image | BinaryIO | str) -> np.ndarray:
+        """Decode, resize and crop an image as open_clip does, short of normalising it.
+
+        Returns
+        -------
+        ndarray of shape (3, H, W), uint8
+
+        Raises
+        ------
+        OSError, ValueError, SyntaxError
+            From Pillow, if the image cannot be decoded.
+        """
+        if not isinstance(image, Image.Image):
+            with Image.open(image) as opened:
+                return self.read(opened)
+        return np.ascontiguousarray(np.asarray(self.resize(image)).transpose(2, 0, 1))
+
+
+def build_image_encoder(params: ImageEncoderParams, *, seed: int, load_weights: bool = True) -> ImageEncoder:
+    """Load or initialise the visual tower and cut it.
+
+    Parameters
+    ----------
+    seed : int
+        Initialises what is not pretrained.
+    load_weights : bool
+        False leaves pretrained weights out, for a checkpoint that brings its own.
+
+    Raises
+    ------
+    ArmsError
+        If the architecture is unknown, its weights cannot be had, or the tower's family cannot be cut.
+    """
+    visual, name = _build_visual(params, seed, load_weights)
+    preprocess = _preprocess_config(visual, params)
+    embed, blocks, finish, token_width = _take_apart(visual, name)
+    trunk, tail = cut_layers(
+        nn.Sequential(_Normalise(preprocess), embed), blocks, finish, params.tunable_layers, f"image encoder {name}"
+    )
+    cut = describe_cut(trunk, tail)
+    crossing = {"inputs": ("pixels",), "states": ("states",), "pooled": ("pooled", "tokens")[: 1 + params.store_tokens]}
+    fingerprint: dict[str, Any] = {
+        "modality": "image",
+        "arrays": list(crossing[cut]),
+        "size": list(_pair(preprocess.size)),
+        "resize": preprocess.resize_mode,
+        "interpolation": preprocess.interpolation,
+    }
+    if cut != "inputs":
+        fingerprint |= {
+            "encoder": name,
+            "blocks_frozen": len(blocks) if cut == "pooled" else len(trunk) - 1,
+            "mean": list(preprocess.mean),
+            "std": list(preprocess.std),
+            "weights": hash_weights(trunk),
+        }
+    # The last two steps of open_clip's transform make a tensor and normalise it; the encoder does both.
+    resize = Compose(image_transform_v2(preprocess, is_train=False).transforms[:-2])
+    return ImageEncoder(
+        name=name,
+        trunk=trunk,
+        tail=tail,
+        width=visual.output_dim,
+        token_width=token_width,
+        crossing=crossing[cut],
+        fingerprint=fingerprint,
+        resize=resize,
+    )
+
+
+def _build_visual(params: ImageEncoderParams, seed: int, load_weights: bool = True) -> tuple[nn.Module, str]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if params.architecture is not None:
+            return _build_own_visual(params.architecture), f"own architecture, seed {seed}"
+        assert params.model is not None
+        try:
+            clip = open_clip.create_model(
+                params.model,
+                pretrained=params.pretrained,
+                load_weights=load_weights,
+                require_pretrained=load_weights and params.pretrained is not None,
+            )
+        except (RuntimeError, OSError, ValueError) as error:
+            raise ArmsError(
+                f"image encoder {params.model!r} with weights {params.pretrained!r} could not be loaded: {error}\n"
+                "Name an open_clip architecture and one of its pretrained tags, or the path of a checkpoint file; "
+                "a tag is downloaded once, which needs a network."
+            ) from error
+    return clip.visual, f"{params.model}/{params.pretrained or f'seed {seed}'}"
+
+
+def _build_own_visual(architecture: dict[str, Any]) -> nn.Module:
+    try:
+        vision = CLIPVisionCfg(**architecture["vision_cfg"])
+        return open_clip.CLIP(embed_dim=architecture["embed_dim"], vision_cfg=vision, text_cfg=_NO_TEXT).visual
+    except (KeyError, TypeError) as error:
+        raise ArmsError(
+            "image.architecture: expected an open_clip model configuration (embed_dim, vision_cfg), "
+            f"got {architecture}: {error}"
+        ) from error
+
+
+def _preprocess_config(visual: nn.Module, params: ImageEncoderParams) -> PreprocessCfg:
+    config = dict(getattr(visual, "preprocess_cfg", {}))
+    return PreprocessCfg(**(config | {"size": visual.image_size, "resize_mode": params.resize}))
+
+
+def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+def _take_apart(visual: nn.Module, name: str) -> tuple[nn.Module, list[nn.Module], nn.Module, int]:
+    """Embedding, blocks, finish and the width of a token state of a tower."""
+    if isinstance(visual, VisionTransformer):
+        embed = _without(visual, "transformer", "ln_post", "proj", "attn_pool", "attn_pool_contrastive")
+        finish = _without(visual, "transformer", "conv1", "class_embedding", "positional_embedding", "ln_pre")
+        blocks: list[nn.Module] = [_Block(block) for block in visual.transformer.resblocks]
+        return _VitEmbed(embed), blocks, _VitFinish(finish), visual.ln_post.weight.shape[0]
+    if isinstance(visual, ModifiedResNet):
+        layers = ("layer1", "layer2", "layer3", "layer4")
+        blocks = [_Block(getattr(visual, layer)) for layer in layers]
+        token_width = visual.attnpool.c_proj.in_features
+        return _ResNetStem(_without(visual, *layers, "attnpool")), blocks, _ResNetFinish(visual.attnpool), token_width
+    raise ArmsError(
+        f"image encoder {name}: a {type(visual).__name__} cannot be cut; "
+        "use an open_clip architecture with a VisionTransformer or ModifiedResNet visual tower"
+    )
+
+
+def _without(module: nn.Module, *names: str) -> nn.Module:
+    """A copy of a module that shares its parameters but for those named, which belong to other layers."""
+    part = copy.copy(module)
+    part._modules = {name: child for name, child in module._modules.items() if name not in names}
+    part._parameters = {name: value for name, value in module._parameters.items() if name not in names}
+    for name in names:
+        part.__dict__.pop(name, None)
+    return part
+
+
+class _Normalise(nn.Module):
+    """Pixels of 0 to 255 to the mean and deviation that the tower was trained on."""
+
+    def __init__(self, config: PreprocessCfg) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(config.mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(config.std).view(3, 1, 1), persistent=False)
+        self.mean: Tensor
+        self.std: Tensor
+
+    def forward(self, batch: Batch) -> Batch:
+        return {"pixels": (batch["pixels"].to(self.mean.dtype) / 255 - self.mean) / self.std}
+
+
+class _VitEmbed(nn.Module):
+    def __init__(self, visual: nn.Module) -> None:
+        super().__init__()
+        self.visual = visual
+
+    def forward(self, batch: Batch) -> Batch:
+        return {"states": self.visual._embeds(batch["pixels"])}
+
+
+class _Block(nn.Module):
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, batch: Batch) -> Batch:
+        return {"states": self.block(batch["states"])}
+
+
+class _VitFinish(nn.Module):
+    """Final norm, pooling and projection; the token states come before the projection."""
+
+    def __init__(self, visual: nn.Module) -> None:
+        super().__init__()
+        self.visual = visual
+
+    def forward(self, batch: Batch) -> Batch:
+        pooled, tokens = self.visual._pool(batch["states"])
+        return {"pooled": pooled if self.visual.proj is None else pooled @ self.visual.proj, "tokens": tokens}
+
+
+class _ResNetStem(nn.Module):
+    def __init__(self, visual: nn.Module) -> None:
+        super().__init__()
+        self.visual = visual
+
+    def forward(self, batch: Batch) -> Batch:
+        return {"states": self.visual.stem(batch["pixels"])}
+
+
+class _ResNetFinish(nn.Module):
+    """Attention pooling; the token states are the last feature map's positions."""
+
+    def __init__(self, attnpool: nn.Module) -> None:
+        super().__init__()
+        self.attnpool = attnpool
+
+    def forward(self, batch: Batch) -> Batch:
+        states_NCHW = batch["states"]
+        return {"pooled": self.attnpool(states_NCHW), "tokens": states_NCHW.flatten(2).transpose(1, 2)}

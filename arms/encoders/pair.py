@@ -1,0 +1,54 @@
+"""An image encoder and a text encoder that belong together."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from arms.encoders.image import ImageEncoder, build_image_encoder
+from arms.encoders.text import TextEncoder, build_text_encoder
+from arms.params import EncodersParams
+
+
+@dataclass(frozen=True)
+class EncoderPair:
+    """Both encoders of a router, with all that is needed to build them again.
+
+    Attributes
+    ----------
+    params : EncodersParams
+    seed : int
+        Initialises what is not pretrained.
+    """
+
+    image: ImageEncoder
+    text: TextEncoder
+    params: EncodersParams
+    seed: int
+
+
+def build_encoders(
+    params: EncodersParams,
+    *,
+    seed: int,
+    tokenizer: Tokenizer | None = None,
+    text_config: dict[str, Any] | None = None,
+    load_weights: bool = True,
+) -> EncoderPair:
+    """Build both encoders.
+
+    Parameters
+    ----------
+    tokenizer : Tokenizer, optional
+        Needed where the text encoder is an architecture of one's own; else the pretrained model's.
+    text_config : dict, optional
+        Needed with ``load_weights=False``: the text model's configuration.
+    load_weights : bool
+        False leaves pretrained weights out, for a checkpoint that brings its own.
+    """
+    return EncoderPair(
+        build_image_encoder(params.image, seed=seed, load_weights=load_weights),
+        build_text_encoder(params.text, seed=seed, tokenizer=tokenizer, config=None if load_weights else text_config),
+        params,
+        seed,
+    )

@@ -1,0 +1,225 @@
+"""The text encoder: a DistilBERT-like transformers model, cut into trunk and tail.
+
+What crosses the cut is ``token_ids`` of shape (N, T), ``states`` of shape (N, T, D), or ``pooled`` of shape (N, D).
+Texts differ in length, so the first two come with a boolean ``mask`` of shape (N, T); a store holds them ragged.
+"""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from torch import nn
+
+from arms.batch import Batch
+from arms.encoders.base import Encoder, cut_layers, describe_cut, hash_weights
+from arms.errors import ArmsError
+from arms.params import TextEncoderParams
+from arms.torchvision_guard import import_torchvision
+
+import_torchvision()
+
+from transformers import AutoConfig, AutoModel, AutoTokenizer, DistilBertConfig, DistilBertModel, PreTrainedModel  # noqa: E402
+from transformers.masking_utils import create_bidirectional_mask  # noqa: E402
+
+logger = logging.getLogger(__name__)
+
+_SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextEncoder(Encoder):
+    """A text encoder with its tokenizer and the configuration of its model."""
+
+    tokenizer: Tokenizer
+    config: dict[str, Any]
+
+    def tokenize(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Word pieces of each text, special tokens included; a text over the limit is cut off and reported.
+
+        Returns
+        -------
+        list of ndarray of shape (T,), int32
+        """
+        encodings = self.tokenizer.encode_batch(list(texts))
+        if num_cut := sum(bool(encoding.overflowing) for encoding in encodings):
+            limit = self.tokenizer.truncation["max_length"]
+            logger.warning(
+                "%d of %d texts are longer than max_tokens (%d) and were cut off", num_cut, len(texts), limit
+            )
+        return [np.asarray(encoding.ids, dtype=np.int32) for encoding in encodings]
+
+
+def build_text_encoder(
+    params: TextEncoderParams, *, tokenizer: Tokenizer | None, seed: int, config: dict[str, Any] | None = None
+) -> TextEncoder:
+    """Load or initialise the transformer and cut it.
+
+    Parameters
+    ----------
+    tokenizer : Tokenizer or None
+        Needed with an architecture of one's own (see `train_tokenizer`); None loads the pretrained model's.
+    seed : int
+        Initialises what is not pretrained.
+    config : dict, optional
+        The model's configuration, in the place of its weights, for a checkpoint that brings its own.
+
+    Raises
+    ------
+    ArmsError
+        If the weights cannot be had or the model's family cannot be cut.
+    """
+    name = params.model or f"own architecture, seed {seed}"
+    if config is not None:
+        model = AutoModel.from_config(AutoConfig.for_model(**config))
+    elif params.architecture is not None:
+        assert tokenizer is not None, "an own architecture has no tokenizer of its own"
+        model = _build_own_model(params.architecture, tokenizer, seed)
+    else:
+        model, tokenizer = _load_pretrained(name, tokenizer)
+    assert tokenizer is not None
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(min(params.max_tokens, model.config.max_position_embeddings))
+    embed, blocks, finish = _take_apart(model, params.pooling, name)
+    trunk, tail = cut_layers(embed, blocks, finish, params.tunable_layers, f"text encoder {name}")
+    cut = describe_cut(trunk, tail)
+    crossing = {"inputs": ("token_ids",), "states": ("states",), "pooled": ("pooled",)}[cut]
+    fingerprint: dict[str, Any] = {
+        "modality": "text",
+        "arrays": list(crossing),
+        "max_tokens": tokenizer.truncation["max_length"],
+        "tokenizer": hashlib.sha256(tokenizer.to_str().encode()).hexdigest(),
+    }
+    if cut != "inputs":
+        fingerprint |= {
+            "encoder": name,
+            "blocks_frozen": len(blocks) if cut == "pooled" else len(trunk) - 1,
+            "weights": hash_weights(trunk),
+        }
+    if cut == "pooled":
+        fingerprint |= {"pooling": params.pooling}
+    return TextEncoder(
+        name=name,
+        trunk=trunk,
+        tail=tail,
+        width=model.config.hidden_size,
+        token_width=model.config.hidden_size,
+        crossing=crossing,
+        fingerprint=fingerprint,
+        tokenizer=tokenizer,
+        config=model.config.to_dict(),
+    )
+
+
+def train_tokenizer(texts: Sequence[str], *, vocabulary_size: int) -> Tokenizer:
+    """Learn a WordPiece vocabulary, lower-casing as BERT does; an unknown word falls back to its pieces.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        The training questions and profile sentences; never those of val or test.
+    vocabulary_size : int
+        Largest number of pieces, special tokens included.
+    """
+    texts = sorted(set(texts))
+    draft = _wordpiece_tokenizer(models.WordPiece(unk_token="[UNK]"))
+    # The trainer numbers "##x" pieces in the order of a hash map, and breaks ties by number: two runs would learn
+    # different vocabularies. Listed as special tokens they are numbered first, in this order.
+    letters = sorted(
+        {letter for text in texts for letter in draft.normalizer.normalize_str(text) if not letter.isspace()}
+    )
+    inner = [f"##{letter}" for letter in letters]
+    draft.train_from_iterator(
+        texts,
+        trainers.WordPieceTrainer(vocab_size=vocabulary_size, special_tokens=_SPECIAL + inner, show_progress=False),
+    )
+    tokenizer = _wordpiece_tokenizer(models.WordPiece(vocab=draft.get_vocab(), unk_token="[UNK]"))
+    tokenizer.add_special_tokens(_SPECIAL)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+    )
+    return tokenizer
+
+
+def _wordpiece_tokenizer(model: models.WordPiece) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    return tokenizer
+
+
+def _build_own_model(architecture: dict[str, Any], tokenizer: Tokenizer, seed: int) -> PreTrainedModel:
+    known = DistilBertConfig().to_dict()
+    if unknown := sorted(set(architecture) - set(known)):
+        raise ArmsError(f"text.architecture: unknown keys {unknown}; expected those of a DistilBertConfig")
+    config = DistilBertConfig(**architecture, vocab_size=tokenizer.get_vocab_size(), pad_token_id=0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return DistilBertModel(config)
+
+
+def _load_pretrained(model: str, tokenizer: Tokenizer | None) -> tuple[PreTrainedModel, Tokenizer]:
+    try:
+        if tokenizer is None:
+            tokenizer = AutoTokenizer.from_pretrained(model).backend_tokenizer
+        return AutoModel.from_pretrained(model, dtype=torch.float32), tokenizer
+    except (OSError, ValueError) as error:
+        raise ArmsError(
+            f"text encoder {model!r} could not be loaded: {error}\n"
+            "Name a model on the Hugging Face hub, which is downloaded once, or a folder in the hub's layout."
+        ) from error
+
+
+def _take_apart(
+    model: PreTrainedModel, pooling: Literal["cls", "mean"], name: str
+) -> tuple[nn.Module, list[nn.Module], nn.Module]:
+    if model.config.model_type == "distilbert":
+        layers = model.transformer.layer
+    elif model.config.model_type in ("bert", "roberta", "electra"):
+        layers = model.encoder.layer
+    else:
+        raise ArmsError(
+            f"text encoder {name}: a {model.config.model_type} model cannot be cut; use a distilbert, bert, roberta or "
+            "electra model"
+        )
+    return _Embed(model), [_Block(layer, model.config) for layer in layers], _Pool(pooling)
+
+
+class _Embed(nn.Module):
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.embeddings = model.embeddings
+
+    def forward(self, batch: Batch) -> Batch:
+        return {"states": self.embeddings(batch["token_ids"].long()), "mask": batch["mask"]}
+
+
+class _Block(nn.Module):
+    def __init__(self, layer: nn.Module, config: Any) -> None:
+        super().__init__()
+        self.layer = layer
+        self.config = config
+
+    def forward(self, batch: Batch) -> Batch:
+        states, mask = batch["states"], batch["mask"]
+        attention_mask = create_bidirectional_mask(config=self.config, inputs_embeds=states, attention_mask=mask.long())
+        output = self.layer(states, attention_mask)
+        return {"states": output[0] if isinstance(output, tuple) else output, "mask": mask}
+
+
+class _Pool(nn.Module):
+    def __init__(self, pooling: Literal["cls", "mean"]) -> None:
+        super().__init__()
+        self.pooling = pooling
+
+    def forward(self, batch: Batch) -> Batch:
+        states, mask = batch["states"], batch["mask"]
+        if self.pooling == "cls":
+            return {"pooled": states[:, 0], "tokens": states, "mask": mask}
+        weights = mask.to(states.dtype).unsqueeze(-1)
+        return {"pooled": (states * weights).sum(1) / weights.sum(1).clamp(min=1), "tokens": states, "mask": mask}
