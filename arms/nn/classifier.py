@@ -1,0 +1,53 @@
+"""The cosine classifier: how sure the router is of each VLM (Eq. 5 and 6 of arXiv:2606.08970)."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class CosineClassifier(nn.Module):
+    """s_ij = cos(W_z LN([q_i; e_i]), m_j), t_ij = clamp(arctanh(s_ij), min, max).
+
+    The published Eq. 5 compares LN([q_i; e_i]), of width 2 d_q, with m_j, of width d_q; W_z settles that.
+
+    Parameters
+    ----------
+    text_width : int
+        d_q, the width of questions, fused vectors and profiles.
+    logit_min, logit_max : float
+        The interval of Eq. 6.
+    """
+
+    def __init__(self, text_width: int, logit_min: float, logit_max: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(2 * text_width)
+        self.project = nn.Linear(2 * text_width, text_width, bias=False)
+        self.logit_min = logit_min
+        self.logit_max = logit_max
+
+    def forward(self, question_ND: Tensor, fused_ND: Tensor, profile_SD: Tensor) -> Tensor:
+        """Logits t of shape (N, S), float32: the confidence is their sigmoid."""
+        z_ND = self.project(self.norm(torch.cat([question_ND, fused_ND], dim=-1)))
+        return cosine_logits(z_ND, profile_SD, self.logit_min, self.logit_max)
+
+
+def cosine_logits(z_ND: Tensor, profile_SD: Tensor, logit_min: float, logit_max: float) -> Tensor:
+    """Inverse hyperbolic tangent of the cosine, clamped; one (N x D)(D x S) product.
+
+    Computed in float32 even under mixed precision: in bfloat16 a cosine of 0.9999 rounds to 1 and its arctanh to
+    infinity. The cosine is clamped before the arctanh, which gives the same value and keeps the gradient finite.
+
+    Parameters
+    ----------
+    z_ND : Tensor of shape (N, D)
+    profile_SD : Tensor of shape (S, D)
+
+    Returns
+    -------
+    Tensor of shape (N, S), float32, in [logit_min, logit_max]
+    """
+    with torch.autocast(device_type=z_ND.device.type, enabled=False):
+        cosine_NS = F.normalize(z_ND.float(), dim=-1) @ F.normalize(profile_SD.float(), dim=-1).T
+        return cosine_NS.clamp(math.tanh(logit_min), math.tanh(logit_max)).atanh()

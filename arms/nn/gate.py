@@ -1,0 +1,47 @@
+"""The gate: one weight per fusion expert, from the query (Eq. 2 and 3 of arXiv:2606.08970)."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Gate(nn.Module):
+    """p_i = softmax(W [q_i; g_i] + b), of which the `top_k` largest are kept and renormalised.
+
+    Parameters
+    ----------
+    text_width, image_width : int
+        d_q and d_g.
+    num_experts : int
+        E.
+    top_k : int
+        Experts kept per query; E keeps all, the published dense form.
+    """
+
+    def __init__(self, text_width: int, image_width: int, num_experts: int, top_k: int) -> None:
+        super().__init__()
+        self.top_k = top_k
+        self.project = nn.Linear(text_width + image_width, num_experts)
+
+    def forward(self, question_ND: Tensor, image_ND: Tensor) -> Tensor:
+        """Weights of shape (N, E) whose rows sum to 1."""
+        gate_NE = self.project(torch.cat([question_ND, image_ND], dim=-1)).softmax(dim=-1)
+        return keep_largest(gate_NE, self.top_k)
+
+
+def keep_largest(gate_NE: Tensor, top_k: int) -> Tensor:
+    """Set all but the `top_k` largest weights of each row to zero and renormalise.
+
+    Parameters
+    ----------
+    gate_NE : Tensor of shape (N, E), rows sum to 1
+    top_k : int, 1 to E
+
+    Returns
+    -------
+    Tensor of shape (N, E), rows sum to 1
+    """
+    if top_k == gate_NE.shape[-1]:
+        return gate_NE
+    values, experts = gate_NE.topk(top_k, dim=-1)
+    kept = torch.zeros_like(gate_NE).scatter(-1, experts, values)
+    return kept / kept.sum(dim=-1, keepdim=True)

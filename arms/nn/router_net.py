@@ -1,0 +1,99 @@
+"""The net: the encoders' tunable tails and the head above them."""
+
+import torch
+from torch import Tensor, nn
+
+from arms.batch import Batch, QueryBatch
+from arms.encoders.base import Encoder
+from arms.errors import ArmsError
+from arms.nn.classifier import CosineClassifier
+from arms.nn.experts import FusionExpert, mix_experts
+from arms.nn.gate import Gate
+from arms.params import RouterParams
+
+
+class RouterNet(nn.Module):
+    """From what crosses the encoders' cuts to one logit per query and VLM.
+
+    Parameters
+    ----------
+    image_encoder, text_encoder : Encoder
+        Their tails become part of the net.
+    params : RouterParams
+
+    Raises
+    ------
+    ArmsError
+        If token fusion is asked for and the image encoder's cut hands over no token states.
+    """
+
+    def __init__(self, image_encoder: Encoder, text_encoder: Encoder, params: RouterParams) -> None:
+        super().__init__()
+        if params.fusion == "tokens" and image_encoder.crossing == ("pooled",):
+            raise ArmsError(
+                "router.fusion: tokens needs token states, and the frozen image encoder stores pooled embeddings "
+                "alone; set image.store_tokens: true in conf/encoders/, or router.fusion: pooled"
+            )
+        text_width, image_width = text_encoder.width, image_encoder.width
+        self.fusion, self.inputs = params.fusion, params.inputs
+        self.image_tail, self.text_tail = image_encoder.tail, text_encoder.tail
+        self.gate = Gate(text_width, image_width, params.num_experts, params.top_k)
+        self.experts = nn.ModuleList(
+            FusionExpert(
+                text_width,
+                image_encoder.token_width if params.fusion == "tokens" else image_width,
+                fusion=params.fusion,
+                num_heads=params.num_heads,
+                attention_width=params.attention_width,
+                ffn_width=params.ffn_width,
+                dropout=params.dropout,
+            )
+            for _ in range(params.num_experts)
+        )
+        self.classifier = CosineClassifier(text_width, params.logit_min, params.logit_max)
+
+    def forward(self, queries: QueryBatch, profiles: Batch) -> Tensor:
+        """Logits of shape (N, S), float32; the confidence c_ij is their sigmoid.
+
+        Parameters
+        ----------
+        queries : QueryBatch of N queries
+        profiles : dict of str to Tensor
+            What crosses the text encoder's cut for the S profile sentences.
+        """
+        return self.score(*self.encode_queries(queries), self.encode_profiles(profiles))
+
+    def encode_queries(self, queries: QueryBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Question vectors q (N, d_q), image vectors g (N, d_g) and the tokens X (N, T, D) that experts attend to."""
+        question_ND = self.text_tail(queries.questions)["pooled"][queries.question_N]
+        image = self.image_tail(queries.images)
+        image_ND = image["pooled"][queries.image_N].to(question_ND.dtype)
+        if self.fusion == "tokens":
+            tokens_NTD = image["tokens"][queries.image_N].to(question_ND.dtype)
+        else:
+            tokens_NTD = image_ND.unsqueeze(1)
+        # The ablations blank one side; the biases of the layers above stand in for it.
+        if self.inputs == "image":
+            question_ND = torch.zeros_like(question_ND)
+        if self.inputs == "text":
+            image_ND, tokens_NTD = torch.zeros_like(image_ND), torch.zeros_like(tokens_NTD)
+        return question_ND, image_ND, tokens_NTD
+
+    def encode_profiles(self, profiles: Batch) -> Tensor:
+        """Profile vectors m of shape (S, d_q)."""
+        return self.text_tail(profiles)["pooled"]
+
+    def fuse(self, question_ND: Tensor, image_ND: Tensor, tokens_NTD: Tensor) -> tuple[Tensor, Tensor]:
+        """Fused vectors e (N, d_q) and the gate's weights (N, E)."""
+        gate_NE = self.gate(question_ND, image_ND)
+        fused_NED = torch.stack([expert(question_ND, tokens_NTD) for expert in self.experts], dim=1)
+        return mix_experts(gate_NE, fused_NED), gate_NE
+
+    def score(self, question_ND: Tensor, image_ND: Tensor, tokens_NTD: Tensor, profile_SD: Tensor) -> Tensor:
+        """Logits of shape (N, S) from encoded queries and profiles."""
+        fused_ND, _ = self.fuse(question_ND, image_ND, tokens_NTD)
+        return self.classifier(question_ND, fused_ND, profile_SD)
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Parameters of gate, experts and classifier."""
+        return [p for part in (self.gate, self.experts, self.classifier) for p in part.parameters()]

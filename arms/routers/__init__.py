@@ -1,0 +1,1 @@
+"""Routers: from queries to one confidence per VLM."""

@@ -1,0 +1,232 @@
+"""The ARMS router: encoders, gate, fusion experts and cosine classifier (arXiv:2606.08970)."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from PIL import Image
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from arms.checkpoint import read_description, read_weights, write_checkpoint
+from arms.data.atomic import atomic_folder
+from arms.data.profiles import VlmProfile, profile_sentence
+from arms.device import choose_device
+from arms.encoders.base import hash_weights
+from arms.encoders.pair import EncoderPair, build_encoders
+from arms.errors import ArmsError
+from arms.features.loader import Queries
+from arms.features.online import encode_queries, encode_texts
+from arms.nn.router_net import RouterNet
+from arms.params import EncodersParams, RouterParams, TrainParams
+from arms.routers.base import Router
+from arms.training import EpochLog, Labelled, predict_logits, train_net
+
+TOKENIZER = "tokenizer.json"
+
+
+def _ignore(*_: Any) -> None:
+    """Nobody to tell."""
+
+
+class ArmsRouter(Router):
+    """The router Phi of the paper, over any pool.
+
+    Parameters
+    ----------
+    profiles : sequence of VlmProfile
+        The pool, in order.
+    encoders : EncoderPair
+        Their tails become part of this router and are trained with it.
+    router, train : RouterParams, TrainParams
+    epochs, seed : int
+    device : torch.device
+    trains : "all" or "head"
+        Whether `fit` trains the encoders' tails too.
+    on_epoch, progress : callable, optional
+        Told the log of each epoch, and the steps done and planned.
+    """
+
+    def __init__(
+        self,
+        profiles: Sequence[VlmProfile],
+        encoders: EncoderPair,
+        router: RouterParams,
+        train: TrainParams,
+        *,
+        epochs: int,
+        seed: int,
+        device: torch.device,
+        trains: str = "all",
+        on_epoch: Callable[[EpochLog], None] = _ignore,
+        progress: Callable[[int, int], None] = _ignore,
+    ) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.net = RouterNet(encoders.image, encoders.text, router)
+        self.encoders = encoders
+        self.router, self.train = router, train
+        self.epochs, self.seed, self.device, self.trains = epochs, seed, device, trains
+        self.on_epoch, self.progress = on_epoch, progress
+        self.set_pool(profiles)
+
+    def set_pool(self, profiles: Sequence[VlmProfile]) -> None:
+        """Take these VLMs as the pool; one that was never trained on is scored from its profile alone."""
+        self.profiles = tuple(profiles)
+        self.vlms = tuple(profile.name for profile in profiles)
+        sentences = [profile_sentence(profile, self.router.profile) for profile in self.profiles]
+        if len(set(sentences)) < len(sentences):
+            raise ArmsError(f"two VLMs have the same profile sentence, so no router can tell them apart: {sentences}")
+        features = encode_texts(self.encoders, sentences, self.device)
+        self.profile_batch = features.take(np.arange(len(sentences)))
+
+    def fit(
+        self,
+        queries: Queries,
+        outcomes: np.ndarray,
+        val_queries: Queries | None = None,
+        val_outcomes: np.ndarray | None = None,
+    ) -> Self:
+        """Train from the present weights on; see `Router.fit`."""
+        val = None
+        if val_queries is not None and val_outcomes is not None:
+            val = Labelled(queries=val_queries, outcomes=val_outcomes)
+        train_net(
+            self.net,
+            self.profile_batch,
+            Labelled(queries=queries, outcomes=outcomes),
+            val,
+            params=self.train,
+            epochs=self.epochs,
+            seed=self.seed,
+            device=self.device,
+            trained=list(self.net.parameters()) if self.trains == "all" else self.net.head_parameters(),
+            on_epoch=self.on_epoch,
+            progress=self.progress,
+        )
+        return self
+
+    def score(self, queries: Queries) -> np.ndarray:
+        """Confidences c = sigmoid(t), shape (N, S); see `Router.score`."""
+        logits = predict_logits(
+            self.net, self.profile_batch, queries, batch_size=4 * self.train.batch_size, device=self.device
+        )
+        return torch.from_numpy(logits).sigmoid().numpy()
+
+    def encode(self, images: Sequence[Image.Image], questions: Sequence[str]) -> Queries:
+        """Encode queries with this router's own encoders; see `Router.encode`."""
+        return encode_queries(self.encoders, images, questions, self.device)
+
+    def continued(
+        self,
+        profiles: Sequence[VlmProfile],
+        train: TrainParams,
+        *,
+        epochs: int,
+        trains: str,
+        on_epoch: Callable[[EpochLog], None] = _ignore,
+        progress: Callable[[int, int], None] = _ignore,
+    ) -> "ArmsRouter":
+        """A router over another pool that starts from a copy of this one's weights; this one stays as it is."""
+        other = copy.copy(self)
+        other.net = copy.deepcopy(self.net)
+        other.train, other.epochs, other.trains = train, epochs, trains
+        other.on_epoch, other.progress = on_epoch, progress
+        other.set_pool(profiles)
+        return other
+
+    def over(self, profiles: Sequence[VlmProfile]) -> "ArmsRouter":
+        """This router, with the same weights, over another pool."""
+        other = copy.copy(self)
+        other.set_pool(profiles)
+        return other
+
+    def save(self, path: str | Path) -> None:
+        """Write everything that `Router.load` needs into a folder, whole or not at all.
+
+        The frozen trunks are left out where they are pretrained: they are loaded from where they came from, and
+        checked against the hash that is kept here.
+        """
+        with atomic_folder(path) as folder:
+            (folder / TOKENIZER).write_text(self.encoders.text.tokenizer.to_str(), encoding="utf-8")
+            write_checkpoint(folder, self._tensors(), self._describe())
+
+    def _tensors(self) -> dict[str, Tensor]:
+        tensors = {f"net.{name}": tensor for name, tensor in self.net.state_dict().items()}
+        for modality, trunk in self._own_trunks().items():
+            tensors |= {f"{modality}_trunk.{name}": tensor for name, tensor in trunk.state_dict().items()}
+        return tensors
+
+    def _own_trunks(self) -> dict[str, nn.Module]:
+        """The frozen trunks that cannot be loaded from elsewhere."""
+        params = self.encoders.params
+        trunks = {}
+        if params.image.pretrained is None:
+            trunks["image"] = self.encoders.image.trunk
+        if params.text.model is None:
+            trunks["text"] = self.encoders.text.trunk
+        return trunks
+
+    def _describe(self) -> dict[str, Any]:
+        return {
+            "kind": "arms",
+            "vlms": [asdict(profile) for profile in self.profiles],
+            "router": self.router.model_dump(),
+            "train": self.train.model_dump(),
+            "epochs": self.epochs,
+            "seed": self.seed,
+            "encoders": self.encoders.params.model_dump(),
+            "encoders_seed": self.encoders.seed,
+            "text_config": self.encoders.text.config,
+            "fingerprints": {"image": self.encoders.image.fingerprint, "text": self.encoders.text.fingerprint},
+        }
+
+    @classmethod
+    def from_folder(cls, folder: Path, *, device: str) -> Self:
+        """Load what `save` wrote; use `Router.load`."""
+        description = read_description(folder)
+        tensors = read_weights(folder, description)
+        params = EncodersParams.model_validate(description["encoders"])
+        frozen_image = params.image.pretrained is not None and params.image.tunable_layers != "all"
+        frozen_text = params.text.model is not None and params.text.tunable_layers != "all"
+        encoders = build_encoders(
+            params,
+            seed=description["encoders_seed"],
+            tokenizer=Tokenizer.from_file(str(folder / TOKENIZER)),
+            text_config=None if frozen_text else description["text_config"],
+            load_weights=frozen_image,
+        )
+        router = cls(
+            [VlmProfile(**profile) for profile in description["vlms"]],
+            encoders,
+            RouterParams.model_validate(description["router"]),
+            TrainParams.model_validate(description["train"]),
+            epochs=description["epochs"],
+            seed=description["seed"],
+            device=choose_device(device),
+        )
+        _load(router.net, "net.", tensors, folder)
+        for modality, trunk in router._own_trunks().items():
+            _load(trunk, f"{modality}_trunk.", tensors, folder)
+        for modality, encoder in (("image", encoders.image), ("text", encoders.text)):
+            expected = description["fingerprints"][modality].get("weights")
+            if expected is not None and (got := hash_weights(encoder.trunk)) != expected:
+                raise ArmsError(
+                    f"{folder}: it was trained on the frozen {modality} encoder {encoder.name} with weights "
+                    f"{expected[:16]}, this installation loads {got[:16]}; get those weights, or train the router anew"
+                )
+        router.set_pool(router.profiles)
+        router.net.to(router.device).eval()
+        return router
+
+
+def _load(module: nn.Module, prefix: str, tensors: dict[str, Tensor], folder: Path) -> None:
+    part = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    try:
+        module.load_state_dict(part)
+    except RuntimeError as error:
+        raise ArmsError(f"{folder}: its weights do not fit its description: {error}") from error

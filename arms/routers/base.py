@@ -1,0 +1,142 @@
+"""What every router is: fitted on queries and outcomes, it scores queries."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from arms.checkpoint import read_description
+from arms.errors import ArmsError
+from arms.features.loader import Queries
+from arms.selection import ranking
+
+ImageSource = str | Path | BinaryIO | Image.Image
+
+# The routers that can be saved, by the `kind` in their description, and the class that loads each.
+SAVED_ROUTERS = {
+    "arms": "arms.routers.arms:ArmsRouter",
+    "cascade": "arms.routers.cascade:CascadeRouter",
+}
+
+
+@dataclass(frozen=True)
+class RankedVlm:
+    """A VLM and the router's confidence, in [0, 1], that it will answer correctly."""
+
+    vlm: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where one query goes: the policy's choice first, the rest of the pool by falling confidence."""
+
+    ranking: tuple[RankedVlm, ...]
+
+    @property
+    def vlm(self) -> str:
+        """The chosen VLM."""
+        return self.ranking[0].vlm
+
+
+class Router(ABC):
+    """A router over a pool of VLMs, named in `vlms`."""
+
+    vlms: tuple[str, ...]
+
+    @abstractmethod
+    def fit(
+        self,
+        queries: Queries,
+        outcomes: np.ndarray,
+        val_queries: Queries | None = None,
+        val_outcomes: np.ndarray | None = None,
+    ) -> Self:
+        """Learn from recorded outcomes.
+
+        Parameters
+        ----------
+        queries : Queries of N training queries
+        outcomes : ndarray of shape (N, S), float32
+            1 right, 0 wrong, NaN unknown; columns in the order of `vlms`.
+        val_queries, val_outcomes : optional
+            For choosing what is to be chosen; never trained on.
+        """
+
+    @abstractmethod
+    def score(self, queries: Queries) -> np.ndarray:
+        """Confidence of each VLM on each query: shape (N, S), float32, in [0, 1]."""
+
+    @property
+    def policy(self) -> dict[str, Any]:
+        """The selection policy that goes with the scores (see `arms.selection`)."""
+        return {"name": "argmax"}
+
+    @staticmethod
+    def load(path: str | Path, *, device: str = "auto") -> "Router":
+        """Load a router that was saved to a folder.
+
+        Raises
+        ------
+        ArmsError
+            If there is none, it is damaged, or it does not fit this installation.
+        """
+        folder = Path(path)
+        kind = read_description(folder).get("kind")
+        if kind not in SAVED_ROUTERS:
+            raise ArmsError(f"{folder}: unknown kind of router {kind!r}; known: {', '.join(SAVED_ROUTERS)}")
+        module, _, name = SAVED_ROUTERS[kind].partition(":")
+        return getattr(import_module(module), name).from_folder(folder, device=device)
+
+    def route(self, image: ImageSource, question: str) -> Route:
+        """Rank the pool for one query.
+
+        Parameters
+        ----------
+        image : path, binary file or PIL image
+        question : str
+
+        Raises
+        ------
+        ArmsError
+            If the image cannot be read or the question is empty.
+        """
+        return self.route_batch([image], [question])[0]
+
+    def route_batch(self, images: Sequence[ImageSource], questions: Sequence[str]) -> list[Route]:
+        """Rank the pool for N queries at once; see `route`."""
+        if len(images) != len(questions):
+            raise ArmsError(f"expected one question per image, got {len(images)} images and {len(questions)} questions")
+        if not images:
+            return []
+        for row, question in enumerate(questions):
+            if not isinstance(question, str) or not question.strip():
+                raise ArmsError(f"question {row}: expected text, got {question!r}")
+        confidence = self.score(self.encode([_open_image(image) for image in images], list(questions)))
+        order = ranking(confidence, self.policy, self.vlms)
+        return [
+            Route(tuple(RankedVlm(self.vlms[j], float(row[j])) for j in positions))
+            for row, positions in zip(confidence, order, strict=True)
+        ]
+
+    def encode(self, images: Sequence[Image.Image], questions: Sequence[str]) -> Queries:
+        """Turn images and questions into what `score` takes."""
+        raise ArmsError(f"a {type(self).__name__} scores cached features alone; route with a saved ARMS router")
+
+
+def _open_image(source: ImageSource) -> Image.Image:
+    if isinstance(source, Image.Image):
+        return source
+    try:
+        image = Image.open(source)
+        image.load()
+    except FileNotFoundError as error:
+        raise ArmsError(f"{source}: no such image") from error
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ArmsError(f"{source}: not a readable image: {error}") from error
+    return image
