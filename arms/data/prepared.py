@@ -262,7 +262,7 @@ def text_sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def write_json(content: dict[str, Any], path: Path) -> None:
+def write_json(content: Any, path: Path) -> None:
     """Write JSON to read and to compare: indented, in the order given, UTF-8."""
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 

@@ -27,7 +27,7 @@ class VlmProfile:
     Raises
     ------
     ArmsError
-        If a fact has a wrong type or is out of range. Whole numbers become floats.
+        If a fact has a wrong type or is out of range. Whole numbers become floats, texts one line.
     """
 
     name: str  # unique in a dataset; outcomes name the VLM by it
@@ -44,10 +44,14 @@ class VlmProfile:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
             raise ArmsError(f"name: expected text, got {self.name!r}{_quote_hint(self.name)}")
+        if not self.name.isprintable():  # outcomes name the VLM by it, so it is kept to the letter
+            raise ArmsError(f"name: expected printable characters on one line, got {self.name!r}")
         for key in _TEXTS:
             value = getattr(self, key)
             if value is not None and (not isinstance(value, str) or not value.strip()):
                 raise ArmsError(f"{key}: expected text, or null where undisclosed, got {value!r}{_quote_hint(value)}")
+            if value is not None:
+                object.__setattr__(self, key, _one_line(value))
         if self.access not in get_args(Access):
             raise ArmsError(f"access: expected one of {', '.join(get_args(Access))}, got {self.access!r}")
         for key, expected in (

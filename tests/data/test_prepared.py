@@ -1,0 +1,234 @@
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pandas.testing import assert_frame_equal
+
+from arms.data.prepared import Prepared, prepare_dataset, read_prepared, write_prepared
+from arms.data.profiles import profile_sentence
+from arms.data.tables import Dataset
+from arms.data.validation import Validated, validate
+from arms.errors import ArmsError
+
+MakeDataset = Callable[..., Dataset]
+
+
+def prepare(validated: Validated, **settings: Any) -> Prepared:
+    defaults: dict[str, Any] = {
+        "base": ["large", "small"],
+        "new": ["newer"],
+        "val_share": 0.1,
+        "id_share": 0.2,
+        "seed": 1,
+        "ood_benchmarks": [],
+        "ood_tasks": [],
+    }
+    return prepare_dataset(validated, **{**defaults, **settings})
+
+
+@pytest.fixture
+def validated(make_dataset: MakeDataset) -> Validated:
+    return validate(make_dataset(40, simulated=True))
+
+
+@pytest.fixture
+def prepared(validated: Validated) -> Prepared:
+    return prepare(validated, ood_benchmarks=["reading"])
+
+
+def write(prepared: Prepared, validated: Validated, folder: Path) -> None:
+    write_prepared(
+        prepared, validated.report.to_dict(), validated.set_aside_queries, validated.set_aside_outcomes, folder
+    )
+
+
+def test_columns_and_hashes(prepared: Prepared, validated: Validated) -> None:
+    row = prepared.queries.iloc[0]
+    assert row["image_sha256"] == validated.image_sha256[row["image"]]
+    assert row["question_sha256"] == hashlib.sha256(row["question"].encode("utf-8")).hexdigest()
+    assert set(prepared.queries["split"]) <= {"train", "val", "id", "ood"}
+    assert prepared.queries["query_id"].tolist() == validated.dataset.queries["query_id"].tolist()
+    assert "image_sha256" not in validated.dataset.queries  # the input stays as it was
+
+
+def test_pools_in_their_order(prepared: Prepared) -> None:
+    assert (prepared.base, prepared.new) == (("large", "small"), ("newer",))
+    assert prepared.extended == ("large", "small", "newer")
+    assert tuple(vlm.name for vlm in prepared.vlms) == prepared.extended
+
+
+def test_splits(prepared: Prepared) -> None:
+    parts = [prepared.split(name) for name in ("train", "val", "id", "ood")]
+    assert sum(map(len, parts)) == len(prepared.queries)
+    assert parts[3]["benchmark"].unique().tolist() == ["reading"]
+    for part in parts:
+        assert part["query_id"].is_monotonic_increasing
+        assert part.index.tolist() == list(range(len(part)))
+    with pytest.raises(ArmsError, match="expected a split, one of train, val, id, ood, got 'test'"):
+        prepared.split("test")
+
+
+def test_excluded_queries_are_left_out_and_counted(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset(40)
+    queries = dataset.queries.assign(task=["held" if i == 2 else "other" for i in range(40)])
+    prepared = prepare(validate(replace(dataset, queries=queries)), ood_tasks=["held"])
+    assert prepared.num_excluded == 1
+    assert prepared.split("ood")["query_id"].tolist() == ["q002"]
+    assert "q003" not in set(prepared.queries["query_id"])  # on the image of q002
+    assert "q003" not in set(prepared.outcomes["query_id"])
+
+
+def test_vlms_in_no_pool_are_left_out(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset(40, simulated=True)
+    of_others = (dataset.outcomes["query_id"] == "q004") & (dataset.outcomes["vlm"] != "newer")
+    validated = validate(replace(dataset, outcomes=dataset.outcomes[~of_others]))
+    prepared = prepare(validated, base=["small", "large"], new=[])
+    assert set(prepared.outcomes["vlm"]) == {"small", "large"}
+    assert prepared.probabilities is not None
+    assert set(prepared.probabilities["vlm"]) == {"small", "large"}
+    assert prepared.num_unknown == 1  # q004 was known to newer alone
+    assert "q004" not in set(prepared.queries["query_id"])
+    assert "q004" not in set(prepared.probabilities["query_id"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"base": []}, "pools.base: expected at least one VLM, got none; known: small, large, newer"),
+        ({"base": ["smal"]}, "pools.base: unknown VLM 'smal'; known: small, large, newer"),
+        ({"new": ["a", "b"]}, "pools.new: unknown VLM 'a', 'b'; known: small, large, newer"),
+        (
+            {"new": ["small"]},
+            "pools: expected each VLM once, in base or in new, got 'small' several times; known: small",
+        ),
+        ({"base": ["small", "small"]}, "got 'small' several times"),
+        ({"ood_tasks": ["none"]}, "ood: no query has the held-out task 'none'; known: circles, lines"),
+    ],
+)
+def test_errors(validated: Validated, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ArmsError) as caught:
+        prepare(validated, **settings)
+    assert message in str(caught.value)
+
+
+def test_outcome_matrix(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset(40)
+    outcomes = dataset.outcomes
+    prepared = prepare(validate(replace(dataset, outcomes=outcomes.drop(index=[3 * 5 + 1]))))  # q005, large
+    query_ids, vlms = ["q007", "q005", "q007", "q000"], ["newer", "large"]
+    matrix = prepared.outcome_matrix(query_ids, vlms)
+    right = outcomes.set_index(["query_id", "vlm"])["correct"]
+    expected = np.array([[right[query, vlm] for vlm in vlms] for query in query_ids], dtype=np.float32)
+    expected[1, 1] = np.nan
+    np.testing.assert_array_equal(matrix, expected)
+    assert matrix.dtype == np.float32
+
+
+def test_cost_and_probability_matrix(prepared: Prepared, make_dataset: MakeDataset) -> None:
+    costs = prepared.cost_matrix(["q001", "q003"], ["small", "large"])
+    np.testing.assert_array_equal(costs, np.array([[np.nan, 0.001], [np.nan, 0.003]], dtype=np.float32))
+    probabilities = prepared.probability_matrix(["q001"], prepared.extended)
+    assert probabilities is not None
+    assert (probabilities.shape, probabilities.dtype, probabilities.min()) == ((1, 3), np.float32, 0.25)
+    dataset = make_dataset(40, folder="recorded")
+    recorded = prepare(validate(replace(dataset, outcomes=dataset.outcomes.drop(columns="cost_usd"))))
+    assert recorded.probability_matrix(["q001"], recorded.base) is None
+    assert np.isnan(recorded.cost_matrix(["q001"], recorded.base)).all()
+
+
+def test_matrix_of_nothing(prepared: Prepared) -> None:
+    assert prepared.outcome_matrix([], prepared.base).shape == (0, 2)
+    assert prepared.outcome_matrix(["q001"], []).shape == (1, 0)
+
+
+def test_matrix_errors(prepared: Prepared) -> None:
+    with pytest.raises(ArmsError, match=r"unknown VLM 'smal' \(1 in all\); known: large, small, newer"):
+        prepared.outcome_matrix(["q001"], ["smal"])
+    with pytest.raises(ArmsError, match=r"unknown query 'q999' \(1 in all\); these are not among the prepared"):
+        prepared.outcome_matrix(["q001", "q999"], ["small"])
+    with pytest.raises(ArmsError, match="unknown query 'q999'"):
+        prepared.image_groups(["q999"])
+
+
+def test_image_groups(prepared: Prepared) -> None:
+    groups = prepared.image_groups(["q005", "q000", "q004", "q001", "q000"])
+    assert groups.tolist() == [0, 1, 0, 1, 1]
+    assert groups.dtype == np.int64
+
+
+def test_texts_and_images(prepared: Prepared) -> None:
+    texts = prepared.texts()
+    assert {hashlib.sha256(text.encode()).hexdigest() for text in texts.values()} == set(texts)
+    sentences = {profile_sentence(vlm, kind) for vlm in prepared.vlms for kind in ("full", "name")}
+    assert set(texts.values()) == set(prepared.queries["question"]) | sentences
+    images = prepared.images()
+    assert len(images) == 20
+    assert set(images) == set(prepared.queries["image_sha256"])
+    assert set(images.values()) <= set(prepared.queries["image"])
+
+
+def test_round_trip(prepared: Prepared, validated: Validated, tmp_path: Path) -> None:
+    write(prepared, validated, tmp_path / "out")
+    read = read_prepared(tmp_path / "out")
+    assert_frame_equal(read.queries, prepared.queries)
+    assert_frame_equal(read.outcomes, prepared.outcomes)
+    assert prepared.probabilities is not None
+    assert read.probabilities is not None
+    assert_frame_equal(read.probabilities, prepared.probabilities)
+    assert (read.vlms, read.base, read.new) == (prepared.vlms, prepared.base, prepared.new)
+    assert (read.num_excluded, read.num_unknown) == (prepared.num_excluded, prepared.num_unknown)
+
+
+def test_same_content_gives_the_same_bytes(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    contents = []
+    for name in ("a", "b"):
+        dataset = make_dataset(40, folder=name, simulated=True)
+        validated = validate(replace(dataset, queries=dataset.queries.assign(language=["en"] * 39 + [""])))
+        write(prepare(validated), validated, tmp_path / f"{name}-out")
+        files = sorted(path for path in (tmp_path / f"{name}-out").rglob("*") if path.is_file())
+        contents.append({str(path.relative_to(tmp_path / f"{name}-out")): path.read_bytes() for path in files})
+    assert contents[0] == contents[1]
+    assert sorted(contents[0]) == [
+        "outcomes.parquet",
+        "pools.json",
+        "probabilities.parquet",
+        "queries.parquet",
+        "report.json",
+        "set_aside/outcomes.parquet",
+        "set_aside/queries.parquet",
+        "vlms.yaml",
+    ]
+
+
+def test_report(prepared: Prepared, validated: Validated, tmp_path: Path) -> None:
+    write(prepared, validated, tmp_path / "out")
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["queries"] == {"kept": 40, "set_aside": 0}
+    about = report["prepared"]
+    assert about["base"] == ["large", "small"]
+    assert about["splits"]["ood"] == {"queries": 10, "distinct_images": 5}
+    assert sum(part["queries"] for part in about["splits"].values()) == 40
+    assert (about["excluded_queries"], about["queries_without_outcome_in_pools"]) == (0, 0)
+
+
+def test_reading_errors(prepared: Prepared, validated: Validated, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    with pytest.raises(ArmsError, match="out: expected a prepared dataset, got no such folder; run: dvc repro prepare"):
+        read_prepared(folder)
+    write(prepared, validated, folder)
+    (folder / "pools.json").write_text('{"base": ["small", "large"], "new": ["newer"]}')
+    with pytest.raises(
+        ArmsError, match=r"expected vlms\.yaml to hold the pools of pools\.json in their order, got large"
+    ):
+        read_prepared(folder)
+    (folder / "pools.json").write_text('{"base": ["small"]}')
+    with pytest.raises(ArmsError, match=r"pools\.json: key 'new' is missing; run: dvc repro prepare"):
+        read_prepared(folder)
+    (folder / "pools.json").write_text("{")
+    with pytest.raises(ArmsError, match=r"pools\.json: expected JSON, could not read it.*run: dvc repro prepare"):
+        read_prepared(folder)

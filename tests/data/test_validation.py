@@ -1,0 +1,352 @@
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from arms.data.profiles import VlmProfile
+from arms.data.tables import Dataset
+from arms.data.validation import Finding, Validated, validate
+from arms.errors import ArmsError
+
+MakeDataset = Callable[..., Dataset]
+
+
+def with_query(dataset: Dataset, row: int, **values: Any) -> Dataset:
+    """The dataset with values of one query changed."""
+    queries = dataset.queries.copy()
+    for column, value in values.items():
+        queries.loc[row, column] = value
+    return replace(dataset, queries=queries)
+
+
+def with_outcomes(dataset: Dataset, *rows: dict[str, Any]) -> Dataset:
+    """The dataset with outcomes added."""
+    return replace(dataset, outcomes=pd.concat([dataset.outcomes, pd.DataFrame(rows)], ignore_index=True))
+
+
+def finding(validated: Validated, kind: str) -> Finding:
+    (found,) = [found for found in validated.report.findings if found.kind == kind]
+    return found
+
+
+def assert_all_rows_accounted_for(dataset: Dataset, validated: Validated) -> None:
+    report = validated.report
+    assert report.queries_kept + len(validated.set_aside_queries) == len(dataset.queries)
+    assert report.outcomes_kept + len(validated.set_aside_outcomes) == len(dataset.outcomes)
+    for table, rows in (("queries", validated.set_aside_queries), ("outcomes", validated.set_aside_outcomes)):
+        assert sum(found.count for found in report.findings if found.table == table) == len(rows)
+        assert rows["reason"].str.len().gt(0).all()
+
+
+def test_clean_dataset(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset(simulated=True)
+    seen: list[tuple[int, int]] = []
+    validated = validate(dataset, strict=True, progress=lambda done, total: seen.append((done, total)))
+    assert validated.report.findings == ()
+    assert validated.report.queries_kept == 8
+    assert validated.report.outcomes_kept == 24
+    assert validated.report.distinct_images == 4
+    assert validated.dataset.outcomes["correct"].dtype == bool
+    assert validated.dataset.outcomes["correct"].tolist() == dataset.outcomes["correct"].tolist()
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    content = (dataset.folder / "images/000.png").read_bytes()
+    assert validated.image_sha256["images/000.png"] == hashlib.sha256(content).hexdigest()
+    assert list(validated.set_aside_queries) == [*dataset.queries, "reason"]
+    assert_all_rows_accounted_for(dataset, validated)
+
+
+def test_distinct_images_are_counted_by_content(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset()
+    (dataset.folder / "images/001.png").write_bytes((dataset.folder / "images/000.png").read_bytes())
+    validated = validate(dataset)
+    assert len(validated.image_sha256) == 4
+    assert validated.report.distinct_images == 3
+
+
+@pytest.mark.parametrize("value", [None, "", " \t\n"])
+@pytest.mark.parametrize("column", ["question", "image", "benchmark", "task", "language"])
+def test_blank_query_value(make_dataset: MakeDataset, column: str, value: str | None) -> None:
+    dataset = with_query(make_dataset(), 1, **{column: value})
+    validated = validate(dataset)
+    assert validated.set_aside_queries["query_id"].tolist() == ["q001"]
+    assert validated.set_aside_queries["reason"].tolist() == [f"no {column}"]
+    assert validated.set_aside_outcomes["reason"].tolist() == [f"query set aside: no {column}"] * 3
+    assert finding(validated, f"no {column}").advice == f"fill in the {column} column"
+    assert "q001" not in set(validated.dataset.queries["query_id"])
+    assert_all_rows_accounted_for(dataset, validated)
+
+
+@pytest.mark.parametrize("value", [None, "", " "])
+def test_blank_query_id(make_dataset: MakeDataset, value: str | None) -> None:
+    dataset = with_query(make_dataset(), 1, query_id=value)
+    dataset = with_outcomes(dataset, {"query_id": value, "vlm": "small", "correct": True})
+    validated = validate(dataset)
+    assert finding(validated, "no query_id").count == 1
+    assert finding(validated, "outcome without query").count == 4  # those of q001, which no query has now, and the new
+    assert_all_rows_accounted_for(dataset, validated)
+
+
+def test_identical_duplicate_query_keeps_the_first(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset()
+    doubled = pd.concat([dataset.queries, dataset.queries.iloc[[1, 2, 1]]])
+    dataset = replace(dataset, queries=doubled)
+    validated = validate(dataset)
+    assert validated.dataset.queries["query_id"].tolist() == [f"q{i:03d}" for i in range(8)]
+    assert validated.set_aside_queries["query_id"].tolist() == ["q001", "q002", "q001"]
+    assert finding(validated, "repeated row for one query_id").count == 3
+    assert validated.report.outcomes_set_aside == 0
+    assert_all_rows_accounted_for(dataset, validated)
+
+
+def test_conflicting_duplicate_queries_are_all_set_aside(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset()
+    other = dataset.queries.iloc[[1, 1, 2]].assign(question=["Another?", "Another?", ""])
+    dataset = replace(dataset, queries=pd.concat([dataset.queries, other]))
+    validated = validate(dataset)
+    assert validated.set_aside_queries["query_id"].tolist() == ["q001", "q002", "q001", "q001", "q002"]
+    assert finding(validated, "conflicting rows for one query_id").count == 5
+    assert set(validated.set_aside_outcomes["reason"]) == {"query set aside: conflicting rows for one query_id"}
+    assert validated.report.outcomes_set_aside == 6
+    assert_all_rows_accounted_for(dataset, validated)
+
+
+def spoil(folder: Path, how: str) -> str:
+    """Make an image that cannot be used; returns its path."""
+    path = folder / "images/bad.png"
+    good = (folder / "images/000.png").read_bytes()
+    if how == "truncated":
+        path.write_bytes(good[: len(good) // 2])
+    elif how == "text":
+        path.write_text("no image")
+    elif how == "empty":
+        path.touch()
+    elif how == "folder":
+        path.mkdir()
+    elif how == "escaping link":
+        (folder.parent / "secret.png").write_bytes(good)
+        path.symlink_to(folder.parent / "secret.png")
+    elif how == "escaping folder link":
+        (folder.parent / "elsewhere").mkdir()
+        (folder.parent / "elsewhere" / "a.png").write_bytes(good)
+        (folder / "link").symlink_to(folder.parent / "elsewhere")
+        return "link/a.png"
+    elif how == "large":
+        Image.new("L", (101, 100)).save(path)
+    elif how == "absolute":
+        return str(folder / "images/000.png")
+    elif how == "windows":
+        return "C:\\images\\000.png"
+    elif how == "parent":
+        return "../source/images/000.png"
+    return "images/bad.png"
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "detail"),
+    [
+        ("missing", "missing image file", "images/bad.png is not there"),
+        ("folder", "missing image file", "images/bad.png is no file"),
+        ("truncated", "unreadable image", "images/bad.png"),
+        ("text", "unreadable image", "images/bad.png is of no image format that Pillow knows"),
+        ("empty", "unreadable image", "images/bad.png is of no image format that Pillow knows"),
+        ("escaping link", "image outside the folder", "images/bad.png leads out of it through a link"),
+        ("escaping folder link", "image outside the folder", "link/a.png leads out of it through a link"),
+        ("absolute", "absolute image path", "/images/000.png"),
+        ("windows", "absolute image path", "C:\\images\\000.png"),
+        ("parent", "image path with '..'", "../source/images/000.png"),
+        ("large", "oversized image", "images/bad.png: Image size (10100 pixels) exceeds limit"),
+    ],
+)
+@pytest.mark.parametrize("limit", [10_000, 4_000])  # Pillow warns beyond the first, raises beyond twice the second
+def test_image_that_cannot_be_used(
+    make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch, how: str, kind: str, detail: str, limit: int
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    dataset = make_dataset()
+    dataset = with_query(dataset, 3, image=spoil(dataset.folder, how))
+    validated = validate(dataset)
+    found = finding(validated, kind)
+    assert (found.table, found.count, found.rows[0]["query_id"]) == ("queries", 1, "q003")
+    (reason,) = validated.set_aside_queries["reason"]
+    assert reason.startswith(f"{kind}: ")
+    assert detail in reason
+    assert validated.report.outcomes_set_aside == 3
+    assert_all_rows_accounted_for(dataset, validated)
+
+
+def test_link_inside_the_folder_is_fine(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset()
+    (dataset.folder / "alias.png").symlink_to(dataset.folder / "images/000.png")
+    validated = validate(with_query(dataset, 3, image="alias.png"), strict=True)
+    assert validated.image_sha256["alias.png"] == validated.image_sha256["images/000.png"]
+
+
+def test_reasons_are_the_same_on_every_run(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset()
+    for row, how in enumerate(("truncated", "text", "missing")):
+        path = spoil(dataset.folder, how) if how != "missing" else "gone.png"
+        (dataset.folder / path).rename(dataset.folder / f"{how}.png") if how != "missing" else None
+        dataset = with_query(dataset, row, image=f"{how}.png")
+    first, second = validate(dataset), validate(dataset, workers=1)
+    assert first.set_aside_queries["reason"].tolist() == second.set_aside_queries["reason"].tolist()
+    assert first.report == second.report
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        ({"query_id": "q999", "vlm": "small", "correct": True}, "outcome without query"),
+        ({"query_id": None, "vlm": "small", "correct": True}, "outcome without query"),
+        ({"query_id": "q001", "vlm": "unheard", "correct": True}, "unknown VLM"),
+        ({"query_id": "q001", "vlm": None, "correct": True}, "unknown VLM"),
+    ],
+)
+def test_outcome_of_nobody(make_dataset: MakeDataset, row: dict[str, Any], kind: str) -> None:
+    dataset = with_outcomes(make_dataset(), row)
+    validated = validate(dataset)
+    assert finding(validated, kind).count == 1
+    assert validated.set_aside_outcomes["reason"].tolist() == [kind]
+    assert_all_rows_accounted_for(dataset, validated)
+
+
+def test_unknown_vlm_lists_the_known(make_dataset: MakeDataset) -> None:
+    validated = validate(with_outcomes(make_dataset(), {"query_id": "q001", "vlm": "smal", "correct": True}))
+    advice = finding(validated, "unknown VLM").advice
+    assert advice == "add its profile to vlms.yaml, or correct the name; known: small, large, newer"
+
+
+def test_duplicate_outcomes(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset()
+    same = dataset.outcomes.iloc[[4]]
+    other = dataset.outcomes.iloc[[7]].assign(correct=lambda frame: ~frame["correct"])
+    dataset = replace(dataset, outcomes=pd.concat([dataset.outcomes, same, other]))
+    validated = validate(dataset)
+    assert finding(validated, "repeated row for one query_id and vlm").count == 1
+    assert finding(validated, "conflicting rows for one query_id and vlm").count == 2
+    assert validated.report.outcomes_kept == 23
+    assert_all_rows_accounted_for(dataset, validated)
+
+
+@pytest.mark.parametrize(
+    ("column", "dtype"),
+    [([None], "boolean"), ([2], "int64"), ([0.5], "float64"), (["maybe"], object), ([[1]], object), ([None], object)],
+)
+def test_no_verdict(make_dataset: MakeDataset, column: list[Any], dtype: Any) -> None:
+    dataset = make_dataset()
+    correct = pd.Series(column + dataset.outcomes["correct"].astype(object).tolist()[1:], dtype=dtype)
+    dataset = replace(dataset, outcomes=dataset.outcomes.assign(correct=correct))
+    validated = validate(dataset)
+    assert finding(validated, "correct is neither true nor false").count == 1
+    assert validated.dataset.outcomes["correct"].dtype == bool
+    assert len(validated.dataset.outcomes) == 23
+    assert_all_rows_accounted_for(dataset, validated)
+    json.dumps(validated.report.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize("value", [-0.5, float("inf"), float("-inf")])
+@pytest.mark.parametrize("column", ["cost_usd", "latency_s"])
+def test_impossible_amount(make_dataset: MakeDataset, column: str, value: float) -> None:
+    dataset = make_dataset()
+    amounts = [value, None] + [1.0] * 22
+    dataset = replace(dataset, outcomes=dataset.outcomes.assign(**{column: amounts}))
+    validated = validate(dataset)
+    assert finding(validated, f"{column} is negative or infinite").count == 1
+    assert validated.report.outcomes_kept == 23
+    assert_all_rows_accounted_for(dataset, validated)
+    json.dumps(validated.report.to_dict(), allow_nan=False)
+
+
+def test_query_without_outcome(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset()
+    dataset = replace(dataset, outcomes=dataset.outcomes[dataset.outcomes["query_id"] != "q005"])
+    validated = validate(dataset)
+    assert validated.set_aside_queries["reason"].tolist() == ["query without outcome"]
+    assert_all_rows_accounted_for(dataset, validated)
+
+
+def test_images_of_queries_set_aside_do_not_count(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset(2)
+    dataset = replace(dataset, outcomes=dataset.outcomes.iloc[:0])
+    validated = validate(dataset)
+    assert validated.image_sha256 == {}
+    assert validated.report.distinct_images == 0
+    assert validated.report.share_missing["small"] == 1
+
+
+def test_profile_without_outcome_is_only_noted(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset()
+    dataset = replace(dataset, vlms=(*dataset.vlms, VlmProfile(name="silent", access="free")))
+    validated = validate(dataset, strict=True)
+    found = finding(validated, "profile without outcome")
+    assert (found.table, found.count, found.rows, found.set_aside) == ("vlms", 1, ({"name": "silent"},), False)
+    assert validated.report.share_missing == {"small": 0, "large": 0, "newer": 0, "silent": 1}
+    assert "vlms: 1 noted: profile without outcome" in validated.report.text()
+
+
+def test_probabilities_follow_their_queries(make_dataset: MakeDataset) -> None:
+    dataset = with_query(make_dataset(simulated=True), 1, question="")
+    validated = validate(dataset)
+    assert validated.dataset.probabilities is not None
+    assert set(validated.dataset.probabilities["query_id"]) == set(validated.dataset.queries["query_id"])
+
+
+def test_each_row_has_the_reason_of_the_first_check_it_failed(make_dataset: MakeDataset) -> None:
+    validated = validate(with_query(make_dataset(), 1, question="", image="gone.png"))
+    assert validated.set_aside_queries["reason"].tolist() == ["no question"]
+
+
+def test_report(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset(16)
+    for row in range(7):
+        dataset = with_query(dataset, row, question="", answer="long " * 40)
+    report = validate(dataset).report
+    data = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert data["queries"] == {"kept": 9, "set_aside": 7}
+    assert data["outcomes"] == {"kept": 27, "set_aside": 21}
+    assert data["vlms"]["small"] == {"outcomes": 9, "share_missing": 0}
+    blank = data["findings"][0]
+    assert (blank["kind"], blank["table"], blank["count"], blank["set_aside"]) == ("no question", "queries", 7, True)
+    assert [row["query_id"] for row in blank["rows"]] == [f"q{i:03d}" for i in range(5)]
+    assert blank["rows"][0]["answer"] == "long " * 40
+    lines = report.text().splitlines()
+    assert lines[0] == "queries: 9 kept, 7 set aside"
+    assert "VLM small: 9 outcomes, 0.0% of the queries missing" in lines
+    assert "queries: 7 set aside: no question; fill in the question column" in lines
+    assert all(len(line) < 400 for line in lines)
+
+
+def test_strict_raises_with_the_report(make_dataset: MakeDataset) -> None:
+    dataset = with_query(make_dataset(), 1, question="")
+    with pytest.raises(ArmsError) as caught:
+        validate(dataset, strict=True)
+    text = str(caught.value)
+    assert text.startswith(
+        f"{dataset.folder}: expected every row to be usable (strict), but some are not; correct them"
+    )
+    assert validate(dataset).report.text() in text
+
+
+def test_row_order_and_index_do_not_matter(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset()
+    shuffled = replace(dataset, outcomes=dataset.outcomes.iloc[::-1], queries=dataset.queries.iloc[::-1])
+    validated = validate(shuffled, strict=True)
+    assert validated.dataset.queries["query_id"].tolist() == dataset.queries["query_id"].tolist()[::-1]
+    assert validated.dataset.queries.index.tolist() == list(range(8))
+
+
+def test_missing_column(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset()
+    with pytest.raises(ArmsError, match=r"source/queries\.parquet: column 'task' is missing"):
+        validate(replace(dataset, queries=dataset.queries.drop(columns="task")))
+
+
+def test_no_rows_at_all(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset()
+    validated = validate(replace(dataset, queries=dataset.queries.iloc[:0], outcomes=dataset.outcomes.iloc[:0]))
+    assert validated.report.queries_kept == 0
