@@ -72,7 +72,7 @@ def cut_layers(
     elif tunable_layers == 0:
         position = len(chain)
     else:
-        position = 1 + depth - tunable_layers
+        position = 1 + depth - int(tunable_layers)
     trunk, tail = nn.Sequential(*chain[:position]), nn.Sequential(*chain[position:])
     trunk.requires_grad_(False).eval()
     return trunk, tail

@@ -89,6 +89,7 @@ def build_image_encoder(params: ImageEncoderParams, *, seed: int, load_weights: 
     if cut != "inputs":
         fingerprint |= {
             "encoder": name,
+            "architecture": params.architecture,  # the weights do not tell the number of heads, for one
             "blocks_frozen": len(blocks) if cut == "pooled" else len(trunk) - 1,
             "mean": list(preprocess.mean),
             "std": list(preprocess.std),
@@ -108,18 +109,24 @@ def build_image_encoder(params: ImageEncoderParams, *, seed: int, load_weights: 
     )
 
 
-def _build_visual(params: ImageEncoderParams, seed: int, load_weights: bool = True) -> tuple[nn.Module, str]:
+def _build_visual(params: ImageEncoderParams, seed: int, load_weights: bool = True) -> tuple[Any, str]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if params.architecture is not None:
             return _build_own_visual(params.architecture), f"own architecture, seed {seed}"
         assert params.model is not None
+        # What open_clip knows of a tag: mean, deviation, and the activation that the weights were trained with, which
+        # it otherwise takes from the architecture's name alone (ViT-B-32 or ViT-B-32-quickgelu).
+        tag = open_clip.get_pretrained_cfg(params.model.replace("/", "-"), params.pretrained or "")
         try:
             clip = open_clip.create_model(
                 params.model,
-                pretrained=params.pretrained,
+                # A tag's weights are downloaded even with load_weights=False.
+                pretrained=params.pretrained if load_weights else None,
                 load_weights=load_weights,
                 require_pretrained=load_weights and params.pretrained is not None,
+                force_quick_gelu=tag.get("quick_gelu", False),
+                force_preprocess_cfg=tag,
             )
         except (RuntimeError, OSError, ValueError) as error:
             raise ArmsError(
@@ -150,7 +157,7 @@ def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
-def _take_apart(visual: nn.Module, name: str) -> tuple[nn.Module, list[nn.Module], nn.Module, int]:
+def _take_apart(visual: Any, name: str) -> tuple[nn.Module, list[nn.Module], nn.Module, int]:
     """Embedding, blocks, finish and the width of a token state of a tower."""
     if isinstance(visual, VisionTransformer):
         embed = _without(visual, "transformer", "ln_post", "proj", "attn_pool", "attn_pool_contrastive")
@@ -168,7 +175,7 @@ def _take_apart(visual: nn.Module, name: str) -> tuple[nn.Module, list[nn.Module
     )
 
 
-def _without(module: nn.Module, *names: str) -> nn.Module:
+def _without(module: nn.Module, *names: str) -> Any:
     """A copy of a module that shares its parameters but for those named, which belong to other layers."""
     part = copy.copy(module)
     part._modules = {name: child for name, child in module._modules.items() if name not in names}
@@ -193,7 +200,7 @@ class _Normalise(nn.Module):
 
 
 class _VitEmbed(nn.Module):
-    def __init__(self, visual: nn.Module) -> None:
+    def __init__(self, visual: Any) -> None:
         super().__init__()
         self.visual = visual
 
@@ -213,7 +220,7 @@ class _Block(nn.Module):
 class _VitFinish(nn.Module):
     """Final norm, pooling and projection; the token states come before the projection."""
 
-    def __init__(self, visual: nn.Module) -> None:
+    def __init__(self, visual: Any) -> None:
         super().__init__()
         self.visual = visual
 
@@ -223,7 +230,7 @@ class _VitFinish(nn.Module):
 
 
 class _ResNetStem(nn.Module):
-    def __init__(self, visual: nn.Module) -> None:
+    def __init__(self, visual: Any) -> None:
         super().__init__()
         self.visual = visual
 

@@ -42,13 +42,13 @@ def build_encoders(
     tokenizer : Tokenizer, optional
         Needed where the text encoder is an architecture of one's own; else the pretrained model's.
     text_config : dict, optional
-        Needed with ``load_weights=False``: the text model's configuration.
+        The text model's configuration, in the place of its weights, for a checkpoint that brings its own.
     load_weights : bool
-        False leaves pretrained weights out, for a checkpoint that brings its own.
+        False leaves the image encoder's pretrained weights out, for the same reason.
     """
     return EncoderPair(
         build_image_encoder(params.image, seed=seed, load_weights=load_weights),
-        build_text_encoder(params.text, seed=seed, tokenizer=tokenizer, config=None if load_weights else text_config),
+        build_text_encoder(params.text, seed=seed, tokenizer=tokenizer, config=text_config),
         params,
         seed,
     )

@@ -36,6 +36,7 @@ class TextEncoder(Encoder):
     """A text encoder with its tokenizer and the configuration of its model."""
 
     tokenizer: Tokenizer
+    max_tokens: int
     config: dict[str, Any]
 
     def tokenize(self, texts: Sequence[str]) -> list[np.ndarray]:
@@ -47,9 +48,8 @@ class TextEncoder(Encoder):
         """
         encodings = self.tokenizer.encode_batch(list(texts))
         if num_cut := sum(bool(encoding.overflowing) for encoding in encodings):
-            limit = self.tokenizer.truncation["max_length"]
             logger.warning(
-                "%d of %d texts are longer than max_tokens (%d) and were cut off", num_cut, len(texts), limit
+                "%d of %d texts are longer than max_tokens (%d) and were cut off", num_cut, len(texts), self.max_tokens
             )
         return [np.asarray(encoding.ids, dtype=np.int32) for encoding in encodings]
 
@@ -74,16 +74,19 @@ def build_text_encoder(
         If the weights cannot be had or the model's family cannot be cut.
     """
     name = params.model or f"own architecture, seed {seed}"
-    if config is not None:
-        model = AutoModel.from_config(AutoConfig.for_model(**config))
-    elif params.architecture is not None:
-        assert tokenizer is not None, "an own architecture has no tokenizer of its own"
-        model = _build_own_model(params.architecture, tokenizer, seed)
-    else:
-        model, tokenizer = _load_pretrained(name, tokenizer)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if config is not None:
+            model = AutoModel.from_config(AutoConfig.for_model(**config))
+        elif params.architecture is not None:
+            assert tokenizer is not None, "an own architecture has no tokenizer of its own"
+            model = _build_own_model(params.architecture, tokenizer)
+        else:
+            model, tokenizer = _load_pretrained(name, tokenizer)
     assert tokenizer is not None
     tokenizer.no_padding()
-    tokenizer.enable_truncation(min(params.max_tokens, model.config.max_position_embeddings))
+    max_tokens = min(params.max_tokens, _num_positions(model))
+    tokenizer.enable_truncation(max_tokens)
     embed, blocks, finish = _take_apart(model, params.pooling, name)
     trunk, tail = cut_layers(embed, blocks, finish, params.tunable_layers, f"text encoder {name}")
     cut = describe_cut(trunk, tail)
@@ -91,12 +94,13 @@ def build_text_encoder(
     fingerprint: dict[str, Any] = {
         "modality": "text",
         "arrays": list(crossing),
-        "max_tokens": tokenizer.truncation["max_length"],
+        "max_tokens": max_tokens,
         "tokenizer": hashlib.sha256(tokenizer.to_str().encode()).hexdigest(),
     }
     if cut != "inputs":
         fingerprint |= {
             "encoder": name,
+            "architecture": params.architecture,  # the weights do not tell the number of heads, for one
             "blocks_frozen": len(blocks) if cut == "pooled" else len(trunk) - 1,
             "weights": hash_weights(trunk),
         }
@@ -111,6 +115,7 @@ def build_text_encoder(
         crossing=crossing,
         fingerprint=fingerprint,
         tokenizer=tokenizer,
+        max_tokens=max_tokens,
         config=model.config.to_dict(),
     )
 
@@ -153,14 +158,11 @@ def _wordpiece_tokenizer(model: models.WordPiece) -> Tokenizer:
     return tokenizer
 
 
-def _build_own_model(architecture: dict[str, Any], tokenizer: Tokenizer, seed: int) -> PreTrainedModel:
+def _build_own_model(architecture: dict[str, Any], tokenizer: Tokenizer) -> PreTrainedModel:
     known = DistilBertConfig().to_dict()
     if unknown := sorted(set(architecture) - set(known)):
         raise ArmsError(f"text.architecture: unknown keys {unknown}; expected those of a DistilBertConfig")
-    config = DistilBertConfig(**architecture, vocab_size=tokenizer.get_vocab_size(), pad_token_id=0)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return DistilBertModel(config)
+    return DistilBertModel(DistilBertConfig(**architecture, vocab_size=tokenizer.get_vocab_size(), pad_token_id=0))
 
 
 def _load_pretrained(model: str, tokenizer: Tokenizer | None) -> tuple[PreTrainedModel, Tokenizer]:
@@ -175,9 +177,13 @@ def _load_pretrained(model: str, tokenizer: Tokenizer | None) -> tuple[PreTraine
         ) from error
 
 
-def _take_apart(
-    model: PreTrainedModel, pooling: Literal["cls", "mean"], name: str
-) -> tuple[nn.Module, list[nn.Module], nn.Module]:
+def _num_positions(model: PreTrainedModel) -> int:
+    """Longest text that a model has positions for; roberta's are counted from behind its padding token."""
+    skipped = model.config.pad_token_id + 1 if model.config.model_type == "roberta" else 0
+    return model.config.max_position_embeddings - skipped
+
+
+def _take_apart(model: Any, pooling: Literal["cls", "mean"], name: str) -> tuple[nn.Module, list[nn.Module], nn.Module]:
     if model.config.model_type == "distilbert":
         layers = model.transformer.layer
     elif model.config.model_type in ("bert", "roberta", "electra"):
@@ -191,16 +197,17 @@ def _take_apart(
 
 
 class _Embed(nn.Module):
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
         self.embeddings = model.embeddings
+        self.project = getattr(model, "embeddings_project", nn.Identity())  # of an electra model
 
     def forward(self, batch: Batch) -> Batch:
-        return {"states": self.embeddings(batch["token_ids"].long()), "mask": batch["mask"]}
+        return {"states": self.project(self.embeddings(batch["token_ids"].long())), "mask": batch["mask"]}
 
 
 class _Block(nn.Module):
-    def __init__(self, layer: nn.Module, config: Any) -> None:
+    def __init__(self, layer: Any, config: Any) -> None:
         super().__init__()
         self.layer = layer
         self.config = config

@@ -16,9 +16,12 @@ def add_embeddings(queries: Queries, encoders: EncoderPair, *, batch_size: int, 
 
     The tails are run as they are handed in, that is before any tuning.
     """
-    text_UD = _pool(encoders.text.tail, queries.texts, queries.text_rows, batch_size, device)
-    image_UD = _pool(encoders.image.tail, queries.images, queries.image_rows, batch_size, device)
-    return replace(queries, embeddings=np.concatenate([text_UD, image_UD], axis=1))
+    if not len(queries):
+        width = encoders.text.width + encoders.image.width
+        return replace(queries, embeddings=np.empty((0, width), dtype=np.float32))
+    text_ND = _pool(encoders.text.tail, queries.texts, queries.text_rows, batch_size, device)
+    image_ND = _pool(encoders.image.tail, queries.images, queries.image_rows, batch_size, device)
+    return replace(queries, embeddings=np.concatenate([text_ND, image_ND], axis=1))
 
 
 @torch.inference_mode()

@@ -106,6 +106,8 @@ def _input_batch(inputs: Sequence[np.ndarray]) -> Batch:
 
 def _to_array(name: str, value: Tensor, mask: Tensor | None, encoder: Encoder) -> Array:
     array = value.float() if name == "pooled" else value.half()
+    if not torch.isfinite(value).all():
+        raise ArmsError(f"{encoder.name}: its {name} are not all numbers; its weights are damaged, or cut elsewhere")
     if not torch.isfinite(array).all():
         raise ArmsError(
             f"{encoder.name}: its {name} reach {value.abs().max().item():.3g}, more than float16 holds; cut elsewhere"

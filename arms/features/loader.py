@@ -65,7 +65,7 @@ def join_arrays(parts: Sequence[Array]) -> Array:
         return parts[0]
     ragged = [part for part in parts if isinstance(part, Ragged)]
     if not ragged:
-        return np.concatenate(parts)
+        return np.concatenate([part for part in parts if isinstance(part, np.ndarray)])
     starts = np.cumsum([0] + [part.offsets[-1] for part in ragged[:-1]])
     offsets = [part.offsets[1:] + start for part, start in zip(ragged, starts, strict=True)]
     return Ragged(np.concatenate([part.values for part in ragged]), np.concatenate([[0], *offsets]))

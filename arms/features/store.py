@@ -16,6 +16,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class FeatureStore:
     path : Path
         Folder of the store, such as data/features/sample/scratch/image.zarr.
     fingerprint : dict
-        All that determines the features (see `Encoder.fingerprint`).
+        All that determines the features, their names as ``arrays`` among it (see `Encoder.fingerprint`).
     """
 
     def __init__(self, path: Path, fingerprint: dict[str, Any]) -> None:
@@ -82,7 +83,9 @@ class FeatureStore:
             One row per key.
         """
         assert all(len(array) == len(keys) for array in arrays.values())
-        name = f"shard-{len(self._shards()):05d}"
+        # The first free number: a damaged shard that was deleted leaves a gap.
+        taken = self._shards()
+        name = next(name for number in count() if (name := f"shard-{number:05d}") not in taken)
         draft = self.folder / f".{name}"
         group = zarr.open_group(draft, mode="w", zarr_format=3, attributes={"rows": len(keys)})
         _write_array(group, "keys", np.frombuffer(bytes.fromhex("".join(keys)), dtype=np.uint8).reshape(len(keys), -1))
@@ -99,7 +102,10 @@ class FeatureStore:
 
     def finish(self) -> None:
         """Write the list of shards, after which the store can be read."""
-        shards = {shard: zarr.open_group(self.folder / shard, mode="r").attrs["rows"] for shard in self._shards()}
+        shards = {}
+        for shard in self._shards():
+            with _naming_damage(self.folder / shard):
+                shards[shard] = zarr.open_group(self.folder / shard, mode="r").attrs["rows"]
         content = json.loads((self.folder / "zarr.json").read_text())
         content["attributes"] = {"fingerprint": self.fingerprint, "shards": shards}
         draft = self.folder / ".zarr.json"
@@ -127,7 +133,8 @@ class FeatureStore:
         """The finished store's attributes: its fingerprint, and the number of rows of each shard."""
         if not (self.folder / "zarr.json").exists():
             raise ArmsError(self._describe_absence())
-        attributes = dict(zarr.open_group(self.folder, mode="r").attrs)
+        with _naming_damage(self.folder):
+            attributes = dict(zarr.open_group(self.folder, mode="r").attrs)
         if "shards" not in attributes:
             raise ArmsError(f"{self.path}: the extraction was stopped before it ended; run: dvc repro encode")
         return attributes
@@ -137,16 +144,18 @@ class FeatureStore:
 
     def _read_shard(self, shard: str, rows: int) -> dict[str, Array]:
         folder = self.folder / shard
-        try:
+        with _naming_damage(folder):
             group = zarr.open_group(folder, mode="r")
             arrays = {name: _read_array(array, folder / name) for name, array in group.arrays() if name != "keys"}
-        except (OSError, ValueError, KeyError) as error:
-            raise ArmsError(f"{folder} is damaged: {error}; delete this folder and run: dvc repro encode") from error
         offsets = arrays.pop("offsets", None)
         read = {name: array if offsets is None else Ragged(array, offsets) for name, array in arrays.items()}
+        if missing := sorted(set(self.fingerprint["arrays"]) - set(read)):
+            raise ArmsError(
+                f"{folder} is damaged: it lacks {', '.join(missing)}; delete this folder and run: dvc repro encode"
+            )
         if wrong := {name: len(array) for name, array in read.items() if len(array) != rows}:
             raise ArmsError(
-                f"{folder} is damaged: expected {rows} rows, got {wrong}; delete it and run: dvc repro encode"
+                f"{folder} is damaged: expected {rows} rows, got {wrong}; delete this folder and run: dvc repro encode"
             )
         return read
 
@@ -181,7 +190,7 @@ def _write_array(group: zarr.Group, name: str, array: np.ndarray) -> None:
     )
 
 
-def _read_array(array: zarr.Array, folder: Path) -> np.ndarray:
+def _read_array(array: Any, folder: Path) -> np.ndarray:
     # Zarr reads a chunk file that is missing as zeros, so the file's size is checked first.
     chunk = folder.joinpath("c", *("0" * array.ndim))
     size = chunk.stat().st_size if array.size else 0
@@ -192,8 +201,18 @@ def _read_array(array: zarr.Array, folder: Path) -> np.ndarray:
 
 
 def _read_keys(shard: Path) -> list[str]:
-    keys = _read_array(zarr.open_group(shard, mode="r")["keys"], shard / "keys")
+    with _naming_damage(shard):
+        keys = _read_array(zarr.open_group(shard, mode="r")["keys"], shard / "keys")
     return [row.tobytes().hex() for row in keys]
+
+
+@contextmanager
+def _naming_damage(folder: Path) -> Iterator[None]:
+    """Turn what goes wrong on reading a folder into an ArmsError that names it."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError) as error:
+        raise ArmsError(f"{folder} is damaged: {error}; delete this folder and run: dvc repro encode") from error
 
 
 def _flush(path: Path) -> None:

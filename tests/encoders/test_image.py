@@ -1,0 +1,315 @@
+"""The image encoder against open_clip's own towers and transforms."""
+
+import io
+import json
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from PIL import Image
+from safetensors.torch import save_file
+
+from arms.encoders.image import build_image_encoder
+from arms.errors import ArmsError
+from tests.fakes import RESNET, VIT, image_params
+
+TEXT = {"context_length": 4, "vocab_size": 8, "width": 8, "heads": 1, "layers": 1}
+TOWERS = {
+    "tiny-vit": VIT,
+    "tiny-vit-avg": {
+        "embed_dim": 12,
+        "quick_gelu": True,
+        "vision_cfg": {**VIT["vision_cfg"], "pool_type": "avg", "final_ln_after_pool": True, "no_ln_pre": True},
+    },
+    "tiny-vit-attention-pool": {
+        "embed_dim": 8,
+        "vision_cfg": {**VIT["vision_cfg"], "attentional_pool": True, "attn_pooler_heads": 2, "attn_pooler_queries": 4},
+    },
+    "tiny-vit-wide": {
+        "embed_dim": 8,
+        "vision_cfg": {**VIT["vision_cfg"], "image_size": [32, 48], "ls_init_value": 0.5},
+    },
+    "tiny-resnet": RESNET,
+    "tiny-timm": {"embed_dim": 8, "vision_cfg": {"timm_model_name": "test_vit", "image_size": 160}},
+}
+CUTS = {name: 4 if name == "tiny-resnet" else 3 for name in TOWERS if name != "tiny-timm"}
+EVERY_CUT = [(name, layers) for name, depth in CUTS.items() for layers in (*range(depth + 1), "all")]
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory):
+    """A folder of checkpoints as open_clip saves them, of small models registered under their names."""
+    folder = tmp_path_factory.mktemp("open_clip")
+    for name, config in TOWERS.items():
+        (folder / f"{name}.json").write_text(json.dumps({**config, "text_cfg": TEXT}))
+    open_clip.add_model_config(folder)
+    for name in CUTS:
+        clip = open_clip.create_model(name)
+        _randomise(clip)
+        torch.save({"epoch": 1, "name": name, "state_dict": clip.state_dict()}, folder / f"{name}.pt")
+        save_file({key: value.contiguous() for key, value in clip.state_dict().items()}, folder / f"{name}.safetensors")
+    return folder
+
+
+@torch.no_grad()
+def _randomise(module):
+    """Weights and statistics none of which can be left out unnoticed; a fresh ResNet's blocks add nothing."""
+    torch.manual_seed(3)
+    for name, value in module.state_dict().items():
+        if value.is_floating_point():
+            noise = torch.randn_like(value) * 0.2
+            value.copy_(value + noise if "running_var" not in name else noise.abs() + 0.5)
+
+
+def from_hub(hub, name, **changes):
+    checkpoint = str(hub / f"{name}.pt")
+    return build_image_encoder(image_params(model=name, architecture=None, pretrained=checkpoint, **changes), seed=1)
+
+
+def towers_own(hub, name):
+    """open_clip's own tower and transform."""
+    model, _, transform = open_clip.create_model_and_transforms(name, pretrained=str(hub / f"{name}.pt"))
+    return model.eval().visual, transform
+
+
+def pictures(height=32, width=32, count=3):
+    rng = np.random.default_rng(0)
+    return [Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8)) for _ in range(count)]
+
+
+def run(encoder, images):
+    """What crosses the cut, and what comes out."""
+    encoder.tail.eval()
+    crossing = encoder.trunk({"pixels": torch.from_numpy(np.stack([encoder.read(image) for image in images]))})
+    return crossing, encoder.tail({name: crossing[name] for name in encoder.crossing})
+
+
+@pytest.mark.parametrize(("name", "tunable_layers"), EVERY_CUT)
+def test_trunk_and_tail_are_open_clips_tower(hub, name, tunable_layers):
+    images = pictures(50, 40)
+    encoder = from_hub(hub, name, tunable_layers=tunable_layers, resize="shortest")
+    crossing, output = run(encoder, images)
+    visual, transform = towers_own(hub, name)
+    expected = visual(torch.stack([transform(image) for image in images]))
+    torch.testing.assert_close(output["pooled"], expected, atol=1e-5, rtol=1e-5)
+    assert output["pooled"].shape == (3, encoder.width)
+    assert output["tokens"].shape[::2] == (3, encoder.token_width)
+    depth = CUTS[name]
+    kinds = {0: ("pooled", "tokens"), depth: ("pixels",), "all": ("pixels",)}
+    assert encoder.crossing == kinds.get(tunable_layers, ("states",))
+    assert set(crossing) >= set(encoder.crossing)
+    assert crossing is not output or tunable_layers == 0
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_token_states_are_open_clips(hub, name):
+    images = pictures()
+    encoder = from_hub(hub, name, resize="shortest")
+    _, output = run(encoder, images)
+    visual, transform = towers_own(hub, name)
+    batch = torch.stack([transform(image) for image in images])
+    if name == "tiny-resnet":
+        expected = visual.forward_intermediates(batch, indices=1)["image_intermediates"][0].flatten(2).transpose(1, 2)
+    else:
+        visual.output_tokens = True
+        expected = visual(batch)[1]
+    torch.testing.assert_close(output["tokens"], expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "tunable_layers"), [case for case in EVERY_CUT if case[1] != 0])
+def test_gradients_reach_exactly_the_tail(hub, name, tunable_layers):
+    encoder = from_hub(hub, name, tunable_layers=tunable_layers)
+    _, output = run(encoder, pictures())
+    (output["pooled"] * torch.arange(encoder.width)).sum().backward()
+    assert all(parameter.grad is not None for parameter in encoder.tail.parameters())
+    assert all(parameter.grad is None for parameter in encoder.trunk.parameters())
+    counted = sum(parameter.numel() for part in (encoder.trunk, encoder.tail) for parameter in part.parameters())
+    assert counted == sum(parameter.numel() for parameter in towers_own(hub, name)[0].parameters())
+
+
+def test_an_architecture_of_ones_own_is_open_clips_from_the_seed():
+    for architecture in (VIT, RESNET):
+        encoder = build_image_encoder(image_params(architecture=architecture, tunable_layers=1), seed=5)
+        with torch.random.fork_rng():
+            torch.manual_seed(5)
+            clip = open_clip.CLIP(**architecture, text_cfg=TEXT).eval()
+        images = pictures()
+        transform = image_transform_v2(PreprocessCfg(size=32, resize_mode="squash"), is_train=False)
+        expected = clip.visual(torch.stack([transform(image) for image in images]))
+        torch.testing.assert_close(run(encoder, images)[1]["pooled"], expected, atol=1e-5, rtol=1e-5)
+
+
+def test_building_leaves_the_global_random_state_alone():
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+    build_image_encoder(image_params(), seed=5)
+    assert torch.rand(1) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tunable_layers", [0, 1, 6, 11, "all"])
+def test_a_full_size_vit(tunable_layers):
+    settings = image_params(
+        model="ViT-B-32", architecture=None, tunable_layers=tunable_layers, resize="shortest", store_tokens=False
+    )
+    encoder = build_image_encoder(settings, seed=2)
+    torch.manual_seed(2)
+    clip, _, transform = open_clip.create_model_and_transforms("ViT-B-32")
+    images = pictures(300, 240, 2)
+    with torch.inference_mode():
+        expected = clip.eval().visual(torch.stack([transform(image) for image in images]))
+        torch.testing.assert_close(run(encoder, images)[1]["pooled"], expected, atol=1e-5, rtol=1e-5)
+    assert (encoder.width, encoder.token_width) == (512, 768)
+
+
+@pytest.mark.parametrize("size", [32, [32, 48]])
+@pytest.mark.parametrize("resize", ["shortest", "longest", "squash"])
+def test_preprocessing_is_open_clips(resize, size):
+    architecture = {"embed_dim": 8, "vision_cfg": {**VIT["vision_cfg"], "image_size": size}}
+    encoder = build_image_encoder(image_params(architecture=architecture, resize=resize), seed=1)
+    normalise = encoder.trunk[0][0]
+    size = tuple(size) if isinstance(size, list) else size
+    transform = image_transform_v2(PreprocessCfg(size=size, resize_mode=resize), is_train=False)
+    rng = np.random.default_rng(0)
+    for height, width in ((32, 32), (20, 50), (97, 31), (6, 6), (1, 9)):
+        colours = Image.fromarray(rng.integers(0, 256, (height, width, 4), dtype=np.uint8), mode="RGBA")
+        for image in [colours.convert(mode) for mode in ("RGB", "L", "LA", "1", "CMYK", "P")] + [colours]:
+            pixels = encoder.read(image)
+            assert pixels.dtype == np.uint8
+            assert pixels.flags.c_contiguous
+            ours = normalise({"pixels": torch.from_numpy(pixels)[None]})["pixels"][0]
+            assert torch.equal(ours, transform(image)), (image.mode, height, width)
+
+
+def test_reading_from_files_and_streams(tmp_path):
+    encoder = build_image_encoder(image_params(), seed=1)
+    (image,) = pictures(40, 60, 1)
+    image.save(tmp_path / "a.png")
+    expected = encoder.read(image)
+    stream = io.BytesIO((tmp_path / "a.png").read_bytes())
+    for source in (str(tmp_path / "a.png"), tmp_path / "a.png", stream):
+        np.testing.assert_array_equal(encoder.read(source), expected)
+
+
+def test_pretrained_weights_come_from_either_format(hub):
+    state = torch.load(hub / "tiny-vit.pt", weights_only=True)["state_dict"]
+    for suffix in ("pt", "safetensors"):
+        settings = image_params(model="tiny-vit", architecture=None, pretrained=str(hub / f"tiny-vit.{suffix}"))
+        encoder = build_image_encoder(settings, seed=1)
+        assert torch.equal(encoder.trunk[-1].visual.proj, state["visual.proj"])
+        assert torch.equal(encoder.trunk[0][1].visual.conv1.weight, state["visual.conv1.weight"])
+
+
+@pytest.mark.parametrize("pretrained", ["openai", "/nowhere/weights.pt"])
+def test_weights_that_a_checkpoint_brings_are_not_looked_for(pretrained):
+    settings = image_params(model="RN50", architecture=None, pretrained=pretrained, tunable_layers="all")
+    encoder = build_image_encoder(settings, seed=1, load_weights=False)
+    assert encoder.name == f"RN50/{pretrained}"
+
+
+@pytest.fixture
+def tag(hub, monkeypatch):
+    """A pretrained tag of the tiny ViT, with preprocessing and an activation that its architecture does not tell."""
+    config = {
+        "file": str(hub / "tiny-vit.pt"),
+        "mean": (0.5, 0.4, 0.3),
+        "std": (0.2, 0.2, 0.1),
+        "interpolation": "bilinear",
+        "resize_mode": "squash",
+        "quick_gelu": True,
+    }
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, "tiny-vit", {"mine": config})
+    return config
+
+
+def test_a_tag_brings_its_preprocessing_and_activation(hub, tag):
+    settings = image_params(model="tiny-vit", architecture=None, pretrained="mine", tunable_layers=1, resize="shortest")
+    images = pictures(50, 40)
+    clip, _, _ = open_clip.create_model_and_transforms("tiny-vit", pretrained="mine", force_quick_gelu=True)
+    preprocess = PreprocessCfg(32, mean=tag["mean"], std=tag["std"], interpolation="bilinear")
+    transform = image_transform_v2(preprocess, is_train=False)
+    expected = clip.eval().visual(torch.stack([transform(image) for image in images]))
+    encoder = build_image_encoder(settings, seed=1)
+    torch.testing.assert_close(run(encoder, images)[1]["pooled"], expected, atol=1e-5, rtol=1e-5)
+    bare = build_image_encoder(settings, seed=1, load_weights=False)
+    bare.trunk.load_state_dict(encoder.trunk.state_dict())
+    bare.tail.load_state_dict(encoder.tail.state_dict())
+    torch.testing.assert_close(run(bare, images)[1]["pooled"], expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tunable_layers": 4}, "image encoder own architecture, seed 1 has 3 layers, got 4; use 0 to 3, or all"),
+        ({"architecture": {"vision_cfg": {}}}, "image.architecture: expected an open_clip model configuration"),
+        ({"architecture": {"embed_dim": 8, "vision_cfg": {"layer": 3}}}, "got {'embed_dim': 8, 'vision_cfg': {'layer'"),
+        ({"model": "ViT-B-33"}, "image encoder 'ViT-B-33' with weights None could not be loaded: Model config for"),
+        (
+            {"model": "ViT-B-32", "pretrained": "opnai"},
+            "with weights 'opnai' could not be loaded: Pretrained value 'opnai' is not a known tag or valid file path",
+        ),
+        (
+            {"model": "tiny-timm"},
+            "image encoder tiny-timm/seed 1: a TimmModel cannot be cut; use an open_clip architecture with a "
+            "VisionTransformer or ModifiedResNet visual tower",
+        ),
+    ],
+)
+def test_errors(hub, changes, message):
+    own = {"architecture": None} if "model" in changes else {}
+    with pytest.raises(ArmsError) as caught:
+        build_image_encoder(image_params(**own, **changes), seed=1)
+    assert message in str(caught.value)
+
+
+def test_weights_of_another_architecture(hub):
+    settings = image_params(model="tiny-vit", architecture=None, pretrained=str(hub / "tiny-resnet.pt"))
+    with pytest.raises(ArmsError, match=r"image encoder 'tiny-vit' with weights .*could not be loaded"):
+        build_image_encoder(settings, seed=1)
+
+
+class TestFingerprint:
+    """It changes when, and only when, what crosses the cut changes."""
+
+    @staticmethod
+    def of(seed=1, vision=None, **changes):
+        architecture = {"embed_dim": 8, "vision_cfg": {**VIT["vision_cfg"], **(vision or {})}}
+        return build_image_encoder(image_params(architecture=architecture, **changes), seed=seed).fingerprint
+
+    def test_it_is_json(self):
+        for tunable_layers in (0, 1, "all"):
+            fingerprint = self.of(tunable_layers=tunable_layers)
+            assert json.loads(json.dumps(fingerprint)) == fingerprint
+
+    def test_pixels_depend_on_the_size_and_resizing_alone(self):
+        pixels = self.of(tunable_layers="all")
+        assert pixels == self.of(seed=2, vision={"width": 16, "layers": 2}, tunable_layers="all", store_tokens=False)
+        assert pixels == self.of(tunable_layers=3)
+        assert pixels != self.of(tunable_layers="all", resize="longest")
+        assert pixels != self.of(tunable_layers="all", vision={"image_size": 48})
+
+    def test_states_depend_on_the_trunk(self):
+        states = self.of(tunable_layers=1)
+        assert states == self.of(tunable_layers=1)
+        assert states == self.of(tunable_layers=1, store_tokens=False)
+        others = (
+            self.of(tunable_layers=2),
+            self.of(tunable_layers=1, seed=2),
+            self.of(tunable_layers=0),
+            self.of(tunable_layers=1, vision={"head_width": 8}),  # of the same weights
+        )
+        assert all(states != other for other in others)
+
+    def test_pooled_depends_on_the_arrays_kept(self):
+        assert self.of(store_tokens=True) != self.of(store_tokens=False)
+        assert self.of(store_tokens=False)["arrays"] == ["pooled"]
+
+    def test_of_weights_from_a_file(self, hub):
+        def encoder(tunable_layers):
+            return from_hub(hub, "tiny-vit", tunable_layers=tunable_layers)
+
+        assert encoder(1).fingerprint["weights"] != self.of(tunable_layers=1)["weights"]
+        assert encoder("all").fingerprint == self.of(tunable_layers="all")
