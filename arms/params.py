@@ -4,10 +4,11 @@ Every setting stands in those files and none has a default here, so that ``dvc p
 Each class below is one section; a stage hands each part of ``arms`` its own section, never the whole tree.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -19,9 +20,9 @@ PositiveFloat = Annotated[float, Field(gt=0)]
 
 
 class Section(BaseModel):
-    """A section of the settings: unknown keys and values of another type are errors."""
+    """A section of the settings: unknown keys, values of another type, infinity and NaN are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -73,7 +74,14 @@ class DataParams(Section):
 
 # --- conf/encoders/<name>.yaml -----------------------------------------------------------------------------------
 
-TunableLayers = Annotated[int, Field(ge=0)] | Literal["all"]
+
+def _check_layers(value: Any) -> Any:
+    if value == "all" or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return value
+    raise ValueError(f"expected an integer >= 0 or 'all', got {value!r}")
+
+
+TunableLayers = Annotated[int | Literal["all"], BeforeValidator(_check_layers)]
 
 
 class ImageEncoderParams(Section):
@@ -156,6 +164,7 @@ class TrainParams(Section):
     """Optimisation by AdamW."""
 
     batch_size: PositiveInt  # queries; each brings its outcomes on every VLM
+    group_by_image: bool  # put queries that share an image into one batch, where it is encoded once
     learning_rate: PositiveFloat
     weight_decay: Annotated[float, Field(ge=0)]
     schedule: Literal["constant", "cosine"]
@@ -232,6 +241,30 @@ def read_encoders_params(name: str, root: Path = Path()) -> EncodersParams:
     return _read(root / "conf" / "encoders" / f"{name}.yaml", EncodersParams)
 
 
+def override(params: Params, assignments: Sequence[str]) -> Params:
+    """Settings with some values replaced, such as by ``router.inputs=text``; values are YAML.
+
+    Raises
+    ------
+    ArmsError
+        If an assignment names no setting or its value is not allowed.
+    """
+    content = params.model_dump()
+    for assignment in assignments:
+        path, equals, value = assignment.partition("=")
+        *parents, key = path.split(".")
+        section: Any = content
+        for parent in parents:
+            section = section.get(parent) if isinstance(section, dict) else None
+        if not equals or not isinstance(section, dict) or key not in section:
+            raise ArmsError(f"{assignment}: expected a setting of params.yaml and its value, as in router.inputs=text")
+        try:
+            section[key] = YAML(typ="safe", pure=True).load(value)
+        except YAMLError as error:
+            raise ArmsError(f"{assignment}: not valid YAML: {error}") from error
+    return _validate(Path("params.yaml"), content, Params)
+
+
 def _read(path: Path, section: type[SectionT]) -> SectionT:
     if not path.is_file():
         known = sorted(other.stem for other in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
@@ -241,6 +274,10 @@ def _read(path: Path, section: type[SectionT]) -> SectionT:
         content = YAML(typ="safe", pure=True).load(path)
     except YAMLError as error:
         raise ArmsError(f"{path}: not valid YAML: {error}") from error
+    return _validate(path, content, section)
+
+
+def _validate(path: Path, content: Any, section: type[SectionT]) -> SectionT:
     try:
         return section.model_validate(content)
     except ValidationError as error:
@@ -258,6 +295,8 @@ def _describe(path: Path, section: type[Section], problem: Any) -> str:
         return f"{where}: missing; every setting is written out, none has a default"
     if problem["type"] == "value_error":
         return f"{where}: {problem['ctx']['error']}"
+    if problem["type"] == "too_short":
+        return f"{where}: expected {problem['ctx']['min_length']} or more, got {problem['input']!r}"
     expected = problem["msg"].removeprefix("Input should be ").removeprefix("Value should be ")
     return f"{where}: expected {expected}, got {problem['input']!r}"
 

@@ -1,0 +1,238 @@
+from pathlib import Path
+
+import pytest
+
+from arms.errors import ArmsError
+from arms.params import override, read_data_params, read_encoders_params, read_params
+
+ROOT = Path(__file__).parents[1]
+DATASETS = sorted(file.stem for file in (ROOT / "conf/data").glob("*.yaml"))
+ENCODERS = sorted(file.stem for file in (ROOT / "conf/encoders").glob("*.yaml"))
+
+PARAMS = """
+data: sample
+encoders: scratch
+epochs: 2
+seed: 1
+router:
+  {profile: full, inputs: both, fusion: pooled, num_experts: 4, top_k: 4, num_heads: 4, attention_width: 128,
+   ffn_width: 256, dropout: 0.1, logit_min: -5.0, logit_max: 5.0}
+train:
+  {batch_size: 64, group_by_image: true, learning_rate: 8e-5, weight_decay: 0.01, schedule: cosine, warmup_share: 0.1,
+   clip_norm: null}
+extend:
+  {strategy: independent, theta: 0.5, incremental: {trains: all, epochs: 4, learning_rate: 0.0005}}
+knn: {num_neighbours: [8, 16], weights: distance}
+evaluate: {bootstrap_samples: 2000, seed: 1}
+runtime: {device: auto, extract_batch_size: 128, workers: 2, shard_mb: 128}
+"""
+DATA = """
+pools: {base: [a, b], new: []}
+ood: {benchmarks: [], tasks: [reading]}
+splits: {val_share: 0.1, id_share: 0.2, seed: 1}
+strict: false
+sample: {seed: 1, images_per_benchmark: 10, questions_per_image: 2, missing_share: 0.03}
+"""
+ENCODER_PAIR = """
+image: {model: ViT-B-32, architecture: null, pretrained: openai, resize: shortest, tunable_layers: 2,
+        store_tokens: false}
+text: {model: null, architecture: {dim: 8}, vocabulary_size: 100, pooling: cls, max_tokens: 32, tunable_layers: all}
+"""
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A folder with a valid settings tree."""
+    for folder, name, content in (
+        (".", "params", PARAMS),
+        ("conf/data", "mine", DATA),
+        ("conf/data", "yours", DATA),
+        ("conf/encoders", "pair", ENCODER_PAIR),
+    ):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / f"{name}.yaml").write_text(content)
+    return tmp_path
+
+
+def change(file, old, new):
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+
+
+def error_of(root, read, *names):
+    """The message of the error, without the folder."""
+    with pytest.raises(ArmsError) as caught:
+        read(*names, root)
+    return str(caught.value).replace(f"{root.as_posix()}/", "")
+
+
+def test_committed_settings_load():
+    params = read_params(ROOT)
+    assert params.data in DATASETS
+    assert params.encoders in ENCODERS
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_committed_datasets_load(name):
+    assert read_data_params(name, ROOT).pools.base
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_committed_encoders_load(name):
+    assert read_encoders_params(name, ROOT).text.max_tokens > 0
+
+
+def test_values(root):
+    params = read_params(root)
+    assert params.train.learning_rate == 8e-5  # a string in YAML 1.1
+    assert params.train.clip_norm is None
+    assert read_data_params("mine", root).sample.questions_per_image == 2
+    assert read_encoders_params("pair", root).text.tunable_layers == "all"
+    assert read_encoders_params("pair", root).image.tunable_layers == 2
+
+
+def test_a_setting_cannot_be_reassigned(root):
+    with pytest.raises(ValueError, match="frozen"):
+        read_params(root).epochs = 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "{num_neighbours: [8, 16], weights: distance}",
+            "{num_neighbours: [8], weights: distance, weight: 1}",
+            "params.yaml.knn: unknown key 'weight'; known: num_neighbours, weights",
+        ),
+        (
+            "seed: 1\n",
+            "seed: 1\nsed: 1\n",
+            "params.yaml: unknown key 'sed'; known: data, encoders, epochs, seed, router",
+        ),
+        ("epochs: 2\n", "", "params.yaml.epochs: missing; every setting is written out, none has a default"),
+        ("epochs: 2\n", "epochs: two\n", "params.yaml.epochs: expected a valid integer, got 'two'"),
+        ("epochs: 2\n", "epochs: 2.0\n", "params.yaml.epochs: expected a valid integer, got 2.0"),
+        ("epochs: 2\n", "epochs: true\n", "params.yaml.epochs: expected a valid integer, got True"),
+        ("num_experts: 4", "num_experts: 0", "router.num_experts: expected greater than or equal to 1, got 0"),
+        ("dropout: 0.1", "dropout: 1", "params.yaml.router.dropout: expected less than 1, got 1"),
+        ("theta: 0.5", "theta: 1.5", "params.yaml.extend.theta: expected less than or equal to 1, got 1.5"),
+        ("logit_min: -5.0", "logit_min: 0.0", "params.yaml.router.logit_min: expected less than 0, got 0.0"),
+        ("logit_min: -5.0", "logit_min: -.inf", "params.yaml.router.logit_min: expected a finite number, got -inf"),
+        ("8e-5", "fast", "params.yaml.train.learning_rate: expected a valid number, got 'fast'"),
+        ("8e-5", "'8e-5'", "params.yaml.train.learning_rate: expected a valid number, got '8e-5'"),
+        ("8e-5", ".nan", "params.yaml.train.learning_rate: expected a finite number, got nan"),
+        ("0.0005", "0", "params.yaml.extend.incremental.learning_rate: expected greater than 0, got 0"),
+        ("fusion: pooled", "fusion: sum", "router.fusion: expected 'pooled', 'tokens' or 'concat', got 'sum'"),
+        ("top_k: 4", "top_k: 5", "params.yaml.router: top_k must be at most num_experts (4), got 5"),
+        (
+            "attention_width: 128",
+            "attention_width: 130",
+            "params.yaml.router: attention_width must be a multiple of num_heads (4), got 130",
+        ),
+        ("[8, 16]", "[8, 0]", "params.yaml.knn.num_neighbours.1: expected greater than or equal to 1, got 0"),
+        ("[8, 16]", "[]", "params.yaml.knn.num_neighbours: expected 1 or more, got []"),
+        ("[8, 16]", "8", "params.yaml.knn.num_neighbours: expected a valid list, got 8"),
+        ("seed: 1\n", "seed: 1\nseed: 2\n", "params.yaml: not valid YAML: while constructing a mapping"),
+        ("data: sample", "data: [", "params.yaml: not valid YAML: while parsing"),
+    ],
+)
+def test_errors(root, old, new, message):
+    change(root / "params.yaml", old, new)
+    assert message in error_of(root, read_params)
+
+
+@pytest.mark.parametrize("content", ["", "- epochs", "epochs"])
+def test_a_file_that_is_no_mapping(root, content):
+    (root / "params.yaml").write_text(content)
+    assert "params.yaml: expected a valid dictionary" in error_of(root, read_params)
+
+
+def test_every_problem_is_told_at_once(root):
+    change(root / "params.yaml", "epochs: 2", "epochs: 0")
+    change(root / "params.yaml", "workers: 2", "workers: 0")
+    lines = error_of(root, read_params).splitlines()
+    assert [line.partition(": ")[0] for line in lines] == ["params.yaml.epochs", "params.yaml.runtime.workers"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("base: [a, b]", "base: []", "conf/data/mine.yaml.pools.base: expected 1 or more, got []"),
+        ("base: [a, b]", "base: [a, 1]", "conf/data/mine.yaml.pools.base.1: expected a valid string, got 1"),
+        (
+            "missing_share",
+            "mising_share",
+            "mine.yaml.sample: unknown key 'mising_share'; known: seed, images_per_bench",
+        ),
+        ("questions_per_image: 2", "questions_per_image: 3", "questions_per_image: expected less than or equal to 2"),
+        ("strict: false", "strict: maybe", "mine.yaml.strict: expected a valid boolean, got 'maybe'"),
+    ],
+)
+def test_data_errors(root, old, new, message):
+    change(root / "conf/data/mine.yaml", old, new)
+    assert message in error_of(root, read_data_params, "mine")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("tunable_layers: 2", "tunable_layers: -1", "image.tunable_layers: expected an integer >= 0 or 'all', got -1"),
+        ("tunable_layers: 2", "tunable_layers: most", "tunable_layers: expected an integer >= 0 or 'all', got 'most'"),
+        ("tunable_layers: 2", "tunable_layers: true", "tunable_layers: expected an integer >= 0 or 'all', got True"),
+        ("model: ViT-B-32", "model: null", "pair.yaml.image: set exactly one of model and architecture; the other is"),
+        ("architecture: {dim: 8}", "architecture: null", "pair.yaml.text: vocabulary_size goes with architecture"),
+        ("model: null", "model: bert", "pair.yaml.text: set exactly one of model and architecture"),
+        (
+            "model: ViT-B-32, architecture: null",
+            "model: null, architecture: {embed_dim: 8}",
+            "pair.yaml.image: pretrained weights go with a model, not with an architecture of one's own",
+        ),
+        ("resize: shortest", "resize: crop", "image.resize: expected 'shortest', 'longest' or 'squash', got 'crop'"),
+    ],
+)
+def test_encoder_errors(root, old, new, message):
+    change(root / "conf/encoders/pair.yaml", old, new)
+    assert message in error_of(root, read_encoders_params, "pair")
+
+
+def test_an_unknown_file_names_the_known_ones(root):
+    message = error_of(root, read_data_params, "ours")
+    assert message == "conf/data/ours.yaml: no such settings file; known here: mine, yours"
+    assert "conf/encoders/other.yaml: no such settings file; known here: pair" in error_of(
+        root, read_encoders_params, "other"
+    )
+    (root / "conf/encoders/pair.yaml").unlink()
+    assert "pair.yaml: no such settings file; known here: none" in error_of(root, read_encoders_params, "pair")
+
+
+def test_override(root):
+    params = read_params(root)
+    changed = override(
+        params, ["train.learning_rate=1e-3", "knn.num_neighbours=[4]", "epochs=3", "train.clip_norm=1.5"]
+    )
+    assert (changed.train.learning_rate, changed.epochs, changed.train.clip_norm) == (1e-3, 3, 1.5)
+    assert changed.knn.num_neighbours == [4]
+    assert changed.router == params.router
+    assert params.epochs == 2
+    assert override(params, []) == params
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("epoch=3", "epoch=3: expected a setting of params.yaml and its value, as in router.inputs=text"),
+        ("router.input=text", "router.input=text: expected a setting of params.yaml"),
+        ("epochs.more=3", "epochs.more=3: expected a setting of params.yaml"),
+        ("knn.num_neighbours.1=3", "knn.num_neighbours.1=3: expected a setting of params.yaml"),
+        ("epochs", "epochs: expected a setting of params.yaml"),
+        ("=3", "=3: expected a setting of params.yaml"),
+        ("epochs=[", "epochs=[: not valid YAML: while parsing"),
+        ("epochs=0", "params.yaml.epochs: expected greater than or equal to 1, got 0"),
+        ("router.top_k=9", "params.yaml.router: top_k must be at most num_experts (4), got 9"),
+    ],
+)
+def test_override_errors(root, assignment, message):
+    with pytest.raises(ArmsError) as caught:
+        override(read_params(root), [assignment])
+    assert str(caught.value).startswith(message)
