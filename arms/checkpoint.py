@@ -37,10 +37,9 @@ def read_description(folder: Path) -> dict[str, Any]:
         description = json.loads(file.read_text())
     except json.JSONDecodeError as error:
         raise ArmsError(f"{file}: not valid JSON: {error}") from error
-    if description.get("format") != FORMAT:
-        raise ArmsError(
-            f"{file}: expected checkpoint format {FORMAT}, got {description.get('format')!r}; train it anew"
-        )
+    got = description.get("format") if isinstance(description, dict) else None
+    if got != FORMAT:
+        raise ArmsError(f"{file}: expected checkpoint format {FORMAT}, got {got!r}; train it anew")
     return description
 
 

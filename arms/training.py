@@ -88,8 +88,10 @@ def train_net(
     Raises
     ------
     ArmsError
-        If the loss is not a number.
+        If there are no training queries, or the loss is not a number.
     """
+    if not len(data.queries):
+        raise ArmsError("expected training queries, got none; see the shares and held-out parts under conf/data/")
     net.to(device)
     net.requires_grad_(False)
     for parameter in trained:
@@ -103,9 +105,9 @@ def train_net(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)  # dropout
         for epoch in range(1, epochs + 1):
-            net.train()
+            _set_training(net)
             log = _RunningLog()
-            for index in _batches(len(data.queries), params.batch_size, shuffle):
+            for index in _batches(data.queries, params, shuffle):
                 logits_NS = net(data.queries.batch(index).to(device), profiles)
                 outcomes = data.outcomes[index]
                 loss = masked_loss(logits_NS, torch.from_numpy(outcomes).to(device))
@@ -166,6 +168,14 @@ def masked_em(logits_NS: np.ndarray, outcomes_NS: np.ndarray) -> float | None:
     return float(right[answerable].mean()) if answerable.any() else None
 
 
+def _set_training(net: RouterNet) -> None:
+    """Put what trains into training mode; a frozen tail drops nothing out and keeps its norms' statistics."""
+    net.train()
+    for tail in (net.image_tail, net.text_tail):
+        if not any(parameter.requires_grad for parameter in tail.parameters()):
+            tail.eval()
+
+
 class _RunningLog:
     """What the steps of one epoch came to."""
 
@@ -199,10 +209,20 @@ def _decay_groups(parameters: list[nn.Parameter], weight_decay: float) -> list[d
     ]
 
 
-def _batches(count: int, batch_size: int, shuffle: np.random.Generator) -> Iterator[np.ndarray]:
-    order = shuffle.permutation(count)
-    for start in range(0, count, batch_size):
-        yield order[start : start + batch_size]
+def _batches(queries: Queries, params: TrainParams, shuffle: np.random.Generator) -> Iterator[np.ndarray]:
+    """Positions of each batch's queries, in random order."""
+    order = shuffle.permutation(len(queries))
+    if params.group_by_image:
+        # Queries that share an image go into one batch, where the image is encoded once.
+        order = order[np.argsort(_first_seen(queries.image_rows[order]), kind="stable")]
+    for start in range(0, len(order), params.batch_size):
+        yield order[start : start + params.batch_size]
+
+
+def _first_seen(values: np.ndarray) -> np.ndarray:
+    """For each value the position where it comes first."""
+    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    return first[inverse]
 
 
 def _evaluate(

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -164,7 +164,7 @@ class ArmsRouter(Router):
     def _own_trunks(self) -> dict[str, nn.Module]:
         """The frozen trunks that cannot be loaded from elsewhere."""
         params = self.encoders.params
-        trunks = {}
+        trunks: dict[str, nn.Module] = {}
         if params.image.pretrained is None:
             trunks["image"] = self.encoders.image.trunk
         if params.text.model is None:
@@ -191,12 +191,13 @@ class ArmsRouter(Router):
         description = read_description(folder)
         tensors = read_weights(folder, description)
         params = EncodersParams.model_validate(description["encoders"])
-        frozen_image = params.image.pretrained is not None and params.image.tunable_layers != "all"
-        frozen_text = params.text.model is not None and params.text.tunable_layers != "all"
+        fingerprints = description["fingerprints"]
+        frozen_image = params.image.pretrained is not None and "weights" in fingerprints["image"]
+        frozen_text = params.text.model is not None and "weights" in fingerprints["text"]
         encoders = build_encoders(
             params,
             seed=description["encoders_seed"],
-            tokenizer=Tokenizer.from_file(str(folder / TOKENIZER)),
+            tokenizer=_read_tokenizer(folder / TOKENIZER),
             text_config=None if frozen_text else description["text_config"],
             load_weights=frozen_image,
         )
@@ -212,16 +213,31 @@ class ArmsRouter(Router):
         _load(router.net, "net.", tensors, folder)
         for modality, trunk in router._own_trunks().items():
             _load(trunk, f"{modality}_trunk.", tensors, folder)
+        if encoders.text.fingerprint["tokenizer"] != fingerprints["text"]["tokenizer"]:
+            raise ArmsError(f"{folder / TOKENIZER}: not the tokenizer that the router was trained with")
         for modality, encoder in (("image", encoders.image), ("text", encoders.text)):
-            expected = description["fingerprints"][modality].get("weights")
+            expected = fingerprints[modality].get("weights")
             if expected is not None and (got := hash_weights(encoder.trunk)) != expected:
                 raise ArmsError(
                     f"{folder}: it was trained on the frozen {modality} encoder {encoder.name} with weights "
                     f"{expected[:16]}, this installation loads {got[:16]}; get those weights, or train the router anew"
                 )
+        # Those at hand were taken before the frozen trunks were loaded.
+        router.encoders = replace(
+            encoders,
+            image=replace(encoders.image, fingerprint=fingerprints["image"]),
+            text=replace(encoders.text, fingerprint=fingerprints["text"]),
+        )
         router.set_pool(router.profiles)
         router.net.to(router.device).eval()
         return router
+
+
+def _read_tokenizer(file: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(file))
+    except Exception as error:  # the library has no class of its own
+        raise ArmsError(f"{file}: the router's tokenizer cannot be read: {error}") from error
 
 
 def _load(module: nn.Module, prefix: str, tensors: dict[str, Tensor], folder: Path) -> None:

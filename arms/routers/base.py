@@ -130,13 +130,16 @@ class Router(ABC):
 
 
 def _open_image(source: ImageSource) -> Image.Image:
-    if isinstance(source, Image.Image):
-        return source
+    if not (isinstance(source, str | Path | Image.Image) or hasattr(source, "read")):
+        raise ArmsError(f"expected an image as a path, binary file or PIL image, got {type(source).__name__}")
     try:
-        image = Image.open(source)
-        image.load()
+        if isinstance(source, Image.Image):
+            source.load()
+            return source
+        with Image.open(source) as image:
+            image.load()
+        return image
     except FileNotFoundError as error:
         raise ArmsError(f"{source}: no such image") from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ArmsError(f"{source}: not a readable image: {error}") from error
-    return image

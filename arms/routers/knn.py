@@ -42,7 +42,7 @@ class KnnRouter(Router):
         """Index the training queries' embeddings and choose K on val; see `Router.fit`."""
         embeddings = _embeddings(queries)
         self.outcomes = np.asarray(outcomes, dtype=np.float32)
-        # Where no neighbour's outcome is known: the VLM's mean over all of training, or 0.5 without any.
+        # Where no neighbour's outcome is known: the VLM's mean over all of training, drawn to 0.5 where few are known.
         known = ~np.isnan(self.outcomes)
         self.prior = (np.nansum(self.outcomes, axis=0) + 0.5) / (known.sum(axis=0) + 1)
         self.index = build_index(embeddings)

@@ -1,0 +1,92 @@
+"""The cluster bootstrap: what it resamples, and what stays fixed."""
+
+import numpy as np
+import pytest
+
+from arms.evaluation import bootstrap
+from arms.evaluation.bootstrap import bootstrap_means, interval
+
+
+def loop_bootstrap(values, groups, samples, seed):
+    """The same bootstrap, one resample at a time: pick images, gather their rows, average."""
+    rng = np.random.default_rng(seed)
+    names = np.unique(groups)
+    means = []
+    for _ in range(samples):
+        rows = np.concatenate(
+            [np.flatnonzero(groups == names[pick]) for pick in rng.integers(0, len(names), len(names))]
+        )
+        means.append(values[rows].mean(axis=0))
+    return np.array(means)
+
+
+def test_equals_a_loop_over_resamples():
+    rng = np.random.default_rng(1)
+    values, groups = rng.random((30, 2)), rng.integers(0, 8, 30)
+    np.testing.assert_allclose(bootstrap_means(values, groups, 50, 7), loop_bootstrap(values, groups, 50, 7))
+
+
+def test_draws_do_not_depend_on_chunks_rows_or_other_columns(monkeypatch):
+    rng = np.random.default_rng(2)
+    values, groups = (rng.random((40, 3)) < 0.5).astype(float), rng.integers(0, 9, 40).astype(str)
+    whole = bootstrap_means(values, groups, 64, 0)
+    order = rng.permutation(40)
+    np.testing.assert_array_equal(bootstrap_means(values[order], groups[order], 64, 0), whole)
+    np.testing.assert_array_equal(bootstrap_means(values[:, [2]], groups, 64, 0), whole[:, [2]])
+    monkeypatch.setattr(bootstrap, "CHUNK_WEIGHTS", 25)
+    np.testing.assert_array_equal(bootstrap_means(values, groups, 64, 0), whole)
+    assert not np.array_equal(bootstrap_means(values, groups, 64, 1), whole)
+
+
+def test_queries_of_one_image_move_together():
+    values = np.repeat([0.0, 1.0], 100)[:, None]
+    draws = bootstrap_means(values, np.repeat(["a", "b"], 100), 200, 0)
+    assert set(np.unique(draws)) == {0.0, 0.5, 1.0}  # two images: none, one or both of the picks are "b"
+
+
+def test_images_resampled_give_wider_intervals_than_queries():
+    rng = np.random.default_rng(3)
+    values = np.repeat(rng.random(50) < 0.5, 8)[:, None].astype(float)
+    by_image = interval(bootstrap_means(values, np.repeat(np.arange(50), 8), 1000, 0)[:, 0])
+    by_query = interval(bootstrap_means(values, np.arange(400), 1000, 0)[:, 0])
+    assert by_image[1] - by_image[0] > 2 * (by_query[1] - by_query[0])
+
+
+def test_with_one_query_per_image_it_agrees_with_the_normal_interval():
+    values = (np.arange(2000) % 10 < 3).astype(float)[:, None]
+    low, high = interval(bootstrap_means(values, np.arange(2000), 4000, 0)[:, 0])
+    half = 1.96 * np.sqrt(0.3 * 0.7 / 2000)
+    assert low == pytest.approx(0.3 - half, abs=0.003)
+    assert high == pytest.approx(0.3 + half, abs=0.003)
+
+
+def test_nan_rows_count_in_no_column_of_their_own():
+    values = np.array([[1.0, 1.0], [0.0, np.nan], [1.0, np.nan], [0.0, 0.0]])
+    groups = np.array([0, 0, 1, 2])
+    without = bootstrap_means(np.array([[1.0], [0.0], [0.0]]), np.array([0, 1, 2]), 100, 5)
+    draws = bootstrap_means(values, groups, 100, 5)
+    assert np.isnan(draws[:, 1]).any()  # resamples of image 1 alone
+    assert not np.isnan(draws[:, 0]).any()
+    assert without.shape == (100, 1)
+    low, high = interval(draws[:, 1])
+    assert (low, high) == (0.0, 1.0)
+
+
+def test_interval_is_the_central_95_percent():
+    assert interval(np.arange(1001) / 1000) == pytest.approx((0.025, 0.975))
+    assert interval(np.array([np.nan, 0.5])) == (0.5, 0.5)
+    assert interval(np.array([np.nan])) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("values", "groups", "samples"),
+    [
+        (np.zeros((0, 1)), np.zeros(0), 10),
+        (np.zeros((3, 1)), np.zeros(2), 10),
+        (np.zeros(3), np.zeros(3), 10),
+        (np.zeros((3, 1)), np.zeros(3), 0),
+    ],
+)
+def test_refuses(values, groups, samples):
+    with pytest.raises(ValueError, match="bootstrap_means: expected values of shape"):
+        bootstrap_means(values, groups, samples, 0)

@@ -1,0 +1,122 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from arms.nn.experts import CrossAttention, FusionExpert, mix_experts
+
+
+def make_expert(fusion, text_width=3, key_width=4, seed=0, **settings):
+    torch.manual_seed(seed)
+    sizes = {"num_heads": 2, "attention_width": 6, "ffn_width": 5, "dropout": 0.0}
+    expert = FusionExpert(text_width, key_width, fusion=fusion, **{**sizes, **settings})
+    with torch.no_grad():
+        for parameter in expert.parameters():
+            parameter.copy_(torch.randn_like(parameter))
+    return expert
+
+
+def weights_of(module):
+    return {name: value.numpy().astype(np.float64) for name, value in module.state_dict().items()}
+
+
+def linear(x, weights, name):
+    return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+
+
+def layer_norm(x, weights, name):
+    centred = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+    return centred * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+
+
+def gelu(x):
+    return x * 0.5 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+
+
+def attend(question, tokens, weights, num_heads):
+    """One question over one image's tokens, head by head."""
+    query = linear(question, weights, "attention.query")
+    key, value = linear(tokens, weights, "attention.key"), linear(tokens, weights, "attention.value")
+    width = len(query) // num_heads
+    seen = []
+    for head in range(num_heads):
+        part = slice(head * width, (head + 1) * width)
+        logits = key[:, part] @ query[part] / math.sqrt(width)
+        share = np.exp(logits - logits.max())
+        seen.append(share / share.sum() @ value[:, part])
+    return np.concatenate(seen)
+
+
+def feed_forward(question, seen, weights):
+    joint = layer_norm(np.concatenate([question, seen]), weights, "norm")
+    return linear(gelu(linear(joint, weights, "ffn.0")), weights, "ffn.3")
+
+
+@pytest.fixture
+def inputs():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(2, 3)), rng.normal(size=(2, 5, 4))  # two questions, two images of five tokens
+
+
+def run(expert, question_ND, image_NTD):
+    return expert(torch.tensor(question_ND).float(), torch.tensor(image_NTD).float()).detach().numpy()
+
+
+def test_equation_4_by_hand(inputs):
+    question_ND, image_NTD = inputs
+    expert = make_expert("tokens")
+    weights = weights_of(expert)
+    expected = [feed_forward(q, attend(q, x, weights, 2), weights) for q, x in zip(*inputs, strict=True)]
+    np.testing.assert_allclose(run(expert, question_ND, image_NTD), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_pooled_attention_is_its_value_projection(inputs):
+    """The softmax over one vector is always 1, so the published form attends to nothing."""
+    question_ND, image_NTD = inputs
+    pooled = image_NTD[:, :1]
+    attention = CrossAttention(3, 4, 6, num_heads=2)
+    seen = attention(torch.tensor(question_ND).float(), torch.tensor(pooled).float())
+    torch.testing.assert_close(seen, attention.value(torch.tensor(pooled[:, 0]).float()))
+    expert = make_expert("pooled")
+    weights = weights_of(expert)
+    expected = [
+        feed_forward(q, linear(x[0], weights, "attention.value"), weights)
+        for q, x in zip(question_ND, pooled, strict=True)
+    ]
+    np.testing.assert_allclose(run(expert, question_ND, pooled), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_concat_by_hand(inputs):
+    question_ND, image_NTD = inputs
+    expert = make_expert("concat")
+    assert expert.attention is None
+    weights = weights_of(expert)
+    expected = [feed_forward(q, x[0], weights) for q, x in zip(question_ND, image_NTD, strict=True)]
+    np.testing.assert_allclose(run(expert, question_ND, image_NTD[:, :1]), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_order_of_tokens_does_not_matter(inputs):
+    question_ND, image_NTD = inputs
+    expert = make_expert("tokens")
+    reordered = image_NTD[:, [3, 1, 4, 0, 2]]
+    np.testing.assert_allclose(run(expert, question_ND, image_NTD), run(expert, question_ND, reordered), atol=1e-5)
+
+
+def test_dropout_is_off_in_evaluation(inputs):
+    expert = make_expert("tokens", dropout=0.5)
+    assert not np.allclose(run(expert, *inputs), run(expert, *inputs))
+    expert.eval()
+    np.testing.assert_array_equal(run(expert, *inputs), run(expert, *inputs))
+
+
+def test_mix_experts_by_hand():
+    gate_NE = torch.tensor([[0.25, 0.75], [1.0, 0.0]])
+    fused_NED = torch.tensor([[[1.0, 2.0, 3.0], [5.0, 6.0, 7.0]], [[1.0, 1.0, 1.0], [9.0, 9.0, 9.0]]])
+    assert mix_experts(gate_NE, fused_NED).tolist() == [[4, 5, 6], [1, 1, 1]]
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 4), (2, 3, 4)])
+def test_mix_experts_that_disagree(shape):
+    with pytest.raises(ValueError, match=r"gate is \(2, 2\), fused vectors are .*: N and E must agree"):
+        mix_experts(torch.ones(2, 2) / 2, torch.zeros(shape))

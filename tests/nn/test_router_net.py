@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+import torch
+
+from arms.errors import ArmsError
+from arms.features.online import encode_texts
+from arms.nn.router_net import RouterNet
+from tests.fakes import CPU, QUESTIONS, make_encoders, make_queries, router_params
+
+TEXTS = ["counter", "reader", "painter"]
+
+
+def make_net(image=None, text=None, **router):
+    """A net with its encoders, and three profiles."""
+    encoders = make_encoders(image, text)
+    torch.manual_seed(0)
+    net = RouterNet(encoders.image, encoders.text, router_params(**router)).eval()
+    return net, encoders, encode_texts(encoders, TEXTS, CPU).take(np.arange(3))
+
+
+def run(net, encoders, profiles, pictures, questions):
+    made = make_queries(len(pictures))
+    queries = type(made)(pictures, questions, made.outcomes).encode(encoders)
+    with torch.inference_mode():
+        return net(queries.batch(np.arange(len(pictures))), profiles)
+
+
+@pytest.mark.parametrize("layers", [0, 1, "all"])
+@pytest.mark.parametrize("fusion", ["pooled", "tokens", "concat"])
+def test_shapes(fusion, layers):
+    made = make_queries(7)
+    net, encoders, profiles = make_net({"tunable_layers": layers}, {"tunable_layers": layers}, fusion=fusion)
+    batch = made.encode(encoders).batch(np.arange(7))
+    question_ND, image_ND, tokens_NTD = net.encode_queries(batch)
+    assert (question_ND.shape, image_ND.shape) == ((7, 8), (7, 8))
+    assert tokens_NTD.shape == ((7, 4, 8) if fusion == "tokens" else (7, 1, 8))
+    fused_ND, gate_NE = net.fuse(question_ND, image_ND, tokens_NTD)
+    assert (fused_ND.shape, gate_NE.shape) == ((7, 8), (7, 2))
+    logits = net(batch, profiles)
+    assert (logits.shape, logits.dtype) == ((7, 3), torch.float32)
+    assert net.encode_profiles(profiles).shape == (3, 8)
+
+
+def test_it_is_gate_experts_and_classifier_over_the_tails():
+    made = make_queries(5)
+    net, encoders, profiles = make_net({"tunable_layers": 1}, {"tunable_layers": 1})
+    batch = made.encode(encoders).batch(np.arange(5))
+    question_ND = net.text_tail(batch.questions)["pooled"][batch.question_N]
+    image = {name: value[batch.image_N] for name, value in net.image_tail(batch.images).items()}
+    gate_NE = net.gate(question_ND, image["pooled"])
+    fused_ND = sum(gate_NE[:, [n]] * expert(question_ND, image["tokens"]) for n, expert in enumerate(net.experts))
+    expected = net.classifier(question_ND, fused_ND, net.text_tail(profiles)["pooled"])
+    torch.testing.assert_close(net(batch, profiles), expected)
+
+
+@pytest.mark.parametrize("fusion", ["pooled", "tokens", "concat"])
+def test_text_alone_does_not_see_the_image(fusion):
+    pictures = make_queries(4).pictures
+    made = make_net(inputs="text", fusion=fusion)
+    one, other = (run(*made, pictures[:2], list(QUESTIONS[:2])), run(*made, pictures[2:], list(QUESTIONS[:2])))
+    assert torch.equal(one, other)
+    assert not torch.equal(one, run(*made, pictures[:2], list(QUESTIONS[2:])))
+
+
+@pytest.mark.parametrize("fusion", ["pooled", "tokens", "concat"])
+def test_images_alone_do_not_see_the_question(fusion):
+    pictures = make_queries(4).pictures
+    made = make_net(inputs="image", fusion=fusion)
+    one, other = (run(*made, pictures[:2], list(QUESTIONS[:2])), run(*made, pictures[:2], list(QUESTIONS[2:])))
+    assert torch.equal(one, other)
+    assert not torch.equal(one, run(*made, pictures[2:], list(QUESTIONS[:2])))
+
+
+def test_both_see_both():
+    pictures = make_queries(4).pictures
+    made = make_net()
+    logits = run(*made, pictures[:2], list(QUESTIONS[:2]))
+    assert not torch.equal(logits, run(*made, pictures[2:], list(QUESTIONS[:2])))
+    assert not torch.equal(logits, run(*made, pictures[:2], list(QUESTIONS[2:])))
+
+
+def test_a_query_scores_the_same_in_any_company():
+    """Padding to the longest question and sharing of images change nothing."""
+    made = make_queries(12)
+    net, encoders, profiles = make_net({"tunable_layers": "all"}, {"tunable_layers": "all"})
+    queries = made.encode(encoders)
+    with torch.inference_mode():
+        together = net(queries.batch(np.arange(12)), profiles)
+        alone = torch.cat([net(queries.batch(np.array([i])), profiles) for i in range(12)])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
+
+
+def test_a_vlm_scores_the_same_in_any_pool():
+    made = make_queries(3)
+    net, encoders, profiles = make_net(text={"tunable_layers": "all"})
+    batch = made.encode(encoders).batch(np.arange(3))
+    part = encode_texts(encoders, TEXTS[1:2], CPU).take(np.array([0]))
+    with torch.inference_mode():
+        torch.testing.assert_close(net(batch, profiles)[:, [1]], net(batch, part), atol=1e-5, rtol=1e-4)
+
+
+def test_head_and_tails_share_out_the_parameters():
+    net, encoders, _ = make_net({"tunable_layers": 1}, {"tunable_layers": 1})
+    head = {id(parameter) for parameter in net.head_parameters()}
+    tails = {id(p) for encoder in (encoders.image, encoders.text) for p in encoder.tail.parameters()}
+    assert head.isdisjoint(tails)
+    assert head | tails == {id(parameter) for parameter in net.parameters()}
+    assert len(net.experts) == 2
+
+
+def test_token_fusion_needs_token_states():
+    with pytest.raises(ArmsError, match=r"router\.fusion: tokens needs token states.*set image\.store_tokens: true"):
+        make_net({"store_tokens": False}, fusion="tokens")
+    make_net({"store_tokens": False}, fusion="pooled")
+    make_net({"store_tokens": False, "tunable_layers": 1}, fusion="tokens")
