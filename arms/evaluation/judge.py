@@ -1,0 +1,118 @@
+"""The judge: every router's metrics on a dataset's test splits, from score tables and outcomes."""
+
+from typing import Any
+
+import numpy as np
+
+from arms.data.prepared import Prepared
+from arms.data.scores import Scores
+from arms.evaluation.curves import em_by, reliability_records
+from arms.evaluation.metrics import compare, evaluate_router, round_metrics, single_vlm_em, train_accuracy
+from arms.evaluation.outcomes import correct_of, is_answerable
+from arms.selection import select
+
+SPLITS = ("id", "ood")
+ByPool = dict[str, Scores]
+Json = dict[str, Any]
+
+
+class Judge:
+    """Judges routers by their score tables and the recorded outcomes, all in the same way.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    best_possible : dict of str to Scores
+        By pool: the true chances of being right, where a simulator knows them; else empty.
+    samples, seed : int
+        The bootstrap's draws and their seed.
+    """
+
+    def __init__(self, prepared: Prepared, best_possible: ByPool, *, samples: int, seed: int) -> None:
+        self.prepared, self.best_possible = prepared, best_possible
+        self._bootstrap: dict[str, Any] = {"samples": samples, "seed": seed}
+
+    def metrics(self, by_pool: ByPool) -> Json:
+        """The metrics of one router, split -> pool -> name -> value."""
+        return {
+            split: {pool: self._metrics(split, scores) for pool, scores in sorted(by_pool.items())} for split in SPLITS
+        }
+
+    def singles(self) -> Json:
+        """The EM of each single VLM, split -> pool -> VLM."""
+        pools = {"base": self.prepared.base, "extended": self.prepared.extended}
+        tables: Json = {}
+        for split in SPLITS:
+            ids = self._ids(split)
+            tables[split] = {}
+            for pool, vlms in pools.items():
+                outcomes = self.prepared.outcome_matrix(ids, vlms)
+                table = single_vlm_em(outcomes, self._groups(ids), **self._bootstrap, vlms=vlms)
+                tables[split][pool] = {vlm: round_metrics(values) for vlm, values in table.items()}
+        return tables
+
+    def reliability(self, routers: dict[str, ByPool]) -> list[Json]:
+        """Reliability curves of some routers."""
+        return [
+            round_metrics(record)
+            for name, by_pool in routers.items()
+            for split in SPLITS
+            for pool, scores in by_pool.items()
+            for record in reliability_records(
+                scores.at(self._ids(split)), self._outcomes(split, scores), router=name, split=split, pool=pool
+            )
+        ]
+
+    def breakdown(self, routers: dict[str, ByPool], column: str) -> list[Json]:
+        """The EM of every router for each benchmark, task or language."""
+        return [
+            round_metrics(record)
+            for name, by_pool in routers.items()
+            for split in SPLITS
+            for pool, scores in by_pool.items()
+            for record in em_by(
+                column,
+                self.prepared.split(split)[column].to_numpy(),
+                selected=self._selected(split, scores),
+                outcomes=self._outcomes(split, scores),
+                groups=self._groups(self._ids(split)),
+                **self._bootstrap,
+                router=name, split=split, pool=pool,
+            )
+        ]  # fmt: skip
+
+    def compare(self, one: Scores, other: Scores, split: str) -> Json:
+        """Difference of EM between two routers over one pool, `one` minus `other`, with its paired 95 % interval."""
+        ids = self._ids(split)
+        outcomes = self._outcomes(split, one)
+        kept = is_answerable(outcomes)
+        correct, other_correct = (correct_of(self._selected(split, scores), outcomes)[kept] for scores in (one, other))
+        return round_metrics(compare(correct, other_correct, self._groups(ids)[kept], **self._bootstrap))
+
+    def _metrics(self, split: str, scores: Scores) -> Json:
+        ids = self._ids(split)
+        train_outcomes = self.prepared.outcome_matrix(self._ids("train"), scores.vlms)
+        ceiling = self.best_possible.get(scores.pool)
+        metrics = evaluate_router(
+            confidence=scores.at(ids),
+            selected=self._selected(split, scores),
+            outcomes=self._outcomes(split, scores),
+            groups=self._groups(ids),
+            best_single=train_accuracy(train_outcomes),
+            best_possible=None if ceiling is None else self._selected(split, ceiling),
+            **self._bootstrap,
+        )
+        return round_metrics(metrics)
+
+    def _ids(self, split: str) -> list[str]:
+        return self.prepared.split(split)["query_id"].tolist()
+
+    def _groups(self, ids: list[str]) -> np.ndarray:
+        return self.prepared.image_groups(ids)
+
+    def _outcomes(self, split: str, scores: Scores) -> np.ndarray:
+        return self.prepared.outcome_matrix(self._ids(split), scores.vlms)
+
+    def _selected(self, split: str, scores: Scores) -> np.ndarray:
+        known = ~np.isnan(self._outcomes(split, scores))
+        return select(scores.at(self._ids(split)), scores.policy, scores.vlms, known)
