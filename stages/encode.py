@@ -1,0 +1,69 @@
+"""Encode each distinct image, or each distinct text, up to the encoder's cut."""
+
+import logging
+from collections.abc import Callable
+
+import click
+import numpy as np
+
+from arms.data.prepared import Prepared, read_prepared
+from arms.device import choose_device
+from arms.encoders.base import Encoder
+from arms.encoders.image import build_image_encoder
+from arms.encoders.text import build_text_encoder
+from arms.features.extract import extract
+from arms.features.store import FeatureStore
+from stages.inputs import learn_tokenizer
+from stages.workspace import Stopwatch, Workspace, open_workspace, progress_bar, stage
+
+logger = logging.getLogger("stages.encode")
+
+
+@click.command()
+@click.argument("modality", type=click.Choice(["image", "text"]))
+def main(modality: str) -> None:
+    """Write data/features/<data>/<encoders>/<modality>.zarr."""
+    workspace, watch = open_workspace(), Stopwatch()
+    prepared = read_prepared(workspace.prepared)
+    runtime = workspace.params.runtime
+    encoder, keys, read = (_images if modality == "image" else _texts)(workspace, prepared)
+    store = FeatureStore(workspace.features(modality), encoder.fingerprint)
+    with store.writing(), progress_bar(f"encode {modality}", f"{modality}s") as progress:
+        count = extract(
+            store,
+            keys,
+            read,
+            encoder,
+            batch_size=runtime.extract_batch_size,
+            shard_bytes=runtime.shard_mb * 2**20,
+            workers=runtime.workers,
+            device=choose_device(runtime.device),
+            progress=progress,
+        )
+        store.finish()
+    logger.info(
+        "encoded %s of %s distinct %ss in %.1f s; the others were stored",
+        f"{count:,}", f"{len(keys):,}", modality, watch.elapsed_s,
+    )  # fmt: skip
+
+
+Source = tuple[Encoder, list[str], Callable[[str], np.ndarray]]
+
+
+def _images(workspace: Workspace, prepared: Prepared) -> Source:
+    encoder = build_image_encoder(workspace.encoders.image, seed=workspace.params.seed)
+    paths = prepared.images()
+    return encoder, list(paths), lambda key: encoder.read(str(workspace.raw / paths[key]))
+
+
+def _texts(workspace: Workspace, prepared: Prepared) -> Source:
+    tokenizer = learn_tokenizer(workspace.encoders.text, prepared)
+    encoder = build_text_encoder(workspace.encoders.text, tokenizer=tokenizer, seed=workspace.params.seed)
+    texts = prepared.texts()
+    token_ids = dict(zip(texts, encoder.tokenize(list(texts.values())), strict=True))
+    return encoder, list(texts), token_ids.__getitem__
+
+
+if __name__ == "__main__":
+    with stage("encode"):
+        main(standalone_mode=False)

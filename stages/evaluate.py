@@ -1,0 +1,64 @@
+"""Judge every router by its scores and the recorded outcomes."""
+
+import logging
+from typing import Any
+
+from arms.data.atomic import atomic_folder
+from arms.data.prepared import read_prepared, write_json
+from arms.data.scores import read_scores
+from arms.evaluation.curves import em_records
+from arms.evaluation.figures import em_bars, reliability
+from arms.evaluation.judge import ByPool, Judge
+from stages.workspace import METRICS, PLOTS, SCORES, Stopwatch, open_workspace, stage
+
+logger = logging.getLogger("stages.evaluate")
+
+
+def main() -> None:
+    """Write metrics/<router>.json for every router, metrics/vlms.json, and the plots' data and pictures."""
+    workspace, watch = open_workspace(), Stopwatch()
+    params, prepared = workspace.params, read_prepared(workspace.prepared)
+    routers = _read_routers(workspace.params.extend.strategy)
+    best_possible = routers.pop("best-possible", {})
+    judge = Judge(prepared, best_possible, samples=params.evaluate.bootstrap_samples, seed=params.evaluate.seed)
+    metrics = {name: judge.metrics(scores) for name, scores in routers.items()}
+    singles = judge.singles()
+    with atomic_folder(METRICS) as folder:
+        for name, content in metrics.items():
+            write_json(content, folder / f"{name}.json")
+        write_json(singles, folder / "vlms.json")
+    # The oracle stands in the figures as a line.
+    bars = em_records({name: content for name, content in metrics.items() if name != "oracle"}, singles)
+    curves = judge.reliability({name: routers[name] for name in ("arms", "knn")})
+    with atomic_folder(PLOTS / "evaluate") as folder:
+        write_json([bar for bar in bars if _is_headline(bar)], folder / "em.json")
+        write_json([point for point in curves if _is_headline(point)], folder / "reliability.json")
+        for column in ("benchmark", "task", "language"):
+            write_json(judge.breakdown(routers, column), folder / f"em_by_{column}.json")
+        em_bars(bars, folder / "em.png")
+        reliability(curves, folder / "reliability.png")
+    headline = metrics["arms"]["id"]["base"]
+    logger.info(
+        "evaluated %d routers in %.1f s; ARMS on id, base pool: EM %s against %s for the best single VLM",
+        len(metrics), watch.elapsed_s, headline["em"], headline["best_single_em"],
+    )  # fmt: skip
+
+
+def _read_routers(strategy: str) -> dict[str, ByPool]:
+    """Every router's score tables by pool; `arms` is Phi on the base pool and the chosen extension on the extended."""
+    routers: dict[str, ByPool] = {}
+    for file in sorted(SCORES.glob("*/*.parquet")):
+        scores = read_scores(file)
+        routers.setdefault(scores.router, {})[scores.pool] = scores
+    routers["arms"]["extended"] = routers[strategy]["extended"]
+    return routers
+
+
+def _is_headline(record: dict[str, Any]) -> bool:
+    """The id test on the base pool: one panel, for plots that compare experiments."""
+    return (record["split"], record["pool"]) == ("id", "base")
+
+
+if __name__ == "__main__":
+    with stage("evaluate"):
+        main()

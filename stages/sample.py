@@ -1,0 +1,36 @@
+"""Draw the embedded sample dataset."""
+
+import logging
+from pathlib import Path
+
+from arms.data.sample import generate_sample
+from arms.errors import ArmsError
+from arms.params import read_data_params
+from stages.workspace import Stopwatch, progress_bar, stage
+
+logger = logging.getLogger("stages.sample")
+FOLDER = Path("data/raw/sample")
+
+
+def main() -> None:
+    """Write data/raw/sample from the settings in conf/data/sample.yaml."""
+    params = read_data_params("sample").sample
+    if params is None:
+        raise ArmsError("conf/data/sample.yaml.sample: expected the generator's settings, got null")
+    watch = Stopwatch()
+    with progress_bar("draw", "images") as progress:
+        generate_sample(
+            FOLDER,
+            seed=params.seed,
+            images_per_benchmark=params.images_per_benchmark,
+            questions_per_image=params.questions_per_image,
+            missing_share=params.missing_share,
+            workers=2,
+            progress=progress,
+        )
+    logger.info("drew the sample dataset into %s in %.1f s", FOLDER, watch.elapsed_s)
+
+
+if __name__ == "__main__":
+    with stage("sample"):
+        main()

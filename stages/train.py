@@ -1,0 +1,50 @@
+"""Train Phi on the base pool."""
+
+import logging
+
+from arms.data.atomic import atomic_folder
+from arms.device import choose_device
+from arms.encoders.pair import EncoderPair
+from arms.routers.arms import ArmsRouter
+from stages.inputs import SCORED_SPLITS, Inputs, read_inputs, write_router_scores
+from stages.live import OnEpoch, live_log
+from stages.workspace import PLOTS, ROUTERS, SCORES, Progress, Stopwatch, Workspace, open_workspace, progress_bar, stage
+
+logger = logging.getLogger("stages.train")
+
+
+def main() -> None:
+    """Write the router to data/routers/phi and its scores to data/scores/arms."""
+    workspace, watch = open_workspace(), Stopwatch()
+    inputs, encoders = read_inputs(workspace)
+    with live_log(PLOTS / "train") as on_epoch, progress_bar("train", "steps") as progress:
+        router = fit_phi(workspace, inputs, encoders, on_epoch, progress)
+    router.save(ROUTERS / "phi")
+    with atomic_folder(SCORES / "arms") as folder:
+        write_router_scores(folder, "arms", "base", router, inputs.queries(*SCORED_SPLITS))
+    logger.info("trained Phi for %d epochs in %.1f s", workspace.params.epochs, watch.elapsed_s)
+
+
+def fit_phi(
+    workspace: Workspace, inputs: Inputs, encoders: EncoderPair, on_epoch: OnEpoch, progress: Progress
+) -> ArmsRouter:
+    """Train an ARMS router on the base pool."""
+    params, base = workspace.params, inputs.prepared.base
+    train, val = inputs.queries("train"), inputs.queries("val")
+    router = ArmsRouter(
+        [vlm for vlm in inputs.prepared.vlms if vlm.name in base],
+        encoders,
+        params.router,
+        params.train,
+        epochs=params.epochs,
+        seed=params.seed,
+        device=choose_device(params.runtime.device),
+        on_epoch=on_epoch,
+        progress=progress,
+    )
+    return router.fit(train, inputs.outcomes(train, base), val, inputs.outcomes(val, base))
+
+
+if __name__ == "__main__":
+    with stage("train"):
+        main()

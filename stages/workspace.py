@@ -1,0 +1,83 @@
+"""What the stages share: where things lie, the settings, a progress bar and the way an error ends a stage."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from arms.errors import ArmsError
+from arms.params import DataParams, EncodersParams, Params, read_data_params, read_encoders_params, read_params
+
+Progress = Callable[[int, int], None]
+
+METRICS = Path("metrics")
+PLOTS = Path("data/plots")
+ROUTERS = Path("data/routers")
+SCORES = Path("data/scores")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The settings of this run and the paths that follow from them."""
+
+    params: Params
+    data: DataParams
+    encoders: EncodersParams
+
+    @property
+    def raw(self) -> Path:
+        return Path("data/raw") / self.params.data
+
+    @property
+    def prepared(self) -> Path:
+        return Path("data/prepared") / self.params.data
+
+    def features(self, modality: str) -> Path:
+        return Path("data/features") / self.params.data / self.params.encoders / f"{modality}.zarr"
+
+
+def open_workspace() -> Workspace:
+    """Read params.yaml and the conf/ files that it names."""
+    params = read_params()
+    return Workspace(params, read_data_params(params.data), read_encoders_params(params.encoders))
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Set up the log, and end a stage that meets unusable input with its error's text and exit status 1."""
+    logging.basicConfig(level=logging.WARNING, format=f"{name}: %(message)s", stream=sys.stderr)
+    logging.getLogger("arms").setLevel(logging.INFO)
+    logging.getLogger("stages").setLevel(logging.INFO)
+    try:
+        yield
+    except ArmsError as error:
+        sys.exit(f"{name}: error: {error}")
+
+
+@contextmanager
+def progress_bar(label: str, unit: str) -> Iterator[Progress]:
+    """A bar with rate and time left on a terminal, a line now and then elsewhere."""
+    terminal = sys.stderr.isatty()
+    with tqdm(desc=label, unit=unit, mininterval=0.1 if terminal else 30, ncols=None if terminal else 90) as bar:
+
+        def update(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield update
+
+
+class Stopwatch:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.perf_counter() - self._start

@@ -1,0 +1,82 @@
+"""A clone of the project with a tiny sample and one epoch, its pipeline run once for all tests here."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALLER = {
+    "conf/data/sample.yaml": {"images_per_benchmark: 1000": "images_per_benchmark: 24"},
+    "params.yaml": {"epochs: 5 ": "epochs: 1 ", "    epochs: 3\n": "    epochs: 1\n", "samples: 2000": "samples: 100"},
+}
+
+
+class Project:
+    """A folder with the project in it, and commands run there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def run(self, *command: str, check: bool = True) -> str:
+        """Run a command with this environment's python first on the path; its output, both streams."""
+        process = self.start(*command)
+        output, _ = process.communicate(timeout=600)
+        assert not check or process.returncode == 0, f"{' '.join(command)}:\n{output}"
+        return output
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a command as `run` does; its output, both streams, comes through `stdout`."""
+        environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(self.folder),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+        }
+        return subprocess.Popen(
+            command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def dvc(self, *arguments: str, check: bool = True) -> str:
+        """Run dvc."""
+        return self.run("dvc", *arguments, check=check)
+
+    def commit(self, message: str) -> None:
+        """Commit everything that Git does not ignore."""
+        self.run("git", "add", "--all")
+        self.run(
+            "git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "--quiet", "-m", message
+        )  # fmt: skip
+
+    def metrics(self) -> dict[str, bytes]:
+        """The metrics files by name."""
+        return {file.name: file.read_bytes() for file in sorted((self.folder / "metrics").glob("*.json"))}
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project, committed, after `dvc repro`."""
+    folder = tmp_path_factory.mktemp("clone")
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.split("\n")  # fmt: skip
+    for name in filter(None, listed):
+        if (ROOT / name).is_file() and not name.startswith(("metrics/", "studies/results/")) and name != "dvc.lock":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    for name, changes in SMALLER.items():
+        text = (folder / name).read_text()
+        for old, new in changes.items():
+            assert old in text, f"{name} no longer holds {old!r}"
+            text = text.replace(old, new)
+        (folder / name).write_text(text)
+    made = Project(folder)
+    made.run("git", "init", "--quiet")
+    made.commit("start")
+    made.dvc("repro")
+    made.commit("first run")
+    return made

@@ -1,0 +1,134 @@
+"""The whole pipeline on a tiny sample, through the commands that a user types."""
+
+import json
+import shutil
+import signal
+import sys
+
+import pytest
+
+ROUTERS = {"arms", "incremental", "independent", "knn", "best-single", "random", "oracle"}
+
+
+def test_repro_writes_the_metrics_of_every_router(project):
+    metrics = {name: json.loads(content) for name, content in project.metrics().items()}
+    assert set(metrics) == {f"{router}.json" for router in ROUTERS} | {"vlms.json"}
+    for router in ROUTERS:
+        for split in ("id", "ood"):
+            for pool in ("base", "extended"):
+                values = metrics[f"{router}.json"][split][pool]
+                assert values["em_low"] <= values["em"] <= values["em_high"] <= values["oracle_em"] == 1
+                assert {"best_single_em", "gain_low", "gap_closed", "best_possible_em", "auroc", "ece"} <= set(values)
+    assert metrics["oracle.json"]["id"]["base"]["em"] == 1
+    assert metrics["best-single.json"]["ood"]["extended"]["gain"] == 0
+
+
+def test_second_repro_does_nothing(project):
+    assert "Data and pipelines are up to date." in project.dvc("repro")
+    assert project.run("git", "status", "--porcelain") == ""
+
+
+def test_forced_repro_gives_identical_metrics(project):
+    before = project.metrics()
+    project.dvc("repro", "--force")
+    assert project.metrics() == before
+    assert project.run("git", "status", "--porcelain") == "", "dvc.lock changed"
+
+
+def test_speed_settings_rerun_nothing(project):
+    file = project.folder / "params.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("extract_batch_size: 128", "extract_batch_size: 16"))
+    try:
+        assert "Data and pipelines are up to date." in project.dvc("repro", "--dry")
+    finally:
+        file.write_text(text)
+
+
+def test_experiment_with_other_epochs_encodes_nothing_and_shows_in_diffs(project):
+    try:
+        output = project.dvc("exp", "run", "-S", "epochs=2")
+        for skipped in ("sample", "prepare", "encode@image", "encode@text", "baselines"):
+            assert f"Stage '{skipped}' didn't change, skipping" in output
+        for run in ("train", "extend@incremental", "extend@independent", "evaluate"):
+            assert f"Running stage '{run}'" in output
+        changed = json.loads(project.dvc("metrics", "diff", "--json"))
+        assert "diff" in changed["metrics/arms.json"]["id.base.brier"]
+        assert "metrics/knn.json" not in changed
+        assert json.loads(project.dvc("params", "diff", "--json"))["params.yaml"]["epochs"]["new"] == 2
+        assert "id.base.em" in project.dvc("metrics", "diff")
+        assert "file://" in project.dvc("plots", "diff", "HEAD")
+        assert "epochs" in project.dvc("exp", "show", "--csv")
+    finally:
+        project.run("git", "checkout", "--", ".")
+        project.dvc("checkout")
+
+
+def test_switching_the_dataset_is_one_setting(project):
+    project.run("arms", "import", "tables", "data/raw/sample", "--name", "mini")
+    mini = project.folder / "conf/data/mini.yaml"
+    text = (project.folder / "conf/data/sample.yaml").read_text()
+    mini.write_text(text[: text.index("sample:\n")].replace("new: [sim-atlas, sim-borealis, sim-cobalt]", "new: []"))
+    mini.write_text(mini.read_text() + "sample: null\n")
+    try:
+        project.dvc("exp", "run", "-S", "data=mini")
+        arms = json.loads((project.folder / "metrics/arms.json").read_text())
+        assert arms["id"]["extended"] == arms["id"]["base"], "without new VLMs the pools are the same"
+        assert (project.folder / "data/features/sample/scratch/image.zarr").exists(), "the other features stay"
+    finally:
+        mini.unlink()
+        project.run("git", "checkout", "--", ".")
+        project.dvc("checkout")
+
+
+@pytest.mark.parametrize("folder", ["phi", "incremental", "independent"])
+def test_trained_router_routes(project, folder):
+    image = next((project.folder / "data/raw/sample/images").rglob("*.png"))
+    arguments = ["--image", str(image), "--question", "How many circles are there?"]
+    router = f"data/routers/{folder}"
+    answer = json.loads(project.run("arms", "route", *arguments, "--router", router, "--json"))
+    assert len(answer["ranking"]) == (4 if folder == "phi" else 7)
+    assert answer["vlm"] == answer["ranking"][0]["vlm"]
+    assert all(0 <= ranked["confidence"] <= 1 for ranked in answer["ranking"])
+
+
+def test_killed_training_leaves_nothing_under_the_final_name(project):
+    folder = project.folder / "data/routers/phi"
+    moved = folder.rename(folder.with_name("aside"))
+    process = project.start(sys.executable, "-m", "stages.train")
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "epoch 1" in line:
+                break
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert not folder.exists() or (folder / "router.json").exists()
+    finally:
+        if folder.exists():
+            shutil.rmtree(folder)
+        moved.rename(folder)
+
+
+def test_unusable_setting_ends_a_stage_with_its_text(project):
+    file = project.folder / "params.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("num_experts: 4", "num_experts: 0"))
+    try:
+        output = project.run(sys.executable, "-m", "stages.train", check=False)
+    finally:
+        file.write_text(text)
+    assert "train: error: params.yaml.router.num_experts: expected greater than or equal to 1, got 0" in output
+    assert "Traceback" not in output
+
+
+def test_studies_compare_with_phi(project):
+    try:
+        project.dvc("repro", "studies/dvc.yaml")
+        for inputs in ("text", "image"):
+            result = json.loads((project.folder / f"studies/results/inputs-{inputs}.json").read_text())
+            difference = result["id"]["base"]["phi_minus_this"]
+            assert difference["low"] <= difference["difference"] <= difference["high"]
+    finally:
+        project.run("git", "checkout", "--", ".")
+        project.run("git", "clean", "--quiet", "--force", "-d")
