@@ -1,0 +1,28 @@
+# make repro: build the environment and run the pipeline. make test: build it if need be and run the tests.
+PYTHON ?= python3.11
+FAISS ?= cpu
+VENV := .venv
+READY := $(VENV)/.ready
+# dvc and the stages' `python` are the environment's own.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: repro test lint clean
+repro: $(READY)
+	dvc repro
+	arms report
+
+test: $(READY)
+	python -m pytest
+
+lint: $(READY)
+	ruff check .
+	ruff format --check .
+	mypy
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(FAISS),dev]'
+	touch $@
