@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # dvc and the stages' `python` are the environment's own.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test lint clean
+.PHONY: repro test lint experiments clean
 repro: $(READY)
 	dvc repro
 	arms report
@@ -18,6 +18,10 @@ lint: $(READY)
 	ruff check .
 	ruff format --check .
 	mypy
+
+# The table of experiments, cut down to the settings and results that matter most.
+experiments: $(READY)
+	dvc exp show --drop '.*' --keep 'Experiment|metrics/arms.json:.*\.em$$|epochs$$|data$$'
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

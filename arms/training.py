@@ -108,18 +108,11 @@ def train_net(
             _set_training(net)
             log = _RunningLog()
             for index in _batches(data.queries, params, shuffle):
-                logits_NS = net(data.queries.batch(index).to(device), profiles)
-                outcomes = data.outcomes[index]
-                loss = masked_loss(logits_NS, torch.from_numpy(outcomes).to(device))
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                if params.clip_norm is not None:
-                    nn.utils.clip_grad_norm_(trained, params.clip_norm)
-                optimizer.step()
+                loss, logits_NS = _step(net, profiles, data, index, optimizer, params.clip_norm, device)
                 schedule.step()
                 step += 1
-                log.add(loss.item(), logits_NS.detach().cpu().numpy(), outcomes)
-                if not math.isfinite(log.loss_sum):
+                log.add(loss, logits_NS, data.outcomes[index])
+                if not math.isfinite(loss):
                     raise ArmsError(
                         f"the training loss is not a number at epoch {epoch}, step {step}; lower train.learning_rate "
                         f"({params.learning_rate:g}) or set train.clip_norm"
@@ -129,6 +122,26 @@ def train_net(
             val_loss, val_em = _evaluate(net, profiles, val, params.batch_size, device)
             on_epoch(log.close(epoch, val_loss, val_em, elapsed_s))
     net.eval()
+
+
+def _step(
+    net: RouterNet,
+    profiles: Batch,
+    data: Labelled,
+    index: np.ndarray,
+    optimizer: torch.optim.Optimizer,
+    clip_norm: float | None,
+    device: torch.device,
+) -> tuple[float, np.ndarray]:
+    """One optimizer step on the queries at these positions; its loss and their logits."""
+    logits_NS = net(data.queries.batch(index).to(device), profiles)
+    loss = masked_loss(logits_NS, torch.from_numpy(data.outcomes[index]).to(device))
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    if clip_norm is not None:
+        nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], clip_norm)
+    optimizer.step()
+    return loss.item(), logits_NS.detach().cpu().numpy()
 
 
 @torch.inference_mode()

@@ -81,6 +81,25 @@ def test_switching_the_dataset_is_one_setting(project):
         project.dvc("checkout")
 
 
+def test_frozen_encoders_are_settings_too(project):
+    """With no tunable layer the store holds embeddings, beside the pixels of the tunable encoder."""
+    frozen = [f"conf/encoders/scratch.yaml:{part}.tunable_layers=0" for part in ("image", "text")]
+    settings = [*frozen, "conf/encoders/scratch.yaml:image.store_tokens=true"]
+    try:
+        output = project.dvc("exp", "run", *(word for setting in settings for word in ("-S", setting)))
+        assert "Stage 'prepare' didn't change, skipping" in output
+        assert "encoded 0 of" not in output
+        description = json.loads((project.folder / "data/routers/phi/router.json").read_text())
+        assert description["fingerprints"]["image"]["arrays"] == ["pooled", "tokens"]
+        groups = project.folder / "data/features/sample/scratch/image.zarr"
+        assert len(list(groups.glob("*/zarr.json"))) == 2, "the pixels are still there"
+        image = next((project.folder / "data/raw/sample/images").rglob("*.png"))
+        project.run("arms", "route", "--image", str(image), "--question", "How many?", "--router", "data/routers/phi")
+    finally:
+        project.run("git", "checkout", "--", ".")
+        project.dvc("checkout")
+
+
 @pytest.mark.parametrize("folder", ["phi", "incremental", "independent"])
 def test_trained_router_routes(project, folder):
     image = next((project.folder / "data/raw/sample/images").rglob("*.png"))
