@@ -11,6 +11,7 @@ from arms.device import choose_device
 from arms.encoders.base import Encoder
 from arms.encoders.image import build_image_encoder
 from arms.encoders.text import build_text_encoder
+from arms.errors import ArmsError
 from arms.features.extract import extract
 from arms.features.store import FeatureStore
 from stages.inputs import learn_tokenizer
@@ -53,7 +54,17 @@ Source = tuple[Encoder, list[str], Callable[[str], np.ndarray]]
 def _images(workspace: Workspace, prepared: Prepared) -> Source:
     encoder = build_image_encoder(workspace.encoders.image, seed=workspace.params.seed)
     paths = prepared.images()
-    return encoder, list(paths), lambda key: encoder.read(str(workspace.raw / paths[key]))
+
+    def read(key: str) -> np.ndarray:
+        path = workspace.raw / paths[key]
+        try:
+            return encoder.read(str(path))
+        except (OSError, ValueError, SyntaxError) as error:
+            raise ArmsError(
+                f"{path}: expected an image as prepare found it, got {error}; run: dvc repro prepare"
+            ) from error
+
+    return encoder, list(paths), read
 
 
 def _texts(workspace: Workspace, prepared: Prepared) -> Source:

@@ -129,6 +129,22 @@ def test_killed_training_leaves_nothing_under_the_final_name(project):
         moved.rename(folder)
 
 
+def test_image_that_went_bad_after_prepare_is_named(project):
+    store = project.folder / "data/features/sample/scratch/image.zarr"
+    moved = store.rename(store.with_name("aside"))
+    image = next((project.folder / "data/raw/sample/images").rglob("*.png"))
+    content = image.read_bytes()
+    image.write_bytes(content[:40])
+    try:
+        output = project.run(sys.executable, "-m", "stages.encode", "image", check=False)
+    finally:
+        image.write_bytes(content)
+        shutil.rmtree(store)
+        moved.rename(store)
+    assert f"encode: error: {image.relative_to(project.folder)}: expected an image as prepare found it" in output
+    assert "Traceback" not in output
+
+
 def test_unusable_setting_ends_a_stage_with_its_text(project):
     file = project.folder / "params.yaml"
     text = file.read_text()
