@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from arms.batch import Batch
 from arms.errors import ArmsError
 
 
@@ -25,9 +26,9 @@ class Encoder:
     name : str
         For messages, such as "ViT-B-32/openai".
     trunk : nn.Sequential
-        Frozen, in evaluation mode; without layers where all of them are tunable.
+        Frozen, in evaluation mode, float32 as built (see `precision`); without layers where all of them are tunable.
     tail : nn.Sequential
-        Trains with the head; without layers where none of them is tunable.
+        Trains with the head, in float32; without layers where none of them is tunable.
     width : int
         D, the width of the pooled embedding.
     token_width : int
@@ -45,6 +46,10 @@ class Encoder:
     token_width: int
     crossing: tuple[str, ...]
     fingerprint: dict[str, Any]
+
+    def example(self, num: int) -> Batch:
+        """A batch of `num` made-up inputs, such as the trunk takes."""
+        raise NotImplementedError
 
 
 def cut_layers(

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from arms.batch import Batch
 from arms.encoders.base import Encoder, cut_layers, describe_cut, hash_weights
@@ -22,7 +22,6 @@ from arms.torchvision_guard import import_torchvision
 import_torchvision()
 
 import open_clip  # noqa: E402
-from open_clip.model import CLIPVisionCfg  # noqa: E402
 from open_clip.modified_resnet import ModifiedResNet  # noqa: E402
 from open_clip.transform import PreprocessCfg, image_transform_v2  # noqa: E402
 from open_clip.transformer import VisionTransformer  # noqa: E402
@@ -54,6 +53,10 @@ class ImageEncoder(Encoder):
             with Image.open(image) as opened:
                 return self.read(opened)
         return np.ascontiguousarray(np.asarray(self.resize(image)).transpose(2, 0, 1))
+
+    def example(self, num: int) -> Batch:
+        """A batch of black images."""
+        return {"pixels": torch.from_numpy(np.stack([self.read(Image.new("RGB", (1, 1)))] * num))}
 
 
 def build_image_encoder(params: ImageEncoderParams, *, seed: int, load_weights: bool = True) -> ImageEncoder:
@@ -94,6 +97,7 @@ def build_image_encoder(params: ImageEncoderParams, *, seed: int, load_weights: 
             "mean": list(preprocess.mean),
             "std": list(preprocess.std),
             "weights": hash_weights(trunk),
+            "precision": "float32",
         }
     # The last two steps of open_clip's transform make a tensor and normalise it; the encoder does both.
     resize = Compose(image_transform_v2(preprocess, is_train=False).transforms[:-2])
@@ -139,11 +143,10 @@ def _build_visual(params: ImageEncoderParams, seed: int, load_weights: bool = Tr
 
 def _build_own_visual(architecture: dict[str, Any]) -> nn.Module:
     try:
-        vision = CLIPVisionCfg(**architecture["vision_cfg"])
-        return open_clip.CLIP(embed_dim=architecture["embed_dim"], vision_cfg=vision, text_cfg=_NO_TEXT).visual
-    except (KeyError, TypeError) as error:
+        return open_clip.CLIP(**{**architecture, "text_cfg": _NO_TEXT}).visual
+    except (TypeError, ValueError, AssertionError) as error:
         raise ArmsError(
-            "image.architecture: expected an open_clip model configuration (embed_dim, vision_cfg), "
+            "image.architecture: expected an open_clip model configuration (embed_dim, vision_cfg, quick_gelu), "
             f"got {architecture}: {error}"
         ) from error
 
@@ -160,10 +163,15 @@ def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
 def _take_apart(visual: Any, name: str) -> tuple[nn.Module, list[nn.Module], nn.Module, int]:
     """Embedding, blocks, finish and the width of a token state of a tower."""
     if isinstance(visual, VisionTransformer):
+        if visual.pool_type == "none":
+            raise ArmsError(
+                f"image encoder {name}: a tower that pools nothing (pool_type: none, attentional_pool: parallel or "
+                "cascade) has no embedding; use pool_type: tok or avg, or attentional_pool: true"
+            )
         embed = _without(visual, "transformer", "ln_post", "proj", "attn_pool", "attn_pool_contrastive")
         finish = _without(visual, "transformer", "conv1", "class_embedding", "positional_embedding", "ln_pre")
         blocks: list[nn.Module] = [_Block(block) for block in visual.transformer.resblocks]
-        return _VitEmbed(embed), blocks, _VitFinish(finish), visual.ln_post.weight.shape[0]
+        return _VitEmbed(embed), blocks, _VitFinish(finish), visual.ln_post.normalized_shape[0]
     if isinstance(visual, ModifiedResNet):
         layers = ("layer1", "layer2", "layer3", "layer4")
         blocks = [_Block(getattr(visual, layer)) for layer in layers]
@@ -186,17 +194,17 @@ def _without(module: nn.Module, *names: str) -> Any:
 
 
 class _Normalise(nn.Module):
-    """Pixels of 0 to 255 to the mean and deviation that the tower was trained on."""
+    """Pixels of 0 to 255 to the mean and deviation that the tower was trained on, in float32 for any weights."""
 
     def __init__(self, config: PreprocessCfg) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(config.mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(config.std).view(3, 1, 1), persistent=False)
-        self.mean: Tensor
-        self.std: Tensor
+        # Numbers and not buffers, which would be rounded with the weights.
+        self.mean, self.std = config.mean, config.std
 
     def forward(self, batch: Batch) -> Batch:
-        return {"pixels": (batch["pixels"].to(self.mean.dtype) / 255 - self.mean) / self.std}
+        channels = (batch["pixels"].float() / 255).unbind(dim=1)
+        normalised = [(pixels - mean) / std for pixels, mean, std in zip(channels, self.mean, self.std, strict=True)]
+        return {"pixels": torch.stack(normalised, dim=1)}
 
 
 class _VitEmbed(nn.Module):
@@ -205,7 +213,7 @@ class _VitEmbed(nn.Module):
         self.visual = visual
 
     def forward(self, batch: Batch) -> Batch:
-        return {"states": self.visual._embeds(batch["pixels"])}
+        return {"states": self.visual._embeds(batch["pixels"].to(self.visual.conv1.weight.dtype))}
 
 
 class _Block(nn.Module):
@@ -235,7 +243,7 @@ class _ResNetStem(nn.Module):
         self.visual = visual
 
     def forward(self, batch: Batch) -> Batch:
-        return {"states": self.visual.stem(batch["pixels"])}
+        return {"states": self.visual.stem(batch["pixels"].to(self.visual.conv1.weight.dtype))}
 
 
 class _ResNetFinish(nn.Module):

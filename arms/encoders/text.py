@@ -1,4 +1,4 @@
-"""The text encoder: a DistilBERT-like transformers model, cut into trunk and tail.
+"""The text encoder: a BERT-like transformers model, cut into trunk and tail.
 
 What crosses the cut is ``token_ids`` of shape (N, T), ``states`` of shape (N, T, D), or ``pooled`` of shape (N, D).
 Texts differ in length, so the first two come with a boolean ``mask`` of shape (N, T); a store holds them ragged.
@@ -28,6 +28,10 @@ from transformers.masking_utils import create_bidirectional_mask  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
+# Where a family keeps its blocks, which take states and a mask, nothing else, and share no weights with each other.
+_BLOCKS = {"distilbert": "transformer.layer"} | dict.fromkeys(
+    ("bert", "camembert", "data2vec-text", "electra", "ernie", "roberta", "xlm-roberta"), "encoder.layer"
+)
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
@@ -52,6 +56,13 @@ class TextEncoder(Encoder):
                 "%d of %d texts are longer than max_tokens (%d) and were cut off", num_cut, len(texts), self.max_tokens
             )
         return [np.asarray(encoding.ids, dtype=np.int32) for encoding in encodings]
+
+    def example(self, num: int) -> Batch:
+        """A batch of texts as long as a question; one is shorter, since attention takes a short cut without padding."""
+        length = min(32, self.max_tokens)
+        mask = torch.ones(num, length, dtype=torch.bool)
+        mask[-1, (length + 1) // 2 :] = False
+        return {"token_ids": torch.zeros(num, length, dtype=torch.int32), "mask": mask}
 
 
 def build_text_encoder(
@@ -84,10 +95,10 @@ def build_text_encoder(
         else:
             model, tokenizer = _load_pretrained(name, tokenizer)
     assert tokenizer is not None
+    embed, blocks, finish = _take_apart(model, params.pooling, name)
     tokenizer.no_padding()
     max_tokens = min(params.max_tokens, _num_positions(model))
     tokenizer.enable_truncation(max_tokens)
-    embed, blocks, finish = _take_apart(model, params.pooling, name)
     trunk, tail = cut_layers(embed, blocks, finish, params.tunable_layers, f"text encoder {name}")
     cut = describe_cut(trunk, tail)
     crossing = {"inputs": ("token_ids",), "states": ("states",), "pooled": ("pooled",)}[cut]
@@ -103,6 +114,7 @@ def build_text_encoder(
             "architecture": params.architecture,  # the weights do not tell the number of heads, for one
             "blocks_frozen": len(blocks) if cut == "pooled" else len(trunk) - 1,
             "weights": hash_weights(trunk),
+            "precision": "float32",
         }
     if cut == "pooled":
         fingerprint |= {"pooling": params.pooling}
@@ -168,7 +180,13 @@ def _build_own_model(architecture: dict[str, Any], tokenizer: Tokenizer) -> PreT
 def _load_pretrained(model: str, tokenizer: Tokenizer | None) -> tuple[PreTrainedModel, Tokenizer]:
     try:
         if tokenizer is None:
-            tokenizer = AutoTokenizer.from_pretrained(model).backend_tokenizer
+            loaded = AutoTokenizer.from_pretrained(model)
+            if not loaded.is_fast:
+                raise ArmsError(
+                    f"text encoder {model!r}: its {type(loaded).__name__} runs in Python alone; "
+                    "use a model that comes with a tokenizer.json"
+                )
+            tokenizer = loaded.backend_tokenizer
         return AutoModel.from_pretrained(model, dtype=torch.float32), tokenizer
     except (OSError, ValueError) as error:
         raise ArmsError(
@@ -177,23 +195,21 @@ def _load_pretrained(model: str, tokenizer: Tokenizer | None) -> tuple[PreTraine
         ) from error
 
 
-def _num_positions(model: PreTrainedModel) -> int:
-    """Longest text that a model has positions for; roberta's are counted from behind its padding token."""
-    skipped = model.config.pad_token_id + 1 if model.config.model_type == "roberta" else 0
-    return model.config.max_position_embeddings - skipped
+def _num_positions(model: Any) -> int:
+    """Longest text that a model has positions for; some families count them from behind their padding token."""
+    positions = model.embeddings.position_embeddings
+    return positions.num_embeddings - (0 if positions.padding_idx is None else positions.padding_idx + 1)
 
 
 def _take_apart(model: Any, pooling: Literal["cls", "mean"], name: str) -> tuple[nn.Module, list[nn.Module], nn.Module]:
-    if model.config.model_type == "distilbert":
-        layers = model.transformer.layer
-    elif model.config.model_type in ("bert", "roberta", "electra"):
-        layers = model.encoder.layer
-    else:
+    # A decoder's blocks are those of an encoder, but its tokens see none that follow.
+    family = model.config.model_type + (" decoder" if getattr(model.config, "is_decoder", False) else "")
+    if family not in _BLOCKS:
         raise ArmsError(
-            f"text encoder {name}: a {model.config.model_type} model cannot be cut; use a distilbert, bert, roberta or "
-            "electra model"
+            f"text encoder {name}: a {family} model cannot be cut; use one of the families {', '.join(sorted(_BLOCKS))}"
         )
-    return _Embed(model), [_Block(layer, model.config) for layer in layers], _Pool(pooling)
+    blocks: list[nn.Module] = [_Block(layer, model.config) for layer in model.get_submodule(_BLOCKS[family])]
+    return _Embed(model), blocks, _Pool(pooling)
 
 
 class _Embed(nn.Module):
@@ -228,5 +244,6 @@ class _Pool(nn.Module):
         states, mask = batch["states"], batch["mask"]
         if self.pooling == "cls":
             return {"pooled": states[:, 0], "tokens": states, "mask": mask}
-        weights = mask.to(states.dtype).unsqueeze(-1)
-        return {"pooled": (states * weights).sum(1) / weights.sum(1).clamp(min=1), "tokens": states, "mask": mask}
+        # Counted in integers: bfloat16 has no odd number above 256.
+        pooled = (states * mask.unsqueeze(-1)).sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1)
+        return {"pooled": pooled, "tokens": states, "mask": mask}
