@@ -9,8 +9,12 @@ Batch = dict[str, Tensor]  # what an encoder's layers take and return, by name
 
 
 def move_batch(batch: Batch, device: torch.device) -> Batch:
-    """Move the tensors of a batch."""
-    return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+    """Move the tensors of a batch; what is stored and moved as float16 is computed in float32."""
+    return {name: _widen(tensor.to(device, non_blocking=True)) for name, tensor in batch.items()}
+
+
+def _widen(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype == torch.float16 else tensor
 
 
 class QueryBatch(NamedTuple):

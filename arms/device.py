@@ -19,4 +19,6 @@ def choose_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     # The same seed gives the same weights on the same machine; an operation that cannot promise it says so.
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # Else every new tensor is filled first, lest it be read before it is written.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return torch.device(name)

@@ -4,6 +4,7 @@ Every setting stands in those files and none has a default here, so that ``dvc p
 Each class below is one section; a stage hands each part of ``arms`` its own section, never the whole tree.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -82,6 +83,7 @@ def _check_layers(value: Any) -> Any:
 
 
 TunableLayers = Annotated[int | Literal["all"], BeforeValidator(_check_layers)]
+PrecisionChoice = Literal["auto", "float32", "bfloat16"]
 
 
 class ImageEncoderParams(Section):
@@ -92,6 +94,7 @@ class ImageEncoderParams(Section):
     pretrained: str | None  # an open_clip tag or the path of a checkpoint; null: initialised from the seed
     resize: Literal["shortest", "longest", "squash"]  # to the tower's square input
     tunable_layers: TunableLayers  # blocks above the cut, which train with the head
+    precision: PrecisionChoice  # of the frozen blocks; auto: bfloat16 where that is measured to be faster
     store_tokens: bool  # keep the token states too where all layers are frozen; `fusion: tokens` needs them
 
     @model_validator(mode="after")
@@ -100,7 +103,7 @@ class ImageEncoderParams(Section):
 
 
 class TextEncoderParams(Section):
-    """The text encoder, a DistilBERT-like transformers model."""
+    """The text encoder, a transformers model with a list of layers, such as DistilBERT or BERT."""
 
     model: str | None  # a hub name or the path of a folder in the hub's layout; null: `architecture` below
     architecture: dict[str, Any] | None  # a DistilBertConfig, initialised from the seed
@@ -108,6 +111,7 @@ class TextEncoderParams(Section):
     pooling: Literal["cls", "mean"]
     max_tokens: PositiveInt  # longer texts are cut off, and reported
     tunable_layers: TunableLayers
+    precision: PrecisionChoice
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -165,6 +169,7 @@ class TrainParams(Section):
 
     batch_size: PositiveInt  # queries; each brings its outcomes on every VLM
     group_by_image: bool  # put queries that share an image into one batch, where it is encoded once
+    shuffle_window_mb: PositiveInt  # features among which queries are shuffled; all of them, where they are fewer
     learning_rate: PositiveFloat
     weight_decay: Annotated[float, Field(ge=0)]
     schedule: Literal["constant", "cosine"]
@@ -202,13 +207,28 @@ class EvaluateParams(Section):
     seed: int
 
 
+def _check_workers(value: Any) -> Any:
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise ValueError(f"expected an integer >= 1 or 'auto', got {value!r}")
+
+
 class RuntimeParams(Section):
     """What changes speed alone; no stage lists it, so changing it re-runs nothing."""
 
     device: Literal["auto", "cpu", "cuda"]
     extract_batch_size: PositiveInt
-    workers: PositiveInt  # threads that decode images
+    compile: bool  # compile frozen blocks before a long extraction
+    workers: Annotated[int | Literal["auto"], BeforeValidator(_check_workers)]  # decode images; auto: one a core
     shard_mb: PositiveInt  # size of a feature store's shards
+    cache_budget_gb: PositiveFloat  # features up to this are held in memory, more are streamed from disk
+
+    @property
+    def num_workers(self) -> int:
+        """How many processes or threads decode images."""
+        if self.workers != "auto":
+            return self.workers
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Params(Section):
@@ -228,17 +248,17 @@ class Params(Section):
 
 def read_params(root: Path = Path()) -> Params:
     """Read params.yaml in `root`; raise ArmsError with the key, the value and what is allowed."""
-    return _read(root / "params.yaml", Params)
+    return read_section(root / "params.yaml", Params)
 
 
 def read_data_params(name: str, root: Path = Path()) -> DataParams:
     """Read conf/data/<name>.yaml; raise ArmsError with the key, the value and what is allowed."""
-    return _read(root / "conf" / "data" / f"{name}.yaml", DataParams)
+    return read_section(root / "conf" / "data" / f"{name}.yaml", DataParams)
 
 
 def read_encoders_params(name: str, root: Path = Path()) -> EncodersParams:
     """Read conf/encoders/<name>.yaml; raise ArmsError with the key, the value and what is allowed."""
-    return _read(root / "conf" / "encoders" / f"{name}.yaml", EncodersParams)
+    return read_section(root / "conf" / "encoders" / f"{name}.yaml", EncodersParams)
 
 
 def override(params: Params, assignments: Sequence[str]) -> Params:
@@ -265,7 +285,8 @@ def override(params: Params, assignments: Sequence[str]) -> Params:
     return _validate(Path("params.yaml"), content, Params)
 
 
-def _read(path: Path, section: type[SectionT]) -> SectionT:
+def read_section(path: Path, section: type[SectionT]) -> SectionT:
+    """Read a settings file into its class; raise ArmsError with the key, the value and what is allowed."""
     if not path.is_file():
         known = sorted(other.stem for other in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
         raise ArmsError(f"{path}: no such settings file; known here: {', '.join(known) or 'none'}")

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from arms.batch import Batch, move_batch
+from arms.batch import Batch, QueryBatch, move_batch
 from arms.errors import ArmsError
-from arms.features.loader import Queries
+from arms.features.loader import Queries, read_batches
 from arms.nn.router_net import RouterNet
 from arms.params import TrainParams
 
@@ -97,7 +97,8 @@ def train_net(
     for parameter in trained:
         parameter.requires_grad_(True)
     optimizer = torch.optim.AdamW(_decay_groups(trained, params.weight_decay), lr=params.learning_rate)
-    num_steps = epochs * math.ceil(len(data.queries) / params.batch_size)
+    windows = data.queries.windows(params.shuffle_window_mb * 2**20)
+    num_steps = epochs * sum(math.ceil(len(window) / params.batch_size) for window in windows)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, num_steps, params))
     profiles = move_batch(profiles, device)
     shuffle = np.random.default_rng(seed)
@@ -107,11 +108,13 @@ def train_net(
         for epoch in range(1, epochs + 1):
             _set_training(net)
             log = _RunningLog()
-            for index in _batches(data.queries, params, shuffle):
-                loss, logits_NS = _step(net, profiles, data, index, optimizer, params.clip_norm, device)
+            orders = _shuffled(data.queries, windows, shuffle, group_by_image=params.group_by_image)
+            for index, batch in read_batches(data.queries, orders, params.batch_size):
+                outcomes_NS = data.outcomes[index]
+                loss, logits_NS = _step(net, profiles, batch, outcomes_NS, optimizer, params.clip_norm, device)
                 schedule.step()
                 step += 1
-                log.add(loss, logits_NS, data.outcomes[index])
+                log.add(loss, logits_NS, outcomes_NS)
                 if not math.isfinite(loss):
                     raise ArmsError(
                         f"the training loss is not a number at epoch {epoch}, step {step}; lower train.learning_rate "
@@ -119,7 +122,7 @@ def train_net(
                     )
                 progress(step, num_steps)
             elapsed_s = time.perf_counter() - log.started_s
-            val_loss, val_em = _evaluate(net, profiles, val, params.batch_size, device)
+            val_loss, val_em = _evaluate(net, profiles, val, params, device)
             on_epoch(log.close(epoch, val_loss, val_em, elapsed_s))
     net.eval()
 
@@ -127,15 +130,15 @@ def train_net(
 def _step(
     net: RouterNet,
     profiles: Batch,
-    data: Labelled,
-    index: np.ndarray,
+    batch: QueryBatch,
+    outcomes_NS: np.ndarray,
     optimizer: torch.optim.Optimizer,
     clip_norm: float | None,
     device: torch.device,
 ) -> tuple[float, np.ndarray]:
-    """One optimizer step on the queries at these positions; its loss and their logits."""
-    logits_NS = net(data.queries.batch(index).to(device), profiles)
-    loss = masked_loss(logits_NS, torch.from_numpy(data.outcomes[index]).to(device))
+    """One optimizer step on a batch of queries; its loss and their logits."""
+    logits_NS = net(batch.to(device), profiles)
+    loss = masked_loss(logits_NS, torch.from_numpy(outcomes_NS).to(device))
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     if clip_norm is not None:
@@ -146,20 +149,24 @@ def _step(
 
 @torch.inference_mode()
 def predict_logits(
-    net: RouterNet, profiles: Batch, queries: Queries, *, batch_size: int, device: torch.device
+    net: RouterNet, profiles: Batch, queries: Queries, *, batch_size: int, window_mb: int, device: torch.device
 ) -> np.ndarray:
     """Logits of shape (N, S), float32, in evaluation mode.
 
     Queries are taken in the order of their images, so that an image which several queries share is encoded once.
+
+    Parameters
+    ----------
+    window_mb : int
+        Features that are brought into memory at a time, where they are on disk.
     """
     net.to(device).eval()
     profile_SD = net.encode_profiles(move_batch(profiles, device))
     logits_NS = np.empty((len(queries), len(profile_SD)), dtype=np.float32)
-    order = np.argsort(queries.image_rows, kind="stable")
-    for start in range(0, len(order), batch_size):
-        index = order[start : start + batch_size]
-        encoded = net.encode_queries(queries.batch(index).to(device))
-        logits_NS[index] = net.score(*encoded, profile_SD).cpu().numpy()
+    windows = queries.windows(window_mb * 2**20)
+    orders = [window[np.argsort(queries.image_rows[window], kind="stable")] for window in windows]
+    for index, batch in read_batches(queries, orders, batch_size):
+        logits_NS[index] = net.score(*net.encode_queries(batch.to(device)), profile_SD).cpu().numpy()
     return logits_NS
 
 
@@ -222,14 +229,16 @@ def _decay_groups(parameters: list[nn.Parameter], weight_decay: float) -> list[d
     ]
 
 
-def _batches(queries: Queries, params: TrainParams, shuffle: np.random.Generator) -> Iterator[np.ndarray]:
-    """Positions of each batch's queries, in random order."""
-    order = shuffle.permutation(len(queries))
-    if params.group_by_image:
-        # Queries that share an image go into one batch, where the image is encoded once.
-        order = order[np.argsort(_first_seen(queries.image_rows[order]), kind="stable")]
-    for start in range(0, len(order), params.batch_size):
-        yield order[start : start + params.batch_size]
+def _shuffled(
+    queries: Queries, windows: Sequence[np.ndarray], shuffle: np.random.Generator, *, group_by_image: bool
+) -> Iterator[np.ndarray]:
+    """Positions of each window's queries in random order, the windows in random order too."""
+    for place in shuffle.permutation(len(windows)):
+        order = shuffle.permutation(windows[place])
+        if group_by_image:
+            # Queries that share an image go into one batch, where the image is encoded once.
+            order = order[np.argsort(_first_seen(queries.image_rows[order]), kind="stable")]
+        yield order
 
 
 def _first_seen(values: np.ndarray) -> np.ndarray:
@@ -239,11 +248,13 @@ def _first_seen(values: np.ndarray) -> np.ndarray:
 
 
 def _evaluate(
-    net: RouterNet, profiles: Batch, val: Labelled | None, batch_size: int, device: torch.device
+    net: RouterNet, profiles: Batch, val: Labelled | None, params: TrainParams, device: torch.device
 ) -> tuple[float | None, float | None]:
     """Loss and EM on val, or None where there is no val."""
     if val is None or not len(val.queries):
         return None, None
-    logits = predict_logits(net, profiles, val.queries, batch_size=batch_size, device=device)
+    logits = predict_logits(
+        net, profiles, val.queries, batch_size=params.batch_size, window_mb=params.shuffle_window_mb, device=device
+    )
     loss = masked_loss(torch.from_numpy(logits), torch.from_numpy(val.outcomes)).item()
     return loss, masked_em(logits, val.outcomes)

@@ -14,7 +14,7 @@ from arms.encoders.text import build_text_encoder
 from arms.errors import ArmsError
 from arms.features.extract import extract
 from arms.features.store import FeatureStore
-from stages.inputs import learn_tokenizer
+from stages.inputs import learn_tokenizer, settle_precision
 from stages.workspace import Stopwatch, Workspace, open_workspace, progress_bar, stage
 
 logger = logging.getLogger("stages.encode")
@@ -28,6 +28,8 @@ def main(modality: str) -> None:
     prepared = read_prepared(workspace.prepared)
     runtime = workspace.params.runtime
     encoder, keys, read = (_images if modality == "image" else _texts)(workspace, prepared)
+    # The tokens of texts are at hand; images are decoded by workers.
+    num_workers = runtime.num_workers if modality == "image" else 0
     store = FeatureStore(workspace.features(modality), encoder.fingerprint)
     with store.writing(), progress_bar(f"encode {modality}", f"{modality}s") as progress:
         count = extract(
@@ -37,9 +39,10 @@ def main(modality: str) -> None:
             encoder,
             batch_size=runtime.extract_batch_size,
             shard_bytes=runtime.shard_mb * 2**20,
-            workers=runtime.workers,
+            workers=num_workers,
             device=choose_device(runtime.device),
             progress=progress,
+            compiled=runtime.compile,
         )
         store.finish()
     logger.info(
@@ -52,7 +55,9 @@ Source = tuple[Encoder, list[str], Callable[[str], np.ndarray]]
 
 
 def _images(workspace: Workspace, prepared: Prepared) -> Source:
-    encoder = build_image_encoder(workspace.encoders.image, seed=workspace.params.seed)
+    params = workspace.encoders.image
+    encoder = build_image_encoder(params, seed=workspace.params.seed)
+    encoder = settle_precision(encoder, params.precision, workspace, "image")
     paths = prepared.images()
 
     def read(key: str) -> np.ndarray:
@@ -64,15 +69,20 @@ def _images(workspace: Workspace, prepared: Prepared) -> Source:
                 f"{path}: expected an image as prepare found it, got {error}; run: dvc repro prepare"
             ) from error
 
-    return encoder, list(paths), read
+    # In the order of their content keys, so that shards are random samples of the images: training then shuffles well
+    # within a few of them where not all fit in memory.
+    return encoder, sorted(paths), read
 
 
 def _texts(workspace: Workspace, prepared: Prepared) -> Source:
-    tokenizer = learn_tokenizer(workspace.encoders.text, prepared)
-    encoder = build_text_encoder(workspace.encoders.text, tokenizer=tokenizer, seed=workspace.params.seed)
+    params = workspace.encoders.text
+    tokenizer = learn_tokenizer(params, prepared)
+    encoder = build_text_encoder(params, tokenizer=tokenizer, seed=workspace.params.seed)
+    encoder = settle_precision(encoder, params.precision, workspace, "text")
     texts = prepared.texts()
     token_ids = dict(zip(texts, encoder.tokenize(list(texts.values())), strict=True))
-    return encoder, list(texts), token_ids.__getitem__
+    # Texts of one length go into one batch, so that hardly any padding is computed.
+    return encoder, sorted(texts, key=lambda key: (len(token_ids[key]), key)), token_ids.__getitem__
 
 
 if __name__ == "__main__":

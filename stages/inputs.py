@@ -1,7 +1,7 @@
 """What the routers' stages read: the prepared dataset, both feature stores and the encoders they belong to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +10,14 @@ from tokenizers import Tokenizer
 from arms.data.prepared import Prepared, read_prepared
 from arms.data.profiles import profile_sentence
 from arms.data.scores import Scores, write_scores
+from arms.device import choose_device
 from arms.encoders.pair import EncoderPair, build_encoders
+from arms.encoders.precision import PRECISIONS, EncoderT, fastest_precision, in_precision
 from arms.encoders.text import train_tokenizer
 from arms.errors import ArmsError
 from arms.features.loader import Features, Queries, gather_queries
-from arms.features.store import FeatureStore
-from arms.params import TextEncoderParams
+from arms.features.store import FeatureStore, open_features
+from arms.params import PrecisionChoice, TextEncoderParams
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import Router
 from stages.workspace import ROUTERS, Workspace
@@ -53,9 +55,15 @@ def read_inputs(workspace: Workspace) -> tuple[Inputs, EncoderPair]:
     """
     prepared = read_prepared(workspace.prepared)
     encoders = fresh_encoders(workspace, prepared)
-    images, texts = (
-        FeatureStore(workspace.features(modality), encoder.fingerprint).load()
+    stores = [
+        FeatureStore(workspace.features(modality), encoder.fingerprint)
         for modality, encoder in (("image", encoders.image), ("text", encoders.text))
+    ]
+    params = workspace.params
+    images, texts = open_features(
+        stores,
+        budget_bytes=params.runtime.cache_budget_gb * 2**30,
+        window_bytes=params.train.shuffle_window_mb * 2**20,
     )
     return Inputs(prepared, images, texts), encoders
 
@@ -63,7 +71,23 @@ def read_inputs(workspace: Workspace) -> tuple[Inputs, EncoderPair]:
 def fresh_encoders(workspace: Workspace, prepared: Prepared) -> EncoderPair:
     """Both encoders as they are before any tuning; a router trains the tails of its own."""
     tokenizer = learn_tokenizer(workspace.encoders.text, prepared)
-    return build_encoders(workspace.encoders, seed=workspace.params.seed, tokenizer=tokenizer)
+    pair = build_encoders(workspace.encoders, seed=workspace.params.seed, tokenizer=tokenizer)
+    return replace(
+        pair,
+        image=settle_precision(pair.image, workspace.encoders.image.precision, workspace, "image"),
+        text=settle_precision(pair.text, workspace.encoders.text.precision, workspace, "text"),
+    )
+
+
+def settle_precision(encoder: EncoderT, wanted: PrecisionChoice, workspace: Workspace, modality: str) -> EncoderT:
+    """The encoder with its trunk in the precision asked for; auto takes that of a store at hand, else the faster."""
+    if wanted != "auto" or not len(encoder.trunk):
+        return in_precision(encoder, "float32" if wanted == "auto" else wanted)
+    for precision in PRECISIONS:
+        candidate = in_precision(encoder, precision)
+        if FeatureStore(workspace.features(modality), candidate.fingerprint).exists():
+            return candidate
+    return in_precision(encoder, fastest_precision(encoder, choose_device(workspace.params.runtime.device)))
 
 
 def learn_tokenizer(params: TextEncoderParams, prepared: Prepared) -> Tokenizer | None:

@@ -18,7 +18,7 @@ def main() -> None:
         validated = validate(
             read_dataset(workspace.raw),
             strict=data.strict,
-            workers=workspace.params.runtime.workers,
+            workers=workspace.params.runtime.num_workers,
             progress=progress,
         )
     if validated.report.findings:

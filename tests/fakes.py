@@ -47,6 +47,7 @@ def image_params(**changes: Any) -> ImageEncoderParams:
         "pretrained": None,
         "resize": "squash",
         "tunable_layers": 0,
+        "precision": "float32",
         "store_tokens": True,
     }
     return ImageEncoderParams(**{**settings, **changes})
@@ -61,6 +62,7 @@ def text_params(**changes: Any) -> TextEncoderParams:
         "pooling": "mean",
         "max_tokens": 32,
         "tunable_layers": 0,
+        "precision": "float32",
     }
     return TextEncoderParams(**{**settings, **changes})
 
@@ -93,6 +95,7 @@ def train_params(**changes: Any) -> TrainParams:
         "schedule": "constant",
         "warmup_share": 0.0,
         "clip_norm": 1.0,
+        "shuffle_window_mb": 1,
     }
     return TrainParams(**{**settings, **changes})
 

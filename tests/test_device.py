@@ -25,3 +25,10 @@ def test_batches_move_whole():
     moved = QueryBatch(batch, batch, torch.tensor([0, 1]), torch.tensor([1, 0])).to(meta)
     tensors = [*moved.images.values(), *moved.questions.values(), moved.image_N, moved.question_N]
     assert {tensor.device for tensor in tensors} == {meta}
+
+
+def test_half_precision_is_for_storage_alone():
+    batch = {"states": torch.ones(2, 3, dtype=torch.float16), "token_ids": torch.ones(2, dtype=torch.int32)}
+    moved = move_batch(batch, torch.device("cpu"))
+    assert (moved["states"].dtype, moved["token_ids"].dtype) == (torch.float32, torch.int32)
+    assert batch["states"].dtype == torch.float16

@@ -19,12 +19,13 @@ router:
    ffn_width: 256, dropout: 0.1, logit_min: -5.0, logit_max: 5.0}
 train:
   {batch_size: 64, group_by_image: true, learning_rate: 8e-5, weight_decay: 0.01, schedule: cosine, warmup_share: 0.1,
-   clip_norm: null}
+   clip_norm: null, shuffle_window_mb: 64}
 extend:
   {strategy: independent, theta: 0.5, incremental: {trains: all, epochs: 4, learning_rate: 0.0005}}
 knn: {num_neighbours: [8, 16], weights: distance}
 evaluate: {bootstrap_samples: 2000, seed: 1}
-runtime: {device: auto, extract_batch_size: 128, workers: 2, shard_mb: 128}
+runtime:
+  {device: auto, extract_batch_size: 64, compile: false, workers: 2, shard_mb: 128, cache_budget_gb: 4.0}
 """
 DATA = """
 pools: {base: [a, b], new: []}
@@ -35,8 +36,9 @@ sample: {seed: 1, images_per_benchmark: 10, questions_per_image: 2, missing_shar
 """
 ENCODER_PAIR = """
 image: {model: ViT-B-32, architecture: null, pretrained: openai, resize: shortest, tunable_layers: 2,
-        store_tokens: false}
-text: {model: null, architecture: {dim: 8}, vocabulary_size: 100, pooling: cls, max_tokens: 32, tunable_layers: all}
+        precision: auto, store_tokens: false}
+text: {model: null, architecture: {dim: 8}, vocabulary_size: 100, pooling: cls, max_tokens: 32, tunable_layers: all,
+       precision: float32}
 """
 
 
@@ -135,6 +137,8 @@ def test_a_setting_cannot_be_reassigned(root):
         ("[8, 16]", "8", "params.yaml.knn.num_neighbours: expected a valid list, got 8"),
         ("seed: 1\n", "seed: 1\nseed: 2\n", "params.yaml: not valid YAML: while constructing a mapping"),
         ("data: sample", "data: [", "params.yaml: not valid YAML: while parsing"),
+        ("workers: 2", "workers: many", "params.yaml.runtime.workers: expected an integer >= 1 or 'auto', got 'many'"),
+        ("gb: 4.0", "gb: 0", "params.yaml.runtime.cache_budget_gb: expected greater than 0, got 0"),
     ],
 )
 def test_errors(root, old, new, message):
@@ -236,3 +240,9 @@ def test_override_errors(root, assignment, message):
     with pytest.raises(ArmsError) as caught:
         override(read_params(root), [assignment])
     assert str(caught.value).startswith(message)
+
+
+def test_workers(root):
+    assert read_params(root).runtime.num_workers == 2
+    change(root / "params.yaml", "workers: 2", "workers: auto")
+    assert read_params(root).runtime.num_workers >= 1

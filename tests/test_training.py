@@ -155,7 +155,7 @@ class TestTrainNet:
         made = make_queries(10)
         router = make_router()
         queries = made.encode(router.encoders)
-        logits = predict_logits(router.net, router.profile_batch, queries, batch_size=10, device=CPU)
+        logits = predict_logits(router.net, router.profile_batch, queries, batch_size=10, window_mb=1, device=CPU)
         expected = masked_loss(torch.from_numpy(logits), torch.from_numpy(made.outcomes)).item()
         (log,) = train(router, made, queries, batch_size=10)
         assert log.train_loss == pytest.approx(expected, rel=1e-5)
@@ -244,7 +244,7 @@ class TestBatches:
         take = Queries.batch
 
         def record(self, index):
-            seen.append(index.tolist())
+            seen.append([int(self.ids[i]) for i in index])
             return take(self, index)
 
         monkeypatch.setattr(Queries, "batch", record)
@@ -285,10 +285,12 @@ class TestPredictLogits:
         queries = replace(queries, image_rows=queries.image_rows[::-1].copy())
         router.net.eval()
         with torch.inference_mode():
-            expected = router.net(queries.batch(np.arange(13)), router.profile_batch)
+            expected = router.net(queries.batch(np.arange(13)).to(CPU), router.profile_batch)
         router.net.train()
         for batch_size in (1, 5, 64):
-            got = predict_logits(router.net, router.profile_batch, queries, batch_size=batch_size, device=CPU)
+            got = predict_logits(
+                router.net, router.profile_batch, queries, batch_size=batch_size, window_mb=1, device=CPU
+            )
             assert got.dtype == np.float32
             np.testing.assert_allclose(got, expected, atol=1e-4)
         assert not router.net.training
@@ -296,4 +298,6 @@ class TestPredictLogits:
     def test_no_queries(self):
         router = make_router()
         queries = make_queries(2).encode(router.encoders).subset(np.arange(0))
-        assert predict_logits(router.net, router.profile_batch, queries, batch_size=4, device=CPU).shape == (0, 3)
+        assert predict_logits(
+            router.net, router.profile_batch, queries, batch_size=4, window_mb=1, device=CPU
+        ).shape == (0, 3)

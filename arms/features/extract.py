@@ -1,19 +1,22 @@
-"""Extraction: run an encoder's trunk over all that is not in the store yet, batch by batch, shard by shard."""
+"""Extraction: encode all that is not in the store yet, batch by batch, and write it shard by shard.
 
-from collections.abc import Callable, Iterator, Sequence
+Reading, computing and writing overlap: worker processes decode the next batches and a thread writes the last shard
+while this batch is computed.
+"""
+
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from arms.batch import Batch, move_batch
 from arms.encoders.base import Encoder
-from arms.errors import ArmsError
-from arms.features.loader import Array, Ragged, join_arrays
+from arms.features.arrays import Array, join_arrays
+from arms.features.reading import Reader, read_batches
 from arms.features.store import FeatureStore
+from arms.features.trunk import TrunkPart, TrunkRunner, inputs_as_features
 
-Reader = Callable[[str], np.ndarray]  # from a content key to the encoder's input: pixels, or a row of token ids
 Progress = Callable[[int, int], None]  # done, of
 
 
@@ -28,6 +31,7 @@ def extract(
     workers: int,
     device: torch.device,
     progress: Progress,
+    compiled: bool = False,
 ) -> int:
     """Encode what the store lacks and write it shard by shard.
 
@@ -38,11 +42,13 @@ def extract(
     keys : sequence of str
         Content keys wanted, in the order in which they are stored.
     read : callable
-        Gives the encoder's input for a key; called from `workers` threads.
+        Gives the encoder's input for a key; called in `workers` processes, or in this one where that is 0.
     shard_bytes : int
         A shard is closed once it holds this much.
     progress : callable
         Told the number of keys done and wanted, after each batch.
+    compiled : bool
+        Compile the trunk first.
 
     Returns
     -------
@@ -51,87 +57,73 @@ def extract(
     """
     stored = store.stored_keys()
     pending = [key for key in keys if key not in stored]
-    encoder.trunk.to(device)
     done = len(keys) - len(pending)
     batches = [pending[start : start + batch_size] for start in range(0, len(pending), batch_size)]
-    shard_keys: list[str] = []
-    shard_parts: list[dict[str, Array]] = []
-    with ThreadPoolExecutor(workers) as pool:
-        for batch_keys, inputs in zip(batches, _read_ahead(batches, read, pool), strict=True):
-            shard_keys += batch_keys
-            shard_parts.append(run_trunk(encoder, inputs, device))
+    encoding = _encode(batches, read, encoder, workers=workers, device=device, compiled=compiled)
+    with _ShardWriter(store, shard_bytes) as writer, closing(encoding) as encoded:
+        for batch_keys, arrays in zip(batches, encoded, strict=True):
+            writer.add(batch_keys, arrays)
             done += len(batch_keys)
             progress(done, len(keys))
-            if _num_bytes(shard_parts) >= shard_bytes:
-                store.write_shard(shard_keys, _concatenate(shard_parts))
-                shard_keys, shard_parts = [], []
-    if shard_keys:
-        store.write_shard(shard_keys, _concatenate(shard_parts))
     return len(pending)
 
 
-@torch.inference_mode()
-def run_trunk(encoder: Encoder, inputs: Sequence[np.ndarray], device: torch.device) -> dict[str, Array]:
-    """What crosses the encoder's cut for one batch of inputs.
-
-    Parameters
-    ----------
-    inputs : sequence of ndarray
-        Pixels of shape (3, H, W), uint8, or token ids of shape (T,), int32.
-
-    Returns
-    -------
-    dict of str to ndarray or Ragged
-        Inputs as they are; token states as float16, pooled embeddings as float32.
-
-    Raises
-    ------
-    ArmsError
-        If a state is too large for float16, or not a number.
-    """
+def _encode(
+    batches: list[list[str]], read: Reader, encoder: Encoder, *, workers: int, device: torch.device, compiled: bool
+) -> Generator[dict[str, Array]]:
+    """Features of each batch; a GPU computes the next one while this one is handled."""
+    inputs = read_batches(batches, read, workers=workers, pinned=device.type == "cuda")
     if not len(encoder.trunk):
-        (name,) = encoder.crossing
-        return {name: np.stack(inputs) if name == "pixels" else Ragged.join(inputs)}
-    batch = move_batch(_input_batch(inputs), device)
-    output = encoder.trunk(batch)
-    return {name: _to_array(name, output[name], output.get("mask"), encoder) for name in encoder.crossing}
+        yield from (inputs_as_features(encoder, batch) for batch in inputs)
+        return
+    runner = TrunkRunner(encoder, device, compiled=compiled)
+    under_way: deque[list[TrunkPart]] = deque()
+    for batch in inputs:
+        under_way.append(runner.start(batch))
+        if len(under_way) > (device.type == "cuda"):
+            yield runner.finish(under_way.popleft())
+    while under_way:
+        yield runner.finish(under_way.popleft())
 
 
-def _input_batch(inputs: Sequence[np.ndarray]) -> Batch:
-    if inputs[0].ndim == 3:
-        return {"pixels": torch.from_numpy(np.stack(inputs))}
-    padded, mask = Ragged.join(inputs).pad(np.arange(len(inputs)))
-    return {"token_ids": torch.from_numpy(padded), "mask": torch.from_numpy(mask)}
+class _ShardWriter:
+    """Collects batches into shards and writes each in a thread, while the next one is collected."""
+
+    def __init__(self, store: FeatureStore, shard_bytes: int) -> None:
+        self.store, self.shard_bytes = store, shard_bytes
+        self._keys: list[str] = []
+        self._parts: list[dict[str, Array]] = []
+        self._thread = ThreadPoolExecutor(1)
+        self._written: Future[None] | None = None
+
+    def __enter__(self) -> "_ShardWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._thread:
+            if kind is None:
+                self._close_shard()
+            self._wait()
+
+    def add(self, keys: list[str], arrays: dict[str, Array]) -> None:
+        """Take a batch."""
+        self._keys += keys
+        self._parts.append(arrays)
+        if sum(array.nbytes for part in self._parts for array in part.values()) >= self.shard_bytes:
+            self._close_shard()
+
+    def _close_shard(self) -> None:
+        self._wait()
+        if self._keys:
+            self._written = self._thread.submit(_write, self.store, self._keys, self._parts)
+            self._keys, self._parts = [], []
+
+    def _wait(self) -> None:
+        """Wait for the shard that is being written, and raise what went wrong with it."""
+        if self._written is not None:
+            self._written.result()
+            self._written = None
 
 
-def _to_array(name: str, value: Tensor, mask: Tensor | None, encoder: Encoder) -> Array:
-    array = value.float() if name == "pooled" else value.half()
-    if not torch.isfinite(value).all():
-        raise ArmsError(f"{encoder.name}: its {name} are not all numbers; its weights are damaged, or cut elsewhere")
-    if not torch.isfinite(array).all():
-        raise ArmsError(
-            f"{encoder.name}: its {name} reach {value.abs().max().item():.3g}, more than float16 holds; cut elsewhere"
-        )
-    if name == "pooled" or mask is None:
-        return array.cpu().numpy()
-    lengths = mask.sum(dim=1).cpu().numpy()
-    return Ragged(array[mask].cpu().numpy(), np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]))
-
-
-def _read_ahead(batches: list[list[str]], read: Reader, pool: ThreadPoolExecutor) -> Iterator[list[np.ndarray]]:
-    """Inputs of each batch; the next batch is read while this one is computed."""
-    waiting: list[list[Future[np.ndarray]]] = []
-    for batch in batches:
-        waiting.append([pool.submit(read, key) for key in batch])
-        if len(waiting) == 2:
-            yield [future.result() for future in waiting.pop(0)]
-    for futures in waiting:
-        yield [future.result() for future in futures]
-
-
-def _num_bytes(parts: list[dict[str, Array]]) -> int:
-    return sum(array.nbytes for part in parts for array in part.values())
-
-
-def _concatenate(parts: list[dict[str, Array]]) -> dict[str, Array]:
-    return {name: join_arrays([part[name] for part in parts]) for name in parts[0]}
+def _write(store: FeatureStore, keys: list[str], parts: list[dict[str, Array]]) -> None:
+    store.write_shard(keys, {name: join_arrays([part[name] for part in parts]) for name in parts[0]})

@@ -1,7 +1,14 @@
-"""Features in memory, and queries as routers see them."""
+"""Features of many images or texts, queries as routers see them, and how batches of them are read.
 
-from collections.abc import Sequence
+Features lie in memory, or on disk where they do not fit. Training and scoring go through queries window by window: a
+window's features are brought into memory whole, the next window's while this one's are used. Windows do not depend on
+where the features lie, so both ways give the same batches.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -9,66 +16,8 @@ import torch
 
 from arms.batch import Batch, QueryBatch
 from arms.errors import ArmsError
-
-
-@dataclass(frozen=True)
-class Ragged:
-    """Sequences of different lengths, end to end.
-
-    Attributes
-    ----------
-    values : ndarray of shape (sum of T_i, ...)
-    offsets : ndarray of shape (N + 1,), int64
-        Sequence i is ``values[offsets[i]:offsets[i + 1]]``.
-    """
-
-    values: np.ndarray
-    offsets: np.ndarray
-
-    @classmethod
-    def join(cls, sequences: Sequence[np.ndarray]) -> Self:
-        """Put sequences end to end."""
-        lengths = [len(sequence) for sequence in sequences]
-        return cls(np.concatenate(sequences), np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]))
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held."""
-        return self.values.nbytes + self.offsets.nbytes
-
-    def pad(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Some of the sequences, padded with zeros to the longest of them.
-
-        Returns
-        -------
-        padded : ndarray of shape (n, T, ...)
-        mask : ndarray of shape (n, T), bool
-            True where there is a value.
-        """
-        starts, ends = self.offsets[rows], self.offsets[rows + 1]
-        position = np.arange(int((ends - starts).max(initial=1)))
-        mask = position < (ends - starts)[:, None]
-        padded = np.zeros((*mask.shape, *self.values.shape[1:]), dtype=self.values.dtype)
-        padded[mask] = self.values[(starts[:, None] + position)[mask]]
-        return padded, mask
-
-
-Array = np.ndarray | Ragged
-
-
-def join_arrays(parts: Sequence[Array]) -> Array:
-    """Put the rows of several arrays of one kind end to end."""
-    if len(parts) == 1:
-        return parts[0]
-    ragged = [part for part in parts if isinstance(part, Ragged)]
-    if not ragged:
-        return np.concatenate([part for part in parts if isinstance(part, np.ndarray)])
-    starts = np.cumsum([0] + [part.offsets[-1] for part in ragged[:-1]])
-    offsets = [part.offsets[1:] + start for part, start in zip(ragged, starts, strict=True)]
-    return Ragged(np.concatenate([part.values for part in ragged]), np.concatenate([[0], *offsets]))
+from arms.features.arrays import Array, Ragged
+from arms.features.chunks import DiskArray, DiskRagged
 
 
 @dataclass(frozen=True)
@@ -77,13 +26,13 @@ class Features:
 
     Attributes
     ----------
-    arrays : dict of str to ndarray or Ragged
+    arrays : mapping of str to ndarray, Ragged, DiskArray or DiskRagged
         By the names that the encoder's tail takes.
     row_of : dict of str to int
-        Row of each content key (sha256 of the image's bytes or of the text).
+        Row of each content key (sha256 of the image's bytes or of the text), in the order of the rows.
     """
 
-    arrays: dict[str, Array]
+    arrays: Mapping[str, Array | DiskArray | DiskRagged]
     row_of: dict[str, int]
 
     def rows(self, keys: Sequence[str]) -> np.ndarray:
@@ -95,18 +44,69 @@ class Features:
             )
         return np.fromiter((self.row_of[key] for key in keys), dtype=np.int64, count=len(keys))
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return sum(array.nbytes for array in self.arrays.values())
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether no array is on disk."""
+        return not any(isinstance(array, DiskArray | DiskRagged) for array in self.arrays.values())
+
+    @cached_property
+    def key_rank(self) -> np.ndarray:
+        """Each row's place in the order of the content keys, a random order that no history of a store changes."""
+        rank = np.empty(len(self.row_of), dtype=np.int64)
+        rank[[self.row_of[key] for key in sorted(self.row_of)]] = np.arange(len(rank))
+        return rank
+
+    def row_bytes(self, rows: np.ndarray) -> np.ndarray:
+        """Bytes that each of some rows takes in memory, int64."""
+        total = np.zeros(len(rows), dtype=np.int64)
+        for array in self.arrays.values():
+            if isinstance(array, Ragged | DiskRagged):
+                value_bytes = array.values.nbytes // max(1, len(array.values))
+                total += (array.offsets[rows + 1] - array.offsets[rows]) * value_bytes
+            else:
+                total += array.nbytes // max(1, len(array))
+        return total
+
+    def load(self) -> Self:
+        """All of them in memory, checksums verified."""
+        return replace(self, arrays={name: _load(array) for name, array in self.arrays.items()})
+
+    def gather(self, rows: np.ndarray) -> Self:
+        """Some rows of them in memory; `rows` ascend."""
+        keys = list(self.row_of)
+        return type(self)(
+            {name: _gather(array, rows) for name, array in self.arrays.items()},
+            {keys[row]: place for place, row in enumerate(rows)},
+        )
+
     def take(self, rows: np.ndarray) -> Batch:
         """Rows as tensors; ragged arrays are padded to the longest of these rows and get a mask."""
+        if not self.in_memory:
+            distinct, inverse = np.unique(rows, return_inverse=True)
+            return self.gather(distinct).take(inverse)
         batch: Batch = {}
         for name, array in self.arrays.items():
             if isinstance(array, Ragged):
                 padded, mask = array.pad(rows)
                 batch |= {name: torch.from_numpy(padded), "mask": torch.from_numpy(mask)}
-            else:
+            elif isinstance(array, np.ndarray):
                 batch[name] = torch.from_numpy(array[rows])
-            if batch[name].dtype == torch.float16:  # stored in half the space, computed in float32
-                batch[name] = batch[name].float()
         return batch
+
+
+def _load(array: Array | DiskArray | DiskRagged) -> Array:
+    return array.load() if isinstance(array, DiskArray | DiskRagged) else array
+
+
+def _gather(array: Array | DiskArray | DiskRagged, rows: np.ndarray) -> Array:
+    if isinstance(array, Ragged):
+        return Ragged.join([array.values[array.offsets[row] : array.offsets[row + 1]] for row in rows])
+    return array[rows] if isinstance(array, np.ndarray) else array.gather(rows)
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,73 @@ class Queries:
             torch.from_numpy(image_N),
             torch.from_numpy(question_N),
         )
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether no features are on disk."""
+        return self.images.in_memory and self.texts.in_memory
+
+    def load(self) -> Self:
+        """The same queries with the features that they need, and no others, in memory."""
+        images, image_rows = _load_rows(self.images, self.image_rows)
+        texts, text_rows = _load_rows(self.texts, self.text_rows)
+        return replace(self, images=images, texts=texts, image_rows=image_rows, text_rows=text_rows)
+
+    def windows(self, num_bytes: int) -> list[np.ndarray]:
+        """Positions of all queries, divided so that each window's features take about `num_bytes` at most.
+
+        Queries of one image stay together, and images come in the order of their content keys. Those are hashes, so a
+        window is a random sample of the images, and one that a store written in that order reads in one piece.
+        """
+        distinct, first, image_N = np.unique(self.image_rows, return_index=True, return_inverse=True)
+        bytes_N = self.texts.row_bytes(self.text_rows)
+        bytes_N[first] += self.images.row_bytes(distinct)
+        if bytes_N.sum() <= num_bytes:
+            return [np.arange(len(self))]
+        order = np.argsort(self.images.key_rank[distinct][image_N], kind="stable")
+        bytes_before = np.cumsum(bytes_N[order]) - bytes_N[order]
+        image_starts = np.flatnonzero(np.diff(image_N[order], prepend=-1))
+        cuts = image_starts[1:][np.diff(bytes_before[image_starts] // num_bytes) > 0]
+        return [np.sort(window) for window in np.split(order, cuts)]
+
+
+def _load_rows(features: Features, rows: np.ndarray) -> tuple[Features, np.ndarray]:
+    if features.in_memory:
+        return features, rows
+    distinct, inverse = np.unique(rows, return_inverse=True)
+    return features.gather(distinct), inverse
+
+
+def read_batches(
+    queries: Queries, orders: Iterable[np.ndarray], batch_size: int
+) -> Iterator[tuple[np.ndarray, QueryBatch]]:
+    """Positions and tensors of each batch, window by window.
+
+    Parameters
+    ----------
+    orders : iterable of ndarray
+        Positions of each window's queries, in the order in which they are wanted; no batch spans two windows.
+    """
+    for order, window in _load_ahead(queries, orders):
+        for start in range(0, len(order), batch_size):
+            local = np.arange(start, min(start + batch_size, len(order)))
+            yield order[local], window.batch(local)
+
+
+def _load_ahead(queries: Queries, orders: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, Queries]]:
+    """Each window's queries with their features in memory; the next window is read while this one is used."""
+    if queries.in_memory:
+        yield from ((order, queries.subset(order)) for order in orders)
+        return
+    with ThreadPoolExecutor(1) as reader:
+        ahead = None
+        for order in orders:
+            loading = order, reader.submit(queries.subset(order).load)
+            if ahead is not None:
+                yield ahead[0], ahead[1].result()
+            ahead = loading
+        if ahead is not None:
+            yield ahead[0], ahead[1].result()
 
 
 def gather_queries(

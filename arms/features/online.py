@@ -8,8 +8,8 @@ from PIL import Image
 
 from arms.encoders.base import Encoder
 from arms.encoders.pair import EncoderPair
-from arms.features.extract import run_trunk
 from arms.features.loader import Features, Queries
+from arms.features.trunk import run_trunk
 
 
 def encode_queries(

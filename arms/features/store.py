@@ -12,23 +12,27 @@ list of shards goes into the fingerprint group's attributes last, and a store wi
 
 import hashlib
 import json
-import os
+import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
 import zarr
 from filelock import FileLock, Timeout
-from zarr.codecs import Crc32cCodec
 
 from arms.errors import ArmsError
-from arms.features.loader import Array, Features, Ragged, join_arrays
+from arms.features.arrays import Array
+from arms.features.chunks import Chunk, DiskArray, DiskRagged
+from arms.features.loader import Features
+from arms.features.shards import flush, naming_full_disk, open_shard, read_keys, write_shard
 
-_CRC_BYTES = 4
+logger = logging.getLogger(__name__)
+
+# Two runs may overlap for a moment, as when one is killed and started again.
+_LOCK_TIMEOUT_S = 15.0
 
 
 class FeatureStore:
@@ -47,6 +51,20 @@ class FeatureStore:
         self.fingerprint = fingerprint
         self.folder = path / fingerprint_id(fingerprint)
 
+    @classmethod
+    def at(cls, folder: Path) -> Self:
+        """The store in a fingerprint's folder."""
+        return cls(folder.parent, _read_attributes(folder)["fingerprint"])
+
+    @classmethod
+    def all_in(cls, path: Path) -> list[Self]:
+        """The stores of all fingerprints at `path`."""
+        return [cls.at(file.parent) for file in sorted(path.glob("*/zarr.json"))]
+
+    def exists(self) -> bool:
+        """Whether anything was ever written under this fingerprint."""
+        return (self.folder / "zarr.json").exists()
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the store for one writer, make the groups, and clear what a killed writer left half done.
@@ -54,67 +72,55 @@ class FeatureStore:
         Raises
         ------
         ArmsError
-            If another process is writing.
+            If another process is writing, or the disk is full.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(f"{self.path}.lock")
+        with naming_full_disk(self.path):
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                logger.info("%s is held by another process; waiting up to %.0f s", self.path, _LOCK_TIMEOUT_S)
+                try:
+                    lock.acquire(timeout=_LOCK_TIMEOUT_S)
+                except Timeout as error:
+                    raise ArmsError(f"{self.path} is being written by another process; wait for it to end") from error
         try:
-            with FileLock(f"{self.path}.lock", timeout=0):
-                zarr.open_group(self.path, mode="a", zarr_format=3)
-                if not (self.folder / "zarr.json").exists():
-                    zarr.open_group(self.folder, mode="w", zarr_format=3, attributes={"fingerprint": self.fingerprint})
+            with naming_full_disk(self.path):
+                _make_group(self.path)
+                if not self.exists():
+                    _make_group(self.folder, attributes={"fingerprint": self.fingerprint})
                 for leftover in self.folder.glob(".shard-*"):
                     shutil.rmtree(leftover)
-                yield
-        except Timeout as error:
-            raise ArmsError(f"{self.path} is being written by another process; wait for it to end") from error
+            yield
+        finally:
+            lock.release()
 
     def stored_keys(self) -> set[str]:
         """Content keys whose features are on disk, those of an unfinished run too."""
-        return {key for shard in self._shards() for key in _read_keys(self.folder / shard)}
+        return {key for shard in self.shards() for key in read_keys(self.folder / shard)}
 
     def write_shard(self, keys: Sequence[str], arrays: dict[str, Array]) -> None:
-        """Write a shard whole; it appears under its name only when all of it is on disk.
-
-        Parameters
-        ----------
-        keys : sequence of str
-            Hex sha256 per row.
-        arrays : dict of str to ndarray or Ragged
-            One row per key.
-        """
-        assert all(len(array) == len(keys) for array in arrays.values())
+        """Write the next shard; see `arms.features.shards.write_shard`."""
         # The first free number: a damaged shard that was deleted leaves a gap.
-        taken = self._shards()
+        taken = self.shards()
         name = next(name for number in count() if (name := f"shard-{number:05d}") not in taken)
-        draft = self.folder / f".{name}"
-        group = zarr.open_group(draft, mode="w", zarr_format=3, attributes={"rows": len(keys)})
-        _write_array(group, "keys", np.frombuffer(bytes.fromhex("".join(keys)), dtype=np.uint8).reshape(len(keys), -1))
-        for array_name, array in arrays.items():
-            if isinstance(array, Ragged):
-                _write_array(group, array_name, array.values)
-                _write_array(group, "offsets", array.offsets)
-            else:
-                _write_array(group, array_name, array)
-        for file in draft.rglob("*"):
-            _flush(file)
-        draft.rename(self.folder / name)
-        _flush(self.folder)
+        write_shard(self.folder / name, keys, arrays)
 
     def finish(self) -> None:
         """Write the list of shards, after which the store can be read."""
-        shards = {}
-        for shard in self._shards():
-            with _naming_damage(self.folder / shard):
-                shards[shard] = zarr.open_group(self.folder / shard, mode="r").attrs["rows"]
+        shards = {shard: Chunk(self.folder / shard / "keys").shape[0] for shard in self.shards()}
         content = json.loads((self.folder / "zarr.json").read_text())
         content["attributes"] = {"fingerprint": self.fingerprint, "shards": shards}
         draft = self.folder / ".zarr.json"
-        draft.write_text(json.dumps(content, indent=2))
-        _flush(draft)
-        draft.rename(self.folder / "zarr.json")
+        with naming_full_disk(self.folder, draft):
+            draft.write_text(json.dumps(content, indent=2))
+            flush(draft)
+            draft.rename(self.folder / "zarr.json")
+            flush(self.folder)
 
-    def load(self) -> Features:
-        """Read everything into memory, checksums verified.
+    def open(self) -> Features:
+        """The features on disk: keys and offsets are read, the rest where it is asked for.
 
         Raises
         ------
@@ -122,52 +128,74 @@ class FeatureStore:
             If the store was made by other settings, is unfinished, or a file is missing or damaged.
         """
         shards = self.attributes()["shards"]
-        parts = [self._read_shard(shard, rows) for shard, rows in shards.items()]
-        keys = [key for shard in shards for key in _read_keys(self.folder / shard)]
-        names = parts[0].keys() if parts else ()
-        return Features(
-            {name: join_arrays([part[name] for part in parts]) for name in names}, {k: i for i, k in enumerate(keys)}
-        )
+        keys = [key for shard in shards for key in read_keys(self.folder / shard)]
+        parts = [open_shard(self.folder / shard, self.fingerprint["arrays"], rows) for shard, rows in shards.items()]
+        row_of = {key: row for row, key in enumerate(keys)}
+        if repeated := len(keys) - len(row_of):
+            raise ArmsError(f"{self.folder}: {repeated} keys are stored twice; delete it and run: dvc repro encode")
+        arrays: dict[str, Any] = {}
+        for name in self.fingerprint["arrays"] if parts else ():
+            chunks, offsets = [part[name] for part in parts], [part["offsets"] for part in parts if "offsets" in part]
+            arrays[name] = DiskRagged(chunks, offsets) if offsets else DiskArray(chunks)
+        return Features(arrays, row_of)
+
+    def load(self) -> Features:
+        """All of it in memory, checksums verified; raises as `open` does."""
+        return self.open().load()
+
+    def metadata(self) -> dict[str, Any]:
+        """What is written of the store: its fingerprint and, if it is finished, its shards."""
+        return _read_attributes(self.folder)
 
     def attributes(self) -> dict[str, Any]:
         """The finished store's attributes: its fingerprint, and the number of rows of each shard."""
-        if not (self.folder / "zarr.json").exists():
+        if not self.exists():
             raise ArmsError(self._describe_absence())
-        with _naming_damage(self.folder):
-            attributes = dict(zarr.open_group(self.folder, mode="r").attrs)
+        attributes = self.metadata()
         if "shards" not in attributes:
             raise ArmsError(f"{self.path}: the extraction was stopped before it ended; run: dvc repro encode")
         return attributes
 
-    def _shards(self) -> list[str]:
+    def shards(self) -> list[str]:
+        """Names of the shards on disk, those of an unfinished run too."""
         return sorted(shard.name for shard in self.folder.glob("shard-*"))
 
-    def _read_shard(self, shard: str, rows: int) -> dict[str, Array]:
-        folder = self.folder / shard
-        with _naming_damage(folder):
-            group = zarr.open_group(folder, mode="r")
-            arrays = {name: _read_array(array, folder / name) for name, array in group.arrays() if name != "keys"}
-        offsets = arrays.pop("offsets", None)
-        read = {name: array if offsets is None else Ragged(array, offsets) for name, array in arrays.items()}
-        if missing := sorted(set(self.fingerprint["arrays"]) - set(read)):
-            raise ArmsError(
-                f"{folder} is damaged: it lacks {', '.join(missing)}; delete this folder and run: dvc repro encode"
-            )
-        if wrong := {name: len(array) for name, array in read.items() if len(array) != rows}:
-            raise ArmsError(
-                f"{folder} is damaged: expected {rows} rows, got {wrong}; delete this folder and run: dvc repro encode"
-            )
-        return read
-
     def _describe_absence(self) -> str:
-        found = [
-            json.loads(file.read_text())["attributes"].get("fingerprint", {})
-            for file in sorted(self.path.glob("*/zarr.json"))
-        ]
+        found = FeatureStore.all_in(self.path)
         if not found:
             return f"{self.path}: no features there; run: dvc repro encode"
-        differences = "\n".join(f"  it holds {_difference(other, self.fingerprint)}" for other in found)
+        differences = "\n".join(f"  it holds {_difference(other.fingerprint, self.fingerprint)}" for other in found)
         return f"{self.path} was made by other settings than these:\n{differences}\nrun: dvc repro encode"
+
+
+def open_features(stores: Sequence[FeatureStore], *, budget_bytes: float, window_bytes: int) -> list[Features]:
+    """The features of several stores, in memory if all of them fit.
+
+    If not, room is left for streaming, which holds one window and reads the next, and in what remains the smaller
+    stores are brought into memory; the others are left on disk.
+
+    Raises
+    ------
+    ArmsError
+        As `FeatureStore.open` does, or if the budget is too small for streaming.
+    """
+    opened = [store.open() for store in stores]
+    total = sum(features.nbytes for features in opened)
+    if total > budget_bytes:
+        if 2 * window_bytes > budget_bytes:
+            raise ArmsError(
+                f"runtime.cache_budget_gb: the features take {total / 2**30:.3g} GiB, so they are streamed, two "
+                f"windows of train.shuffle_window_mb ({window_bytes / 2**20:.0f} MiB) at a time; expected room for "
+                f"those, got {budget_bytes / 2**30:.3g} GiB; raise the budget, or lower the window, which changes "
+                "results"
+            )
+        budget_bytes -= 2 * window_bytes
+        logger.info("the features take %.3g GiB, over the budget: they are streamed from disk", total / 2**30)
+    for place in sorted(range(len(opened)), key=lambda place: opened[place].nbytes):
+        if opened[place].nbytes <= budget_bytes:
+            budget_bytes -= opened[place].nbytes
+            opened[place] = opened[place].load()
+    return opened
 
 
 def fingerprint_id(fingerprint: dict[str, Any]) -> str:
@@ -180,45 +208,28 @@ def _difference(stored: dict[str, Any], wanted: dict[str, Any]) -> str:
     return "; ".join(f"{name} {stored.get(name)!r}, the settings ask for {wanted.get(name)!r}" for name in names)
 
 
-def _write_array(group: zarr.Group, name: str, array: np.ndarray) -> None:
-    group.create_array(
-        name,
-        data=np.ascontiguousarray(array),
-        chunks=tuple(max(1, size) for size in array.shape),
-        compressors=Crc32cCodec(),
-        config={"write_empty_chunks": True},
+def _read_attributes(folder: Path) -> dict[str, Any]:
+    try:
+        attributes = json.loads((folder / "zarr.json").read_text())["attributes"]
+        if fingerprint_id(attributes["fingerprint"]) != folder.name or "arrays" not in attributes["fingerprint"]:
+            raise ValueError("its fingerprint is not the folder's")
+        return dict(attributes)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _bad_metadata(folder, error) from error
+
+
+def _make_group(folder: Path, **options: Any) -> None:
+    """Make a Zarr group, unless it is there; clear what a writer that was killed in doing so left."""
+    for leftover in folder.glob("zarr.*.partial"):
+        leftover.unlink()
+    try:
+        zarr.open_group(folder, mode="a", zarr_format=3, **options)
+    except (ValueError, KeyError, TypeError) as error:
+        raise _bad_metadata(folder, error) from error
+
+
+def _bad_metadata(folder: Path, error: Exception) -> ArmsError:
+    """Shards are not lost with their list: the next extraction finds them and writes it anew."""
+    return ArmsError(
+        f"{folder / 'zarr.json'}: not a feature store's metadata: {error!r}; delete this file and run: dvc repro encode"
     )
-
-
-def _read_array(array: Any, folder: Path) -> np.ndarray:
-    # Zarr reads a chunk file that is missing as zeros, so the file's size is checked first.
-    chunk = folder.joinpath("c", *("0" * array.ndim))
-    size = chunk.stat().st_size if array.size else 0
-    expected = array.size * array.dtype.itemsize + _CRC_BYTES if array.size else 0
-    if size != expected:
-        raise ValueError(f"{chunk}: expected {expected} bytes, got {size}")
-    return np.asarray(array[:])
-
-
-def _read_keys(shard: Path) -> list[str]:
-    with _naming_damage(shard):
-        keys = _read_array(zarr.open_group(shard, mode="r")["keys"], shard / "keys")
-    return [row.tobytes().hex() for row in keys]
-
-
-@contextmanager
-def _naming_damage(folder: Path) -> Iterator[None]:
-    """Turn what goes wrong on reading a folder into an ArmsError that names it."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError) as error:
-        raise ArmsError(f"{folder} is damaged: {error}; delete this folder and run: dvc repro encode") from error
-
-
-def _flush(path: Path) -> None:
-    """Wait until a file's or folder's content is on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -18,6 +18,7 @@ from arms.data.profiles import VlmProfile, profile_sentence
 from arms.device import choose_device
 from arms.encoders.base import hash_weights
 from arms.encoders.pair import EncoderPair, build_encoders
+from arms.encoders.precision import EncoderT, in_precision
 from arms.errors import ArmsError
 from arms.features.loader import Queries
 from arms.features.online import encode_queries, encode_texts
@@ -113,7 +114,12 @@ class ArmsRouter(Router):
     def score(self, queries: Queries) -> np.ndarray:
         """Confidences c = sigmoid(t), shape (N, S); see `Router.score`."""
         logits = predict_logits(
-            self.net, self.profile_batch, queries, batch_size=4 * self.train.batch_size, device=self.device
+            self.net,
+            self.profile_batch,
+            queries,
+            batch_size=4 * self.train.batch_size,
+            window_mb=self.train.shuffle_window_mb,
+            device=self.device,
         )
         return torch.from_numpy(logits).sigmoid().numpy()
 
@@ -201,6 +207,11 @@ class ArmsRouter(Router):
             text_config=None if frozen_text else description["text_config"],
             load_weights=frozen_image,
         )
+        encoders = replace(
+            encoders,
+            image=_in_stored_precision(encoders.image, fingerprints["image"]),
+            text=_in_stored_precision(encoders.text, fingerprints["text"]),
+        )
         router = cls(
             [VlmProfile(**profile) for profile in description["vlms"]],
             encoders,
@@ -231,6 +242,11 @@ class ArmsRouter(Router):
         router.set_pool(router.profiles)
         router.net.to(router.device).eval()
         return router
+
+
+def _in_stored_precision(encoder: EncoderT, fingerprint: dict[str, Any]) -> EncoderT:
+    """The encoder with its trunk in the precision of the features that the router was trained on."""
+    return in_precision(encoder, fingerprint.get("precision", "float32"))
 
 
 def _read_tokenizer(file: Path) -> Tokenizer:

@@ -1,5 +1,5 @@
 import hashlib
-import threading
+import multiprocessing
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from arms.errors import ArmsError
-from arms.features.extract import extract, run_trunk
-from arms.features.loader import Ragged
+from arms.features.arrays import Ragged
+from arms.features.extract import extract
 from arms.features.store import FeatureStore
+from arms.features.trunk import run_trunk
 from tests.fakes import CPU, QUESTIONS, make_encoders, make_queries
 
 NUM_KEYS = 14
@@ -36,13 +37,11 @@ class Source:
         self.inputs = dict(zip(KEYS, inputs or encoder.tokenize(texts), strict=True))
         self.read = []
         self.fail_at = fail_at
-        self.lock = threading.Lock()
 
     def __call__(self, key):
         if key == self.fail_at:
             raise KeyboardInterrupt
-        with self.lock:
-            self.read.append(key)
+        self.read.append(key)
         return self.inputs[key]
 
 
@@ -51,7 +50,7 @@ def encoder_of(cut):
     return getattr(make_encoders(**{modality: changes}), modality), modality
 
 
-def run(store, source, encoder, keys=KEYS, *, shard_bytes=1, progress=lambda done, total: None):
+def run(store, source, encoder, keys=KEYS, *, shard_bytes=1, workers=0, progress=lambda done, total: None):
     """Extract in batches of four; with shards of one byte, each batch is a shard."""
     with store.writing():
         count = extract(
@@ -61,7 +60,7 @@ def run(store, source, encoder, keys=KEYS, *, shard_bytes=1, progress=lambda don
             encoder,
             batch_size=4,
             shard_bytes=shard_bytes,
-            workers=2,
+            workers=workers,
             device=CPU,
             progress=progress,
         )
@@ -201,8 +200,42 @@ def test_the_largest_of_float16_is_stored():
     assert run_trunk(encoder, inputs, CPU)["states"].values.max() == 65504
 
 
-def test_a_reader_that_fails_ends_the_run(tmp_path):
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_a_reader_that_fails_ends_the_run(tmp_path, workers):
     encoder, modality = encoder_of("pixels")
+    source = Source(encoder, modality)
+
+    def read(key):
+        if key == KEYS[9]:
+            raise ArmsError("dots.png: expected an image, got none")
+        return source(key)
+
     store = FeatureStore(tmp_path / "x.zarr", encoder.fingerprint)
+    with pytest.raises(ArmsError, match=r"^dots\.png: expected an image, got none$"):
+        run(store, read, encoder, workers=workers)
+    assert store.stored_keys() == set(KEYS[:8])
+
+
+@pytest.mark.parametrize("cut", ["pixels", "image-states", "pooled-tokens"])
+def test_worker_processes_change_nothing(tmp_path, cut, monkeypatch):
+    monkeypatch.setattr("arms.features.reading._PIECE", 3)  # a batch of four comes in two pieces
+    encoder, modality = encoder_of(cut)
+    stores = [FeatureStore(tmp_path / f"{workers}.zarr", encoder.fingerprint) for workers in (0, 2)]
+    for store, workers in zip(stores, (0, 2), strict=True):
+        assert run(store, Source(encoder, modality), encoder, workers=workers) == NUM_KEYS
+    assert contents(stores[0].folder) == contents(stores[1].folder)
+    assert run(stores[1], Source(encoder, modality), encoder, workers=2) == 0
+
+
+def test_an_interrupted_run_leaves_no_worker_behind(tmp_path):
+    encoder, modality = encoder_of("pixels")
+
+    def interrupt(done, total):
+        raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
-        run(store, Source(encoder, modality, fail_at=KEYS[0]), encoder)
+        run(
+            FeatureStore(tmp_path / "x.zarr", encoder.fingerprint),
+            Source(encoder, modality), encoder, workers=2, progress=interrupt,
+        )  # fmt: skip
+    assert multiprocessing.active_children() == []

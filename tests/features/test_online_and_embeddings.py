@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from arms.features.embeddings import add_embeddings
-from arms.features.extract import run_trunk
 from arms.features.online import encode_queries, encode_texts
+from arms.features.trunk import run_trunk
 from tests.fakes import CPU, QUESTIONS, make_encoders, make_queries
 
 

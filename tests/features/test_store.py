@@ -1,40 +1,20 @@
-import hashlib
-import shutil
+import contextlib
+import logging
+import multiprocessing
+import threading
+import time
 
 import numpy as np
 import pytest
 import zarr
+from filelock import FileLock, Timeout
 
 from arms.errors import ArmsError
-from arms.features.loader import Ragged
-from arms.features.store import FeatureStore, fingerprint_id
-
-FINGERPRINT = {"modality": "text", "arrays": ["states"], "encoder": "toy", "blocks_frozen": 1}
-
-
-def keys(*numbers):
-    return [hashlib.sha256(str(number).encode()).hexdigest() for number in numbers]
-
-
-def sequences(*lengths):
-    rng = np.random.default_rng(sum(lengths))
-    return Ragged.join([rng.random((length, 3)).astype(np.float16) for length in lengths])
-
-
-@pytest.fixture
-def store(tmp_path):
-    """A finished store of two shards, of two texts and one."""
-    store = FeatureStore(tmp_path / "text.zarr", FINGERPRINT)
-    with store.writing():
-        store.write_shard(keys(0, 1), {"states": sequences(3, 1)})
-        store.write_shard(keys(2), {"states": sequences(4)})
-        store.finish()
-    return store
-
-
-def contents(folder):
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+from arms.features import store as store_module
+from arms.features.arrays import Ragged
+from arms.features.inspection import StoreInfo, describe_store, verify_store
+from arms.features.store import FeatureStore, fingerprint_id, open_features
+from tests.stores import FINGERPRINT, contents, flip, keys, quietly, sequences, write_store
 
 
 @pytest.mark.parametrize(
@@ -111,10 +91,48 @@ def test_stored_keys(store):
     assert FeatureStore(store.path, {"arrays": []}).stored_keys() == set()
 
 
+def test_all_in_and_exists(store, tmp_path):
+    other = FeatureStore(store.path, {**FINGERPRINT, "blocks_frozen": 2})
+    assert store.exists()
+    assert not other.exists()
+    with other.writing():
+        assert other.exists()
+    found = FeatureStore.all_in(store.path)
+    assert {found.folder: found.fingerprint for found in found} == {
+        store.folder: store.fingerprint,
+        other.folder: other.fingerprint,
+    }
+    assert FeatureStore.at(store.folder).fingerprint == FINGERPRINT
+    assert FeatureStore.all_in(tmp_path / "none.zarr") == []
+
+
+def test_info(store):
+    info = StoreInfo(
+        path=store.path,
+        id=fingerprint_id(FINGERPRINT),
+        fingerprint=FINGERPRINT,
+        finished=True,
+        rows=3,
+        num_bytes=3 * 32 + 8 * 3 * 2 + (3 + 2) * 8,
+        shards=2,
+        arrays={"states": "float16[3]"},
+    )
+    assert describe_store(store) == info
+    with store.writing():
+        store.write_shard(keys(3), {"states": sequences(1)})
+    assert not describe_store(store).finished  # a shard that reading leaves out
+    with store.writing():
+        store.finish()
+    assert (describe_store(store).finished, describe_store(store).rows, describe_store(store).shards) == (True, 4, 3)
+
+
 def test_an_unfinished_store_cannot_be_read(tmp_path):
     store = FeatureStore(tmp_path / "x.zarr", FINGERPRINT)
     with store.writing():
         store.write_shard(keys(0), {"states": sequences(2)})
+    assert (describe_store(store).finished, describe_store(store).rows) == (False, 1)
+    told = f"{store.path}: the extraction was stopped before it ended; run: dvc repro encode"
+    assert verify_store(store, quietly) == [told]
     with pytest.raises(ArmsError, match=r"x\.zarr: the extraction was stopped before it ended; run: dvc repro encode"):
         store.load()
     assert store.stored_keys() == set(keys(0))
@@ -126,8 +144,10 @@ def test_an_unfinished_store_cannot_be_read(tmp_path):
 def test_what_a_killed_writer_left_is_cleared(store):
     (store.folder / ".shard-00002").mkdir()
     (store.folder / ".shard-00002" / "zarr.json").write_text("{")
+    (store.path / "zarr.0123.partial").write_text("{")
     with store.writing():
-        assert not (store.folder / ".shard-00002").exists()
+        assert sorted(path.name for path in store.path.iterdir()) == [store.folder.name, "zarr.json"]
+        assert sorted(path.name for path in store.folder.iterdir()) == ["shard-00000", "shard-00001", "zarr.json"]
         store.write_shard(keys(7), {"states": sequences(2)})
     assert len(store.load().row_of) == 3  # as last finished
     with store.writing():
@@ -135,7 +155,8 @@ def test_what_a_killed_writer_left_is_cleared(store):
     assert len(store.load().row_of) == 4
 
 
-def test_the_second_writer_is_refused(store):
+def test_the_second_writer_is_refused(store, monkeypatch):
+    monkeypatch.setattr(store_module, "_LOCK_TIMEOUT_S", 0.1)
     with store.writing():
         with (
             pytest.raises(ArmsError, match=r"text\.zarr is being written by another process; wait for it to end"),
@@ -145,6 +166,50 @@ def test_the_second_writer_is_refused(store):
         assert len(store.load().row_of) == 3  # reading goes on
     with store.writing():
         pass
+
+
+def hold_lock(path, let_go):
+    with FileLock(f"{path}.lock"):
+        let_go.wait()
+
+
+@pytest.fixture
+def held(store):
+    """A store that another process is writing, and the event that ends it."""
+    context = multiprocessing.get_context("fork")
+    let_go = context.Event()
+    holder = context.Process(target=hold_lock, args=(store.path, let_go))
+    holder.start()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with contextlib.suppress(Timeout), FileLock(f"{store.path}.lock", timeout=0):
+            continue
+        break
+    yield store, let_go
+    let_go.set()
+    holder.join()
+
+
+def test_a_writer_waits_for_one_that_ends_soon(held, caplog):
+    store, let_go = held
+    caplog.set_level(logging.INFO)
+    threading.Timer(0.2, let_go.set).start()
+    with store.writing():
+        assert let_go.is_set()
+        assert len(store.stored_keys()) == 3
+    assert f"{store.path} is held by another process; waiting up to 15 s" in caplog.messages
+
+
+def test_a_writer_does_not_wait_for_ever(held, monkeypatch):
+    store, let_go = held
+    monkeypatch.setattr(store_module, "_LOCK_TIMEOUT_S", 0.2)
+    with (
+        pytest.raises(ArmsError, match=r"text\.zarr is being written by another process; wait for it to end"),
+        store.writing(),
+    ):
+        pytest.fail("two writers at once")
+    assert not let_go.is_set()
+    assert len(store.load().row_of) == 3  # reading goes on
 
 
 def test_no_store(tmp_path):
@@ -162,61 +227,51 @@ def test_another_fingerprint_is_named_with_both_values(store):
     ]
 
 
-CHUNKS = ("keys/c/0/0", "states/c/0/0", "offsets/c/0")
+SMALL, LARGE = {"pooled": np.ones((4, 5), np.float32)}, {"states": np.arange(600, dtype=np.float16).reshape(4, 50, 3)}
+SMALL_BYTES, LARGE_BYTES = 80, 1200
 
 
-@pytest.mark.parametrize("file", CHUNKS)
-@pytest.mark.parametrize("damage", ["missing", "truncated", "flipped", "emptied"])
-def test_damage_is_an_error_that_names_the_place(store, file, damage):
-    chunk = store.folder / "shard-00001" / file
-    content = bytearray(chunk.read_bytes())
-    if damage == "missing":
-        chunk.unlink()
-    elif damage == "truncated":
-        chunk.write_bytes(content[:-1])
-    elif damage == "emptied":
-        chunk.write_bytes(b"")
-    else:
-        content[5] ^= 1
-        chunk.write_bytes(content)
-    told = {
-        "missing": f"No such file or directory: '{chunk}'",
-        "truncated": f"{chunk}: expected {len(content)} bytes, got {len(content) - 1}",
-        "emptied": f"{chunk}: expected {len(content)} bytes, got 0",
-        "flipped": "checksum do not match",
-    }
+@pytest.mark.parametrize(
+    ("budget_bytes", "in_memory"),
+    [
+        (SMALL_BYTES + LARGE_BYTES, [True, True]),
+        (SMALL_BYTES + LARGE_BYTES - 1, [False, True]),
+        (2 * 100 + SMALL_BYTES, [False, True]),
+        (2 * 100 + SMALL_BYTES - 1, [False, False]),
+        (2 * 100, [False, False]),
+    ],
+)
+def test_features_are_in_memory_where_they_fit(tmp_path, caplog, budget_bytes, in_memory):
+    caplog.set_level(logging.INFO)
+    stores = [write_store(tmp_path / "large.zarr", LARGE), write_store(tmp_path / "small.zarr", SMALL)]
+    opened = open_features(stores, budget_bytes=budget_bytes, window_bytes=100)
+    assert [features.nbytes for features in opened] == [LARGE_BYTES, SMALL_BYTES]
+    assert [features.in_memory for features in opened] == in_memory
+    streamed = [message for message in caplog.messages if message.endswith("they are streamed from disk")]
+    assert bool(streamed) == (not all(in_memory))
+    for features, arrays in zip(opened, (LARGE, SMALL), strict=True):
+        assert features.row_of == {key: row for row, key in enumerate(keys(*range(4)))}
+        ((name, array),) = features.load().arrays.items()
+        np.testing.assert_array_equal(array, arrays[name])
+
+
+def test_a_budget_of_less_than_two_windows(tmp_path):
+    stores = [write_store(tmp_path / "large.zarr", LARGE), write_store(tmp_path / "small.zarr", SMALL)]
     with pytest.raises(ArmsError) as caught:
-        store.load()
-    message = str(caught.value)
-    assert message.startswith(f"{store.folder / 'shard-00001'} is damaged: ")
-    assert message.endswith("; delete this folder and run: dvc repro encode")
-    assert told[damage] in message
-    if file.startswith("keys"):
-        with pytest.raises(ArmsError, match="shard-00001 is damaged"), store.writing():
-            store.stored_keys()
+        open_features(stores, budget_bytes=1279, window_bytes=2**20)
+    assert str(caught.value) == (
+        "runtime.cache_budget_gb: the features take 1.19e-06 GiB, so they are streamed, two windows of "
+        "train.shuffle_window_mb (1 MiB) at a time; expected room for those, got 1.19e-06 GiB; raise the budget, or "
+        "lower the window, which changes results"
+    )
+    assert all(features.in_memory for features in open_features(stores, budget_bytes=1280, window_bytes=2**20))
 
 
-@pytest.mark.parametrize("lost", ["", "zarr.json", "states", "keys", "offsets"])
-def test_a_lost_part_is_an_error_that_names_the_place(store, lost):
-    path = store.folder / "shard-00000" / lost
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
-    with pytest.raises(ArmsError, match=r"shard-00000 is damaged: .*; delete this folder and run: dvc repro encode"):
-        store.load()
-
-
-def test_shards_of_another_length(store):
-    shutil.rmtree(store.folder / "shard-00000")
-    shutil.copytree(store.folder / "shard-00001", store.folder / "shard-00000")
-    with pytest.raises(ArmsError, match=r"shard-00000 is damaged: expected 2 rows, got \{'states': 1\}"):
-        store.load()
-
-
-def test_a_deleted_shard_is_written_anew_under_its_own_name(store):
-    """What the error about damage advises has to work, and to give what there was."""
-    before = contents(store.folder)
-    shutil.rmtree(store.folder / "shard-00000")
-    with store.writing():
-        assert store.stored_keys() == set(keys(2))
-        store.write_shard(keys(0, 1), {"states": sequences(3, 1)})
-        store.finish()
-    assert contents(store.folder) == before
+def test_opening_reads_no_values(store):
+    flip(store.folder / "shard-00000/states/c/0/0", 3)
+    features = store.open()
+    assert not features.in_memory
+    # Without keys, and without one offset of each shard but one.
+    assert features.nbytes == describe_store(store).num_bytes - 3 * 32 - 8
+    with pytest.raises(ArmsError, match="shard-00000 is damaged"):
+        features.load()

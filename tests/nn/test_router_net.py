@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from arms.batch import move_batch
 from arms.errors import ArmsError
 from arms.features.online import encode_texts
 from arms.nn.router_net import RouterNet
@@ -15,14 +16,14 @@ def make_net(image=None, text=None, **router):
     encoders = make_encoders(image, text)
     torch.manual_seed(0)
     net = RouterNet(encoders.image, encoders.text, router_params(**router)).eval()
-    return net, encoders, encode_texts(encoders, TEXTS, CPU).take(np.arange(3))
+    return net, encoders, move_batch(encode_texts(encoders, TEXTS, CPU).take(np.arange(3)), CPU)
 
 
 def run(net, encoders, profiles, pictures, questions):
     made = make_queries(len(pictures))
     queries = type(made)(pictures, questions, made.outcomes).encode(encoders)
     with torch.inference_mode():
-        return net(queries.batch(np.arange(len(pictures))), profiles)
+        return net(queries.batch(np.arange(len(pictures))).to(CPU), profiles)
 
 
 @pytest.mark.parametrize("layers", [0, 1, "all"])
@@ -30,7 +31,7 @@ def run(net, encoders, profiles, pictures, questions):
 def test_shapes(fusion, layers):
     made = make_queries(7)
     net, encoders, profiles = make_net({"tunable_layers": layers}, {"tunable_layers": layers}, fusion=fusion)
-    batch = made.encode(encoders).batch(np.arange(7))
+    batch = made.encode(encoders).batch(np.arange(7)).to(CPU)
     question_ND, image_ND, tokens_NTD = net.encode_queries(batch)
     assert (question_ND.shape, image_ND.shape) == ((7, 8), (7, 8))
     assert tokens_NTD.shape == ((7, 4, 8) if fusion == "tokens" else (7, 1, 8))
@@ -44,7 +45,7 @@ def test_shapes(fusion, layers):
 def test_it_is_gate_experts_and_classifier_over_the_tails():
     made = make_queries(5)
     net, encoders, profiles = make_net({"tunable_layers": 1}, {"tunable_layers": 1})
-    batch = made.encode(encoders).batch(np.arange(5))
+    batch = made.encode(encoders).batch(np.arange(5)).to(CPU)
     question_ND = net.text_tail(batch.questions)["pooled"][batch.question_N]
     image = {name: value[batch.image_N] for name, value in net.image_tail(batch.images).items()}
     gate_NE = net.gate(question_ND, image["pooled"])
@@ -85,15 +86,15 @@ def test_a_query_scores_the_same_in_any_company():
     net, encoders, profiles = make_net({"tunable_layers": "all"}, {"tunable_layers": "all"})
     queries = made.encode(encoders)
     with torch.inference_mode():
-        together = net(queries.batch(np.arange(12)), profiles)
-        alone = torch.cat([net(queries.batch(np.array([i])), profiles) for i in range(12)])
+        together = net(queries.batch(np.arange(12)).to(CPU), profiles)
+        alone = torch.cat([net(queries.batch(np.array([i])).to(CPU), profiles) for i in range(12)])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
 
 
 def test_a_vlm_scores_the_same_in_any_pool():
     made = make_queries(3)
     net, encoders, profiles = make_net(text={"tunable_layers": "all"})
-    batch = made.encode(encoders).batch(np.arange(3))
+    batch = made.encode(encoders).batch(np.arange(3)).to(CPU)
     part = encode_texts(encoders, TEXTS[1:2], CPU).take(np.array([0]))
     with torch.inference_mode():
         torch.testing.assert_close(net(batch, profiles)[:, [1]], net(batch, part), atol=1e-5, rtol=1e-4)

@@ -38,7 +38,7 @@ def test_forced_repro_gives_identical_metrics(project):
 def test_speed_settings_rerun_nothing(project):
     file = project.folder / "params.yaml"
     text = file.read_text()
-    file.write_text(text.replace("extract_batch_size: 128", "extract_batch_size: 16"))
+    file.write_text(text.replace("extract_batch_size: 64", "extract_batch_size: 16"))
     try:
         assert "Data and pipelines are up to date." in project.dvc("repro", "--dry")
     finally:

@@ -1,0 +1,249 @@
+"""Rows on disk: chunk files as Zarr writes them, and the arrays that they make up shard after shard.
+
+A store's chunks are raw bytes followed by their crc32c, so rows are read straight from the files: through Zarr, which
+decodes a whole chunk for each row asked of it, random rows come hundreds of times slower. Files are read, not mapped,
+so that what is resident is what was asked for.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import numpy as np
+import zarr
+
+from arms.errors import ArmsError
+from arms.features.arrays import Ragged, offsets_of
+
+_CRC_BYTES = 4
+_BLOCK_BYTES = 256 * 2**10  # read and checksummed at once: what a processor's cache holds
+
+
+class Chunk:
+    """One array of one shard: a single chunk, uncompressed, with a checksum.
+
+    Parameters
+    ----------
+    folder : Path
+        The array's folder, such as image.zarr/<fingerprint>/shard-00000/states.
+
+    Raises
+    ------
+    ArmsError
+        If the array is missing, is laid out otherwise, or its chunk has not the size that its shape asks for.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            array: Any = zarr.open_array(folder, mode="r")
+            self.shape, self.dtype = tuple(array.shape), np.dtype(array.dtype)
+            codecs = [codec.to_dict()["name"] for codec in array.metadata.codecs]
+            if array.chunks != tuple(max(1, size) for size in self.shape) or codecs != ["bytes", "crc32c"]:
+                raise ValueError(f"expected one chunk of raw bytes and crc32c, got chunks {array.chunks}, {codecs}")
+            self.file = folder.joinpath("c", *("0" * len(self.shape)))
+            size = self.file.stat().st_size if self.nbytes or self.file.exists() else 0
+        except Exception as error:  # Zarr has no class of its own for metadata that it cannot read
+            raise damage(folder.parent, f"{folder.name}: {error}") from error
+        expected = self.nbytes + _CRC_BYTES if self.nbytes else 0
+        if size != expected:
+            raise damage(folder.parent, f"{self._name}: expected {expected} bytes, got {size}")
+        self._checked = False
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its values."""
+        return int(np.prod(self.shape)) * self.dtype.itemsize
+
+    def read(self) -> np.ndarray:
+        """All of it, checked."""
+        values = np.empty(self.shape, dtype=self.dtype)
+        self.read_into(values)
+        return values
+
+    def read_into(self, values: np.ndarray) -> None:
+        """Read all of it into an array of its shape, and check it.
+
+        Raises
+        ------
+        ArmsError
+            If the bytes do not match their checksum.
+        """
+        if not self.nbytes:
+            return
+        buffer = _memory(values)
+        self._check(buffer[start : start + _BLOCK_BYTES] for start in range(0, len(buffer), _BLOCK_BYTES))
+
+    def check(self) -> None:
+        """Read all of it, keep nothing; raise ArmsError if the bytes do not match their checksum."""
+        if not self.nbytes:
+            return
+        block = np.empty(min(self.nbytes, _BLOCK_BYTES), dtype=np.uint8)
+        sizes = (min(len(block), self.nbytes - start) for start in range(0, self.nbytes, len(block)))
+        self._check(block[:size] for size in sizes)
+
+    def read_rows(self, start: int, rows: np.ndarray) -> None:
+        """Read rows from `start` on into an array; the first time, all of the chunk is checked.
+
+        That first reading brings the file into the page cache, where the rows are then taken from.
+        """
+        if not self._checked and len(rows) == self.shape[0]:
+            self.read_into(rows)
+            return
+        if not self._checked:
+            self.check()
+        with self._open() as file:
+            self._fill(file, _memory(rows), start * (self.nbytes // self.shape[0]))
+
+    @property
+    def _name(self) -> str:
+        return self.file.relative_to(self.folder.parent).as_posix()
+
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
+        """The file; what goes wrong in opening and in reading it is damage."""
+        try:
+            with open(self.file, "rb", buffering=0) as file:
+                yield file
+        except OSError as error:
+            raise damage(self.folder.parent, f"{self._name}: {error}") from error
+
+    def _fill(self, file: Any, buffer: np.ndarray, position: int) -> None:
+        filled = 0
+        while filled < len(buffer):  # a single call reads at most 2 GiB
+            count = os.preadv(file.fileno(), [buffer[filled:].data], position + filled)
+            if not count:
+                raise damage(self.folder.parent, f"{self._name}: it ends at byte {position + filled}")
+            filled += count
+
+    def _check(self, blocks: Iterable[np.ndarray]) -> None:
+        """Read the file block by block, each checksummed while it is in the processor's cache, and compare."""
+        computed, position = 0, 0
+        with self._open() as file:
+            for block in blocks:
+                self._fill(file, block, position)
+                position += len(block)
+                block.flags.writeable = False  # as the checksum's function wants it
+                computed = google_crc32c.extend(computed, block)
+                block.flags.writeable = True
+            stored = np.empty(_CRC_BYTES, dtype=np.uint8)
+            self._fill(file, stored, position)
+        if computed.to_bytes(_CRC_BYTES, "little") != stored.tobytes():
+            raise damage(self.folder.parent, f"{self._name}: its bytes do not match their checksum")
+        self._checked = True
+
+
+class DiskArray:
+    """Dense rows on disk, shard after shard.
+
+    Parameters
+    ----------
+    chunks : sequence of Chunk
+        Of arrays that differ in their number of rows alone.
+    """
+
+    def __init__(self, chunks: Sequence[Chunk]) -> None:
+        kinds = {(chunk.shape[1:], chunk.dtype) for chunk in chunks}
+        if len(kinds) > 1:
+            raise damage(chunks[-1].folder.parent, f"{chunks[-1].folder.name}: its rows are not those of other shards")
+        self.chunks = tuple(chunks)
+        self.starts = offsets_of([chunk.shape[0] for chunk in chunks])
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its values."""
+        return sum(chunk.nbytes for chunk in self.chunks)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row."""
+        return self.nbytes // max(1, len(self))
+
+    def load(self) -> np.ndarray:
+        """All rows, checked."""
+        values = self._empty(len(self))
+        for chunk, (start, end) in zip(self.chunks, pairwise(self.starts), strict=True):
+            chunk.read_into(values[start:end])
+        return values
+
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        """Some rows; `rows` ascend."""
+        return self.read(rows, rows + 1)
+
+    def read(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Ranges of rows, end to end; the ranges ascend and do not overlap."""
+        values = self._empty(int((ends - starts).sum()))
+        filled = 0
+        for start, end in _join_ranges(starts, ends):
+            while start < end:
+                shard = int(np.searchsorted(self.starts, start, side="right")) - 1
+                stop = min(end, int(self.starts[shard + 1]))
+                self.chunks[shard].read_rows(start - int(self.starts[shard]), values[filled : filled + stop - start])
+                filled += stop - start
+                start = stop
+        return values
+
+    def _empty(self, count: int) -> np.ndarray:
+        return np.empty((count, *self.chunks[0].shape[1:]), dtype=self.chunks[0].dtype)
+
+
+class DiskRagged:
+    """Sequences of different lengths on disk, shard after shard; their offsets are in memory.
+
+    Parameters
+    ----------
+    values, offsets : sequence of Chunk
+        Of each shard's values, and of where its sequences begin in them.
+    """
+
+    def __init__(self, values: Sequence[Chunk], offsets: Sequence[Chunk]) -> None:
+        self.values = DiskArray(values)
+        lengths = []
+        for value, offset in zip(values, offsets, strict=True):
+            of_shard = offset.read()
+            if of_shard[-1] != value.shape[0]:
+                raise damage(value.folder.parent, f"offsets: they end at {of_shard[-1]}, the values {value.shape[0]}")
+            lengths.append(np.diff(of_shard))
+        self.offsets = offsets_of(np.concatenate(lengths))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its values and offsets."""
+        return self.values.nbytes + self.offsets.nbytes
+
+    def load(self) -> Ragged:
+        """All sequences, checked."""
+        return Ragged(self.values.load(), self.offsets)
+
+    def gather(self, rows: np.ndarray) -> Ragged:
+        """Some sequences; `rows` ascend."""
+        starts, ends = self.offsets[rows], self.offsets[rows + 1]
+        return Ragged(self.values.read(starts, ends), offsets_of(ends - starts))
+
+
+def damage(shard: Path, what: str) -> ArmsError:
+    """The error for a shard that cannot be trusted."""
+    return ArmsError(f"{shard} is damaged: {what}; delete this folder and run: dvc repro encode")
+
+
+def _join_ranges(starts: np.ndarray, ends: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Ranges with those that touch joined into one."""
+    breaks = np.flatnonzero(starts[1:] != ends[:-1]) + 1
+    for first, last in pairwise([0, *breaks.tolist(), len(starts)]):
+        if first < last:
+            yield int(starts[first]), int(ends[last - 1])
+
+
+def _memory(values: np.ndarray) -> np.ndarray:
+    """An array's memory as bytes."""
+    return values.reshape(-1).view(np.uint8)

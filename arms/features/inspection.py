@@ -1,0 +1,91 @@
+"""What a feature store holds, and whether all of it is sound."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from arms.errors import ArmsError
+from arms.features.chunks import Chunk, DiskRagged
+from arms.features.shards import arrays_of, open_shard
+from arms.features.store import FeatureStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreInfo:
+    """What the features of one fingerprint come to on disk; `arrays` are the dtype and row shape of each."""
+
+    path: Path
+    id: str
+    fingerprint: dict[str, Any]
+    finished: bool
+    rows: int
+    num_bytes: int
+    shards: int
+    arrays: dict[str, str]
+
+
+def describe_store(store: FeatureStore) -> StoreInfo:
+    """What is on disk, an unfinished run's shards too.
+
+    Raises
+    ------
+    ArmsError
+        If a file is missing, or has not the size that it should have.
+    """
+    chunks = [Chunk(array) for shard in store.shards() for array in arrays_of(store.folder / shard)]
+    keys = [chunk for chunk in chunks if chunk.folder.name == "keys"]
+    listed = store.metadata().get("shards")
+    return StoreInfo(
+        path=store.path,
+        id=store.folder.name,
+        fingerprint=store.fingerprint,
+        finished=listed is not None and sorted(listed) == store.shards(),
+        rows=sum(chunk.shape[0] for chunk in keys),
+        num_bytes=sum(chunk.nbytes for chunk in chunks),
+        shards=len(keys),
+        arrays={
+            chunk.folder.name: f"{chunk.dtype}{list(chunk.shape[1:])}"
+            for chunk in chunks
+            if chunk.folder.name in store.fingerprint["arrays"]
+        },
+    )
+
+
+def verify_store(store: FeatureStore, progress: Callable[[int, int], None]) -> list[str]:
+    """Read and check all of it, and say everything that is wrong, with the place; nothing where all is well.
+
+    Parameters
+    ----------
+    progress : callable
+        Told the shards done and their number.
+    """
+    problems, listed = [], None
+    try:
+        listed = store.attributes()["shards"]
+    except ArmsError as error:
+        problems.append(str(error))
+    shards = sorted({*(listed or ()), *store.shards()})
+    for done, shard in enumerate(shards, start=1):
+        try:
+            _check_shard(store, shard, listed.get(shard) if listed else None)
+        except ArmsError as error:
+            problems.append(str(error))
+        if listed is not None and shard not in listed:
+            problems.append(f"{store.folder / shard}: not in the store's list of shards; run: dvc repro encode")
+        progress(done, len(shards))
+    if not problems:  # each shard is well, but are they as one?
+        try:
+            store.open()
+        except ArmsError as error:
+            problems.append(str(error))
+    return problems
+
+
+def _check_shard(store: FeatureStore, shard: str, rows: int | None) -> None:
+    chunks = open_shard(store.folder / shard, store.fingerprint["arrays"], rows)
+    for chunk in chunks.values():
+        chunk.check()
+    if "offsets" in chunks:
+        (name,) = store.fingerprint["arrays"]
+        DiskRagged([chunks[name]], [chunks["offsets"]])

@@ -1,0 +1,90 @@
+"""Inputs for extraction, read ahead by worker processes."""
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from arms.errors import ArmsError
+from arms.features.trunk import Inputs
+
+Reader = Callable[[str], np.ndarray]  # from a content key to the encoder's input: pixels, or a row of token ids
+
+_NICENESS = 5  # no more: beside other programs decoding would starve
+_PIECE = 32  # images that a worker hands over at once; a whole batch each would take too much shared memory
+
+
+def read_batches(batches: Sequence[list[str]], read: Reader, *, workers: int, pinned: bool) -> Iterator[Inputs]:
+    """Inputs of each batch of keys, in order.
+
+    Parameters
+    ----------
+    workers : int
+        Processes that read ahead; with 0, this process reads when it is asked.
+    pinned : bool
+        Put images into memory that a GPU copies from while the CPU goes on.
+
+    Raises
+    ------
+    ArmsError
+        As `read` raises it, from whichever process.
+    """
+    if not workers:
+        yield from ([read(key) for key in batch] for batch in batches)
+        return
+    pieces = [[batch[start : start + _PIECE] for start in range(0, len(batch), _PIECE)] for batch in batches]
+    loader = iter(_load([piece for batch in pieces for piece in batch], read, workers, yielding=not pinned))
+    try:
+        for batch in pieces:
+            yield _join([_unwrap(next(loader)) for _ in batch], pinned=pinned)
+    finally:
+        del loader  # ends the workers, which an error's traceback would keep
+
+
+class _Pieces(Dataset[Tensor | ArmsError]):
+    def __init__(self, pieces: list[list[str]], read: Reader) -> None:
+        self.pieces, self.read = pieces, read
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    def __getitem__(self, index: int) -> Tensor | ArmsError:
+        try:
+            return torch.from_numpy(np.stack([self.read(key) for key in self.pieces[index]]))
+        except ArmsError as error:  # raised in a worker, it would come with the worker's traceback for its text
+            return error
+
+
+def _load(pieces: list[list[str]], read: Reader, workers: int, *, yielding: bool) -> DataLoader[Tensor | ArmsError]:
+    # Forked workers start at once and only decode; spawned ones would import everything anew, for seconds each.
+    context = multiprocessing.get_context("fork") if sys.platform == "linux" else None
+    return DataLoader(
+        _Pieces(pieces, read),
+        batch_size=None,
+        num_workers=min(workers, len(pieces)),
+        multiprocessing_context=context if pieces else None,
+        worker_init_fn=_yield_cores if yielding else None,
+    )
+
+
+def _yield_cores(_: int) -> None:
+    # The trunk's threads wait for each other: one that a decoder displaces holds up all. Decoders have time meanwhile.
+    os.nice(_NICENESS)
+
+
+def _join(parts: list[Tensor], *, pinned: bool) -> Tensor:
+    if not pinned:
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+    buffer = torch.empty((sum(map(len, parts)), *parts[0].shape[1:]), dtype=parts[0].dtype, pin_memory=True)
+    return torch.cat(parts, out=buffer)
+
+
+def _unwrap(piece: Tensor | ArmsError) -> Tensor:
+    if isinstance(piece, ArmsError):
+        raise piece
+    return piece

@@ -1,0 +1,133 @@
+"""A shard on disk: a Zarr group with the content keys of its rows beside the arrays, written whole."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import zarr
+from zarr.codecs import Crc32cCodec
+
+from arms.errors import ArmsError
+from arms.features.arrays import Array, Ragged
+from arms.features.chunks import Chunk, damage
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def write_shard(folder: Path, keys: Sequence[str], arrays: dict[str, Array]) -> None:
+    """Write a shard; it appears under its name only when all of it is on disk.
+
+    Parameters
+    ----------
+    folder : Path
+        Its final place.
+    keys : sequence of str
+        Hex sha256 per row.
+    arrays : dict of str to ndarray or Ragged
+        One row per key; at most one is ragged.
+
+    Raises
+    ------
+    ArmsError
+        If the disk is full; nothing is left behind.
+    """
+    assert all(len(array) == len(keys) for array in arrays.values())
+    draft = folder.with_name(f".{folder.name}")
+    with naming_full_disk(folder.parent, draft):
+        _write_draft(draft, keys, arrays)
+        draft.rename(folder)
+        flush(folder.parent)
+
+
+def open_shard(folder: Path, names: Sequence[str], rows: int | None) -> dict[str, Chunk]:
+    """The chunks of a shard by array, ``keys`` and, of a ragged array, ``offsets`` among them.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The arrays that it should have.
+    rows : int or None
+        The rows that it should have, where that is known.
+
+    Raises
+    ------
+    ArmsError
+        If a part is missing, or is not of the size that it should be.
+    """
+    chunks = {array.name: Chunk(array) for array in arrays_of(folder)}
+    if not (folder / "zarr.json").exists():
+        raise damage(folder, "it lacks zarr.json")
+    wanted = {"keys", *names}
+    if missing := sorted(wanted - set(chunks)):
+        raise damage(folder, f"it lacks {', '.join(missing)}")
+    if rows is None:
+        rows = chunks["keys"].shape[0]
+    counts = {name: chunks[name].shape[0] for name in wanted}
+    if "offsets" in chunks:  # of the one array that is ragged
+        counts = {"keys": counts["keys"], "offsets": chunks["offsets"].shape[0] - 1}
+    if wrong := {name: number for name, number in counts.items() if number != rows}:
+        raise damage(folder, f"expected {rows} rows, got {wrong}")
+    return chunks
+
+
+def arrays_of(shard: Path) -> list[Path]:
+    """The folders of its arrays."""
+    return sorted(array.parent for array in shard.glob("*/zarr.json"))
+
+
+def read_keys(shard: Path) -> list[str]:
+    """The content keys of its rows."""
+    return [row.tobytes().hex() for row in Chunk(shard / "keys").read()]
+
+
+@contextmanager
+def naming_full_disk(place: Path, draft: Path | None = None) -> Iterator[None]:
+    """Take away a draft that could not be written, and turn a full disk into an ArmsError that names the place."""
+    try:
+        yield
+    except OSError as error:
+        if draft is not None:
+            shutil.rmtree(draft, ignore_errors=True) if draft.is_dir() else draft.unlink(missing_ok=True)
+        if error.errno not in _FULL:
+            raise
+        free_mb = shutil.disk_usage(place.parent).free / 2**20
+        raise ArmsError(
+            f"{place}: the disk is full ({free_mb:,.0f} MiB free): {error.strerror}; what was written before is kept: "
+            "make room, then run: dvc repro encode"
+        ) from error
+
+
+def flush(path: Path) -> None:
+    """Wait until a file's or folder's content is on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_draft(draft: Path, keys: Sequence[str], arrays: dict[str, Array]) -> None:
+    group = zarr.open_group(draft, mode="w", zarr_format=3)
+    _write_array(group, "keys", np.frombuffer(bytes.fromhex("".join(keys)), dtype=np.uint8).reshape(len(keys), -1))
+    for name, array in arrays.items():
+        if isinstance(array, Ragged):
+            _write_array(group, name, array.values)
+            _write_array(group, "offsets", array.offsets)
+        else:
+            _write_array(group, name, array)
+    for file in (*draft.rglob("*"), draft):
+        flush(file)
+
+
+def _write_array(group: zarr.Group, name: str, array: np.ndarray) -> None:
+    group.create_array(
+        name,
+        data=np.ascontiguousarray(array),
+        chunks=tuple(max(1, size) for size in array.shape),
+        compressors=Crc32cCodec(),
+        config={"write_empty_chunks": True},
+    )

@@ -1,0 +1,163 @@
+"""The frozen trunk at work: from a batch of inputs to the arrays that cross the encoder's cut."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from arms.batch import Batch, move_batch
+from arms.encoders.base import Encoder
+from arms.errors import ArmsError
+from arms.features.arrays import Array, Ragged, join_arrays, offsets_of
+
+logger = logging.getLogger(__name__)
+
+Inputs = Tensor | Sequence[np.ndarray]  # pixels (n, 3, H, W), uint8; or an input each, pixels or token ids
+
+
+@dataclass(frozen=True)
+class TrunkPart:
+    """A part of a batch under way: its outputs on their way to the CPU's memory, and when they have arrived."""
+
+    outputs: dict[str, Tensor]
+    largest: dict[str, Tensor]  # magnitude
+    lengths: list[int]  # of texts; none of images
+    arrived: Any
+
+
+class TrunkRunner:
+    """Runs an encoder's trunk on batches; on a GPU `start` returns before the work is done.
+
+    Parameters
+    ----------
+    compiled : bool
+        Compile the trunk first (torch.compile), which pays on long extractions.
+    """
+
+    def __init__(self, encoder: Encoder, device: torch.device, *, compiled: bool = False) -> None:
+        self.encoder, self.device = encoder, device
+        encoder.trunk.to(device)
+        self._trunk: Any = torch.compile(encoder.trunk) if compiled else encoder.trunk
+        self._limit: int | None = None
+
+    @torch.inference_mode()
+    def start(self, inputs: Inputs) -> list[TrunkPart]:
+        """Start on a batch. One that does not fit in memory is halved, and so are those after it."""
+        size = min(len(inputs), self._limit or len(inputs))
+        try:
+            return [self._start(inputs[start : start + size]) for start in range(0, len(inputs), size)]
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error) or size == 1:
+                raise
+            self._limit = size // 2
+            logger.warning("a batch of %d does not fit in memory; going on with %d", size, self._limit)
+        # Only here is the failed attempt's memory free again: the error holds its frames.
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return self.start(inputs)
+
+    def finish(self, parts: list[TrunkPart]) -> dict[str, Array]:
+        """What a batch came to: token states as float16, pooled embeddings as float32.
+
+        Raises
+        ------
+        ArmsError
+            If a state is too large for float16, or not a number.
+        """
+        arrays = [self._finish(part) for part in parts]
+        return {name: join_arrays([part[name] for part in arrays]) for name in self.encoder.crossing}
+
+    def _start(self, inputs: Inputs) -> TrunkPart:
+        pinned = self.device.type == "cuda"
+        batch = _batch(inputs)
+        tokens = torch.nonzero(batch["mask"].flatten()).flatten() if "mask" in batch else None
+        output = self._trunk(move_batch(_pin(batch) if pinned else batch, self.device))
+        outputs, largest = {}, {}
+        for name in self.encoder.crossing:
+            value = output[name]
+            stored = value.float() if name == "pooled" else value.half()
+            largest[name] = torch.stack(torch.aminmax(value)).abs().max()  # not a number if any value is not
+            if name != "pooled" and tokens is not None:
+                # By index, not by mask: a GPU would have to be waited for to know how many there are.
+                stored = stored.flatten(0, 1)[tokens.to(self.device, non_blocking=True)]
+            outputs[name] = stored.to("cpu", non_blocking=True)
+        arrived = None
+        if pinned:
+            arrived = torch.cuda.Event()
+            arrived.record()
+        lengths = [] if tokens is None else [len(row) for row in inputs]
+        return TrunkPart(outputs, largest, lengths, arrived)
+
+    def _finish(self, part: TrunkPart) -> dict[str, Array]:
+        if part.arrived is not None:
+            part.arrived.synchronize()
+        arrays: dict[str, Array] = {}
+        for name, output in part.outputs.items():
+            largest = part.largest[name]
+            if not largest.isfinite():
+                raise ArmsError(
+                    f"{self.encoder.name}: its {name} are not all numbers; its weights are damaged, or cut elsewhere"
+                )
+            if not largest.to(output.dtype).isfinite():
+                raise ArmsError(
+                    f"{self.encoder.name}: its {name} reach {largest.item():.3g}, more than float16 holds; "
+                    "cut elsewhere"
+                )
+            ragged = part.lengths and name != "pooled"
+            arrays[name] = Ragged(output.numpy(), offsets_of(part.lengths)) if ragged else output.numpy()
+        return arrays
+
+
+def run_trunk(encoder: Encoder, inputs: Inputs, device: torch.device) -> dict[str, Array]:
+    """What crosses the encoder's cut for one batch of inputs.
+
+    Parameters
+    ----------
+    inputs : Tensor or sequence of ndarray
+        Pixels of shape (3, H, W), uint8, or token ids of shape (T,), int32, of each.
+
+    Returns
+    -------
+    dict of str to ndarray or Ragged
+        Inputs as they are; token states as float16, pooled embeddings as float32.
+
+    Raises
+    ------
+    ArmsError
+        If a state is too large for float16, or not a number.
+    """
+    if not len(encoder.trunk):
+        return inputs_as_features(encoder, inputs)
+    runner = TrunkRunner(encoder, device)
+    return runner.finish(runner.start(inputs))
+
+
+def inputs_as_features(encoder: Encoder, inputs: Inputs) -> dict[str, Array]:
+    """The inputs themselves, which is what crosses the cut of an encoder without a trunk."""
+    (name,) = encoder.crossing
+    if isinstance(inputs, Tensor):
+        return {name: inputs.numpy()}
+    return {name: np.stack(inputs) if name == "pixels" else Ragged.join(inputs)}
+
+
+def _batch(inputs: Inputs) -> Batch:
+    if isinstance(inputs, Tensor):
+        return {"pixels": inputs}
+    if inputs[0].ndim == 3:
+        return {"pixels": torch.from_numpy(np.stack(inputs))}
+    padded, mask = Ragged.join(inputs).pad(np.arange(len(inputs)))
+    return {"token_ids": torch.from_numpy(padded), "mask": torch.from_numpy(mask)}
+
+
+def _pin(batch: Batch) -> Batch:
+    """Into memory that a GPU copies from while the CPU goes on."""
+    return {name: tensor.pin_memory() for name, tensor in batch.items()}
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """On the CPU, running out of memory is a RuntimeError like any other but for its text."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)

@@ -1,0 +1,238 @@
+import contextlib
+import shutil
+
+import numpy as np
+import pytest
+
+from arms.errors import ArmsError
+from arms.features.arrays import Ragged
+from arms.features.inspection import describe_store, verify_store
+from arms.features.loader import Features
+from arms.features.store import FeatureStore
+from tests.stores import contents, flip, keys, quietly, sequences, write_store
+
+CHUNKS = ("keys/c/0/0", "states/c/0/0", "offsets/c/0")
+NUM_FLIPS = 100  # of each kind of store
+
+
+@pytest.mark.parametrize("file", CHUNKS)
+@pytest.mark.parametrize("damage", ["missing", "truncated", "emptied", "flipped"])
+def test_damage_is_an_error_that_names_the_place(store, file, damage):
+    chunk = store.folder / "shard-00001" / file
+    size = chunk.stat().st_size
+    if damage == "missing":
+        chunk.unlink()
+        told = f"{file.split('/')[0]}: [Errno 2] No such file or directory: '{chunk}'"
+    elif damage == "flipped":
+        flip(chunk, 5)
+        told = f"{file}: its bytes do not match their checksum"
+    else:
+        left = size - 1 if damage == "truncated" else 0
+        chunk.write_bytes(chunk.read_bytes()[:left])
+        told = f"{file}: expected {size} bytes, got {left}"
+    told = f"{chunk.parents[len(file.split('/')) - 1]} is damaged: {told}; delete this folder and run: dvc repro encode"
+    with pytest.raises(ArmsError) as caught:
+        store.load()
+    assert str(caught.value) == told
+    assert verify_store(store, quietly) == [told]
+    if file.startswith("keys"):
+        with pytest.raises(ArmsError, match="shard-00001 is damaged"), store.writing():
+            store.stored_keys()
+
+
+@pytest.mark.parametrize("lost", ["", "zarr.json", "states", "keys", "offsets"])
+def test_a_lost_part_is_an_error_that_names_the_place(store, lost):
+    path = store.folder / "shard-00000" / lost
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(ArmsError, match=r"shard-00000 is damaged: .*; delete this folder and run: dvc repro encode"):
+        store.load()
+
+
+def test_shards_of_another_length(store):
+    shutil.rmtree(store.folder / "shard-00000")
+    shutil.copytree(store.folder / "shard-00001", store.folder / "shard-00000")
+    told = r"shard-00000 is damaged: expected 2 rows, got \{'keys': 1, 'offsets': 1\}"
+    with pytest.raises(ArmsError, match=told):
+        store.load()
+
+
+def test_values_of_other_offsets(store):
+    with store.writing():
+        store.write_shard(keys(3), {"states": sequences(5)})
+        store.finish()
+    shutil.rmtree(store.folder / "shard-00001/states")
+    shutil.copytree(store.folder / "shard-00002/states", store.folder / "shard-00001/states")
+    told = "shard-00001 is damaged: offsets: they end at 4, the values 5; delete this folder and run: dvc repro encode"
+    with pytest.raises(ArmsError, match=told):
+        store.load()
+    assert any(problem.endswith(told) for problem in verify_store(store, quietly))
+
+
+def test_a_deleted_shard_is_written_anew_under_its_own_name(store):
+    """What the error about damage advises has to work, and to give what there was."""
+    before = contents(store.folder)
+    shutil.rmtree(store.folder / "shard-00000")
+    with store.writing():
+        assert store.stored_keys() == set(keys(2))
+        store.write_shard(keys(0, 1), {"states": sequences(3, 1)})
+        store.finish()
+    assert contents(store.folder) == before
+
+
+def test_rows_of_another_shape(tmp_path):
+    store = write_store(tmp_path / "x.zarr", {"pooled": np.ones((2, 3))}, {"pooled": np.ones((2, 4))})
+    told = (
+        f"{store.folder / 'shard-00001'} is damaged: pooled: its rows are not those of other shards; "
+        "delete this folder and run: dvc repro encode"
+    )
+    with pytest.raises(ArmsError) as caught:
+        store.load()
+    assert str(caught.value) == told
+    assert verify_store(store, quietly) == [told]
+
+
+def test_keys_stored_twice(store):
+    shutil.copytree(store.folder / "shard-00000", store.folder / "shard-00002")
+    with store.writing():
+        store.finish()
+    told = f"{store.folder}: 2 keys are stored twice; delete it and run: dvc repro encode"
+    with pytest.raises(ArmsError) as caught:
+        store.open()
+    assert str(caught.value) == told
+    assert verify_store(store, quietly) == [told]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"{}", b"\xff", b'{"attributes": {"fingerprint": {}}}', b"[]"])
+def test_a_lost_list_of_shards_is_written_anew(store, content):
+    """What the error advises has to work, and to encode nothing again."""
+    before = contents(store.folder)
+    file = store.folder / "zarr.json"
+    if content is None:
+        file.unlink()
+    else:
+        file.write_bytes(content)
+        told = r"zarr\.json: not a feature store's metadata: .*; delete this file and run: dvc repro encode"
+        for attempt in (store.load, lambda: describe_store(store), lambda: FeatureStore.all_in(store.path)):
+            with pytest.raises(ArmsError, match=told):
+                attempt()
+        (problem,) = verify_store(store, quietly)
+        assert problem.startswith(f"{file}: not a feature store's metadata: ")
+        file.unlink()
+    with store.writing():
+        assert store.stored_keys() == set(keys(0, 1, 2))
+        store.finish()
+    assert contents(store.folder) == before
+
+
+def test_damaged_metadata_of_the_whole(store):
+    (store.path / "zarr.json").write_text("{")
+    assert len(store.load().row_of) == 3  # no part in reading
+    told = r"text\.zarr/zarr\.json: not a feature store's metadata: .*; delete this file and run: dvc repro encode"
+    with pytest.raises(ArmsError, match=told), store.writing():
+        pytest.fail("written into a damaged store")
+    (store.path / "zarr.json").unlink()
+    with store.writing():
+        pass
+    assert verify_store(store, quietly) == []
+
+
+def test_verify_tells_every_problem(tmp_path):
+    rng = np.random.default_rng(0)
+    shards = [{"pooled": rng.random((2, 3)), "tokens": rng.random((2, 4, 3))} for _ in range(6)]
+    store = write_store(tmp_path / "x.zarr", *shards)
+    done = []
+    assert verify_store(store, lambda *counts: done.append(counts)) == []
+    assert done == [(number, 6) for number in range(1, 7)]
+    flip(store.folder / "shard-00000/pooled/c/0/0", 0)
+    flip(store.folder / "shard-00001/keys/c/0/0", -1)
+    (store.folder / "shard-00002/tokens/c/0/0/0").unlink()
+    shutil.rmtree(store.folder / "shard-00003/pooled")
+    shutil.rmtree(store.folder / "shard-00004")
+    with store.writing():
+        store.write_shard(keys(98, 99), shards[0])  # as shard-00004, of which the list knows
+        store.write_shard(keys(100), {name: array[:1] for name, array in shards[0].items()})
+    shutil.rmtree(store.folder / "shard-00004")
+    wrong = [
+        "shard-00000 is damaged: pooled/c/0/0: its bytes do not match their checksum; delete this folder and run: ",
+        "shard-00001 is damaged: keys/c/0/0: its bytes do not match their checksum; delete this folder and run: ",
+        "shard-00002 is damaged: tokens: [Errno 2] No such file or directory: ",
+        "shard-00003 is damaged: it lacks pooled; delete this folder and run: ",
+        "shard-00004 is damaged: it lacks zarr.json; delete this folder and run: ",
+        "shard-00006: not in the store's list of shards; run: ",
+    ]
+    problems = verify_store(store, quietly)
+    assert len(problems) == len(wrong)
+    for problem, told in zip(problems, wrong, strict=True):
+        assert problem.startswith(f"{store.folder}/{told}")
+        assert problem.endswith("run: dvc repro encode")
+
+
+KINDS = {
+    "pixels": {"pixels": np.arange(5 * 3 * 4 * 2, dtype=np.uint8).reshape(5, 3, 4, 2)},
+    "pooled": {"pooled": np.linspace(-1, 1, 15, dtype=np.float32).reshape(5, 3)},
+    "one wide": {"pooled": np.linspace(1, 2, 5, dtype=np.float32).reshape(5, 1)},
+    "token ids": {"token_ids": Ragged.join([np.arange(n, dtype=np.int32) for n in (2, 0, 1, 3, 7)])},
+    "text states": {"states": sequences(2, 4, 1, 0, 7)},
+    "pooled and tokens": {
+        "pooled": np.ones((5, 2), np.float32),
+        "tokens": np.linspace(-9, 9, 60).astype(np.float16).reshape(5, 4, 3),
+    },
+}
+
+
+@pytest.fixture(params=KINDS)
+def any_store(tmp_path, request):
+    """A store of each kind in two shards, of three rows and two."""
+    features = Features(KINDS[request.param], {str(row): row for row in range(5)})
+    shards = [features.gather(rows).arrays for rows in (np.arange(3), np.arange(3, 5))]
+    return write_store(tmp_path / "x.zarr", *shards)
+
+
+@pytest.mark.parametrize("place", ["first", "middle", "last", "checksum"])
+def test_a_flipped_bit_of_a_chunk_is_told_by_array_and_chunk(any_store, place):
+    shard = any_store.folder / "shard-00001"
+    chunks = [file for file in shard.glob("*/c/**/*") if file.is_file()]
+    assert len(chunks) == len(list(shard.iterdir())) - 1
+    for chunk in chunks:
+        size = chunk.stat().st_size
+        position = {"first": 0, "middle": (size - 4) // 2, "last": size - 5, "checksum": size - 2}[place]
+        flip(chunk, position, bit=7)
+        told = f"{chunk.relative_to(shard)}: its bytes do not match their checksum"
+        with pytest.raises(ArmsError) as caught:
+            any_store.load()
+        assert str(caught.value) == f"{shard} is damaged: {told}; delete this folder and run: dvc repro encode"
+        flip(chunk, position, bit=7)
+    any_store.load()
+
+
+def row_bytes(features, key):
+    """What a row holds, dtypes and shapes with it."""
+    one = features.gather(features.rows([key])).arrays
+    parts = {name: array.values if isinstance(array, Ragged) else array for name, array in one.items()}
+    return {name: (part.dtype.str, part.shape, part.tobytes()) for name, part in parts.items()}
+
+
+def test_no_flipped_bit_gives_wrong_numbers(any_store):
+    """Wherever it lies, in numbers or in metadata: rows that are read are right, and `verify` tells of any others."""
+    whole = any_store.load()
+    right = {key: row_bytes(whole, key) for key in whole.row_of}
+    files = [path for path in sorted(any_store.path.rglob("*")) if path.is_file()]
+    rng = np.random.default_rng(len(right[keys(0)[0]]))
+    num_refused = 0
+    for _ in range(NUM_FLIPS):
+        file = files[rng.integers(len(files))]
+        position, bit = rng.integers(file.stat().st_size), rng.integers(8)
+        flip(file, position, bit)
+        place, rows = f"bit {bit} of byte {position} of {file}", {}
+        try:
+            read = any_store.load()
+            rows = {key: row_bytes(read, key) for key in read.row_of}
+        except ArmsError:
+            num_refused += 1
+        assert rows.items() <= right.items(), place
+        assert len(rows) == len(right) or verify_store(any_store, quietly), place
+        with contextlib.suppress(ArmsError):
+            describe_store(any_store)
+        flip(file, position, bit)
+    assert num_refused > NUM_FLIPS / 2
+    assert verify_store(any_store, quietly) == []
