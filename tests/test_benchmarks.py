@@ -1,0 +1,59 @@
+"""The benchmarks' records, and that a small run goes through; no time is looked at."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.record import Clock, Line, format_table, write_report
+
+REFERENCE = Line(part="reading", name="memory map", unit="GB/s", runs=(4.0, 2.0, 5.0))
+OWN = Line(part="reading", name="ours", unit="GB/s", runs=(3.0, 2.0, 4.0))
+
+
+def test_a_line_is_compared_run_by_run():
+    line = OWN.over(REFERENCE, at_least=0.9)
+    assert (line.figure, line.ratios, line.ratio) == (3.0, (0.75, 1.0, 0.8), 0.8)
+    assert (line.target, line.met) == (">= 0.9", False)
+
+
+def test_a_bound_from_above():
+    line = OWN.over(REFERENCE, at_most=0.8)
+    assert (line.target, line.met) == ("<= 0.8", True)
+
+
+def test_without_a_target_nothing_is_met():
+    assert OWN.met is None
+    assert OWN.over(REFERENCE).met is None
+
+
+def test_the_table_aligns_its_columns():
+    header, _, *rows = format_table([REFERENCE, OWN.over(REFERENCE, at_least=0.9)]).splitlines()
+    assert rows[1].index("0.8") == header.index("ratio")
+    assert rows[1].endswith("no")
+
+
+def test_a_report_names_machine_and_commit(tmp_path):
+    write_report(tmp_path / "a.json", [OWN.over(REFERENCE)], settings={"rounds": 3}, clock=Clock(), gpu=False)
+    report = json.loads((tmp_path / "a.json").read_text())
+    assert report["machine"]["cores"] >= 1
+    assert report["machine"]["gpu"] is None
+    assert set(report["commit"]) == {"id", "dirty"}
+    (line,) = report["lines"]
+    assert line["runs"] == [3.0, 2.0, 4.0]
+    assert (line["spread"], line["ratio"], line["ratio_to"]) == ([2.0, 4.0], 0.8, "memory map")
+
+
+@pytest.mark.slow
+def test_a_quick_run_goes_through(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.features", "--quick", "--out", str(tmp_path)]
+    finished = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    report = json.loads((tmp_path / "features-quick.json").read_text())
+    lines = report["lines"]
+    assert {line["part"] for line in lines} == {"images", "texts", "reading", "training", "memory"}
+    assert all(line["figure"] >= 0 and line["runs"] for line in lines)
+    assert all(line["ratio"] > 0 and line["ratio_to"] for line in lines if line["target"])
+    assert "what" in finished.stdout
