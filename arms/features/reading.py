@@ -1,6 +1,5 @@
 """Inputs for extraction, read ahead by worker processes."""
 
-import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,9 @@ from arms.features.trunk import Inputs
 
 Reader = Callable[[str], np.ndarray]  # from a content key to the encoder's input: pixels, or a row of token ids
 
+# Forked workers start at once and only decode; spawned ones would import everything anew, for seconds each. On macOS
+# a process that has run threads cannot be forked safely.
+_CAN_FORK = sys.platform == "linux"
 _NICENESS = 5  # no more: beside other programs decoding would starve
 _PIECE = 32  # images that a worker hands over at once; a whole batch each would take too much shared memory
 
@@ -25,7 +27,7 @@ def read_batches(batches: Sequence[list[str]], read: Reader, *, workers: int, pi
     Parameters
     ----------
     workers : int
-        Processes that read ahead; with 0, this process reads when it is asked.
+        Processes that read ahead; with 0, or where processes cannot be forked, this one reads when it is asked.
     pinned : bool
         Put images into memory that a GPU copies from while the CPU goes on.
 
@@ -34,7 +36,7 @@ def read_batches(batches: Sequence[list[str]], read: Reader, *, workers: int, pi
     ArmsError
         As `read` raises it, from whichever process.
     """
-    if not workers:
+    if not (workers and batches and _CAN_FORK):
         yield from ([read(key) for key in batch] for batch in batches)
         return
     pieces = [[batch[start : start + _PIECE] for start in range(0, len(batch), _PIECE)] for batch in batches]
@@ -61,13 +63,11 @@ class _Pieces(Dataset[Tensor | ArmsError]):
 
 
 def _load(pieces: list[list[str]], read: Reader, workers: int, *, yielding: bool) -> DataLoader[Tensor | ArmsError]:
-    # Forked workers start at once and only decode; spawned ones would import everything anew, for seconds each.
-    context = multiprocessing.get_context("fork") if sys.platform == "linux" else None
     return DataLoader(
         _Pieces(pieces, read),
         batch_size=None,
         num_workers=min(workers, len(pieces)),
-        multiprocessing_context=context if pieces else None,
+        multiprocessing_context="fork",
         worker_init_fn=_yield_cores if yielding else None,
     )
 

@@ -239,3 +239,12 @@ def test_an_interrupted_run_leaves_no_worker_behind(tmp_path):
             Source(encoder, modality), encoder, workers=2, progress=interrupt,
         )  # fmt: skip
     assert multiprocessing.active_children() == []
+
+
+def test_a_system_that_cannot_fork_reads_in_this_process(tmp_path, monkeypatch):
+    monkeypatch.setattr("arms.features.reading._CAN_FORK", False)
+    encoder, modality = encoder_of("pixels")
+    source = Source(encoder, modality)
+    store = FeatureStore(tmp_path / "x.zarr", encoder.fingerprint)
+    assert run(store, source, encoder, workers=2) == NUM_KEYS
+    assert sorted(source.read) == sorted(KEYS)
