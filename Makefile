@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # dvc and the stages' `python` are the environment's own.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test lint experiments clean
+.PHONY: repro test lint experiments bundled clean
 repro: $(READY)
 	dvc repro
 	arms report
@@ -22,6 +22,11 @@ lint: $(READY)
 # The table of experiments, cut down to the settings and results that matter most.
 experiments: $(READY)
 	dvc exp show --drop '.*' --keep 'Experiment|metrics/arms.json:.*\.em$$|epochs$$|data$$'
+
+# Train the encoders that are to ship with the package, and put them into it.
+bundled: $(READY)
+	dvc repro pretrain/dvc.yaml
+	cp -r pretrain/work/bundled/. arms/encoders/bundled/
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

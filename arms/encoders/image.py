@@ -15,6 +15,7 @@ from torch import nn
 
 from arms.batch import Batch
 from arms.encoders.base import Encoder, cut_layers, describe_cut, hash_weights
+from arms.encoders.bundled import BUNDLED, bundled_folder
 from arms.errors import ArmsError
 from arms.params import ImageEncoderParams
 from arms.torchvision_guard import import_torchvision
@@ -124,10 +125,10 @@ def _build_visual(params: ImageEncoderParams, seed: int, load_weights: bool = Tr
         tag = open_clip.get_pretrained_cfg(params.model.replace("/", "-"), params.pretrained or "")
         try:
             clip = open_clip.create_model(
-                params.model,
+                f"local-dir:{bundled_folder('image')}" if params.model == BUNDLED else params.model,
                 # A tag's weights are downloaded even with load_weights=False.
-                pretrained=params.pretrained if load_weights else None,
-                load_weights=load_weights,
+                pretrained=params.pretrained if load_weights and params.model != BUNDLED else None,
+                load_weights=load_weights and params.pretrained is not None,
                 require_pretrained=load_weights and params.pretrained is not None,
                 force_quick_gelu=tag.get("quick_gelu", False),
                 force_preprocess_cfg=tag,
@@ -138,7 +139,8 @@ def _build_visual(params: ImageEncoderParams, seed: int, load_weights: bool = Tr
                 "Name an open_clip architecture and one of its pretrained tags, or the path of a checkpoint file; "
                 "a tag is downloaded once, which needs a network."
             ) from error
-    return clip.visual, f"{params.model}/{params.pretrained or f'seed {seed}'}"
+    weights = params.pretrained or f"seed {seed}"
+    return clip.visual, BUNDLED if weights == BUNDLED else f"{params.model}/{weights}"
 
 
 def _build_own_visual(architecture: dict[str, Any]) -> nn.Module:

@@ -17,6 +17,7 @@ from torch import nn
 
 from arms.batch import Batch
 from arms.encoders.base import Encoder, cut_layers, describe_cut, hash_weights
+from arms.encoders.bundled import BUNDLED, bundled_folder
 from arms.errors import ArmsError
 from arms.params import TextEncoderParams
 from arms.torchvision_guard import import_torchvision
@@ -178,6 +179,8 @@ def _build_own_model(architecture: dict[str, Any], tokenizer: Tokenizer) -> PreT
 
 
 def _load_pretrained(model: str, tokenizer: Tokenizer | None) -> tuple[PreTrainedModel, Tokenizer]:
+    if model == BUNDLED:
+        model = str(bundled_folder("text"))
     try:
         if tokenizer is None:
             loaded = AutoTokenizer.from_pretrained(model)

@@ -1,0 +1,40 @@
+"""The pretrained pair that comes with the package; MODEL_CARD.md tells how it was made and what it can do."""
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+
+from arms.errors import ArmsError
+
+BUNDLED = "bundled"  # in conf/encoders/, in the place of a hub's name
+
+_FOLDER = Path(__file__).parent
+
+
+@cache
+def bundled_folder(modality: str, root: Path | None = None) -> Path:
+    """The folder of the bundled image or text model, in its hub's layout, every file checked against its sha256.
+
+    Raises
+    ------
+    ArmsError
+        If a file is missing or is not what was shipped.
+    """
+    root = root or _FOLDER
+    try:
+        sums = json.loads((root / "sha256.json").read_text())
+    except (OSError, ValueError) as error:
+        raise ArmsError(f"{root}: the bundled encoders are not there: {error}; install arms anew") from error
+    for name, expected in sums.items():
+        if name.startswith(f"{modality}/"):
+            _check(root / name, expected)
+    return root / modality
+
+
+def _check(file: Path, expected: str) -> None:
+    got = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "no such file"
+    if got != expected:
+        raise ArmsError(
+            f"{file}: expected sha256 {expected}, got {got}; the installation is damaged: install arms anew"
+        )

@@ -1,0 +1,79 @@
+"""Both towers with what trains them: a space that pictures and texts share, and a head that fills in masked pieces."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from arms.torchvision_guard import import_torchvision
+
+import_torchvision()
+
+import open_clip  # noqa: E402
+from open_clip.model import CLIPVisionCfg  # noqa: E402
+from transformers import DistilBertConfig, DistilBertForMaskedLM  # noqa: E402
+
+# open_clip builds both towers of a CLIP; its own text tower stays untrained and is made small.
+NO_TEXT = {"context_length": 4, "vocab_size": 4, "width": 8, "heads": 1, "layers": 1}
+_FIRST_SCALE, _LARGEST_SCALE = math.log(1 / 0.07), math.log(100)
+
+
+class PairNet(nn.Module):
+    """An open_clip image tower and a DistilBERT text tower, N pictures and texts at a time.
+
+    Parameters
+    ----------
+    image : dict
+        An open_clip model configuration (embed_dim, vision_cfg).
+    text : dict
+        A DistilBertConfig short of its vocabulary.
+    vocabulary_size : int
+    """
+
+    def __init__(self, image: dict[str, Any], text: dict[str, Any], vocabulary_size: int) -> None:
+        super().__init__()
+        vision = CLIPVisionCfg(**image["vision_cfg"])
+        self.clip = open_clip.CLIP(embed_dim=image["embed_dim"], vision_cfg=vision, text_cfg=NO_TEXT)
+        self.text = DistilBertForMaskedLM(DistilBertConfig(**text, vocab_size=vocabulary_size, pad_token_id=0))
+        self.project = nn.Linear(text["dim"], image["embed_dim"], bias=False)
+        self.log_scale = nn.Parameter(torch.tensor(_FIRST_SCALE))
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """All but open_clip's own text tower and temperature."""
+        parts = (self.clip.visual, self.text, self.project)
+        return [*(parameter for part in parts for parameter in part.parameters()), self.log_scale]
+
+    def embed_images(self, pixels: Tensor) -> Tensor:
+        """Pixels of shape (N, 3, H, W), normalised, to unit vectors of shape (N, D)."""
+        return F.normalize(self.clip.visual(pixels).float(), dim=-1)
+
+    def embed_states(self, states_NTD: Tensor, mask_NT: Tensor) -> Tensor:
+        """The text tower's states to unit vectors of shape (N, D): their mean over the pieces, projected."""
+        weights = mask_NT.unsqueeze(-1).to(states_NTD.dtype)
+        pooled = (states_NTD * weights).sum(1) / weights.sum(1)
+        return F.normalize(self.project(pooled).float(), dim=-1)
+
+    def text_states(self, token_ids: Tensor, mask: Tensor) -> Tensor:
+        """States of shape (N, T, D_v)."""
+        return self.text.distilbert(input_ids=token_ids, attention_mask=mask).last_hidden_state
+
+    def fill_in(self, states: Tensor) -> Tensor:
+        """Logits over the vocabulary for the states of masked pieces, shape (n, V)."""
+        hidden = self.text.vocab_layer_norm(self.text.activation(self.text.vocab_transform(states)))
+        return self.text.vocab_projector(hidden)
+
+
+def contrastive_loss(image_ND: Tensor, text_ND: Tensor, log_scale: Tensor) -> Tensor:
+    """CLIP's symmetric cross-entropy (Radford et al., arXiv:2103.00020, Fig. 3): row i belongs to row i.
+
+    Parameters
+    ----------
+    image_ND, text_ND : Tensor of shape (N, D), unit vectors
+    log_scale : Tensor, scalar
+        Logarithm of the inverse temperature, kept from growing over that of 100.
+    """
+    logits_NN = image_ND @ text_ND.T * log_scale.clamp(max=_LARGEST_SCALE).exp()
+    target = torch.arange(len(logits_NN), device=logits_NN.device)
+    return (F.cross_entropy(logits_NN, target) + F.cross_entropy(logits_NN.T, target)) / 2
