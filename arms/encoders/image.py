@@ -204,9 +204,10 @@ class _Normalise(nn.Module):
         self.mean, self.std = config.mean, config.std
 
     def forward(self, batch: Batch) -> Batch:
-        channels = (batch["pixels"].float() / 255).unbind(dim=1)
-        normalised = [(pixels - mean) / std for pixels, mean, std in zip(channels, self.mean, self.std, strict=True)]
-        return {"pixels": torch.stack(normalised, dim=1)}
+        pixels = batch["pixels"].to(torch.float32, copy=True).div_(255)
+        for channel, mean, std in zip(pixels.unbind(dim=1), self.mean, self.std, strict=True):
+            channel.sub_(mean).div_(std)  # in place: new memory for each step takes longer than the step
+        return {"pixels": pixels}
 
 
 class _VitEmbed(nn.Module):
