@@ -26,7 +26,7 @@ experiments: $(READY)
 # Train the encoders that are to ship with the package, and put them into it.
 bundled: $(READY)
 	dvc repro pretrain/dvc.yaml
-	cp -r pretrain/work/bundled/. arms/encoders/bundled/
+	cp -r pretrain/output/bundled/. arms/encoders/bundled/
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

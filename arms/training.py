@@ -96,7 +96,7 @@ def train_net(
     net.requires_grad_(False)
     for parameter in trained:
         parameter.requires_grad_(True)
-    optimizer = torch.optim.AdamW(_decay_groups(trained, params.weight_decay), lr=params.learning_rate)
+    optimizer = torch.optim.AdamW(decay_groups(trained, params.weight_decay), lr=params.learning_rate)
     windows = data.queries.windows(params.shuffle_window_mb * 2**20)
     num_steps = epochs * sum(math.ceil(len(window) / params.batch_size) for window in windows)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, num_steps, params))
@@ -173,10 +173,15 @@ def predict_logits(
 def learning_rate_factor(step: int, num_steps: int, params: TrainParams) -> float:
     """Share of the learning rate at a step: a linear warm-up, then constant or a cosine down to zero."""
     warmup = round(params.warmup_share * num_steps)
+    if step >= warmup and params.schedule == "constant":
+        return 1.0
+    return warmup_cosine(step, num_steps, warmup)
+
+
+def warmup_cosine(step: int, num_steps: int, warmup: int) -> float:
+    """Up in a line over the first `warmup` steps, then down to zero as a cosine."""
     if step < warmup:
         return (step + 1) / warmup
-    if params.schedule == "constant":
-        return 1.0
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, num_steps - warmup)))
 
 
@@ -221,7 +226,7 @@ class _RunningLog:
         )
 
 
-def _decay_groups(parameters: list[nn.Parameter], weight_decay: float) -> list[dict]:
+def decay_groups(parameters: list[nn.Parameter], weight_decay: float) -> list[dict]:
     """Weight decay for matrices and kernels; none for biases and norms, as is usual for AdamW on transformers."""
     return [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},

@@ -18,7 +18,7 @@ from pretrain.settings import PretrainParams, read_settings
 from pretrain.train import PIXEL_MEAN, PIXEL_STD
 from pretrain.vocabulary import TOKENIZER
 
-BUNDLED = Path("pretrain/work/bundled")
+BUNDLED = Path("pretrain/output/bundled")
 
 
 def export(net: PairNet, tokenizer: Tokenizer, settings: PretrainParams, folder: Path) -> None:
@@ -75,7 +75,7 @@ def _half(module: nn.Module) -> dict[str, Tensor]:
 
 
 def main() -> None:
-    """Write pretrain/work/bundled."""
+    """Write pretrain/output/bundled."""
     settings, tokenizer = read_settings(), Tokenizer.from_file(str(TOKENIZER))
     content = torch.load(CHECKPOINT, map_location="cpu", weights_only=True)
     if content["step"] != settings.train.num_steps:

@@ -13,12 +13,12 @@ from pretrain.settings import read_settings
 from pretrain.train import StepLog, train
 from pretrain.vocabulary import TOKENIZER
 
-CHECKPOINT = Path("pretrain/work/checkpoint.pt")
-CURVE = Path("pretrain/work/curve.jsonl")
+CHECKPOINT = Path("pretrain/output/checkpoint.pt")
+CURVE = Path("pretrain/output/curve.jsonl")
 
 
 def main() -> None:
-    """Write pretrain/work/checkpoint.pt, from where it stands to the last step."""
+    """Write pretrain/output/checkpoint.pt, from where it stands to the last step."""
     logging.basicConfig(level=logging.INFO, format="pretrain: %(message)s")
     settings = read_settings()
     tokenizer = Tokenizer.from_file(str(TOKENIZER))

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 
 from arms.data.atomic import atomic_file
 from arms.errors import ArmsError
+from arms.training import decay_groups, warmup_cosine
 from pretrain.batches import TrainBatch, TrainBatches
 from pretrain.net import PairNet, contrastive_loss
 from pretrain.settings import PretrainParams, TrainParams
@@ -63,12 +64,12 @@ def train(
     params = settings.train
     torch.manual_seed(settings.seed)
     net = PairNet(settings.image.model_dump(), settings.text, tokenizer.get_vocab_size()).to(device).train()
-    optimizer = torch.optim.AdamW(_decay_groups(net, params.weight_decay), lr=params.learning_rate)
+    optimizer = torch.optim.AdamW(decay_groups(net.trained_parameters(), params.weight_decay), lr=params.learning_rate)
     first = _resume(checkpoint, net, optimizer, settings, tokenizer)
     for step, batch in zip(range(first, params.num_steps), _load(settings, tokenizer, first, device), strict=True):
         started_s = time.perf_counter()
         for group in optimizer.param_groups:
-            group["lr"] = params.learning_rate * rate_factor(step, params)
+            group["lr"] = params.learning_rate * warmup_cosine(step, params.num_steps, params.warmup_steps)
         torch.manual_seed(settings.seed * params.num_steps + step)  # dropout
         losses = _step(net, batch.to(device), optimizer, params)
         if not math.isfinite(losses["contrastive_loss"] + losses["masked_loss"]):
@@ -78,14 +79,6 @@ def train(
         if (step + 1) % params.checkpoint_every == 0 or step + 1 == params.num_steps:
             _save(checkpoint, net, optimizer, settings, tokenizer, step + 1)
     return net.eval()
-
-
-def rate_factor(step: int, params: TrainParams) -> float:
-    """Share of the learning rate at a step: a linear warm-up, then a cosine down to zero."""
-    if step < params.warmup_steps:
-        return (step + 1) / params.warmup_steps
-    done = (step - params.warmup_steps) / max(1, params.num_steps - params.warmup_steps)
-    return 0.5 * (1 + math.cos(math.pi * done))
 
 
 def normalise(pixels: torch.Tensor) -> torch.Tensor:
@@ -126,15 +119,6 @@ def _load(settings: PretrainParams, tokenizer: Tokenizer, first: int, device: to
             multiprocessing_context="fork",
         )
     )
-
-
-def _decay_groups(net: PairNet, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices and kernels; none for biases, norms and the temperature."""
-    parameters = net.trained_parameters()
-    return [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
 
 
 def _identity(settings: PretrainParams, tokenizer: Tokenizer) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from arms.encoders.text import train_tokenizer
 from pretrain.corpus import texts
 from pretrain.settings import PretrainParams, read_settings
 
-TOKENIZER = Path("pretrain/work/tokenizer.json")
+TOKENIZER = Path("pretrain/output/tokenizer.json")
 
 # Letters that no drawn text may hold, so that a word of any of these alphabets falls back to pieces.
 _ALPHABETS = (
@@ -31,7 +31,7 @@ def learn_vocabulary(settings: PretrainParams) -> Tokenizer:
 
 
 def main() -> None:
-    """Write pretrain/work/tokenizer.json."""
+    """Write pretrain/output/tokenizer.json."""
     tokenizer = learn_vocabulary(read_settings())
     with atomic_file(TOKENIZER) as draft:
         draft.write_text(tokenizer.to_str(), encoding="utf-8")

@@ -6,6 +6,7 @@ a ``mask`` along. So trunk and tail are plain sequences, and what crosses the cu
 """
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from arms.errors import ArmsError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Encoder:
+class Encoder(ABC):
     """An encoder cut in two.
 
     Attributes
@@ -47,9 +48,9 @@ class Encoder:
     crossing: tuple[str, ...]
     fingerprint: dict[str, Any]
 
+    @abstractmethod
     def example(self, num: int) -> Batch:
         """A batch of `num` made-up inputs, such as the trunk takes."""
-        raise NotImplementedError
 
 
 def cut_layers(

@@ -161,11 +161,6 @@ class DiskArray:
         """Bytes of its values."""
         return sum(chunk.nbytes for chunk in self.chunks)
 
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of one row."""
-        return self.nbytes // max(1, len(self))
-
     def load(self) -> np.ndarray:
         """All rows, checked."""
         values = self._empty(len(self))

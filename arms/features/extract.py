@@ -13,7 +13,7 @@ import torch
 
 from arms.encoders.base import Encoder
 from arms.features.arrays import Array, join_arrays
-from arms.features.reading import Reader, read_batches
+from arms.features.reading import Reader, read_ahead
 from arms.features.store import FeatureStore
 from arms.features.trunk import TrunkPart, TrunkRunner, inputs_as_features
 
@@ -72,7 +72,7 @@ def _encode(
     batches: list[list[str]], read: Reader, encoder: Encoder, *, workers: int, device: torch.device, compiled: bool
 ) -> Generator[dict[str, Array]]:
     """Features of each batch; a GPU computes the next one while this one is handled."""
-    inputs = read_batches(batches, read, workers=workers, pinned=device.type == "cuda")
+    inputs = read_ahead(batches, read, workers=workers, pinned=device.type == "cuda")
     if not len(encoder.trunk):
         yield from (inputs_as_features(encoder, batch) for batch in inputs)
         return

@@ -21,7 +21,7 @@ _NICENESS = 5  # no more: beside other programs decoding would starve
 _PIECE = 32  # images that a worker hands over at once; a whole batch each would take too much shared memory
 
 
-def read_batches(batches: Sequence[list[str]], read: Reader, *, workers: int, pinned: bool) -> Iterator[Inputs]:
+def read_ahead(batches: Sequence[list[str]], read: Reader, *, workers: int, pinned: bool) -> Iterator[Inputs]:
     """Inputs of each batch of keys, in order.
 
     Parameters

@@ -26,7 +26,7 @@ class TrunkPart:
     outputs: dict[str, Tensor]
     largest: dict[str, Tensor]  # magnitude
     lengths: list[int]  # of texts; none of images
-    arrived: Any
+    arrived: torch.cuda.Event | None  # None on a CPU, which computes at once
 
 
 class TrunkRunner:
@@ -72,22 +72,26 @@ class TrunkRunner:
         return {name: join_arrays([part[name] for part in arrays]) for name in self.encoder.crossing}
 
     def _start(self, inputs: Inputs) -> TrunkPart:
-        pinned = self.device.type == "cuda"
+        on_gpu = self.device.type == "cuda"
         batch = _batch(inputs)
-        tokens = torch.nonzero(batch["mask"].flatten()).flatten() if "mask" in batch else None
-        output = self._trunk(move_batch(_pin(batch) if pinned else batch, self.device))
+        if "mask" in batch:
+            # By index, not by mask: a GPU would have to be waited for to know how many tokens there are.
+            batch["tokens"] = torch.nonzero(batch["mask"].flatten()).flatten()
+        batch = move_batch(_pin(batch) if on_gpu else batch, self.device)
+        tokens = batch.pop("tokens", None)
+        output = self._trunk(batch)
         outputs, largest = {}, {}
         for name in self.encoder.crossing:
             value = output[name]
             stored = value.float() if name == "pooled" else value.half()
-            largest[name] = torch.stack(torch.aminmax(value)).abs().max()  # not a number if any value is not
+            magnitude = torch.stack(torch.aminmax(value)).abs().max()  # not a number if any value is not
+            # Looked at on the GPU, it would wait for the next batch, whose work is queued before it.
+            largest[name] = magnitude.to("cpu", non_blocking=True)
             if name != "pooled" and tokens is not None:
-                # By index, not by mask: a GPU would have to be waited for to know how many there are.
-                stored = stored.flatten(0, 1)[tokens.to(self.device, non_blocking=True)]
+                stored = stored.flatten(0, 1)[tokens]
             outputs[name] = stored.to("cpu", non_blocking=True)
-        arrived = None
-        if pinned:
-            arrived = torch.cuda.Event()
+        arrived = torch.cuda.Event() if on_gpu else None
+        if arrived is not None:
             arrived.record()
         lengths = [] if tokens is None else [len(row) for row in inputs]
         return TrunkPart(outputs, largest, lengths, arrived)

@@ -114,10 +114,10 @@ def test_damage(folder, modality, file):
     content[len(content) // 2] ^= 1
     (folder / modality / file).write_bytes(content)
     with pytest.raises(ArmsError, match=rf"{file}: expected sha256 \w+, got \w+; the installation is damaged"):
-        bundled.bundled_folder(modality, folder)
+        bundled.bundled_folder(modality)
     (folder / modality / file).unlink()
     with pytest.raises(ArmsError, match=rf"{file}: expected sha256 \w+, got no such file"):
-        bundled.bundled_folder(modality, folder)
+        bundled.bundled_folder(modality)
     (folder / "sha256.json").unlink()
     with pytest.raises(ArmsError, match="the bundled encoders are not there"):
-        bundled.bundled_folder(modality, folder)
+        bundled.bundled_folder(modality)

@@ -1,7 +1,6 @@
 """Training the pair: losses, masks, batches, and going on after a kill."""
 
 import copy
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from pretrain.batches import TrainBatches, mask_pieces, matched_texts
 from pretrain.net import PairNet, contrastive_loss
 from pretrain.settings import PretrainParams, read_settings
 from pretrain.stream import draw_batch
-from pretrain.train import rate_factor, train
+from pretrain.train import train
 from pretrain.vocabulary import learn_vocabulary
 
 CPU = torch.device("cpu")
@@ -106,15 +105,6 @@ def test_a_batch_is_a_function_of_its_step(settings, tokenizer):
     for name, tensor in vars(one).items():
         assert torch.equal(tensor, getattr(same, name))
     assert not torch.equal(one.pixels, other.pixels)
-
-
-def test_rate(settings):
-    params = changed(settings, num_steps=100, warmup_steps=10).train
-    factors = [rate_factor(step, params) for step in range(100)]
-    assert factors[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
-    assert factors[10] == 1
-    assert all(a > b for a, b in pairwise(factors[10:]))
-    assert factors[-1] == pytest.approx(0, abs=1e-3)
 
 
 def test_a_killed_run_ends_with_the_same_weights(settings, tokenizer, tmp_path):

@@ -13,7 +13,7 @@ _FOLDER = Path(__file__).parent
 
 
 @cache
-def bundled_folder(modality: str, root: Path | None = None) -> Path:
+def bundled_folder(modality: str) -> Path:
     """The folder of the bundled image or text model, in its hub's layout, every file checked against its sha256.
 
     Raises
@@ -21,15 +21,14 @@ def bundled_folder(modality: str, root: Path | None = None) -> Path:
     ArmsError
         If a file is missing or is not what was shipped.
     """
-    root = root or _FOLDER
     try:
-        sums = json.loads((root / "sha256.json").read_text())
+        sums = json.loads((_FOLDER / "sha256.json").read_text())
     except (OSError, ValueError) as error:
-        raise ArmsError(f"{root}: the bundled encoders are not there: {error}; install arms anew") from error
+        raise ArmsError(f"{_FOLDER}: the bundled encoders are not there: {error}; install arms anew") from error
     for name, expected in sums.items():
         if name.startswith(f"{modality}/"):
-            _check(root / name, expected)
-    return root / modality
+            _check(_FOLDER / name, expected)
+    return _FOLDER / modality
 
 
 def _check(file: Path, expected: str) -> None:
