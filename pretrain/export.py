@@ -8,14 +8,15 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import PreTrainedTokenizerFast
+from transformers import DistilBertConfig, PreTrainedTokenizerFast
 
 from arms.data.atomic import atomic_folder
 from arms.errors import ArmsError
+from pretrain.losses import PIXEL_MEAN, PIXEL_STD
 from pretrain.net import NO_TEXT, PairNet
 from pretrain.run import CHECKPOINT
 from pretrain.settings import PretrainParams, read_settings
-from pretrain.train import PIXEL_MEAN, PIXEL_STD
+from pretrain.train import build_net
 from pretrain.vocabulary import TOKENIZER
 
 BUNDLED = Path("pretrain/output/bundled")
@@ -56,7 +57,11 @@ def _export_image(net: PairNet, settings: PretrainParams, folder: Path) -> None:
 def _export_text(net: PairNet, tokenizer: Tokenizer, folder: Path) -> None:
     folder.mkdir()
     config = net.text.distilbert.config
-    config.save_pretrained(folder)
+    usual = DistilBertConfig()
+    # Trained without dropout, since the stream never repeats; a router's questions do.
+    DistilBertConfig.from_dict(
+        {**config.to_dict(), "dropout": usual.dropout, "attention_dropout": usual.attention_dropout}
+    ).save_pretrained(folder)
     save_file(_half(net.text.distilbert), folder / "model.safetensors", metadata={"format": "pt"})
     special = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
     PreTrainedTokenizerFast(
@@ -78,12 +83,12 @@ def main() -> None:
     """Write pretrain/output/bundled."""
     settings, tokenizer = read_settings(), Tokenizer.from_file(str(TOKENIZER))
     content = torch.load(CHECKPOINT, map_location="cpu", weights_only=True)
-    if content["step"] != settings.train.num_steps:
+    if content["step"] != settings.train.total_steps:
         raise ArmsError(
-            f"{CHECKPOINT}: expected {settings.train.num_steps} steps, got {content['step']}; "
+            f"{CHECKPOINT}: expected {settings.train.total_steps} steps, got {content['step']}; "
             "run: python -m pretrain.run"
         )
-    net = PairNet(settings.image.model_dump(), settings.text, tokenizer.get_vocab_size())
+    net = build_net(settings, tokenizer)
     net.load_state_dict(content["net"])
     export(net.eval(), tokenizer, settings, BUNDLED)
 

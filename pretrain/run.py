@@ -24,7 +24,7 @@ def main() -> None:
     tokenizer = Tokenizer.from_file(str(TOKENIZER))
     terminal = sys.stderr.isatty()
     with (
-        tqdm(total=settings.train.num_steps, unit="steps", mininterval=0.5 if terminal else 60) as bar,
+        tqdm(total=settings.train.total_steps, unit="steps", mininterval=0.5 if terminal else 60) as bar,
         CURVE.open("a") as curve,
     ):
 

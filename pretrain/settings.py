@@ -24,11 +24,23 @@ class ImageParams(Section):
     vision_cfg: dict[str, Any]
 
 
-class TrainParams(Section):
-    """Contrastive and masked-language training."""
+class LossWeights(Section):
+    """What each loss counts."""
 
+    masked: Annotated[float, Field(ge=0)]
+    contrastive: Annotated[float, Field(ge=0)]
+    grounded: Annotated[float, Field(ge=0)]
+    attributes: Annotated[float, Field(ge=0)]
+
+
+class TrainParams(Section):
+    """Training, first on texts alone, then on pictures with texts."""
+
+    text_steps: Annotated[int, Field(ge=0)]
+    text_batch_size: PositiveInt
     num_steps: PositiveInt
     batch_size: PositiveInt
+    texts_beside: PositiveInt
     learning_rate: PositiveFloat
     weight_decay: Annotated[float, Field(ge=0)]
     warmup_steps: PositiveInt
@@ -36,8 +48,15 @@ class TrainParams(Section):
     same_family_share: Annotated[float, Field(ge=0, le=1)]
     question_share: Annotated[float, Field(ge=0, le=1)]
     mask_share: Share
-    mask_weight: Annotated[float, Field(ge=0)]
+    answer_share: Annotated[float, Field(ge=0, le=1)]
+    hidden_share: Share
+    loss_weights: LossWeights
     checkpoint_every: PositiveInt
+
+    @property
+    def total_steps(self) -> int:
+        """Of both parts."""
+        return self.text_steps + self.num_steps
 
 
 class RuntimeParams(Section):

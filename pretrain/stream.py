@@ -1,7 +1,7 @@
 """The stream of drawn pictures with their captions and questions, in batches."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from pretrain.corpus import draw_language
 from pretrain.drawing.canvas import Canvas
 from pretrain.draws import pick
 from pretrain.language.wording import Asked, ask, caption
-from pretrain.scenes.base import FAMILIES, LABELS, Labels, condition_facts, load_family
+from pretrain.scenes.base import FAMILIES, LABELS, Labels, condition_facts, labels_of, load_family
 
 GROUP_ROWS = 16  # rows that are of one family together, where they are grouped
 _SMALLEST_PX, _LARGEST_PX = 32, 640
@@ -108,13 +108,7 @@ def draw_row(family_name: str | None, image_px: int, rng: np.random.Generator) -
         asked=ask(facts, looks, language, rng),
         family=name,
         language=language,
-        labels=replace(
-            scene.labels(),
-            ground=conditions.kind,
-            quality=conditions.quality,
-            faint=conditions.fade > 0,
-            tilted=conditions.tilt != 0,
-        ),
+        labels=labels_of(scene, conditions),
     )
 
 

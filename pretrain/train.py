@@ -1,4 +1,4 @@
-"""Contrastive training of both towers with masked-language training of the text tower beside it; resumable.
+"""Training of both towers, resumable: texts alone first, then pictures with texts.
 
 Run by `dvc repro pretrain/dvc.yaml`. Everything random is a function of seed and step, so a run that was killed goes on
 from its last checkpoint to the same weights.
@@ -15,29 +15,26 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 from torch import nn
-from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from arms.data.atomic import atomic_file
 from arms.errors import ArmsError
 from arms.training import decay_groups, warmup_cosine
+from pretrain.attributes import attributes
 from pretrain.batches import TrainBatch, TrainBatches
-from pretrain.net import PairNet, contrastive_loss
+from pretrain.losses import losses_of
+from pretrain.net import PairNet
 from pretrain.settings import PretrainParams, TrainParams
 
 logger = logging.getLogger(__name__)
 
-PIXEL_MEAN = PIXEL_STD = 0.5
-
 
 @dataclass(frozen=True, kw_only=True)
 class StepLog:
-    """What one step came to; losses in nats, accuracy as the share of pictures matched with their own text."""
+    """What one step came to; losses in nats, by name."""
 
     step: int
-    contrastive_loss: float
-    masked_loss: float
-    accuracy: float
+    losses: dict[str, float]
     samples_per_s: float
 
 
@@ -63,52 +60,50 @@ def train(
     """
     params = settings.train
     torch.manual_seed(settings.seed)
-    net = PairNet(settings.image.model_dump(), settings.text, tokenizer.get_vocab_size()).to(device).train()
+    net = build_net(settings, tokenizer).to(device).train()
     optimizer = torch.optim.AdamW(decay_groups(net.trained_parameters(), params.weight_decay), lr=params.learning_rate)
     first = _resume(checkpoint, net, optimizer, settings, tokenizer)
-    for step, batch in zip(range(first, params.num_steps), _load(settings, tokenizer, first, device), strict=True):
-        started_s = time.perf_counter()
+    started_s = time.perf_counter()
+    for step, batch in zip(range(first, params.total_steps), _load(settings, tokenizer, first), strict=True):
         for group in optimizer.param_groups:
-            group["lr"] = params.learning_rate * warmup_cosine(step, params.num_steps, params.warmup_steps)
-        torch.manual_seed(settings.seed * params.num_steps + step)  # dropout
+            group["lr"] = params.learning_rate * learning_rate_factor(step, params)
+        torch.manual_seed(settings.seed * params.total_steps + step)  # dropout, the same wherever a run was resumed
         losses = _step(net, batch.to(device), optimizer, params)
-        if not math.isfinite(losses["contrastive_loss"] + losses["masked_loss"]):
+        if not math.isfinite(sum(losses.values())):
             raise ArmsError(f"the loss is not a number at step {step}; lower train.learning_rate")
-        elapsed_s = time.perf_counter() - started_s
-        on_step(StepLog(step=step + 1, samples_per_s=params.batch_size / elapsed_s, **losses))
-        if (step + 1) % params.checkpoint_every == 0 or step + 1 == params.num_steps:
+        now_s = time.perf_counter()
+        num = len((batch.pictures.matched if batch.pictures else batch.texts).mask)
+        on_step(StepLog(step=step + 1, losses=losses, samples_per_s=num / (now_s - started_s)))
+        started_s = now_s
+        if (step + 1) % params.checkpoint_every == 0 or step + 1 == params.total_steps:
             _save(checkpoint, net, optimizer, settings, tokenizer, step + 1)
     return net.eval()
 
 
-def normalise(pixels: torch.Tensor) -> torch.Tensor:
-    """Pixels of 0 to 255 to numbers about 0."""
-    return (pixels.float() / 255 - PIXEL_MEAN) / PIXEL_STD
+def build_net(settings: PretrainParams, tokenizer: Tokenizer) -> PairNet:
+    """The untrained net."""
+    num_values = [len(values) for values in attributes().values()]
+    return PairNet(settings.image.model_dump(), settings.text, tokenizer.get_vocab_size(), num_values)
+
+
+def learning_rate_factor(step: int, params: TrainParams) -> float:
+    """Share of the learning rate: constant on texts alone, falling on pictures, rising at the beginning of either."""
+    if step < params.text_steps:
+        return min(1.0, (step + 1) / params.warmup_steps)
+    return warmup_cosine(step - params.text_steps, params.num_steps, params.warmup_steps)
 
 
 def _step(net: PairNet, batch: TrainBatch, optimizer: torch.optim.Optimizer, params: TrainParams) -> dict[str, float]:
-    with torch.autocast(batch.pixels.device.type, torch.bfloat16):
-        image_ND = net.embed_images(normalise(batch.pixels))
-        states = net.text_states(batch.token_ids, batch.mask)
-        num = len(batch.pixels)
-        text_ND = net.embed_states(states[:num], batch.mask[:num])
-        hidden = batch.targets >= 0
-        logits = net.fill_in(states[hidden])
-    contrastive = contrastive_loss(image_ND.float(), text_ND.float(), net.log_scale)
-    masked = F.cross_entropy(logits.float(), batch.targets[hidden])
+    losses = losses_of(net, batch)
     optimizer.zero_grad(set_to_none=True)
-    (contrastive + params.mask_weight * masked).backward()
+    weighted = [getattr(params.loss_weights, name) * loss for name, loss in losses.items()]
+    torch.stack(weighted).sum().backward()
     nn.utils.clip_grad_norm_(net.trained_parameters(), params.clip_norm)
     optimizer.step()
-    matches = (image_ND @ text_ND.T).argmax(dim=1) == torch.arange(num, device=image_ND.device)
-    return {
-        "contrastive_loss": contrastive.item(),
-        "masked_loss": masked.item(),
-        "accuracy": matches.float().mean().item(),
-    }
+    return {name: loss.item() for name, loss in losses.items()}
 
 
-def _load(settings: PretrainParams, tokenizer: Tokenizer, first: int, device: torch.device) -> Iterator[TrainBatch]:
+def _load(settings: PretrainParams, tokenizer: Tokenizer, first: int) -> Iterator[TrainBatch]:
     data = TrainBatches(settings, tokenizer)
     return iter(
         DataLoader(

@@ -27,7 +27,8 @@ def learn_vocabulary(settings: PretrainParams) -> Tokenizer:
     drawn = texts(settings.seed, settings.vocabulary.num_texts)
     # A letter by itself makes the piece that begins a word, letters in a row those within one.
     letters = [letter for alphabet in _ALPHABETS for letter in alphabet]
-    return train_tokenizer([*drawn, *_ALPHABETS, *letters], vocabulary_size=settings.vocabulary.size)
+    known = [*drawn, *_ALPHABETS, *letters]
+    return train_tokenizer(known, vocabulary_size=settings.vocabulary.size, keep_accents=True)
 
 
 def main() -> None:

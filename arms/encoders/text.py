@@ -6,8 +6,10 @@ Texts differ in length, so the first two come with a boolean ``mask`` of shape (
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +28,7 @@ import_torchvision()
 
 from transformers import AutoConfig, AutoModel, AutoTokenizer, DistilBertConfig, DistilBertModel, PreTrainedModel  # noqa: E402
 from transformers.masking_utils import create_bidirectional_mask  # noqa: E402
+from transformers.utils import logging as hub_logging  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +136,7 @@ def build_text_encoder(
     )
 
 
-def train_tokenizer(texts: Sequence[str], *, vocabulary_size: int) -> Tokenizer:
+def train_tokenizer(texts: Sequence[str], *, vocabulary_size: int, keep_accents: bool = False) -> Tokenizer:
     """Learn a WordPiece vocabulary, lower-casing as BERT does; an unknown word falls back to its pieces.
 
     Parameters
@@ -142,9 +145,11 @@ def train_tokenizer(texts: Sequence[str], *, vocabulary_size: int) -> Tokenizer:
         The training questions and profile sentences; never those of val or test.
     vocabulary_size : int
         Largest number of pieces, special tokens included.
+    keep_accents : bool
+        Whether é is not read as e, as BERT does. Reading so takes the vowels off the letters of Devanagari.
     """
     texts = sorted(set(texts))
-    draft = _wordpiece_tokenizer(models.WordPiece(unk_token="[UNK]"))
+    draft = _wordpiece_tokenizer(models.WordPiece(unk_token="[UNK]"), keep_accents)
     # The trainer numbers "##x" pieces in the order of a hash map, and breaks ties by number: two runs would learn
     # different vocabularies. Listed as special tokens they are numbered first, in this order.
     letters = sorted(
@@ -155,7 +160,7 @@ def train_tokenizer(texts: Sequence[str], *, vocabulary_size: int) -> Tokenizer:
         texts,
         trainers.WordPieceTrainer(vocab_size=vocabulary_size, special_tokens=_SPECIAL + inner, show_progress=False),
     )
-    tokenizer = _wordpiece_tokenizer(models.WordPiece(vocab=draft.get_vocab(), unk_token="[UNK]"))
+    tokenizer = _wordpiece_tokenizer(models.WordPiece(vocab=draft.get_vocab(), unk_token="[UNK]"), keep_accents)
     tokenizer.add_special_tokens(_SPECIAL)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
@@ -163,9 +168,9 @@ def train_tokenizer(texts: Sequence[str], *, vocabulary_size: int) -> Tokenizer:
     return tokenizer
 
 
-def _wordpiece_tokenizer(model: models.WordPiece) -> Tokenizer:
+def _wordpiece_tokenizer(model: models.WordPiece, keep_accents: bool) -> Tokenizer:
     tokenizer = Tokenizer(model)
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False if keep_accents else None)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
     return tokenizer
@@ -190,12 +195,26 @@ def _load_pretrained(model: str, tokenizer: Tokenizer | None) -> tuple[PreTraine
                     "use a model that comes with a tokenizer.json"
                 )
             tokenizer = loaded.backend_tokenizer
-        return AutoModel.from_pretrained(model, dtype=torch.float32), tokenizer
+        with _without_bar(model):
+            return AutoModel.from_pretrained(model, dtype=torch.float32), tokenizer
     except (OSError, ValueError) as error:
         raise ArmsError(
             f"text encoder {model!r} could not be loaded: {error}\n"
             "Name a model on the Hugging Face hub, which is downloaded once, or a folder in the hub's layout."
         ) from error
+
+
+@contextmanager
+def _without_bar(model: str) -> Iterator[None]:
+    """No progress bar while a model is read from a folder, which is done at once; a download keeps its own."""
+    shown = hub_logging.is_progress_bar_enabled()
+    if Path(model).is_dir():
+        hub_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            hub_logging.enable_progress_bar()
 
 
 def _num_positions(model: Any) -> int:

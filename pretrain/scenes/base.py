@@ -4,7 +4,7 @@ A new family is a module with its `Family`, a line in the registry, and a file o
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from importlib import import_module
 from typing import Protocol
@@ -149,6 +149,17 @@ def load_family(name: str) -> Family:
     family = getattr(import_module(module), attribute)
     assert isinstance(family, Family)
     return family
+
+
+def labels_of(scene: Scene, conditions: Conditions) -> Labels:
+    """All labels of a scene drawn under these conditions."""
+    return replace(
+        scene.labels(),
+        ground=conditions.kind,
+        quality=conditions.quality,
+        faint=conditions.fade > 0,
+        tilted=conditions.tilt != 0,
+    )
 
 
 def count_fact(

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from transformers import BertConfig, BertJapaneseTokenizer, BertModel, PreTrainedTokenizerFast
+from transformers.utils import logging as hub_logging
 
 from arms.encoders.text import build_text_encoder, train_tokenizer
 from arms.errors import ArmsError
@@ -57,6 +58,13 @@ def test_built_from_its_configuration(bert):
     assert torch.equal(run(other, batch)[1]["pooled"], run(encoder, batch)[1]["pooled"])
 
 
+def test_a_model_in_a_folder_is_loaded_without_a_bar(bert, capfd):
+    params = text_params(model=str(bert), architecture=None, vocabulary_size=None)
+    build_text_encoder(params, tokenizer=None, seed=0)
+    assert "Loading" not in capfd.readouterr().err
+    assert hub_logging.is_progress_bar_enabled()
+
+
 def test_a_tokenizer_in_python_alone(tmp_path):
     (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
     BertJapaneseTokenizer(tmp_path / "vocab.txt", word_tokenizer_type="basic").save_pretrained(tmp_path)
@@ -88,6 +96,13 @@ print(train_tokenizer({texts!r}, vocabulary_size=80).to_str())
         assert train_tokenizer(texts, vocabulary_size=60).to_str() == (
             train_tokenizer([*reversed(texts), *texts], vocabulary_size=60).to_str()
         )
+
+    def test_accents_may_be_kept(self):
+        texts = ["चित्र में कितने वृत्त हैं?", "überlappende Kreise"]
+        kept = train_tokenizer(texts, vocabulary_size=200, keep_accents=True)
+        assert kept.encode(texts[0]).tokens == ["[CLS]", "चित्र", "में", "कितने", "वृत्त", "हैं", "?", "[SEP]"]
+        assert "ü" in "".join(kept.encode(texts[1]).tokens)
+        assert "ü" not in "".join(train_tokenizer(texts, vocabulary_size=200).encode(texts[1]).tokens)
 
     def test_an_unknown_word_falls_back_to_its_pieces(self):
         tokenizer = train_tokenizer(["count the dots", "read the sign"], vocabulary_size=60)

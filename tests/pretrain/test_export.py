@@ -12,9 +12,9 @@ from arms.encoders.image import build_image_encoder
 from arms.encoders.text import build_text_encoder
 from arms.errors import ArmsError
 from pretrain.export import export
-from pretrain.net import PairNet
+from pretrain.losses import normalise
 from pretrain.settings import PretrainParams, read_settings
-from pretrain.train import normalise
+from pretrain.train import build_net
 from pretrain.vocabulary import learn_vocabulary
 from tests.fakes import image_params, text_params
 
@@ -34,7 +34,7 @@ def pair():
     settings = PretrainParams.model_validate(content)
     tokenizer = learn_vocabulary(settings)
     torch.manual_seed(0)
-    net = PairNet(settings.image.model_dump(), settings.text, tokenizer.get_vocab_size()).eval()
+    net = build_net(settings, tokenizer).eval()
     for name, buffer in net.clip.visual.named_buffers():  # a net that was trained has some of its own
         if buffer.is_floating_point():
             buffer.uniform_(0.5, 1.5) if "var" in name else buffer.normal_()
