@@ -92,7 +92,7 @@ def main(gpu: bool, quick: bool, only: str | None, out: Path) -> None:
     click.echo(f"\ntook {clock.elapsed_s:.0f} s; other processes kept {clock.others_busy_cores} cores busy")
     chosen = [only or "", "quick" if quick else "", "gpu" if gpu else ""]
     file = out / f"{'-'.join(['features', *filter(None, chosen)])}.json"
-    write_report(file, lines, settings=asdict(scale), clock=clock, gpu=gpu)
+    write_report(file, [line.to_json() for line in lines], settings=asdict(scale), clock=clock, gpu=gpu)
     click.echo(f"wrote {file}")
 
 

@@ -95,7 +95,9 @@ class Line:
         }
 
 
-def write_report(file: Path, lines: Sequence[Line], *, settings: dict[str, Any], clock: "Clock", gpu: bool) -> None:
+def write_report(
+    file: Path, lines: Sequence[dict[str, Any]], *, settings: dict[str, Any], clock: "Clock", gpu: bool
+) -> None:
     """Write lines, settings, machine and commit as JSON, whole or not at all."""
     report = {
         "settings": settings,
@@ -104,7 +106,7 @@ def write_report(file: Path, lines: Sequence[Line], *, settings: dict[str, Any],
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "took_s": round(clock.elapsed_s, 1),
         "others_busy_cores": clock.others_busy_cores,
-        "lines": [line.to_json() for line in lines],
+        "lines": list(lines),
     }
     with atomic_file(file) as draft:
         draft.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

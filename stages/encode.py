@@ -24,7 +24,12 @@ logger = logging.getLogger("stages.encode")
 @click.argument("modality", type=click.Choice(["image", "text"]))
 def main(modality: str) -> None:
     """Write data/features/<data>/<encoders>/<modality>.zarr."""
-    workspace, watch = open_workspace(), Stopwatch()
+    encode(open_workspace(), modality)
+
+
+def encode(workspace: Workspace, modality: str) -> None:
+    """Bring the feature store of one modality up to date."""
+    watch = Stopwatch()
     prepared = read_prepared(workspace.prepared)
     runtime = workspace.params.runtime
     encoder, keys, read = (_images if modality == "image" else _texts)(workspace, prepared)

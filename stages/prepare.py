@@ -5,15 +5,19 @@ import logging
 from arms.data.prepared import prepare_dataset, write_prepared
 from arms.data.tables import read_dataset
 from arms.data.validation import validate
-from stages.workspace import Stopwatch, open_workspace, progress_bar, stage
+from stages.workspace import Stopwatch, Workspace, open_workspace, progress_bar, stage
 
 logger = logging.getLogger("stages.prepare")
 
 
 def main() -> None:
     """Write data/prepared/<data> from data/raw/<data>."""
-    workspace, watch = open_workspace(), Stopwatch()
-    data = workspace.data
+    prepare(open_workspace())
+
+
+def prepare(workspace: Workspace) -> None:
+    """Write the prepared dataset from its tables."""
+    watch, data = Stopwatch(), workspace.data
     with progress_bar("check", "images") as progress:
         validated = validate(
             read_dataset(workspace.raw),

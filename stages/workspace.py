@@ -28,6 +28,7 @@ class Workspace:
     params: Params
     data: DataParams
     encoders: EncodersParams
+    features_root: Path = Path("data/features")
 
     @property
     def raw(self) -> Path:
@@ -38,7 +39,7 @@ class Workspace:
         return Path("data/prepared") / self.params.data
 
     def features(self, modality: str) -> Path:
-        return Path("data/features") / self.params.data / self.params.encoders / f"{modality}.zarr"
+        return self.features_root / self.params.data / self.params.encoders / f"{modality}.zarr"
 
 
 def open_workspace() -> Workspace:

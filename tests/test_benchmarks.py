@@ -36,7 +36,7 @@ def test_the_table_aligns_its_columns():
 
 
 def test_a_report_names_machine_and_commit(tmp_path):
-    write_report(tmp_path / "a.json", [OWN.over(REFERENCE)], settings={"rounds": 3}, clock=Clock(), gpu=False)
+    write_report(tmp_path / "a.json", [OWN.over(REFERENCE).to_json()], settings={"rounds": 3}, clock=Clock(), gpu=False)
     report = json.loads((tmp_path / "a.json").read_text())
     assert report["machine"]["cores"] >= 1
     assert report["machine"]["gpu"] is None

@@ -1,0 +1,142 @@
+"""Routing with each encoder pair: ARMS in the time that the pair trained from nothing takes, and kNN."""
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from arms.data.scores import Scores
+from arms.device import choose_device
+from arms.encoders.pair import EncoderPair
+from arms.evaluation.judge import Judge
+from arms.features.embeddings import add_embeddings
+from arms.params import EncodersParams
+from arms.routers.knn import KnnRouter
+from benchmarks.encoder_parts.pairs import bundled, untrained
+from stages.encode import encode
+from stages.inputs import SCORED_SPLITS, Inputs, read_inputs, router_scores
+from stages.train import fit_phi
+from stages.workspace import Workspace
+
+SPLITS = SCORED_SPLITS
+_MOST_EPOCHS = 40
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One encoder pair on one dataset.
+
+    Attributes
+    ----------
+    epochs : int
+        Of training ARMS.
+    encode_s, train_s : float
+        Seconds for encoding all images and texts up to the cut, and for training.
+    em : dict
+        Split -> "arms", "knn" -> em, em_low, em_high, best_single_em; their margins over other pairs, by name.
+    """
+
+    dataset: str
+    encoders: str
+    epochs: int
+    encode_s: float
+    train_s: float
+    em: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Run:
+    epochs: int
+    encode_s: float
+    train_s: float
+    arms: Scores
+    knn: Scores
+
+
+SCRATCH, UNTRAINED = "trained from nothing, all layers", "untrained, frozen"
+FROZEN = "bundled, frozen"
+
+
+def pairs(scratch: EncodersParams) -> dict[str, EncodersParams]:
+    """What is compared, by name; the pair trained from nothing comes first, since it sets the time."""
+    return {
+        SCRATCH: scratch,
+        UNTRAINED: untrained(0),
+        FROZEN: bundled(0),
+        "bundled, top layer tuned": bundled(1),
+        "bundled, top two layers tuned": bundled(2),
+        "bundled, all layers tuned": bundled("all"),
+    }
+
+
+def measure_routing(workspace: Workspace, compared: dict[str, EncodersParams], judge: Judge) -> Iterator[Variant]:
+    """Route with each pair; all but the first train for as many epochs as fit into the time the first one takes."""
+    runs: dict[str, _Run] = {}
+    for name, encoders in compared.items():
+        budget_s = None if not runs else next(iter(runs.values())).encode_s + next(iter(runs.values())).train_s
+        with tempfile.TemporaryDirectory(prefix="arms-benchmark-") as folder:
+            own = replace(workspace, encoders=encoders, features_root=Path(folder))
+            runs[name] = _run(own, name, budget_s)
+        yield _judge(workspace.params.data, name, runs, judge)
+
+
+def _run(workspace: Workspace, name: str, budget_s: float | None) -> _Run:
+    encode_s = sum(_seconds(partial(encode, workspace, modality)) for modality in ("image", "text"))
+    inputs, encoders = read_inputs(workspace)
+    epochs = workspace.params.epochs
+    if budget_s is not None:
+        # One epoch shows how many fit.
+        epoch_s = _seconds(lambda: _fit(workspace, inputs, encoders, 1))
+        epochs = min(max(round((budget_s - encode_s) / epoch_s), 1), _MOST_EPOCHS)
+    fitted: list[Any] = []
+    train_s = _seconds(lambda: fitted.append(_fit(workspace, inputs, read_inputs(workspace)[1], epochs)))
+    arms = router_scores(name, "base", fitted[0], inputs.queries(*SPLITS))
+    logger.info("%s: %d epochs, encoded in %.1f s, trained in %.1f s", name, epochs, encode_s, train_s)
+    return _Run(epochs, encode_s, train_s, arms, _knn(workspace, name, inputs, read_inputs(workspace)[1]))
+
+
+def _fit(workspace: Workspace, inputs: Inputs, encoders: EncoderPair, epochs: int) -> Any:
+    timed = replace(workspace, params=workspace.params.model_copy(update={"epochs": epochs}))
+    return fit_phi(timed, inputs, encoders, lambda _: None, lambda *_: None)
+
+
+def _knn(workspace: Workspace, name: str, inputs: Inputs, encoders: EncoderPair) -> Scores:
+    params, base = workspace.params, inputs.prepared.base
+    train, val, scored = (
+        add_embeddings(queries, encoders, batch_size=256, device=choose_device(params.runtime.device))
+        for queries in (inputs.queries("train"), inputs.queries("val"), inputs.queries(*SPLITS))
+    )
+    router = KnnRouter(base, num_neighbours=params.knn.num_neighbours, weights=params.knn.weights)
+    router.fit(train, inputs.outcomes(train, base), val, inputs.outcomes(val, base))
+    return router_scores(name, "base", router, scored)
+
+
+def _judge(dataset: str, name: str, runs: dict[str, _Run], judge: Judge) -> Variant:
+    run = runs[name]
+    em: dict[str, dict[str, Any]] = {}
+    for split in SPLITS:
+        em[split] = {
+            router: judge.judge(scores, split) | _margins(split, router, scores, name, runs, judge)
+            for router, scores in (("arms", run.arms), ("knn", run.knn))
+        }
+    return Variant(dataset, name, run.epochs, run.encode_s, run.train_s, em)
+
+
+def _margins(
+    split: str, router: str, scores: Scores, name: str, runs: dict[str, _Run], judge: Judge
+) -> dict[str, dict[str, Any]]:
+    """What this pair has over those that it is to beat."""
+    others: Sequence[str] = [other for other in (SCRATCH, UNTRAINED) if other in runs and other != name]
+    return {f"over {other}": judge.compare(scores, getattr(runs[other], router), split) for other in others}
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start

@@ -1,0 +1,189 @@
+"""The bundled encoders against untrained ones and against none: probes, retrieval, routing.
+
+``python -m benchmarks.encoders``. Probes and retrieval use drawn pictures of a seed that training never saw. Routing
+uses the datasets named, which must lie in data/raw; `best single` is the best single VLM.
+"""
+
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+from tqdm import tqdm
+
+from arms.data.prepared import read_prepared
+from arms.errors import ArmsError
+from arms.evaluation.judge import Judge
+from arms.params import override, read_data_params, read_encoders_params, read_params
+from benchmarks.encoder_parts.pairs import Embeddings, build, bundled, embed, untrained
+from benchmarks.encoder_parts.probes import Probe, probe_labels, run_probe
+from benchmarks.encoder_parts.retrieval import Retrieval, run_retrieval
+from benchmarks.encoder_parts.routing import Variant, measure_routing, pairs
+from benchmarks.record import RESULTS, Clock, write_report
+from pretrain.settings import read_settings
+from pretrain.stream import DrawnBatch, draw_batch
+from stages.prepare import prepare
+from stages.workspace import Workspace
+
+HELD_OUT_SEED = 1_000_003  # of the stream; training has another
+_BATCH = 500
+_SMALL_PX = 32  # side of the pictures whose pixels are reduced to principal components
+_RAW = "pixels and words"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is measured."""
+
+    train_pictures: int
+    test_pictures: int
+    components: int
+    settings: tuple[str, ...]
+    pairs: int | None
+
+
+FULL = Scale(train_pictures=8000, test_pictures=2000, components=256, settings=(), pairs=None)
+QUICK = Scale(train_pictures=300, test_pictures=100, components=16, settings=("epochs=1",), pairs=3)
+
+
+@click.command()
+@click.option("--data", multiple=True, help="Dataset to route on; may be given several times.")
+@click.option("--quick", is_flag=True, help="Little of everything: a test that it works.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=RESULTS, help="Folder that the JSON goes into."
+)
+def main(data: tuple[str, ...], quick: bool, out: Path) -> None:
+    """Print tables in Markdown and write encoders.json (encoders-quick.json)."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    logging.getLogger("benchmarks").setLevel(logging.INFO)
+    scale, clock = QUICK if quick else FULL, Clock()
+    seed = read_params().seed
+    probes, retrievals = measure_drawn(scale, seed)
+    click.echo(probe_table(probes) + "\n\n" + retrieval_table(retrievals))
+    variants: list[Variant] = []
+    for name in data:
+        try:
+            variants += measure_dataset(name, scale)
+        except ArmsError as error:
+            raise click.ClickException(str(error)) from error
+        click.echo("\n" + routing_table([variant for variant in variants if variant.dataset == name]))
+    file = out / ("encoders-quick.json" if quick else "encoders.json")
+    records: list[Probe | Retrieval | Variant] = [*probes, *retrievals, *variants]
+    lines = [{"kind": type(record).__name__.lower(), **asdict(record)} for record in records]
+    write_report(file, lines, settings=asdict(scale), clock=clock, gpu=False)
+    click.echo(f"\ntook {clock.elapsed_s:.0f} s; other processes kept {clock.others_busy_cores} cores busy; {file}")
+
+
+def measure_drawn(scale: Scale, seed: int) -> tuple[list[Probe], list[Retrieval]]:
+    """Probes and retrieval for the bundled pair, the untrained one, and pixels and words."""
+    drawn = draw(scale.train_pictures + scale.test_pictures)
+    sides = {
+        "bundled": embed(build(bundled(0), seed), drawn.images, drawn.captions),
+        "untrained": embed(build(untrained(0), seed), drawn.images, drawn.captions),
+        _RAW: reduce_inputs(drawn, scale, seed),
+    }
+    found = [
+        run_probe(attribute, encoder, side.images, values, scale.train_pictures, seed)
+        for attribute, values in probe_labels(drawn.labels, drawn.families).items()
+        for encoder, side in sides.items()
+    ]
+    probes, width = [probe for probe in found if probe is not None], scale.components
+    return probes, [run_retrieval(name, side, scale.train_pictures, width, seed) for name, side in sides.items()]
+
+
+def draw(num: int) -> DrawnBatch:
+    """Held-out pictures of all families."""
+    image_px = read_settings().image.vision_cfg["image_size"]
+    parts = [
+        draw_batch(HELD_OUT_SEED, step, size=min(_BATCH, num - step * _BATCH), image_px=image_px, same_family_share=0.0)
+        for step in tqdm(range(-(-num // _BATCH)), desc="draw", unit="batches", leave=False)
+    ]
+    return DrawnBatch(
+        images=np.concatenate([part.images for part in parts]),
+        captions=_chain(part.captions for part in parts),
+        questions=_chain(part.questions for part in parts),
+        families=_chain(part.families for part in parts),
+        languages=_chain(part.languages for part in parts),
+        labels={name: _chain(part.labels[name] for part in parts) for name in parts[0].labels},
+    )
+
+
+def reduce_inputs(drawn: DrawnBatch, scale: Scale, seed: int) -> Embeddings:
+    """Principal components of the pixels, and of the words' TF-IDF."""
+    step = drawn.images.shape[-1] // _SMALL_PX
+    shape = (*drawn.images.shape[:2], _SMALL_PX, step, _SMALL_PX, step)
+    pixels = drawn.images.reshape(shape).mean(axis=(3, 5)).reshape(len(drawn.images), -1)
+    words = TfidfVectorizer(sublinear_tf=True).fit(drawn.captions[: scale.train_pictures]).transform(drawn.captions)
+    pca = PCA(scale.components, random_state=seed).fit(pixels[: scale.train_pictures])
+    svd = TruncatedSVD(scale.components, random_state=seed).fit(words[: scale.train_pictures])
+    return Embeddings(images=pca.transform(pixels), texts=svd.transform(words))
+
+
+def measure_dataset(name: str, scale: Scale) -> list[Variant]:
+    """Routing on one dataset, with the settings of params.yaml but for the encoders."""
+    params = override(read_params(), [f"data={name}", *scale.settings])
+    compared = dict(list(pairs(read_encoders_params("scratch")).items())[: scale.pairs])
+    workspace = Workspace(params, read_data_params(name), read_encoders_params("bundled"))
+    prepare(workspace)
+    evaluate = params.evaluate
+    judge = Judge(read_prepared(workspace.prepared), {}, samples=evaluate.bootstrap_samples, seed=evaluate.seed)
+    return list(measure_routing(workspace, compared, judge))
+
+
+def probe_table(probes: Sequence[Probe]) -> str:
+    """Accuracy of every attribute by encoder, in Markdown."""
+    encoders = list(dict.fromkeys(probe.encoder for probe in probes))
+    rows = [["attribute", "values", *encoders, "most frequent value", "pictures"]]
+    for attribute in dict.fromkeys(probe.attribute for probe in probes):
+        same = {probe.encoder: probe for probe in probes if probe.attribute == attribute}
+        one = same[encoders[0]]
+        accuracies = [f"{same[encoder].accuracy:.3f}" for encoder in encoders]
+        rows.append([attribute, str(one.values), *accuracies, f"{one.majority:.3f}", f"{one.pictures:,}"])
+    return _markdown(rows)
+
+
+def retrieval_table(retrievals: Sequence[Retrieval]) -> str:
+    """Recall by encoder, in Markdown."""
+    rows = [["encoder", "own caption first", "in the first ten", "own picture first", "in the first ten", "among"]]
+    for found in retrievals:
+        shares = (found.caption_first, found.caption_in_ten, found.picture_first, found.picture_in_ten)
+        rows.append([found.encoder, *(f"{share:.3f}" for share in shares), f"{found.among:,}"])
+    return _markdown(rows)
+
+
+def routing_table(variants: Sequence[Variant]) -> str:
+    """EM and times by encoder pair, in Markdown."""
+    rows = [
+        ["encoders", "epochs", "encode, s", "train, s", "ARMS, val", "ARMS, id", "ARMS, ood", "kNN, id", "kNN, ood"]
+    ]
+    for variant in variants:
+        val, test, ood = (variant.em[split] for split in ("val", "id", "ood"))
+        cells = [_share(val["arms"]), *(_share(split[name]) for name in ("arms", "knn") for split in (test, ood))]
+        times = (f"{variant.epochs}", f"{variant.encode_s:.0f}", f"{variant.train_s:.0f}")
+        rows.append([variant.encoders, *times, *cells])
+    best = variants[0].em
+    singles = (f"{best[split]['arms']['best_single_em']:.3f} on {split}" for split in ("val", "id", "ood"))
+    return f"{variants[0].dataset}; best single VLM {', '.join(singles)}\n\n" + _markdown(rows)
+
+
+def _share(metrics: dict[str, Any]) -> str:
+    return f"{metrics['em']:.3f} ({metrics['em_low']:.3f} to {metrics['em_high']:.3f})"
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def _chain(parts: Any) -> list[Any]:
+    return [item for part in parts for item in part]
+
+
+if __name__ == "__main__":
+    main()
