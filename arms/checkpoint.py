@@ -10,7 +10,7 @@ from torch import Tensor
 
 from arms.errors import ArmsError
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION = "router.json"
 WEIGHTS = "model.safetensors"
 

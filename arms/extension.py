@@ -1,6 +1,7 @@
 """Extension: the pool grows from S to S' (section 4.3 of arXiv:2606.08970)."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from arms.features.loader import Queries
 from arms.params import IncrementalParams
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import CascadeRouter
-from arms.training import EpochLog
+from arms.training.loop import EpochLog
 
 OnEpoch = Callable[[EpochLog], None]
 Progress = Callable[[int, int], None]
@@ -24,6 +25,7 @@ def extend_incrementally(
     val_outcomes: np.ndarray | None,
     params: IncrementalParams,
     *,
+    snapshot: Path | None = None,
     on_epoch: OnEpoch,
     progress: Progress,
 ) -> ArmsRouter:
@@ -34,15 +36,23 @@ def extend_incrementally(
     profiles : sequence of VlmProfile
         The extended pool S', base first.
     outcomes, val_outcomes : ndarray of shape (N, S'), NaN unknown
+    snapshot : Path, optional
+        File that a killed training goes on from.
 
     Returns
     -------
     ArmsRouter
         Over S'; Phi stays as it was.
     """
-    train = phi.train.model_copy(update={"learning_rate": params.learning_rate})
+    rates = {"learning_rate": params.learning_rate, "tail_learning_rate": params.learning_rate}
     router = phi.continued(
-        profiles, train, epochs=params.epochs, trains=params.trains, on_epoch=on_epoch, progress=progress
+        profiles,
+        phi.train.model_copy(update=rates),
+        epochs=params.epochs,
+        trains=params.trains,
+        snapshot=snapshot,
+        on_epoch=on_epoch,
+        progress=progress,
     )
     return router.fit(queries, outcomes, val_queries, val_outcomes)
 

@@ -170,11 +170,18 @@ class TrainParams(Section):
     batch_size: PositiveInt  # queries; each brings its outcomes on every VLM
     group_by_image: bool  # put queries that share an image into one batch, where it is encoded once
     shuffle_window_mb: PositiveInt  # features among which queries are shuffled; all of them, where they are fewer
-    learning_rate: PositiveFloat
+    learning_rate: PositiveFloat  # of the head
+    tail_learning_rate: PositiveFloat  # of the encoders' tunable layers
     weight_decay: Annotated[float, Field(ge=0)]
     schedule: Literal["constant", "cosine"]
     warmup_share: Share  # of all steps
     clip_norm: PositiveFloat | None  # largest norm of the gradient; null: as it is
+    class_weights: Literal["none", "balanced"]  # balanced: a VLM's right and wrong outcomes count alike
+    importance_weight: Annotated[float, Field(ge=0)]  # of the loss that has the experts used alike
+    augment: bool  # shift pictures and change their light, where their pixels train
+    keep: Literal["best", "last"]  # the weights of the epoch with the best EM on val, or of the last one
+    patience: PositiveInt | None  # epochs without a better EM on val after which training stops; null: never
+    calibrate: bool  # fit a temperature on val
 
 
 class IncrementalParams(Section):

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 
 from arms.data.atomic import atomic_file
 from arms.errors import ArmsError
-from arms.training import decay_groups, warmup_cosine
+from arms.training.optimiser import decay_groups, warmup_cosine
 from pretrain.attributes import attributes
 from pretrain.batches import TrainBatch, TrainBatches
 from pretrain.losses import losses_of

@@ -13,7 +13,18 @@ from arms.routers.base import Router
 from arms.routers.cascade import CascadeRouter
 from stages.inputs import SCORED_SPLITS, Inputs, load_phi, read_inputs, write_router_scores
 from stages.live import OnEpoch, live_log
-from stages.workspace import PLOTS, ROUTERS, SCORES, Progress, Stopwatch, Workspace, open_workspace, progress_bar, stage
+from stages.workspace import (
+    PLOTS,
+    ROUTERS,
+    SCORES,
+    SNAPSHOTS,
+    Progress,
+    Stopwatch,
+    Workspace,
+    open_workspace,
+    progress_bar,
+    stage,
+)
 
 logger = logging.getLogger("stages.extend")
 
@@ -57,6 +68,7 @@ def _incremental(
         val,
         inputs.outcomes(val, pool),
         workspace.params.extend.incremental,
+        snapshot=SNAPSHOTS / "incremental.pt",
         on_epoch=on_epoch,
         progress=progress,
     )
@@ -74,6 +86,7 @@ def _independent(
         epochs=params.epochs,
         seed=params.seed,
         device=phi.device,
+        snapshot=SNAPSHOTS / "independent.pt",
         on_epoch=on_epoch,
         progress=progress,
     )

@@ -1,6 +1,7 @@
 """Train Phi on the base pool."""
 
 import logging
+from pathlib import Path
 
 from arms.data.atomic import atomic_folder
 from arms.device import choose_device
@@ -8,7 +9,18 @@ from arms.encoders.pair import EncoderPair
 from arms.routers.arms import ArmsRouter
 from stages.inputs import SCORED_SPLITS, Inputs, read_inputs, write_router_scores
 from stages.live import OnEpoch, live_log
-from stages.workspace import PLOTS, ROUTERS, SCORES, Progress, Stopwatch, Workspace, open_workspace, progress_bar, stage
+from stages.workspace import (
+    PLOTS,
+    ROUTERS,
+    SCORES,
+    SNAPSHOTS,
+    Progress,
+    Stopwatch,
+    Workspace,
+    open_workspace,
+    progress_bar,
+    stage,
+)
 
 logger = logging.getLogger("stages.train")
 
@@ -18,7 +30,7 @@ def main() -> None:
     workspace, watch = open_workspace(), Stopwatch()
     inputs, encoders = read_inputs(workspace)
     with live_log(PLOTS / "train") as on_epoch, progress_bar("train", "steps") as progress:
-        router = fit_phi(workspace, inputs, encoders, on_epoch, progress)
+        router = fit_phi(workspace, inputs, encoders, on_epoch, progress, SNAPSHOTS / "phi.pt")
     router.save(ROUTERS / "phi")
     with atomic_folder(SCORES / "arms") as folder:
         write_router_scores(folder, "arms", "base", router, inputs.queries(*SCORED_SPLITS))
@@ -26,9 +38,14 @@ def main() -> None:
 
 
 def fit_phi(
-    workspace: Workspace, inputs: Inputs, encoders: EncoderPair, on_epoch: OnEpoch, progress: Progress
+    workspace: Workspace,
+    inputs: Inputs,
+    encoders: EncoderPair,
+    on_epoch: OnEpoch,
+    progress: Progress,
+    snapshot: Path | None = None,
 ) -> ArmsRouter:
-    """Train an ARMS router on the base pool."""
+    """Train an ARMS router on the base pool, from where a run that was killed left its snapshot."""
     params, base = workspace.params, inputs.prepared.base
     train, val = inputs.queries("train"), inputs.queries("val")
     router = ArmsRouter(
@@ -39,6 +56,7 @@ def fit_phi(
         epochs=params.epochs,
         seed=params.seed,
         device=choose_device(params.runtime.device),
+        snapshot=snapshot,
         on_epoch=on_epoch,
         progress=progress,
     )

@@ -19,6 +19,7 @@ METRICS = Path("metrics")
 PLOTS = Path("data/plots")
 ROUTERS = Path("data/routers")
 SCORES = Path("data/scores")
+SNAPSHOTS = Path("data/snapshots")  # where a killed training goes on from; no stage's out, which DVC would delete first
 
 
 @dataclass(frozen=True)

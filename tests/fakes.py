@@ -91,11 +91,18 @@ def train_params(**changes: Any) -> TrainParams:
         "batch_size": 16,
         "group_by_image": False,
         "learning_rate": 0.01,
+        "tail_learning_rate": 0.01,
         "weight_decay": 0.01,
         "schedule": "constant",
         "warmup_share": 0.0,
         "clip_norm": 1.0,
         "shuffle_window_mb": 1,
+        "class_weights": "none",
+        "importance_weight": 0.0,
+        "augment": False,
+        "keep": "last",
+        "patience": None,
+        "calibrate": False,
     }
     return TrainParams(**{**settings, **changes})
 

@@ -24,8 +24,11 @@ class Gate(nn.Module):
 
     def forward(self, question_ND: Tensor, image_ND: Tensor) -> Tensor:
         """Weights of shape (N, E) whose rows sum to 1."""
-        gate_NE = self.project(torch.cat([question_ND, image_ND], dim=-1)).softmax(dim=-1)
-        return keep_largest(gate_NE, self.top_k)
+        return keep_largest(self.all_weights(question_ND, image_ND), self.top_k)
+
+    def all_weights(self, question_ND: Tensor, image_ND: Tensor) -> Tensor:
+        """The same before any is set to zero."""
+        return self.project(torch.cat([question_ND, image_ND], dim=-1)).softmax(dim=-1)
 
 
 def keep_largest(gate_NE: Tensor, top_k: int) -> Tensor:
@@ -43,5 +46,6 @@ def keep_largest(gate_NE: Tensor, top_k: int) -> Tensor:
     if top_k == gate_NE.shape[-1]:
         return gate_NE
     values, experts = gate_NE.topk(top_k, dim=-1)
-    kept = torch.zeros_like(gate_NE).scatter(-1, experts, values)
-    return kept / kept.sum(dim=-1, keepdim=True)
+    # A single weight renormalised is always 1: its gradient is that of the weight before.
+    shares = values / values.sum(dim=-1, keepdim=True) if top_k > 1 else 1 + values - values.detach()
+    return torch.zeros_like(gate_NE).scatter(-1, experts, shares)

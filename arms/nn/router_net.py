@@ -35,7 +35,7 @@ class RouterNet(nn.Module):
                 "alone; set image.store_tokens: true in conf/encoders/, or router.fusion: pooled"
             )
         text_width, image_width = text_encoder.width, image_encoder.width
-        self.fusion, self.inputs = params.fusion, params.inputs
+        self.params, self.fusion, self.inputs = params, params.fusion, params.inputs
         self.image_tail, self.text_tail = image_encoder.tail, text_encoder.tail
         self.gate = Gate(text_width, image_width, params.num_experts, params.top_k)
         self.experts = nn.ModuleList(
@@ -61,7 +61,13 @@ class RouterNet(nn.Module):
         profiles : dict of str to Tensor
             What crosses the text encoder's cut for the S profile sentences.
         """
-        return self.score(*self.encode_queries(queries), self.encode_profiles(profiles))
+        return self.forward_with_gate(queries, profiles)[0]
+
+    def forward_with_gate(self, queries: QueryBatch, profiles: Batch) -> tuple[Tensor, Tensor]:
+        """What `forward` gives, and the gate's weights of shape (N, E) before any is set to zero."""
+        question_ND, image_ND, tokens_NTD = self.encode_queries(queries)
+        logits_NS = self.score(question_ND, image_ND, tokens_NTD, self.encode_profiles(profiles))
+        return logits_NS, self.gate.all_weights(question_ND, image_ND)
 
     def encode_queries(self, queries: QueryBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Question vectors q (N, d_q), image vectors g (N, d_g) and the tokens X (N, T, D) that experts attend to."""
@@ -97,3 +103,7 @@ class RouterNet(nn.Module):
     def head_parameters(self) -> list[nn.Parameter]:
         """Parameters of gate, experts and classifier."""
         return [p for part in (self.gate, self.experts, self.classifier) for p in part.parameters()]
+
+    def tail_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the encoders' tunable layers."""
+        return [p for tail in (self.image_tail, self.text_tail) for p in tail.parameters()]

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -25,7 +25,8 @@ from arms.features.online import encode_queries, encode_texts
 from arms.nn.router_net import RouterNet
 from arms.params import EncodersParams, RouterParams, TrainParams
 from arms.routers.base import Router
-from arms.training import EpochLog, Labelled, predict_logits, train_net
+from arms.training.calibration import fit_temperature
+from arms.training.loop import EpochLog, Labelled, Plan, predict_logits, train_net
 
 TOKENIZER = "tokenizer.json"
 
@@ -48,6 +49,8 @@ class ArmsRouter(Router):
     device : torch.device
     trains : "all" or "head"
         Whether `fit` trains the encoders' tails too.
+    snapshot : Path, optional
+        File that a killed `fit` goes on from.
     on_epoch, progress : callable, optional
         Told the log of each epoch, and the steps done and planned.
     """
@@ -62,7 +65,8 @@ class ArmsRouter(Router):
         epochs: int,
         seed: int,
         device: torch.device,
-        trains: str = "all",
+        trains: Literal["all", "head"] = "all",
+        snapshot: Path | None = None,
         on_epoch: Callable[[EpochLog], None] = _ignore,
         progress: Callable[[int, int], None] = _ignore,
     ) -> None:
@@ -72,7 +76,8 @@ class ArmsRouter(Router):
         self.encoders = encoders
         self.router, self.train = router, train
         self.epochs, self.seed, self.device, self.trains = epochs, seed, device, trains
-        self.on_epoch, self.progress = on_epoch, progress
+        self.snapshot, self.on_epoch, self.progress = snapshot, on_epoch, progress
+        self.temperature = 1.0
         self.set_pool(profiles)
 
     def set_pool(self, profiles: Sequence[VlmProfile]) -> None:
@@ -92,7 +97,7 @@ class ArmsRouter(Router):
         val_queries: Queries | None = None,
         val_outcomes: np.ndarray | None = None,
     ) -> Self:
-        """Train from the present weights on; see `Router.fit`."""
+        """Train from the present weights on, and calibrate on val where that is asked for; see `Router.fit`."""
         val = None
         if val_queries is not None and val_outcomes is not None:
             val = Labelled(queries=val_queries, outcomes=val_outcomes)
@@ -101,19 +106,28 @@ class ArmsRouter(Router):
             self.profile_batch,
             Labelled(queries=queries, outcomes=outcomes),
             val,
-            params=self.train,
-            epochs=self.epochs,
-            seed=self.seed,
-            device=self.device,
-            trained=list(self.net.parameters()) if self.trains == "all" else self.net.head_parameters(),
+            Plan(
+                params=self.train,
+                epochs=self.epochs,
+                seed=self.seed,
+                device=self.device,
+                trains=self.trains,
+                snapshot=self.snapshot,
+                fingerprints={"image": self.encoders.image.fingerprint, "text": self.encoders.text.fingerprint},
+            ),
             on_epoch=self.on_epoch,
             progress=self.progress,
         )
+        if val is not None and self.train.calibrate:
+            self.temperature = fit_temperature(self._logits(val.queries), val.outcomes)
         return self
 
     def score(self, queries: Queries) -> np.ndarray:
-        """Confidences c = sigmoid(t), shape (N, S); see `Router.score`."""
-        logits = predict_logits(
+        """Confidences c = sigmoid(t / T), T the calibrated temperature, shape (N, S); see `Router.score`."""
+        return torch.from_numpy(self._logits(queries) / self.temperature).float().sigmoid().numpy()
+
+    def _logits(self, queries: Queries) -> np.ndarray:
+        return predict_logits(
             self.net,
             self.profile_batch,
             queries,
@@ -121,7 +135,6 @@ class ArmsRouter(Router):
             window_mb=self.train.shuffle_window_mb,
             device=self.device,
         )
-        return torch.from_numpy(logits).sigmoid().numpy()
 
     def encode(self, images: Sequence[Image.Image], questions: Sequence[str]) -> Queries:
         """Encode queries with this router's own encoders; see `Router.encode`."""
@@ -133,7 +146,8 @@ class ArmsRouter(Router):
         train: TrainParams,
         *,
         epochs: int,
-        trains: str,
+        trains: Literal["all", "head"],
+        snapshot: Path | None = None,
         on_epoch: Callable[[EpochLog], None] = _ignore,
         progress: Callable[[int, int], None] = _ignore,
     ) -> "ArmsRouter":
@@ -141,7 +155,7 @@ class ArmsRouter(Router):
         other = copy.copy(self)
         other.net = copy.deepcopy(self.net)
         other.train, other.epochs, other.trains = train, epochs, trains
-        other.on_epoch, other.progress = on_epoch, progress
+        other.snapshot, other.on_epoch, other.progress = snapshot, on_epoch, progress
         other.set_pool(profiles)
         return other
 
@@ -185,6 +199,7 @@ class ArmsRouter(Router):
             "train": self.train.model_dump(),
             "epochs": self.epochs,
             "seed": self.seed,
+            "temperature": self.temperature,
             "encoders": self.encoders.params.model_dump(),
             "encoders_seed": self.encoders.seed,
             "text_config": self.encoders.text.config,
@@ -221,6 +236,7 @@ class ArmsRouter(Router):
             seed=description["seed"],
             device=choose_device(device),
         )
+        router.temperature = description["temperature"]
         _load(router.net, "net.", tensors, folder)
         for modality, trunk in router._own_trunks().items():
             _load(trunk, f"{modality}_trunk.", tensors, folder)

@@ -10,7 +10,7 @@ import numpy as np
 from arms.errors import ArmsError
 from arms.features.loader import Queries
 from arms.routers.base import Router
-from arms.training import masked_em
+from arms.training.losses import masked_em
 
 
 class KnnRouter(Router):

@@ -58,3 +58,9 @@ def test_gradients_reach_the_kept_experts_alone():
     (weights * torch.arange(4.0)).sum().backward()
     rows = gate.project.weight.grad.abs().sum(dim=1)
     assert ((rows > 1e-6) == (weights[0] > 0)).all()
+
+
+def test_a_single_weight_has_the_gradient_of_the_weight_before():
+    chances = torch.tensor([[0.2, 0.7, 0.1]], requires_grad=True)
+    (keep_largest(chances, 1) * torch.tensor([5.0, 3.0, 1.0])).sum().backward()
+    assert chances.grad.tolist() == [[0, 3, 0]]

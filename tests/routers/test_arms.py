@@ -10,8 +10,9 @@ from PIL import Image
 from arms.data.profiles import VlmProfile, profile_sentence
 from arms.errors import ArmsError
 from arms.features.online import encode_texts
-from arms.routers.base import RankedVlm, Route
+from arms.routers.base import RankedVlm, Route, Router
 from arms.routers.cascade import CascadeRouter
+from arms.training.calibration import fit_temperature
 from tests.fakes import CPU, PROFILES, make_queries, make_router
 
 WHOLE = {"tunable_layers": "all"}
@@ -80,6 +81,49 @@ class TestContinued:
         other.fit(MADE.encode(router.encoders), MADE.outcomes)
         for name, value in other.net.state_dict().items():
             assert torch.equal(value, router.net.state_dict()[name]) == ("tail" in name), name
+
+
+@pytest.fixture(scope="module")
+def pair():
+    made, val = make_queries(64), make_queries(200, seed=5)
+    routers = []
+    for calibrate in (False, True):
+        router = make_router(train={"calibrate": calibrate}, epochs=3)
+        queries, val_queries = made.encode(router.encoders), val.encode(router.encoders)
+        routers.append(router.fit(queries, made.outcomes, val_queries, val.outcomes))
+    return *routers, val_queries, val.outcomes
+
+
+class TestCalibration:
+    """A router calibrated on val: the same choices, other confidences, and the same after a save."""
+
+    def test_confidences_are_divided_by_the_temperature(self, pair):
+        plain, calibrated, queries, outcomes = pair
+        assert plain.temperature == 1
+        logits = np.log(plain.score(queries) / (1 - plain.score(queries)))
+        assert calibrated.temperature == pytest.approx(fit_temperature(logits, outcomes), rel=1e-3)
+        expected = 1 / (1 + np.exp(-logits / calibrated.temperature))
+        np.testing.assert_allclose(calibrated.score(queries), expected, atol=1e-5)
+
+    def test_the_loss_on_val_is_no_worse(self, pair):
+        plain, calibrated, queries, outcomes = pair
+
+        def loss(router):
+            confidence = router.score(queries)
+            return -np.log(np.where(outcomes == 1, confidence, 1 - confidence)).mean()
+
+        assert loss(calibrated) <= loss(plain)
+
+    def test_it_is_saved(self, pair, tmp_path):
+        _, calibrated, queries, _ = pair
+        calibrated.save(tmp_path / "router")
+        loaded = Router.load(tmp_path / "router", device="cpu")
+        assert loaded.temperature == calibrated.temperature
+        np.testing.assert_array_equal(loaded.score(queries), calibrated.score(queries))
+
+    def test_without_val_there_is_none(self):
+        made, router = make_queries(20), make_router(train={"calibrate": True})
+        assert router.fit(made.encode(router.encoders), made.outcomes).temperature == 1
 
 
 def test_a_seed_gives_the_untrained_net():

@@ -9,7 +9,7 @@ from arms.errors import ArmsError
 from arms.features.loader import Features, Queries
 from arms.routers import knn
 from arms.routers.knn import KnnRouter
-from arms.training import masked_em
+from arms.training.losses import masked_em
 
 NAN = np.nan
 NOTHING = Features({}, {})

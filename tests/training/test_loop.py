@@ -1,40 +1,40 @@
-import math
+"""The training loop on tiny nets."""
+
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from arms.errors import ArmsError
 from arms.features.loader import Queries
 from arms.params import TrainParams
-from arms.training import Labelled, learning_rate_factor, masked_em, masked_loss, predict_logits, train_net
+from arms.training import loop
+from arms.training.loop import Labelled, Plan, predict_logits, train_net
+from arms.training.losses import masked_em, masked_loss
 from tests.fakes import CPU, RESNET, make_queries, make_router, train_params
 
 NAN = np.nan
 
 
-def train(router, made, queries=None, val=None, **changes):
+def train(router, made, queries=None, val=None, on_epoch=None, progress=lambda done, total: None, **changes):
     """Train a router's net for an epoch or more; returns the logs."""
     logs = []
     params = train_params(**{key: changes.pop(key) for key in list(changes) if key in TrainParams.model_fields})
+
+    def log_epoch(log):
+        logs.append(log)
+        if on_epoch is not None:
+            on_epoch(log)
+
     train_net(
         router.net,
         router.profile_batch,
         Labelled(queries=made.encode(router.encoders) if queries is None else queries, outcomes=made.outcomes),
         val,
-        **{
-            "params": params,
-            "epochs": 1,
-            "seed": 1,
-            "device": CPU,
-            "trained": list(router.net.parameters()),
-            "on_epoch": logs.append,
-            "progress": lambda done, total: None,
-            **changes,
-        },
+        Plan(**{"params": params, "epochs": 1, "seed": 1, "device": CPU, **changes}),
+        on_epoch=log_epoch,
+        progress=progress,
     )
     return logs
 
@@ -45,79 +45,6 @@ def state(router):
 
 def changed(router, before):
     return {name for name, value in router.net.state_dict().items() if not torch.equal(value, before[name])}
-
-
-class TestMaskedLoss:
-    @settings(deadline=None, max_examples=100)
-    @given(st.integers(1, 6), st.integers(1, 4), st.integers(0, 10**6))
-    def test_it_is_a_loop_over_the_known(self, num_queries, num_vlms, seed):
-        rng = np.random.default_rng(seed)
-        logits = rng.normal(size=(num_queries, num_vlms)).astype(np.float32) * 4
-        outcomes = rng.choice([0.0, 1.0, NAN], size=logits.shape).astype(np.float32)
-        losses = []
-        for t, y in zip(logits.flat, outcomes.flat, strict=True):
-            if not math.isnan(y):
-                c = 1 / (1 + math.exp(-t))
-                losses.append(-math.log(c if y == 1 else 1 - c))
-        got = masked_loss(torch.from_numpy(logits), torch.from_numpy(outcomes)).item()
-        assert got == pytest.approx(np.mean(losses) if losses else 0, rel=1e-4, abs=1e-6)
-
-    def test_a_missing_outcome_has_no_gradient_and_changes_none(self):
-        logits = torch.tensor([[2.0, -1.0], [0.5, 3.0]], requires_grad=True)
-        masked_loss(logits, torch.tensor([[1.0, NAN], [NAN, 0.0]])).backward()
-        sigmoid = torch.sigmoid(logits.detach())
-        expected = torch.tensor([[(sigmoid[0, 0] - 1) / 2, 0], [0, sigmoid[1, 1] / 2]])
-        torch.testing.assert_close(logits.grad, expected)
-
-    def test_nothing_known(self):
-        logits = torch.zeros(2, 2, requires_grad=True)
-        loss = masked_loss(logits, torch.full((2, 2), NAN))
-        loss.backward()
-        assert loss == 0
-        assert (logits.grad == 0).all()
-
-
-class TestLearningRate:
-    def test_constant(self):
-        params = train_params(schedule="constant", warmup_share=0.0)
-        assert [learning_rate_factor(step, 10, params) for step in (0, 5, 10)] == [1, 1, 1]
-
-    def test_warm_up_is_linear(self):
-        params = train_params(schedule="constant", warmup_share=0.4)
-        factors = [learning_rate_factor(step, 10, params) for step in range(11)]
-        assert factors == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1, 1, 1, 1, 1, 1])
-
-    def test_cosine_ends_at_zero(self):
-        params = train_params(schedule="cosine", warmup_share=0.2)
-        factors = [learning_rate_factor(step, 10, params) for step in range(11)]
-        assert factors[:3] == pytest.approx([0.5, 1, 1])
-        assert factors[6] == pytest.approx(0.5)
-        assert factors[10] == pytest.approx(0, abs=1e-12)
-        assert factors[2:] == sorted(factors[2:], reverse=True)
-
-    def test_very_few_steps(self):
-        for schedule in ("constant", "cosine"):
-            params = train_params(schedule=schedule, warmup_share=0.9)
-            assert all(0 <= learning_rate_factor(step, 1, params) <= 1 for step in (0, 1))
-
-
-class TestMaskedEm:
-    def test_by_hand(self):
-        logits = np.array([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0], [1.0, 2.0, 0.0], [5.0, 1.0, 0.0], [9.0, 1.0, 0.0]])
-        outcomes = np.array(
-            [
-                [0.0, 1.0, NAN],  # the best one is unknown, the next one right
-                [1.0, 0.0, 0.0],  # right
-                [1.0, 0.0, 1.0],  # wrong
-                [0.0, 0.0, 0.0],  # not answerable
-                [NAN, NAN, NAN],  # unknown altogether
-            ]
-        )
-        assert masked_em(logits, outcomes) == pytest.approx(2 / 3)
-        assert masked_em(logits[3:], outcomes[3:]) is None
-
-    def test_no_queries(self):
-        assert masked_em(np.zeros((0, 2)), np.zeros((0, 2))) is None
 
 
 class TestTrainNet:
@@ -167,13 +94,13 @@ class TestTrainNet:
         whole = {"tunable_layers": "all"}
         router = make_router(image={**whole, "architecture": RESNET}, text=whole)
         before = state(router)
-        train(router, made, trained=router.net.head_parameters(), epochs=2)
+        train(router, made, trains="head", epochs=2)
         assert {name.partition(".")[0] for name in changed(router, before)} == {"gate", "experts", "classifier"}
         assert not any(parameter.requires_grad for parameter in router.net.image_tail.parameters())
         losses = []
         for seed in (1, 2):  # of the first step, over all queries
             router = make_router(text=whole)
-            losses.append(train(router, made, trained=router.net.head_parameters(), batch_size=32, seed=seed))
+            losses.append(train(router, made, trains="head", batch_size=32, seed=seed))
         assert losses[0][0].train_loss == pytest.approx(losses[1][0].train_loss, rel=1e-5)
 
     def test_everything_trains(self):
@@ -203,8 +130,8 @@ class TestTrainNet:
         with pytest.raises(ArmsError) as caught:
             train(router, make_queries(40), clip_norm=clip_norm)
         assert str(caught.value) == (
-            "the training loss is not a number at epoch 1, step 1; lower train.learning_rate (0.01) or set "
-            "train.clip_norm"
+            "the training loss is not a number at epoch 1, step 1; lower train.learning_rate (0.01), "
+            "train.tail_learning_rate (0.01) or set train.clip_norm"
         )
 
     def test_no_training_queries(self):
@@ -301,3 +228,149 @@ class TestPredictLogits:
         assert predict_logits(
             router.net, router.profile_batch, queries, batch_size=4, window_mb=1, device=CPU
         ).shape == (0, 3)
+
+
+class TestKeep:
+    """Val outcomes of which only the first epochs' weights are any good: training is on the opposite ones."""
+
+    def run(self, **changes):
+        made = make_queries(64)
+        router = make_router()
+        queries = made.encode(router.encoders)
+        val = Labelled(queries=queries, outcomes=1 - made.outcomes)
+        states = []
+        logs = train(router, made, queries, val, on_epoch=lambda _: states.append(state(router)), **changes)
+        return router, logs, states
+
+    def test_best_ends_with_the_weights_of_the_best_epoch(self):
+        router, logs, states = self.run(epochs=5, keep="best")
+        best = max(range(5), key=lambda epoch: (logs[epoch].val_em, -logs[epoch].val_loss))
+        assert best < 4
+        assert not changed(router, states[best])
+        assert changed(router, states[-1])
+
+    def test_last_ends_with_the_last(self):
+        router, _, states = self.run(epochs=3, keep="last")
+        assert not changed(router, states[-1])
+
+    def test_without_val_the_last_is_kept(self):
+        made, router = make_queries(20), make_router()
+        states = []
+        train(router, made, on_epoch=lambda _: states.append(state(router)), epochs=2, keep="best", patience=1)
+        assert len(states) == 2
+        assert not changed(router, states[-1])
+
+    def test_patience(self):
+        _, logs, _ = self.run(epochs=30, patience=2)
+        best = max(range(len(logs)), key=lambda epoch: (logs[epoch].val_em, -logs[epoch].val_loss))
+        assert len(logs) == best + 1 + 2 < 30
+
+
+class TestResume:
+    whole = {"tunable_layers": "all"}  # noqa: RUF012 - never changed
+
+    def router(self):
+        return make_router(router={"dropout": 0.3}, image={**self.whole, "architecture": RESNET}, text=self.whole)
+
+    def run(self, router, made, snapshot, kill_after=None, **changes):
+        def kill(log):
+            if log.epoch == kill_after:
+                raise KeyboardInterrupt
+
+        val = Labelled(queries=made.encode(router.encoders), outcomes=made.outcomes)
+        settings = {"epochs": 4, "schedule": "cosine", "keep": "best", "augment": True, "importance_weight": 0.1}
+        return train(router, made, val=val, on_epoch=kill, snapshot=snapshot, **(settings | changes))
+
+    @pytest.mark.parametrize("kill_after", [1, 2, 4])
+    def test_a_killed_run_ends_with_the_same_weights(self, tmp_path, kill_after):
+        made, whole, killed, resumed = make_queries(40), self.router(), self.router(), self.router()
+        expected = self.run(whole, made, None)
+        with pytest.raises(KeyboardInterrupt):
+            self.run(killed, made, tmp_path / "s.pt", kill_after)
+        logs = self.run(resumed, made, tmp_path / "s.pt")
+        assert not changed(resumed, state(whole))
+        assert [(log.epoch, log.train_loss, log.val_em) for log in logs] == [
+            (log.epoch, log.train_loss, log.val_em) for log in expected
+        ]
+        assert not list(tmp_path.iterdir()), "nothing is left to go on with"
+
+    def test_epochs_that_were_done_are_not_done_again(self, tmp_path, monkeypatch):
+        made = make_queries(40)
+        with pytest.raises(KeyboardInterrupt):
+            self.run(self.router(), made, tmp_path / "s.pt", 3)
+        run, epochs = loop._Run._epoch, []
+        monkeypatch.setattr(loop._Run, "_epoch", lambda self, epoch: epochs.append(epoch) or run(self, epoch))
+        self.run(self.router(), made, tmp_path / "s.pt")
+        assert epochs == [4]
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            lambda test, made, file: test.run(test.router(), made, file, learning_rate=0.02),
+            lambda test, made, file: test.run(test.router(), make_queries(40, seed=3), file),
+            lambda test, made, file: test.run(test.router(), made, file, seed=9),
+            lambda test, made, file: test.run(test.router(), made, file, fingerprints={"image": "another"}),
+        ],
+    )
+    def test_another_run_starts_anew(self, tmp_path, other, monkeypatch):
+        made = make_queries(40)
+        with pytest.raises(KeyboardInterrupt):
+            self.run(self.router(), made, tmp_path / "s.pt", 3)
+        run, epochs = loop._Run._epoch, []
+        monkeypatch.setattr(loop._Run, "_epoch", lambda self, epoch: epochs.append(epoch) or run(self, epoch))
+        other(self, made, tmp_path / "s.pt")
+        assert epochs == [1, 2, 3, 4]
+
+    def test_a_damaged_snapshot_is_not_taken_up(self, tmp_path, caplog):
+        made, fresh = make_queries(40), self.router()
+        (tmp_path / "s.pt").write_bytes(b"PK not a snapshot")
+        logs = self.run(fresh, made, tmp_path / "s.pt")
+        assert [log.epoch for log in logs] == [1, 2, 3, 4]
+        assert "cannot be read; training starts anew" in caplog.text
+
+
+class TestGoingWrong:
+    def test_the_last_good_epoch_is_kept(self, tmp_path):
+        made, router = make_queries(40), make_router()
+
+        def spoil(log):
+            with torch.no_grad():
+                router.net.gate.project.weight[0, 0] = NAN
+
+        with pytest.raises(ArmsError) as caught:
+            train(router, made, on_epoch=spoil, epochs=3, snapshot=tmp_path / "s.pt")
+        assert "not a number at epoch 2, step 4" in str(caught.value)
+        assert f"{tmp_path / 's.pt'} holds epoch 1, the last good one" in str(caught.value)
+        kept = torch.load(tmp_path / "s.pt", weights_only=True)["state"]
+        assert all(torch.isfinite(tensor).all() for tensor in kept["net"].values())
+
+    def test_a_loss_that_explodes(self, monkeypatch):
+        monkeypatch.setattr(loop, "_EXPLODED", 0.1)
+        with pytest.raises(ArmsError, match=r"exploded in epoch 1: 0\.\d+ nats per outcome, .*; lower train\.learning"):
+            train(make_router(), make_queries(40))
+
+
+def test_the_experts_are_used_more_alike_with_their_loss():
+    made = make_queries(64)
+    uneven = []
+    for weight in (0.0, 1.0):
+        router = make_router(router={"num_experts": 4, "top_k": 1})
+        with torch.no_grad():
+            router.net.gate.project.bias[0] = 2.0
+        queries = made.encode(router.encoders)
+        train(router, made, queries, epochs=8, importance_weight=weight)
+        with torch.inference_mode():
+            _, gate_NE = router.net.forward_with_gate(queries.batch(np.arange(64)).to(CPU), router.profile_batch)
+        uneven.append(gate_NE.mean(dim=0).max().item())
+    assert uneven[1] < 0.4 < 0.5 < uneven[0]
+
+
+def test_augmentation_changes_what_is_trained_on_alone():
+    made = make_queries(32)
+    losses = {}
+    for image in ({"tunable_layers": "all"}, {"tunable_layers": 0}):
+        for augment in (False, True):
+            (log,) = train(make_router(image=image), made, batch_size=32, augment=augment)
+            losses[image["tunable_layers"], augment] = log.train_loss
+    assert losses["all", True] != losses["all", False]
+    assert losses[0, True] == losses[0, False]

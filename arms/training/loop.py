@@ -1,0 +1,386 @@
+"""The training loop: masked binary cross-entropy by AdamW, epoch by epoch, and what a net scores."""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from arms.batch import Batch, QueryBatch, move_batch
+from arms.errors import ArmsError
+from arms.features.loader import Queries, read_batches
+from arms.nn.router_net import RouterNet
+from arms.params import TrainParams
+from arms.training.augmentation import augment
+from arms.training.losses import balanced_weights, importance_loss, masked_em, masked_loss
+from arms.training.optimiser import build_optimizer, learning_rate_factor
+from arms.training.snapshot import Snapshot, identify
+
+_EXPLODED = 2.0  # nats per outcome over an epoch; a toss of a coin has 0.69
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochLog:
+    """What one pass over the training queries came to; losses in nats per outcome."""
+
+    epoch: int
+    train_loss: float
+    train_em: float | None
+    val_loss: float | None
+    val_em: float | None
+    queries_per_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """Queries with their outcomes.
+
+    Attributes
+    ----------
+    queries : Queries
+    outcomes : ndarray of shape (N, S), float32
+        1 right, 0 wrong, NaN unknown.
+    """
+
+    queries: Queries
+    outcomes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a training run is asked for, beside net and data.
+
+    Attributes
+    ----------
+    trains : "all" or "head"
+        Whether the encoders' tails train too.
+    snapshot : Path or None
+        File that a killed run goes on from, written after each epoch and removed at the end.
+    fingerprints : dict
+        What the features were made by; a snapshot made on others is not gone on from.
+    """
+
+    params: TrainParams
+    epochs: int
+    seed: int
+    device: torch.device
+    trains: Literal["all", "head"] = "all"
+    snapshot: Path | None = None
+    fingerprints: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class _Progress:
+    """Where a run stands.
+
+    Attributes
+    ----------
+    kept : dict or None
+        The weights that are best on val so far, on the CPU.
+    """
+
+    step: int = 0
+    logs: list[EpochLog] = field(default_factory=list)
+    best_epoch: int = 0
+    kept: dict[str, Tensor] | None = None
+
+
+def train_net(
+    net: RouterNet,
+    profiles: Batch,
+    data: Labelled,
+    val: Labelled | None,
+    plan: Plan,
+    *,
+    on_epoch: Callable[[EpochLog], None],
+    progress: Callable[[int, int], None],
+) -> None:
+    """Train a net in place; with `keep: best` it ends with the weights of the epoch with the best EM on val.
+
+    Parameters
+    ----------
+    profiles : dict of str to Tensor
+        What crosses the text encoder's cut for the S profile sentences.
+    on_epoch, progress : callable
+        Told the log of each epoch, and the steps done and planned.
+
+    Raises
+    ------
+    ArmsError
+        If there are no training queries, or the loss is not a number or explodes. The snapshot, if one is asked for,
+        then holds the last good epoch.
+    """
+    if not len(data):
+        raise ArmsError("expected training queries, got none; see the shares and held-out parts under conf/data/")
+    devices = [plan.device] if plan.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(plan.seed)  # dropout and augmentation
+        _Run(net, profiles, data, val if val is not None and len(val) else None, plan, on_epoch, progress).go()
+    net.eval()
+
+
+class _Run:
+    """One run of training: its optimiser, its random order, and where it stands."""
+
+    def __init__(
+        self,
+        net: RouterNet,
+        profiles: Batch,
+        data: Labelled,
+        val: Labelled | None,
+        plan: Plan,
+        on_epoch: Callable[[EpochLog], None],
+        progress: Callable[[int, int], None],
+    ) -> None:
+        self.net, self.data, self.val, self.plan, self.params = net, data, val, plan, plan.params
+        self.on_epoch, self.progress = on_epoch, progress
+        self.snapshot = Snapshot(plan.snapshot, self._identity(profiles) if plan.snapshot else "")
+        net.to(plan.device)
+        self.profiles = move_batch(profiles, plan.device)
+        tails = net.tail_parameters() if plan.trains == "all" else []
+        net.requires_grad_(False)
+        self.trained = [*net.head_parameters(), *tails]
+        for parameter in self.trained:
+            parameter.requires_grad_(True)
+        self.optimizer = build_optimizer(net.head_parameters(), tails, self.params)
+        self.windows = data.queries.windows(self.params.shuffle_window_mb * 2**20)
+        self.num_steps = plan.epochs * sum(math.ceil(len(window) / self.params.batch_size) for window in self.windows)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: learning_rate_factor(step, self.num_steps, self.params)
+        )
+        self.shuffle = np.random.default_rng(plan.seed)
+        self.class_weights: Tensor | None = None
+        if self.params.class_weights == "balanced":
+            self.class_weights = torch.from_numpy(balanced_weights(data.outcomes)).to(plan.device)
+        self.done = _Progress()
+
+    def go(self) -> None:
+        """All epochs that are not done."""
+        self._resume()
+        while len(self.done.logs) < self.plan.epochs and not self._out_of_patience():
+            log = self._epoch(len(self.done.logs) + 1)
+            self.done.logs.append(log)
+            self._keep(log)
+            self.snapshot.save(self._state())
+            self.on_epoch(log)
+        if self.done.kept is not None:
+            self.net.load_state_dict(self.done.kept)
+        self.snapshot.remove()
+
+    def _epoch(self, epoch: int) -> EpochLog:
+        _set_training(self.net)
+        log = _RunningLog()
+        orders = _shuffled(self.data.queries, self.windows, self.shuffle, group_by_image=self.params.group_by_image)
+        for index, batch in read_batches(self.data.queries, orders, self.params.batch_size):
+            outcomes_NS = self.data.outcomes[index]
+            loss, logits_NS = self._step(batch, outcomes_NS)
+            self.schedule.step()
+            self.done.step += 1
+            if not math.isfinite(loss):
+                raise ArmsError(
+                    f"the training loss is not a number at epoch {epoch}, step {self.done.step}; {self._advice()}"
+                )
+            log.add(loss, logits_NS, outcomes_NS)
+            self.progress(self.done.step, self.num_steps)
+        elapsed_s = time.perf_counter() - log.started_s
+        val_loss, val_em = self._evaluate()
+        closed = log.close(epoch, val_loss, val_em, elapsed_s)
+        if closed.train_loss > _EXPLODED:
+            raise ArmsError(
+                f"the training loss exploded in epoch {epoch}: {closed.train_loss:.2f} nats per outcome, where tossing "
+                f"a coin has 0.69; {self._advice()}"
+            )
+        return closed
+
+    def _step(self, batch: QueryBatch, outcomes_NS: np.ndarray) -> tuple[float, np.ndarray]:
+        """One optimizer step on a batch of queries; its loss and their logits."""
+        batch = batch.to(self.plan.device)
+        if self.params.augment and "pixels" in batch.images:
+            batch = batch._replace(images={**batch.images, "pixels": augment(batch.images["pixels"])})
+        logits_NS, gate_NE = self.net.forward_with_gate(batch, self.profiles)
+        known_NS = torch.from_numpy(outcomes_NS).to(self.plan.device)
+        loss = masked_loss(logits_NS, known_NS, self.class_weights)
+        whole = loss
+        if self.params.importance_weight:
+            whole = loss + self.params.importance_weight * importance_loss(gate_NE)
+        self.optimizer.zero_grad(set_to_none=True)
+        whole.backward()
+        if self.params.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.trained, self.params.clip_norm)
+        self.optimizer.step()
+        return loss.item(), logits_NS.detach().cpu().numpy()
+
+    def _evaluate(self) -> tuple[float | None, float | None]:
+        """Loss and EM on val, or None where there is no val."""
+        if self.val is None:
+            return None, None
+        logits = predict_logits(
+            self.net,
+            self.profiles,
+            self.val.queries,
+            batch_size=self.params.batch_size,
+            window_mb=self.params.shuffle_window_mb,
+            device=self.plan.device,
+        )
+        loss = masked_loss(torch.from_numpy(logits), torch.from_numpy(self.val.outcomes)).item()
+        return loss, masked_em(logits, self.val.outcomes)
+
+    def _keep(self, log: EpochLog) -> None:
+        """Keep the weights if they are the best on val so far: by EM, and among equals by loss."""
+        if log.val_em is None or log.val_loss is None:
+            return
+        if not self.done.best_epoch or _rank(log) > _rank(self.done.logs[self.done.best_epoch - 1]):
+            self.done.best_epoch = log.epoch
+            if self.params.keep == "best":
+                self.done.kept = {name: tensor.cpu().clone() for name, tensor in self.net.state_dict().items()}
+
+    def _out_of_patience(self) -> bool:
+        patience, done = self.params.patience, self.done
+        waited = len(done.logs) - done.best_epoch
+        if patience is None or not done.best_epoch or waited < patience:
+            return False
+        logger.info("stopped after epoch %d: no better EM on val for %d epochs", len(done.logs), waited)
+        return True
+
+    def _resume(self) -> None:
+        """Take up the snapshot, if there is one of this very run."""
+        if (state := self.snapshot.load()) is None:
+            return
+        self.net.load_state_dict(state["net"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.shuffle.bit_generator.state = state["shuffle"]
+        torch.set_rng_state(state["rng"])
+        if self.plan.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda_rng"], self.plan.device)
+        logs = [EpochLog(**log) for log in state["logs"]]
+        self.done = _Progress(step=state["step"], logs=logs, best_epoch=state["best_epoch"], kept=state["kept"])
+        logger.info("going on after epoch %d of %d", len(logs), self.plan.epochs)
+        for log in logs:
+            self.on_epoch(log)
+
+    def _state(self) -> dict[str, Any]:
+        cuda = self.plan.device.type == "cuda"
+        return {
+            "net": self.net.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "shuffle": self.shuffle.bit_generator.state,
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state(self.plan.device) if cuda else None,
+            "logs": [asdict(log) for log in self.done.logs],
+            "step": self.done.step,
+            "best_epoch": self.done.best_epoch,
+            "kept": self.done.kept,
+        }
+
+    def _identity(self, profiles: Batch) -> str:
+        """All that the run's result depends on."""
+        parts = [self.data, *([self.val] if self.val is not None else [])]
+        settings = {
+            **vars(self.plan),
+            "snapshot": None,
+            "params": self.params.model_dump(),
+            "router": self.net.params.model_dump(),
+            "queries": [part.queries.ids for part in parts],
+        }
+        return identify(settings, {**self.net.state_dict(), **profiles}, *(part.outcomes for part in parts))
+
+    def _advice(self) -> str:
+        """What to do where training went wrong."""
+        rates = f"train.learning_rate ({self.params.learning_rate:g}), train.tail_learning_rate"
+        text = f"lower {rates} ({self.params.tail_learning_rate:g}) or set train.clip_norm"
+        if self.plan.snapshot is None or not self.done.logs:
+            return text
+        return f"{text}; {self.plan.snapshot} holds epoch {len(self.done.logs)}, the last good one"
+
+
+@torch.inference_mode()
+def predict_logits(
+    net: RouterNet, profiles: Batch, queries: Queries, *, batch_size: int, window_mb: int, device: torch.device
+) -> np.ndarray:
+    """Logits of shape (N, S), float32, in evaluation mode.
+
+    Queries are taken in the order of their images, so that an image which several queries share is encoded once.
+
+    Parameters
+    ----------
+    window_mb : int
+        Features that are brought into memory at a time, where they are on disk.
+    """
+    net.to(device).eval()
+    profile_SD = net.encode_profiles(move_batch(profiles, device))
+    logits_NS = np.empty((len(queries), len(profile_SD)), dtype=np.float32)
+    windows = queries.windows(window_mb * 2**20)
+    orders = [window[np.argsort(queries.image_rows[window], kind="stable")] for window in windows]
+    for index, batch in read_batches(queries, orders, batch_size):
+        logits_NS[index] = net.score(*net.encode_queries(batch.to(device)), profile_SD).cpu().numpy()
+    return logits_NS
+
+
+def _rank(log: EpochLog) -> tuple[float, float]:
+    assert log.val_em is not None
+    assert log.val_loss is not None
+    return log.val_em, -log.val_loss
+
+
+def _set_training(net: RouterNet) -> None:
+    """Put what trains into training mode; a frozen tail drops nothing out and keeps its norms' statistics."""
+    net.train()
+    for tail in (net.image_tail, net.text_tail):
+        if not any(parameter.requires_grad for parameter in tail.parameters()):
+            tail.eval()
+
+
+class _RunningLog:
+    """What the steps of one epoch came to."""
+
+    def __init__(self) -> None:
+        self.loss_sum = 0.0
+        self.logits: list[np.ndarray] = []
+        self.outcomes: list[np.ndarray] = []
+        self.started_s = time.perf_counter()
+
+    def add(self, loss: float, logits_NS: np.ndarray, outcomes_NS: np.ndarray) -> None:
+        self.loss_sum += loss
+        self.logits.append(logits_NS)
+        self.outcomes.append(outcomes_NS)
+
+    def close(self, epoch: int, val_loss: float | None, val_em: float | None, elapsed_s: float) -> EpochLog:
+        return EpochLog(
+            epoch=epoch,
+            train_loss=self.loss_sum / len(self.logits),
+            train_em=masked_em(np.concatenate(self.logits), np.concatenate(self.outcomes)),
+            val_loss=val_loss,
+            val_em=val_em,
+            queries_per_s=sum(map(len, self.logits)) / elapsed_s,
+        )
+
+
+def _shuffled(
+    queries: Queries, windows: Sequence[np.ndarray], shuffle: np.random.Generator, *, group_by_image: bool
+) -> Iterator[np.ndarray]:
+    """Positions of each window's queries in random order, the windows in random order too."""
+    for place in shuffle.permutation(len(windows)):
+        order = shuffle.permutation(windows[place])
+        if group_by_image:
+            # Queries that share an image go into one batch, where the image is encoded once.
+            order = order[np.argsort(_first_seen(queries.image_rows[order]), kind="stable")]
+        yield order
+
+
+def _first_seen(values: np.ndarray) -> np.ndarray:
+    """For each value the position where it comes first."""
+    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    return first[inverse]

@@ -1,0 +1,55 @@
+"""Losses on logits and outcomes (Eq. 1 of arXiv:2606.08970), and the EM that training is judged by."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def masked_loss(logits_NS: Tensor, outcomes_NS: Tensor, class_weights_CS: Tensor | None = None) -> Tensor:
+    """Mean binary cross-entropy over the known outcomes; a missing one (NaN) counts for nothing.
+
+    Parameters
+    ----------
+    logits_NS, outcomes_NS : Tensor of shape (N, S)
+    class_weights_CS : Tensor of shape (2, S), optional
+        What each VLM's wrong (row 0) and right (row 1) outcomes count; see `balanced_weights`.
+
+    Returns
+    -------
+    Tensor, scalar, in nats; 0 where no outcome is known
+    """
+    known_NS = ~outcomes_NS.isnan()
+    right_NS = outcomes_NS.nan_to_num()
+    loss_NS = F.binary_cross_entropy_with_logits(logits_NS, right_NS, reduction="none")
+    if class_weights_CS is not None:
+        loss_NS = loss_NS * torch.where(right_NS > 0, class_weights_CS[1], class_weights_CS[0])
+    return (loss_NS * known_NS).sum() / known_NS.sum().clamp(min=1)
+
+
+def balanced_weights(outcomes_NS: np.ndarray) -> np.ndarray:
+    """Weights by which each VLM's right and wrong outcomes count alike in all, n / (2 n_c), shape (2, S), float32.
+
+    A VLM without outcomes of one kind keeps a weight of 1 for both.
+    """
+    counts_CS = np.stack([(outcomes_NS == value).sum(axis=0) for value in (0, 1)]).astype(np.float64)
+    one_sided_S = (counts_CS == 0).any(axis=0)
+    weights_CS = counts_CS.sum(axis=0) / (2 * np.maximum(counts_CS, 1))
+    return np.where(one_sided_S, 1.0, weights_CS).astype(np.float32)
+
+
+def importance_loss(gate_NE: Tensor) -> Tensor:
+    """Squared coefficient of variation of the experts' total weights (Shazeer et al., arXiv:1701.06538, Eq. 6 and 7).
+
+    0 where all experts are used alike, E - 1 where one expert has all the weight.
+    """
+    importance_E = gate_NE.sum(dim=0)
+    return importance_E.var(correction=0) / importance_E.mean().square()
+
+
+def masked_em(logits_NS: np.ndarray, outcomes_NS: np.ndarray) -> float | None:
+    """Share of the answerable queries whose highest-scored known VLM was right; None without such queries."""
+    answerable = (outcomes_NS == 1).any(axis=1)
+    choice = np.where(np.isnan(outcomes_NS), -np.inf, logits_NS).argmax(axis=1)
+    right = outcomes_NS[np.arange(len(choice)), choice] == 1
+    return float(right[answerable].mean()) if answerable.any() else None
