@@ -44,12 +44,15 @@ def extend_incrementally(
     ArmsRouter
         Over S'; Phi stays as it was.
     """
-    rates = {"learning_rate": params.learning_rate, "tail_learning_rate": params.learning_rate}
+    changes = {
+        "learning_rate": params.learning_rate,
+        "tail_learning_rate": params.learning_rate,
+        "trains": params.trains,
+    }
     router = phi.continued(
         profiles,
-        phi.train.model_copy(update=rates),
+        phi.train.model_copy(update=changes),
         epochs=params.epochs,
-        trains=params.trains,
         snapshot=snapshot,
         on_epoch=on_epoch,
         progress=progress,

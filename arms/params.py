@@ -164,9 +164,14 @@ class RouterParams(Section):
         return self
 
 
+Trains = Literal["all", "head", "image", "text"]  # the head, and both, neither or one of the encoders' tunable layers
+
+
 class TrainParams(Section):
     """Optimisation by AdamW."""
 
+    trains: Trains
+    data_share: Annotated[float, Field(gt=0, le=1)]  # of the training images
     batch_size: PositiveInt  # queries; each brings its outcomes on every VLM
     group_by_image: bool  # put queries that share an image into one batch, where it is encoded once
     shuffle_window_mb: PositiveInt  # features among which queries are shuffled; all of them, where they are fewer
@@ -187,7 +192,7 @@ class TrainParams(Section):
 class IncrementalParams(Section):
     """Incremental extension (Eq. 7): continue from Phi on the outcomes of the extended pool."""
 
-    trains: Literal["head", "all"]
+    trains: Trains
     epochs: PositiveInt
     learning_rate: PositiveFloat
 

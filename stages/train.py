@@ -3,9 +3,12 @@
 import logging
 from pathlib import Path
 
+import numpy as np
+
 from arms.data.atomic import atomic_folder
 from arms.device import choose_device
 from arms.encoders.pair import EncoderPair
+from arms.features.loader import Queries
 from arms.routers.arms import ArmsRouter
 from stages.inputs import SCORED_SPLITS, Inputs, read_inputs, write_router_scores
 from stages.live import OnEpoch, live_log
@@ -47,7 +50,8 @@ def fit_phi(
 ) -> ArmsRouter:
     """Train an ARMS router on the base pool, from where a run that was killed left its snapshot."""
     params, base = workspace.params, inputs.prepared.base
-    train, val = inputs.queries("train"), inputs.queries("val")
+    train = share_of_images(inputs.queries("train"), params.train.data_share, params.seed)
+    val = inputs.queries("val")
     router = ArmsRouter(
         [vlm for vlm in inputs.prepared.vlms if vlm.name in base],
         encoders,
@@ -61,6 +65,13 @@ def fit_phi(
         progress=progress,
     )
     return router.fit(train, inputs.outcomes(train, base), val, inputs.outcomes(val, base))
+
+
+def share_of_images(queries: Queries, share: float, seed: int) -> Queries:
+    """The queries of a random share of the images; a larger share holds all of a smaller one."""
+    images, image_of = np.unique(queries.image_rows, return_inverse=True)
+    kept = np.random.default_rng(seed).permutation(len(images))[: max(1, round(share * len(images)))]
+    return queries.subset(np.flatnonzero(np.isin(image_of, kept)))
 
 
 if __name__ == "__main__":

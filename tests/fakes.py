@@ -88,6 +88,8 @@ def router_params(**changes: Any) -> RouterParams:
 def train_params(**changes: Any) -> TrainParams:
     """Quick steps at a constant rate."""
     settings = {
+        "trains": "all",
+        "data_share": 1.0,
         "batch_size": 16,
         "group_by_image": False,
         "learning_rate": 0.01,

@@ -35,7 +35,7 @@ class Watched:
         self.phi = phi
         self.queries = VAL.encode(phi.encoders)
         self.state, self.vlms, self.scores = state(phi), phi.vlms, phi.score(self.queries)
-        self.settings = (phi.train, phi.epochs, phi.trains, phi.on_epoch, phi.progress)
+        self.settings = (phi.train, phi.epochs, phi.on_epoch, phi.progress)
 
     def check(self):
         assert len(same(self.state, state(self.phi))) == len(self.state)
@@ -44,7 +44,6 @@ class Watched:
         assert self.settings == (
             self.phi.train,
             self.phi.epochs,
-            self.phi.trains,
             self.phi.on_epoch,
             self.phi.progress,
         )

@@ -9,7 +9,7 @@ from arms.errors import ArmsError
 from arms.nn.classifier import CosineClassifier
 from arms.nn.experts import FusionExpert, mix_experts
 from arms.nn.gate import Gate
-from arms.params import RouterParams
+from arms.params import RouterParams, Trains
 
 
 class RouterNet(nn.Module):
@@ -104,6 +104,7 @@ class RouterNet(nn.Module):
         """Parameters of gate, experts and classifier."""
         return [p for part in (self.gate, self.experts, self.classifier) for p in part.parameters()]
 
-    def tail_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the encoders' tunable layers."""
-        return [p for tail in (self.image_tail, self.text_tail) for p in tail.parameters()]
+    def tail_parameters(self, trains: Trains) -> list[nn.Parameter]:
+        """Parameters of the tunable layers of both encoders, of one, or of none."""
+        tails = {"image": self.image_tail, "text": self.text_tail}
+        return [p for name, tail in tails.items() if trains in ("all", name) for p in tail.parameters()]

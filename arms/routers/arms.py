@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -47,8 +47,6 @@ class ArmsRouter(Router):
     router, train : RouterParams, TrainParams
     epochs, seed : int
     device : torch.device
-    trains : "all" or "head"
-        Whether `fit` trains the encoders' tails too.
     snapshot : Path, optional
         File that a killed `fit` goes on from.
     on_epoch, progress : callable, optional
@@ -65,7 +63,6 @@ class ArmsRouter(Router):
         epochs: int,
         seed: int,
         device: torch.device,
-        trains: Literal["all", "head"] = "all",
         snapshot: Path | None = None,
         on_epoch: Callable[[EpochLog], None] = _ignore,
         progress: Callable[[int, int], None] = _ignore,
@@ -75,7 +72,7 @@ class ArmsRouter(Router):
             self.net = RouterNet(encoders.image, encoders.text, router)
         self.encoders = encoders
         self.router, self.train = router, train
-        self.epochs, self.seed, self.device, self.trains = epochs, seed, device, trains
+        self.epochs, self.seed, self.device = epochs, seed, device
         self.snapshot, self.on_epoch, self.progress = snapshot, on_epoch, progress
         self.temperature = 1.0
         self.set_pool(profiles)
@@ -111,7 +108,6 @@ class ArmsRouter(Router):
                 epochs=self.epochs,
                 seed=self.seed,
                 device=self.device,
-                trains=self.trains,
                 snapshot=self.snapshot,
                 fingerprints={"image": self.encoders.image.fingerprint, "text": self.encoders.text.fingerprint},
             ),
@@ -146,7 +142,6 @@ class ArmsRouter(Router):
         train: TrainParams,
         *,
         epochs: int,
-        trains: Literal["all", "head"],
         snapshot: Path | None = None,
         on_epoch: Callable[[EpochLog], None] = _ignore,
         progress: Callable[[int, int], None] = _ignore,
@@ -154,7 +149,7 @@ class ArmsRouter(Router):
         """A router over another pool that starts from a copy of this one's weights; this one stays as it is."""
         other = copy.copy(self)
         other.net = copy.deepcopy(self.net)
-        other.train, other.epochs, other.trains = train, epochs, trains
+        other.train, other.epochs = train, epochs
         other.snapshot, other.on_epoch, other.progress = snapshot, on_epoch, progress
         other.set_pool(profiles)
         return other

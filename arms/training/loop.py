@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,8 +63,6 @@ class Plan:
 
     Attributes
     ----------
-    trains : "all" or "head"
-        Whether the encoders' tails train too.
     snapshot : Path or None
         File that a killed run goes on from, written after each epoch and removed at the end.
     fingerprints : dict
@@ -75,7 +73,6 @@ class Plan:
     epochs: int
     seed: int
     device: torch.device
-    trains: Literal["all", "head"] = "all"
     snapshot: Path | None = None
     fingerprints: dict[str, Any] = field(default_factory=dict)
 
@@ -148,7 +145,7 @@ class _Run:
         self.snapshot = Snapshot(plan.snapshot, self._identity(profiles) if plan.snapshot else "")
         net.to(plan.device)
         self.profiles = move_batch(profiles, plan.device)
-        tails = net.tail_parameters() if plan.trains == "all" else []
+        tails = net.tail_parameters(self.params.trains)
         net.requires_grad_(False)
         self.trained = [*net.head_parameters(), *tails]
         for parameter in self.trained:

@@ -90,9 +90,7 @@ def _measure_pair(
 
 def _router(setup: Setup, encoders: EncoderPair, fusion: Fusion, epochs: int) -> ArmsRouter:
     settings = setup.params.router.model_copy(update={"fusion": fusion})
-    return ArmsRouter(
-        _VLMS, encoders, settings, setup.params.train, epochs=epochs, seed=SEED, device=setup.device, trains="all"
-    )
+    return ArmsRouter(_VLMS, encoders, settings, setup.params.train, epochs=epochs, seed=SEED, device=setup.device)
 
 
 def _tokenizer(setup: Setup, params: EncodersParams) -> Tokenizer | None:

@@ -64,7 +64,7 @@ class TestContinued:
         queries = MADE.encode(router.encoders)
         before, scores = {k: v.clone() for k, v in router.net.state_dict().items()}, router.score(queries)
         train = router.train.model_copy(update={"learning_rate": 0.1})
-        other = router.continued(PROFILES[:2], train, epochs=1, trains="all")
+        other = router.continued(PROFILES[:2], train, epochs=1)
         np.testing.assert_allclose(other.score(queries), scores[:, :2], atol=1e-6)  # it starts from the same weights
         other.fit(queries, MADE.outcomes[:, :2])
         assert np.abs(other.score(queries) - scores[:, :2]).max() > 1e-3
@@ -77,7 +77,7 @@ class TestContinued:
         )
 
     def test_training_the_head_leaves_the_tails(self, router):
-        other = router.continued(PROFILES, router.train, epochs=1, trains="head")
+        other = router.continued(PROFILES, router.train.model_copy(update={"trains": "head"}), epochs=1)
         other.fit(MADE.encode(router.encoders), MADE.outcomes)
         for name, value in other.net.state_dict().items():
             assert torch.equal(value, router.net.state_dict()[name]) == ("tail" in name), name

@@ -30,7 +30,7 @@ def make_cascade(profiles):
 ROUTERS = {
     "arms": lambda profiles: make_router(profiles, image=WHOLE, text=WHOLE),
     "arms with dropout, the head alone": lambda profiles: make_router(
-        profiles, image=WHOLE, text=WHOLE, router={"dropout": 0.3}, trains="head"
+        profiles, image=WHOLE, text=WHOLE, router={"dropout": 0.3}, train={"trains": "head"}
     ),
     "cascade": make_cascade,
     "knn": lambda profiles: KnnRouter(names(profiles), num_neighbours=[5], weights="distance"),
