@@ -1,43 +1,71 @@
-"""Train Phi under other settings and set it against the pipeline's own Phi."""
+"""Train Phi under other settings, once for each seed, and judge it."""
 
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated, Any
 
 import click
+from pydantic import Field
 
 from arms.data.atomic import atomic_file
 from arms.data.prepared import write_json
-from arms.data.scores import read_scores
 from arms.evaluation.judge import SPLITS, Judge
-from arms.params import override
+from arms.params import Section, override, read_section
 from stages.inputs import SCORED_SPLITS, read_inputs, router_scores
 from stages.train import fit_phi
-from stages.workspace import SCORES, Stopwatch, open_workspace, progress_bar, stage
+from stages.workspace import Stopwatch, open_workspace, progress_bar, stage
+
+PARAMS = Path("studies/params.yaml")
+RESULTS = Path("studies/results")
+QUICK = ("epochs=1", "train.data_share=0.1")
 
 logger = logging.getLogger("stages.study")
 
 
+class StudyParams(Section):
+    """studies/params.yaml."""
+
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    quick: bool
+    ablation: dict[str, str]
+    data: dict[str, str]
+    epochs: dict[str, str]
+
+
 @click.command()
-@click.argument("settings", nargs=-1, required=True)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="JSON file for the results.")
-def main(settings: tuple[str, ...], out: Path) -> None:
-    """Train with SETTINGS such as router.inputs=text; write the metrics and what Phi has over them."""
-    workspace, watch = open_workspace(), Stopwatch()
+@click.argument("study", type=click.Choice(["ablation", "data", "epochs"]))
+@click.argument("variant")
+@click.option("--quick", is_flag=True, help="One seed, one epoch, a tenth of the images.")
+def main(study: str, variant: str, quick: bool) -> None:
+    """Write studies/results/STUDY/VARIANT.json: the metrics of each seed's run on the base pool."""
+    params, watch = read_section(PARAMS, StudyParams), Stopwatch()
+    settings = getattr(params, study)[variant].split()
+    quick = quick or params.quick
+    runs = run_variant([*settings, *(QUICK if quick else ())], params.seeds[:1] if quick else params.seeds)
+    file = RESULTS / study / f"{variant}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(file) as draft:
+        write_json({"settings": settings, "quick": quick, "runs": runs}, draft)
+    ems = ", ".join(f"{run['metrics']['id']['em']:.3f}" for run in runs)
+    logger.info("%s, %s: EM on id %s, in %.1f s", study, variant, ems, watch.elapsed_s)
+
+
+def run_variant(settings: list[str], seeds: list[int]) -> list[dict[str, Any]]:
+    """The metrics of Phi by split, trained under some settings from each seed."""
+    workspace = open_workspace()
     workspace = replace(workspace, params=override(workspace.params, settings))
-    inputs, encoders = read_inputs(workspace)
-    with progress_bar(" ".join(settings), "steps") as progress:
-        router = fit_phi(workspace, inputs, encoders, lambda _: None, progress)
-    variant = router_scores(" ".join(settings), "base", router, inputs.queries(*SCORED_SPLITS))
-    phi = read_scores(SCORES / "arms" / "arms-base.parquet")
-    evaluate = workspace.params.evaluate
-    judge = Judge(inputs.prepared, {}, samples=evaluate.bootstrap_samples, seed=evaluate.seed)
-    metrics = judge.metrics({"base": variant})
-    for split in SPLITS:
-        metrics[split]["base"]["phi_minus_this"] = judge.compare(phi, variant, split)
-    with atomic_file(out) as draft:
-        write_json(metrics, draft)
-    logger.info("%s: EM %s on id, in %.1f s", " ".join(settings), metrics["id"]["base"]["em"], watch.elapsed_s)
+    evaluate, runs = workspace.params.evaluate, []
+    for seed in seeds:
+        inputs, encoders = read_inputs(workspace)
+        judge = Judge(inputs.prepared, {}, samples=evaluate.bootstrap_samples, seed=evaluate.seed)
+        # The encoders are those of the pipeline, which its features belong to.
+        seeded = replace(workspace, params=workspace.params.model_copy(update={"seed": seed}))
+        with progress_bar(f"{' '.join(settings)} seed {seed}", "steps") as progress:
+            router = fit_phi(seeded, inputs, encoders, lambda _: None, progress)
+        scores = router_scores("study", "base", router, inputs.queries(*SCORED_SPLITS))
+        runs.append({"seed": seed, "metrics": {split: judge.judge(scores, split) for split in ("val", *SPLITS)}})
+    return runs
 
 
 if __name__ == "__main__":

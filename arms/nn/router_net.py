@@ -35,6 +35,7 @@ class RouterNet(nn.Module):
                 "alone; set image.store_tokens: true in conf/encoders/, or router.fusion: pooled"
             )
         text_width, image_width = text_encoder.width, image_encoder.width
+        self.text_width = text_width
         self.params, self.fusion, self.inputs = params, params.fusion, params.inputs
         self.image_tail, self.text_tail = image_encoder.tail, text_encoder.tail
         self.gate = Gate(text_width, image_width, params.num_experts, params.top_k)

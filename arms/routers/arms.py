@@ -26,7 +26,8 @@ from arms.nn.router_net import RouterNet
 from arms.params import EncodersParams, RouterParams, TrainParams
 from arms.routers.base import Router
 from arms.training.calibration import fit_temperature
-from arms.training.loop import EpochLog, Labelled, Plan, predict_logits, train_net
+from arms.training.loop import EpochLog, Labelled, Plan, train_net
+from arms.training.prediction import Reading, predict_logits, read_net
 
 TOKENIZER = "tokenizer.json"
 
@@ -126,6 +127,16 @@ class ArmsRouter(Router):
         return predict_logits(
             self.net,
             self.profile_batch,
+            queries,
+            batch_size=4 * self.train.batch_size,
+            window_mb=self.train.shuffle_window_mb,
+            device=self.device,
+        )
+
+    def read(self, queries: Queries) -> Reading:
+        """What gate and experts make of N queries."""
+        return read_net(
+            self.net,
             queries,
             batch_size=4 * self.train.batch_size,
             window_mb=self.train.shuffle_window_mb,

@@ -1,4 +1,4 @@
-"""The training loop: masked binary cross-entropy by AdamW, epoch by epoch, and what a net scores."""
+"""The training loop: masked binary cross-entropy by AdamW, epoch by epoch."""
 
 import logging
 import math
@@ -20,6 +20,7 @@ from arms.params import TrainParams
 from arms.training.augmentation import augment
 from arms.training.losses import balanced_weights, importance_loss, masked_em, masked_loss
 from arms.training.optimiser import build_optimizer, learning_rate_factor
+from arms.training.prediction import predict_logits
 from arms.training.snapshot import Snapshot, identify
 
 _EXPLODED = 2.0  # nats per outcome over an epoch; a toss of a coin has 0.69
@@ -301,29 +302,6 @@ class _Run:
         if self.plan.snapshot is None or not self.done.logs:
             return text
         return f"{text}; {self.plan.snapshot} holds epoch {len(self.done.logs)}, the last good one"
-
-
-@torch.inference_mode()
-def predict_logits(
-    net: RouterNet, profiles: Batch, queries: Queries, *, batch_size: int, window_mb: int, device: torch.device
-) -> np.ndarray:
-    """Logits of shape (N, S), float32, in evaluation mode.
-
-    Queries are taken in the order of their images, so that an image which several queries share is encoded once.
-
-    Parameters
-    ----------
-    window_mb : int
-        Features that are brought into memory at a time, where they are on disk.
-    """
-    net.to(device).eval()
-    profile_SD = net.encode_profiles(move_batch(profiles, device))
-    logits_NS = np.empty((len(queries), len(profile_SD)), dtype=np.float32)
-    windows = queries.windows(window_mb * 2**20)
-    orders = [window[np.argsort(queries.image_rows[window], kind="stable")] for window in windows]
-    for index, batch in read_batches(queries, orders, batch_size):
-        logits_NS[index] = net.score(*net.encode_queries(batch.to(device)), profile_SD).cpu().numpy()
-    return logits_NS
 
 
 def _rank(log: EpochLog) -> tuple[float, float]:

@@ -10,8 +10,9 @@ from arms.errors import ArmsError
 from arms.features.loader import Queries
 from arms.params import TrainParams
 from arms.training import loop
-from arms.training.loop import Labelled, Plan, predict_logits, train_net
+from arms.training.loop import Labelled, Plan, train_net
 from arms.training.losses import masked_em, masked_loss
+from arms.training.prediction import predict_logits
 from tests.fakes import CPU, RESNET, make_queries, make_router, train_params
 
 NAN = np.nan
@@ -202,32 +203,6 @@ class TestBatches:
     def test_independent_queries(self, seen):
         self.train(group_by_image=False)
         assert any(len({i % 6 for i in batch}) > 3 for batch in seen)
-
-
-class TestPredictLogits:
-    def test_it_is_the_net_in_the_order_of_the_queries(self):
-        made = make_queries(13)
-        router = make_router(image={"tunable_layers": 1}, text={"tunable_layers": "all"})
-        queries = made.encode(router.encoders)
-        queries = replace(queries, image_rows=queries.image_rows[::-1].copy())
-        router.net.eval()
-        with torch.inference_mode():
-            expected = router.net(queries.batch(np.arange(13)).to(CPU), router.profile_batch)
-        router.net.train()
-        for batch_size in (1, 5, 64):
-            got = predict_logits(
-                router.net, router.profile_batch, queries, batch_size=batch_size, window_mb=1, device=CPU
-            )
-            assert got.dtype == np.float32
-            np.testing.assert_allclose(got, expected, atol=1e-4)
-        assert not router.net.training
-
-    def test_no_queries(self):
-        router = make_router()
-        queries = make_queries(2).encode(router.encoders).subset(np.arange(0))
-        assert predict_logits(
-            router.net, router.profile_batch, queries, batch_size=4, window_mb=1, device=CPU
-        ).shape == (0, 3)
 
 
 class TestKeep:
