@@ -11,7 +11,7 @@ from pydantic import Field
 from arms.data.atomic import atomic_file
 from arms.data.prepared import write_json
 from arms.evaluation.judge import SPLITS, Judge
-from arms.params import Section, override, read_section
+from arms.params import Section, override, read_params, read_section
 from stages.inputs import SCORED_SPLITS, read_inputs, router_scores
 from stages.train import fit_phi
 from stages.workspace import Stopwatch, open_workspace, progress_bar, stage
@@ -38,12 +38,12 @@ class StudyParams(Section):
 @click.argument("variant")
 @click.option("--quick", is_flag=True, help="One seed, one epoch, a tenth of the images.")
 def main(study: str, variant: str, quick: bool) -> None:
-    """Write studies/results/STUDY/VARIANT.json: the metrics of each seed's run on the base pool."""
+    """Write studies/results/<data>/STUDY/VARIANT.json: the metrics of each seed's run on the base pool."""
     params, watch = read_section(PARAMS, StudyParams), Stopwatch()
     settings = getattr(params, study)[variant].split()
     quick = quick or params.quick
     runs = run_variant([*settings, *(QUICK if quick else ())], params.seeds[:1] if quick else params.seeds)
-    file = RESULTS / study / f"{variant}.json"
+    file = RESULTS / read_params().data / study / f"{variant}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(file) as draft:
         write_json({"settings": settings, "quick": quick, "runs": runs}, draft)

@@ -1,0 +1,121 @@
+"""Draw the studies, and put all results on one dataset into one file."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from arms.data.atomic import atomic_file, atomic_folder
+from arms.data.prepared import Prepared, read_prepared, write_json
+from arms.evaluation import study_figures
+from arms.evaluation.complementarity import dataset_statistics, rescue_matrix
+from arms.params import read_section
+from stages.study import PARAMS, RESULTS, StudyParams
+from stages.workspace import METRICS, PLOTS, open_workspace, stage
+
+SPLITS = ("id", "ood")
+CURVES = ("accuracy", "f1", "em")
+KEPT = ("em", "accuracy", "precision", "recall", "f1", "auroc", "ece")
+FIGURES = Path("studies/figures")
+
+logger = logging.getLogger("stages.summary")
+
+Results = dict[str, dict[str, Any]]
+
+
+def main() -> None:
+    """Write studies/results/<data>/summary.json and the figures in studies/figures/<data>."""
+    workspace = open_workspace()
+    prepared, params = read_prepared(workspace.prepared), read_section(PARAMS, StudyParams)
+    folder = RESULTS / workspace.params.data
+    studies: dict[str, Results] = {
+        name: {variant: _read(folder / name / f"{variant}.json") for variant in getattr(params, name)}
+        for name in ("ablation", "data", "epochs")
+    }
+    metrics = {file.stem: _read(file) for file in sorted(METRICS.glob("*.json"))}
+    rescue = {split: _rescue(prepared, split) for split in SPLITS if len(prepared.split(split))}
+    with atomic_folder(FIGURES / workspace.params.data) as figures:
+        draw_studies(studies, metrics, figures)
+        draw_reading(figures)
+        for split, content in rescue.items():
+            matrix = np.array(content["matrix"], dtype=np.float64)
+            study_figures.rescue_heatmap(matrix, content["vlms"], figures / f"rescue-{split}.png")
+    summary = {
+        "quick": params.quick,
+        "metrics": metrics,
+        "statistics": dataset_statistics(prepared),
+        "rescue": rescue,
+        "gates": _read(PLOTS / "reading" / "gates.json"),
+        "studies": {name: {variant: _spread(result) for variant, result in of.items()} for name, of in studies.items()},
+    }
+    with atomic_file(folder / "summary.json") as draft:
+        write_json(summary, draft)
+    logger.info("wrote %s and %s", folder / "summary.json", FIGURES / workspace.params.data)
+
+
+def draw_studies(studies: dict[str, Results], metrics: Results, folder: Path) -> None:
+    """The ablation, and both curves with the best single VLM and kNN as references."""
+    references = {
+        split: {"best single VLM": values["best_single_em"], "kNN": values["em"]}
+        for split in SPLITS
+        if (values := metrics["knn"][split]["base"])["em"] is not None
+    }
+    study_figures.ablation(list(_records(studies["ablation"], ("em",))), folder / "ablation.png")
+    for name, label in (("data", "share of the training images in percent"), ("epochs", "epochs")):
+        records = [{**record, "x": float(record["variant"])} for record in _records(studies[name], CURVES)]
+        study_figures.sweep(records, folder / f"{name}.png", x_label=label, references=references)
+
+
+def draw_reading(folder: Path) -> None:
+    """Gates, confidences and the map of fused vectors."""
+    read = PLOTS / "reading"
+    study_figures.gate_usage(_read(read / "gates.json"), folder / "gates.png")
+    study_figures.confidence_histogram(_read(read / "confidences.json"), folder / "confidences.png")
+    points = _read(read / "map.json")
+    colourings = {
+        title: [point[key] for point in points] for title, key in (("benchmark", "benchmark"), ("VLM", "vlm"))
+    }
+    at = np.array([[point["x"], point["y"]] for point in points])
+    study_figures.embedding_map(at, colourings, folder / "map.png")
+
+
+def _records(results: Results, metrics: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """One record for each variant, split and metric, with the values of all seeds."""
+    for variant, result in results.items():
+        for split in SPLITS:
+            for metric in metrics:
+                runs = [run["metrics"][split][metric] for run in result["runs"]]
+                if None not in runs:
+                    yield {"variant": variant, "split": split, "metric": metric, "runs": runs}
+
+
+def _spread(result: dict[str, Any]) -> dict[str, Any]:
+    """Mean, lowest and highest of each metric over the seeds, and the first seed's interval of EM."""
+    spread: dict[str, Any] = {"settings": result["settings"], "seeds": [run["seed"] for run in result["runs"]]}
+    for split in ("val", *SPLITS):
+        values = {metric: [run["metrics"][split][metric] for run in result["runs"]] for metric in KEPT}
+        spread[split] = {
+            metric: {"mean": round(float(np.mean(runs)), 4), "low": min(runs), "high": max(runs)}
+            for metric, runs in values.items()
+            if None not in runs
+        }
+    return spread
+
+
+def _rescue(prepared: Prepared, split: str) -> dict[str, Any]:
+    ids = prepared.split(split)["query_id"].tolist()
+    matrix = rescue_matrix(prepared.outcome_matrix(ids, prepared.extended))
+    rows = [[None if np.isnan(value) else round(float(value), 4) for value in row] for row in matrix]
+    return {"vlms": list(prepared.extended), "matrix": rows}
+
+
+def _read(file: Path) -> Any:
+    return json.loads(file.read_text())
+
+
+if __name__ == "__main__":
+    with stage("summary"):
+        main()
