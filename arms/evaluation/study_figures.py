@@ -4,7 +4,7 @@ Drawn in the manner of `arms.evaluation.figures`: without pyplot, and the same r
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from arms.evaluation.figures import CYCLE, TITLES, _draw, _shared_legend
 from arms.evaluation.outcomes import FloatArray
@@ -20,13 +20,12 @@ from arms.evaluation.outcomes import FloatArray
 Record = dict[str, Any]
 METRICS = {"em": ("EM", CYCLE[0], "o"), "accuracy": ("accuracy", CYCLE[1], "s"), "f1": ("F1", CYCLE[2], "^")}
 REFERENCE_LINES = (("#444444", (0, (1, 1.5))), ("#8a5aa8", (0, (5, 2))), ("#8c7a3f", (0, (3, 1.5, 1, 1.5))))
-SHADES = LinearSegmentedColormap.from_list("shades", ("#ffffff", "#b5d0e8", "#6ba3d0"))  # dark text reads on all
+SHADES = LinearSegmentedColormap.from_list("shades", ("#fffdf0", "#e3efc4", "#a3d6be", "#5fa8cf"))  # for dark text
 INK = "#222222"
 RANGE = "lowest to highest run"
 OTHER = "other"
 MAX_LABELS = 12
-# Rare labels come last, so that light colours never carry most points.
-LABEL_COLOURS = (*CYCLE, "#e3a73a", "#d46a94", "#4fb3b0", "#9bc35f", "#7f9de0")
+LABEL_COLOURS = (*CYCLE, "#e3a73a", "#d46a94", "#4fb3b0", "#9bc35f", "#7f9de0", "#e58b88")
 OTHER_COLOUR = "#c9cdd2"
 
 
@@ -46,7 +45,7 @@ def sweep(
     x_label : the setting and its unit, such as "training data (%)"
     references : split -> label -> EM of what stands beside the sweep, such as the best single VLM
     """
-    _check_runs(path, records)
+    _check_runs(path, records, METRICS)
     _draw(path, records, lambda figure: _sweep_panels(figure, records, x_label, references or {}))
 
 
@@ -59,10 +58,7 @@ def ablation(records: Sequence[Record], path: str | Path) -> None:
         given, and a line marks the first one
     path : the PNG to write
     """
-    _check_runs(path, records)
-    strange = sorted({record["metric"] for record in records} - {"em"})
-    if strange:
-        raise ValueError(f"{path}: expected records of the metric em, got also {', '.join(strange)}")
+    _check_runs(path, records, ["em"])
     _draw(path, records, lambda figure: _ablation_panels(figure, records))
 
 
@@ -110,31 +106,39 @@ def gate_usage(records: Sequence[Record], path: str | Path) -> None:
     lengths = sorted({len(record["weights"]) for record in records})
     if records and (len(lengths) > 1 or not lengths[0]):
         raise ValueError(f"{path}: expected the weights of the same experts for every task, got {lengths} of them")
+    if records and not any(record["queries"] for record in records):
+        raise ValueError(f"{path}: expected queries, got none in {len(records)} tasks")
     _draw(path, records, lambda figure: _gate_panels(figure, records))
 
 
 def confidence_histogram(records: Sequence[Record], path: str | Path) -> None:
-    """Draw how confidences are spread, a panel for each split: pairs that were right below those that were wrong.
+    """Draw how confidences are spread: pairs that were right, and above them those that were wrong.
+
+    A split has a panel if it has pairs.
 
     Parameters
     ----------
     records : {"split", "low", "high": the bin's bounds, "right", "wrong": (query, VLM) pairs in it}
     path : the PNG to write
     """
-    _draw(path, records, lambda figure: _histogram_panels(figure, records))
+    counted = {record["split"] for record in records if record["right"] + record["wrong"]}
+    drawn = [record for record in records if record["split"] in counted]
+    _draw(path, drawn, lambda figure: _histogram_panels(figure, drawn))
 
 
-def _check_runs(path: str | Path, records: Sequence[Record]) -> None:
+def _check_runs(path: str | Path, records: Sequence[Record], metrics: Collection[str]) -> None:
     for record in records:
-        runs = record["runs"]
-        if not runs or not all(isinstance(run, int | float) and np.isfinite(run) for run in runs):
-            raise ValueError(f"{path}: expected finite runs, at least one, got {runs} in {record}")
+        if record["metric"] not in metrics:
+            raise ValueError(f"{path}: unknown metric {record['metric']!r}; known: {', '.join(metrics)}")
+        runs = np.array(record["runs"], dtype=np.float64)  # None becomes NaN
+        if not runs.size or not np.isfinite(runs).all():
+            raise ValueError(f"{path}: expected finite runs, at least one, got {record}")
 
 
-def _row_of_panels(figure: Figure, splits: Sequence[str], width: float, height: float, **share: bool) -> list[Axes]:
+def _row_of_panels(figure: Figure, splits: Sequence[str], width: float, height: float, sharey: bool) -> list[Axes]:
     """Lay out a panel for each split, width and height of one in inches."""
     figure.set_size_inches(width * len(splits), height)
-    row = list(figure.subplots(1, len(splits), squeeze=False, **share)[0])
+    row = list(figure.subplots(1, len(splits), squeeze=False, sharey=sharey)[0])
     for axes, split in zip(row, splits, strict=True):
         axes.set_title(TITLES.get(split, split))
     return row
@@ -160,6 +164,8 @@ def _sweep_panels(
             colour, dashes = REFERENCE_LINES[names.index(name) % len(REFERENCE_LINES)]
             axes.axhline(em, color=colour, linestyle=dashes, linewidth=1.3, label=f"EM of {name}")
         axes.set_xlabel(x_label)
+        if all(float(record["x"]).is_integer() for record in within):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.yaxis.set_tick_params(labelleft=True)
     row[0].set_ylabel("share (mean of the runs)")
     _shared_legend(figure, row)
@@ -201,6 +207,7 @@ def _ablation_panels(figure: Figure, records: Sequence[Record]) -> None:
         axes.set_ylim(len(variants) - 0.5, -0.5)
         axes.margins(x=0.08)
         axes.set_xlabel(f"EM (mean, {RANGE})")
+    row[0].set_ylabel("variant")
 
 
 def _heatmap(axes: Axes, values: FloatArray, highest: float, texts: Sequence[Sequence[str]]) -> None:
@@ -219,9 +226,10 @@ def _heatmap(axes: Axes, values: FloatArray, highest: float, texts: Sequence[Seq
 
 def _rescue_panel(figure: Figure, matrix_SS: FloatArray, vlms: Sequence[str]) -> None:
     longest = max(map(len, vlms))
-    figure.set_size_inches(1 + 0.07 * longest + 0.62 * len(vlms), 1 + 0.06 * longest + 0.4 * len(vlms))
+    width, height = max(3.0, 0.62 * len(vlms)), max(1.4, 0.4 * len(vlms))  # the labels of the axes need the least
+    figure.set_size_inches(1 + 0.07 * longest + width, 1 + 0.06 * longest + height)
     axes = figure.subplots()
-    texts = [["–" if np.isnan(share) else f"{100 * share:.0f} %" for share in row] for row in matrix_SS]
+    texts = [["-" if np.isnan(share) else f"{100 * share:.0f} %" for share in row] for row in matrix_SS]
     _heatmap(axes, matrix_SS, 1, texts)
     middles = np.arange(len(vlms)) + 0.5
     axes.set_yticks(middles, vlms)
@@ -241,8 +249,9 @@ def _map_panels(figure: Figure, points_N2: FloatArray, colourings: Mapping[str, 
         drawn = np.array([label if label in shown else OTHER for label in labels])
         for label in sorted(shown, key=lambda label: label != OTHER):  # the rarest on top, "other" beneath all
             place = shown.index(label)
-            colour = OTHER_COLOUR if label == OTHER else LABEL_COLOURS[place % len(LABEL_COLOURS)]
-            marker = "o" if place < len(CYCLE) else "^"
+            colour, marker = LABEL_COLOURS[place], "o" if place < len(CYCLE) else "^"
+            if label == OTHER:
+                colour, marker = OTHER_COLOUR, "o"
             axes.scatter(
                 *points_N2[drawn == label].T, s=size, color=colour, marker=marker, alpha=0.8, linewidths=0, label=label
             )
@@ -270,9 +279,9 @@ def _gate_panels(figure: Figure, records: Sequence[Record]) -> None:
     queries = np.array([record["queries"] for record in records], dtype=np.float64)
     tasks, experts = weights.shape
     names = [f"{record['task']} ({record['queries']:,})" for record in records]
-    width, height = 0.8 + 0.07 * max(map(len, names)) + 0.75 * experts, 0.3 * tasks
-    figure.set_size_inches(max(4, width), 2.6 + height)
-    bars, cells = figure.subplots(2, 1, height_ratios=[1.4, max(height, 0.3)], sharex=True)
+    width, height = max(3.0, 0.75 * experts), max(1.1, 0.3 * tasks)
+    figure.set_size_inches(0.8 + 0.07 * max(map(len, names)) + width, 2.8 + height)
+    bars, cells = figure.subplots(2, 1, height_ratios=[1.4, height], sharex=True)
     middles = np.arange(experts) + 0.5
     load = queries @ weights / queries.sum()
     bars.bar(middles, load, 0.72, color=CYCLE[0], alpha=0.75)
@@ -280,25 +289,25 @@ def _gate_panels(figure: Figure, records: Sequence[Record]) -> None:
     bars.set_ylabel("mean weight")
     bars.set_title(f"Load of each expert, {int(queries.sum()):,} queries")
     bars.grid(axis="x", visible=False)
-    bars.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
     bars.tick_params(axis="x", length=0)
-    # Equal weights take half of the shade, so that what stands out is a preference.
+    # Equal weights take at most half of the shade, so that what stands out is a preference.
     _heatmap(cells, weights, max(2 / experts, float(weights.max())), [[f"{w:.2f}" for w in row] for row in weights])
     cells.set_xticks(middles, [str(expert + 1) for expert in range(experts)])
     cells.set_yticks(np.arange(tasks) + 0.5, names)
     cells.set_xlabel("expert")
     cells.set_ylabel("task (queries)")
     cells.set_title("Mean weight by task")
+    _shared_legend(figure, [bars])
 
 
 def _histogram_panels(figure: Figure, records: Sequence[Record]) -> None:
     splits = _splits(records)
-    row = _row_of_panels(figure, splits, 3.9, 3.2)
+    row = _row_of_panels(figure, splits, 3.9, 3.2, sharey=False)
     for axes, split in zip(row, splits, strict=True):
         within = [record for record in records if record["split"] == split]
         low, right = [record["low"] for record in within], [record["right"] for record in within]
         widths = [record["high"] - record["low"] for record in within]
-        style = {"align": "edge", "edgecolor": "white", "linewidth": 0.6}
+        style: dict[str, Any] = {"align": "edge", "edgecolor": "white", "linewidth": 0.6}
         axes.bar(low, right, widths, color=CYCLE[0], label="the VLM was right", **style)
         wrong = [record["wrong"] for record in within]
         axes.bar(low, wrong, widths, bottom=right, color=CYCLE[1], alpha=0.8, label="the VLM was wrong", **style)

@@ -1,0 +1,121 @@
+"""The page of all results, docs/results.md: every dataset's tables and figures, with the published numbers beside."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from arms.evaluation.complementarity import statistics_table
+from arms.evaluation.report import SPLITS, results_table
+
+# Table 3 of arXiv:2606.08970, on the free pool of its own dataset: accuracy, precision, recall, F1, EM.
+PUBLISHED_ABLATION = {
+    "full": (0.6751, 0.6403, 0.6882, 0.6634, 0.5721),
+    "image-frozen": (0.6542, 0.6270, 0.6644, 0.6452, 0.5351),
+    "text-frozen": (0.5875, 0.3558, 0.6630, 0.4631, 0.3480),
+    "concat": (0.6577, 0.6091, 0.5979, 0.6036, 0.5272),
+    "name": (0.6254, 0.5994, 0.6351, 0.6168, 0.5115),
+}
+# Its Fig. 5: EM of ARMS after 2 epochs, by pool and split.
+PUBLISHED_EM = {
+    ("base", "id"): 0.5739,
+    ("base", "ood"): 0.4321,
+    ("extended", "id"): 0.7958,
+    ("extended", "ood"): 0.5428,
+}
+_ABLATION_METRICS = ("accuracy", "precision", "recall", "f1", "em")
+
+_HEAD = """# Results
+
+This page is generated: `arms report --out docs/results.md`, from what `dvc repro` and `dvc repro studies/dvc.yaml` wrote for each dataset.
+
+EM is the share of queries whose selected VLM was right, over the queries that at least one VLM of the pool answers; "EM, all queries" counts the
+others too. Intervals are 95 % bootstrap intervals over images; that of a gain is paired. The best single VLM is chosen on the training split. `arms` is
+Phi on the base pool; on the extended pool it is the strategy that `extend.strategy` names. Splits are by image, and all choices are made on val.
+Where a study has several seeds, a figure is their mean, with the lowest and the highest in brackets."""
+
+
+def results_page(summaries: Mapping[str, dict[str, Any]], descriptions: Mapping[str, str]) -> str:
+    """Markdown for all datasets.
+
+    Parameters
+    ----------
+    summaries : mapping of str to dict
+        What the studies wrote, by dataset: studies/results/<data>/summary.json.
+    descriptions : mapping of str to str
+        What each dataset is, from conf/data/<data>.yaml.
+    """
+    parts = [_HEAD]
+    for name, summary in summaries.items():
+        parts += [f"## {name}", descriptions[name]]
+        if summary["quick"]:
+            parts.append("**A quick run, to see that everything works: the studies' figures mean nothing.**")
+        routers = {
+            router: metrics for router, metrics in summary["metrics"].items() if router not in ("vlms", "oracle")
+        }
+        parts += [results_table(routers).rstrip(), _published_em(), *_studies(name, summary)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _published_em() -> str:
+    cells = ", ".join(f"{em:.3f} on {split} with the {pool} pool" for (pool, split), em in PUBLISHED_EM.items())
+    return f"Published for ARMS on other data, which is not public (arXiv:2606.08970, M2 and VHELM): {cells}."
+
+
+def _studies(name: str, summary: dict[str, Any]) -> list[str]:
+    figures = f"../studies/figures/{name}"
+    studies = summary["studies"]
+    parts = ["### Ablation", _ablation_table(studies["ablation"]), f"![Ablation]({figures}/ablation.png)"]
+    for study, title in (("data", "Amount of training data"), ("epochs", "Epochs")):
+        parts += [f"### {title}", _curve_table(studies[study], study), f"![{title}]({figures}/{study}.png)"]
+    parts += ["### Inside the router", f"![Gate by task and load of each expert]({figures}/gates.png)"]
+    parts += [f"![Confidences]({figures}/confidences.png)", f"![Map of the fused vectors]({figures}/map.png)"]
+    parts += ["### The dataset", statistics_table(summary["statistics"])]
+    parts += [
+        f"![Who is right where another is wrong, {split}]({figures}/rescue-{split}.png)" for split in summary["rescue"]
+    ]
+    return parts
+
+
+def _ablation_table(variants: Mapping[str, dict[str, Any]]) -> str:
+    parts = []
+    for split in ("id", "ood"):
+        if not any(variant[split] for variant in variants.values()):
+            continue
+        header = [
+            "variant",
+            *_ABLATION_METRICS,
+            *((f"published {metric}" for metric in ("F1", "EM")) if split == "id" else ()),
+        ]
+        rows = [header]
+        for name, variant in variants.items():
+            row = [name, *(_spread(variant[split].get(metric)) for metric in _ABLATION_METRICS)]
+            if split == "id":
+                published = PUBLISHED_ABLATION.get(name)
+                row += ["", ""] if published is None else [f"{value:.3f}" for value in published[-2:]]
+            rows.append(row)
+        parts.append(f"**{SPLITS[split].capitalize()}**\n\n{markdown_table(rows)}")
+    return "\n\n".join(parts)
+
+
+def _curve_table(variants: Mapping[str, dict[str, Any]], study: str) -> str:
+    drawn = [split for split in ("id", "ood") if any(variant[split] for variant in variants.values())]
+    label = "share of the images, %" if study == "data" else study
+    rows = [[label, *(f"{split}: {metric}" for split in drawn for metric in ("accuracy", "F1", "EM"))]]
+    for name, variant in variants.items():
+        rows.append(
+            [name, *(_spread(variant[split].get(metric)) for split in drawn for metric in ("accuracy", "f1", "em"))]
+        )
+    return markdown_table(rows)
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """The first row as header."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def _spread(values: dict[str, float] | None) -> str:
+    if values is None:
+        return "-"
+    if values["low"] == values["high"]:
+        return f"{values['mean']:.3f}"
+    return f"{values['mean']:.3f} ({values['low']:.3f} to {values['high']:.3f})"
