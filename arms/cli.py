@@ -128,16 +128,32 @@ def validate(folder: Path, strict: bool, as_json: bool, workers: int) -> None:
     show_default=True,
     help="The folder of metrics files.",
 )
-def report(metrics: Path) -> None:
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the page of all results, of every dataset whose studies were run, instead.",
+)
+def report(metrics: Path, out: Path | None) -> None:
     """Print the results of the last run as Markdown tables.
 
     \b
-    Example:
+    Examples:
       arms report
+      arms report --out docs/results.md
     """
+    from arms.data.atomic import atomic_file
     from arms.evaluation.report import read_metrics, results_table
+    from arms.evaluation.results_page import read_summaries, results_page
+    from arms.params import read_data_params
 
-    click.echo(results_table(read_metrics(metrics)), nl=False)
+    if out is None:
+        click.echo(results_table(read_metrics(metrics)), nl=False)
+        return
+    summaries = read_summaries(Path("studies/results"))
+    descriptions = {name: read_data_params(name).description for name in summaries}
+    with atomic_file(out) as draft:
+        draft.write_text(results_page(summaries, descriptions), encoding="utf-8")
+    click.echo(f"wrote {out}: {', '.join(summaries)}", err=True)
 
 
 @main.group()

@@ -66,6 +66,7 @@ class SampleParams(Section):
 class DataParams(Section):
     """One dataset of outcome tables, conf/data/<name>.yaml; its tables lie in data/raw/<name>."""
 
+    description: str  # what it is and where it comes from, for the page of results
     pools: PoolParams
     ood: OodParams
     splits: SplitParams

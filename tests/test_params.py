@@ -29,6 +29,7 @@ runtime:
   {device: auto, extract_batch_size: 64, compile: false, workers: 2, shard_mb: 128, cache_budget_gb: 4.0}
 """
 DATA = """
+description: Made up.
 pools: {base: [a, b], new: []}
 ood: {benchmarks: [], tasks: [reading]}
 splits: {val_share: 0.1, id_share: 0.2, seed: 1}

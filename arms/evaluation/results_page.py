@@ -1,8 +1,11 @@
 """The page of all results, docs/results.md: every dataset's tables and figures, with the published numbers beside."""
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from arms.errors import ArmsError
 from arms.evaluation.complementarity import statistics_table
 from arms.evaluation.report import SPLITS, results_table
 
@@ -25,12 +28,28 @@ _ABLATION_METRICS = ("accuracy", "precision", "recall", "f1", "em")
 
 _HEAD = """# Results
 
-This page is generated: `arms report --out docs/results.md`, from what `dvc repro` and `dvc repro studies/dvc.yaml` wrote for each dataset.
+This page is generated: `arms report --out docs/results.md`, from what `dvc repro` and `dvc repro studies/dvc.yaml`
+wrote for each dataset.
 
-EM is the share of queries whose selected VLM was right, over the queries that at least one VLM of the pool answers; "EM, all queries" counts the
-others too. Intervals are 95 % bootstrap intervals over images; that of a gain is paired. The best single VLM is chosen on the training split. `arms` is
-Phi on the base pool; on the extended pool it is the strategy that `extend.strategy` names. Splits are by image, and all choices are made on val.
-Where a study has several seeds, a figure is their mean, with the lowest and the highest in brackets."""
+EM is the share of queries whose selected VLM was right, over the queries that at least one VLM of the pool answers;
+"EM, all queries" counts the others too. Intervals are 95 % bootstrap intervals over images; that of a gain is paired.
+The best single VLM is chosen on the training split. `arms` is Phi on the base pool; on the extended pool it is the
+strategy that `extend.strategy` names. Splits are by image, and all choices are made on val. Where a study has several
+seeds, a figure is their mean, with the lowest and the highest in brackets."""
+
+
+def read_summaries(folder: Path) -> dict[str, dict[str, Any]]:
+    """The summary of each dataset below a folder, the sample first.
+
+    Raises
+    ------
+    ArmsError
+        If there are none.
+    """
+    found = {file.parent.name: json.loads(file.read_text()) for file in sorted(folder.glob("*/summary.json"))}
+    if not found:
+        raise ArmsError(f"{folder}: expected <data>/summary.json, found none; run: dvc repro studies/dvc.yaml")
+    return dict(sorted(found.items(), key=lambda item: (item[0] != "sample", item[0])))
 
 
 def results_page(summaries: Mapping[str, dict[str, Any]], descriptions: Mapping[str, str]) -> str:
