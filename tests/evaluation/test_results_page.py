@@ -1,0 +1,94 @@
+"""The page of results from made-up summaries."""
+
+import json
+import re
+
+import pytest
+
+from arms.errors import ArmsError
+from arms.evaluation.results_page import PUBLISHED_ABLATION, read_summaries, results_page
+
+METRICS = {
+    "em": 0.8, "em_low": 0.75, "em_high": 0.85, "gain": 0.1, "gain_low": 0.05, "gain_high": 0.15, "gap_closed": 0.5,
+    "em_all": 0.7, "auroc": 0.77, "ece": 0.02, "queries": 90, "queries_all": 100, "oracle_em": 1.0,
+    "best_single_em": 0.7, "best_possible_em": None,
+}  # fmt: skip
+STATISTICS = {
+    "split": "id", "benchmark": "all", "queries": 100, "images": 50, "languages": 1, "tasks": 2,
+    "question_words": 6.5, "answerable_base": 90, "answerable_extended": 95, "known_outcomes": 400,
+    "accuracy": {"a": 0.5, "b": None},
+}  # fmt: skip
+
+
+def spread(em, low=None, high=None):
+    values = {"mean": em, "low": low or em, "high": high or em}
+    return dict.fromkeys(("accuracy", "precision", "recall", "f1", "em"), values)
+
+
+def summary(ood=True, quick=False):
+    none = {**METRICS, "queries": 0}
+    held_out = METRICS if ood else none
+    router = {"id": {"base": METRICS, "extended": METRICS}, "ood": {"base": held_out, "extended": held_out}}
+    variant = {"id": spread(0.61, 0.6, 0.62), "ood": spread(0.5) if ood else {}}
+    return {
+        "quick": quick,
+        "metrics": {"arms": router, "oracle": router, "vlms": {}},
+        "statistics": [STATISTICS],
+        "rescue": {"id": {}},
+        "studies": {
+            "ablation": {"full": variant, "one-expert": variant},
+            "data": {"20": variant, "100": variant},
+            "epochs": {"1": variant},
+        },
+    }
+
+
+def page(**settings):
+    return results_page({"mine": summary(**settings)}, {"mine": "Made up."})
+
+
+def test_what_is_ours_stands_beside_what_was_published():
+    (row,) = re.findall(r"^\| full \|.*0\.6\d\d.*$", page(ood=False), re.MULTILINE)
+    f1, em = PUBLISHED_ABLATION["full"][-2:]
+    assert row.endswith(f"| 0.610 (0.600 to 0.620) | {f1:.3f} | {em:.3f} |")
+    (other,) = re.findall(r"^\| one-expert \|.*$", page(ood=False), re.MULTILINE)
+    assert other.endswith("| 0.610 (0.600 to 0.620) |  |  |")
+    assert "0.796 on id with the extended pool" in page()
+
+
+def test_every_dataset_says_what_it_is():
+    text = results_page({"a": summary(), "b": summary()}, {"a": "One.", "b": "Two."})
+    assert text.index("## a\n\nOne.") < text.index("## b\n\nTwo.")
+
+
+def test_a_dataset_without_held_out_queries():
+    text = page(ood=False)
+    assert "| epochs | id: accuracy | id: F1 | id: EM |" in text
+    assert "| epochs | id: accuracy | id: F1 | id: EM | ood: accuracy | ood: F1 | ood: EM |" in page()
+
+
+def test_a_quick_run_says_so():
+    assert "mean nothing" in page(quick=True)
+    assert "mean nothing" not in page()
+
+
+def test_tables_have_as_many_cells_as_their_header():
+    columns = None
+    for line in page().splitlines():
+        if not line.startswith("|"):
+            columns = None
+            continue
+        assert columns in (None, line.count("|")), line
+        columns = line.count("|")
+
+
+def test_summaries_are_read_the_sample_first(tmp_path):
+    for name in ("another", "sample", "blind"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "summary.json").write_text(json.dumps({"name": name}))
+    assert list(read_summaries(tmp_path)) == ["sample", "another", "blind"]
+
+
+def test_no_summary(tmp_path):
+    with pytest.raises(ArmsError, match=r"expected <data>/summary\.json, found none; run: dvc repro studies/dvc\.yaml"):
+        read_summaries(tmp_path)
