@@ -200,7 +200,7 @@ def features_verify(path: Path) -> None:
 
     \b
     Example:
-      arms features verify data/features/sample/scratch/image.zarr
+      arms features verify data/features/sample/bundled/image.zarr
     """
     from arms.features.inspection import describe_store, verify_store
     from arms.features.store import FeatureStore

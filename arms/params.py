@@ -151,6 +151,7 @@ class RouterParams(Section):
     attention_width: PositiveInt  # of an expert's attention, all heads together
     ffn_width: PositiveInt
     dropout: Share
+    project_profiles: bool  # a learned map of the VLMs' profile vectors; false as published
     logit_min: Annotated[float, Field(lt=0)]  # Eq. 6
     logit_max: PositiveFloat
 

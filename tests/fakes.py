@@ -79,6 +79,7 @@ def router_params(**changes: Any) -> RouterParams:
         "attention_width": 8,
         "ffn_width": 16,
         "dropout": 0.0,
+        "project_profiles": False,
         "logit_min": -5.0,
         "logit_max": 5.0,
     }

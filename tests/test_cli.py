@@ -220,9 +220,9 @@ def stores(tmp_path, monkeypatch):
     images, texts, stopped = (
         FeatureStore(tmp_path / "data/features/sample" / name, fingerprint)
         for name, fingerprint in (
-            ("scratch/image.zarr", IMAGES),
+            ("bundled/image.zarr", IMAGES),
             ("other/text.zarr", TEXTS),
-            ("scratch/image.zarr", {**IMAGES, "size": [8, 8]}),
+            ("bundled/image.zarr", {**IMAGES, "size": [8, 8]}),
         )
     )
     for store, shards in (

@@ -41,7 +41,7 @@ class FeatureStore:
     Parameters
     ----------
     path : Path
-        Folder of the store, such as data/features/sample/scratch/image.zarr.
+        Folder of the store, such as data/features/sample/bundled/image.zarr.
     fingerprint : dict
         All that determines the features, their names as ``arrays`` among it (see `Encoder.fingerprint`).
     """

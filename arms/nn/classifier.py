@@ -12,25 +12,35 @@ class CosineClassifier(nn.Module):
 
     The published Eq. 5 compares LN([q_i; e_i]), of width 2 d_q, with m_j, of width d_q; W_z settles that.
 
+    The profiles of a frozen text encoder lie close together, since the sentences are alike, and a cosine tells them
+    apart badly. With `project_profiles` W_m LN(m_j) takes the place of m_j; W_m begins as the identity.
+
     Parameters
     ----------
     text_width : int
         d_q, the width of questions, fused vectors and profiles.
     logit_min, logit_max : float
         The interval of Eq. 6.
+    project_profiles : bool
+        False is the published form.
     """
 
-    def __init__(self, text_width: int, logit_min: float, logit_max: float) -> None:
+    def __init__(self, text_width: int, logit_min: float, logit_max: float, *, project_profiles: bool) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(2 * text_width)
         self.project = nn.Linear(2 * text_width, text_width, bias=False)
+        self.profile_head: nn.Module = nn.Identity()
+        if project_profiles:
+            linear = nn.Linear(text_width, text_width, bias=False)
+            nn.init.eye_(linear.weight)
+            self.profile_head = nn.Sequential(nn.LayerNorm(text_width), linear)
         self.logit_min = logit_min
         self.logit_max = logit_max
 
     def forward(self, question_ND: Tensor, fused_ND: Tensor, profile_SD: Tensor) -> Tensor:
         """Logits t of shape (N, S), float32: the confidence is their sigmoid."""
         z_ND = self.project(self.norm(torch.cat([question_ND, fused_ND], dim=-1)))
-        return cosine_logits(z_ND, profile_SD, self.logit_min, self.logit_max)
+        return cosine_logits(z_ND, self.profile_head(profile_SD), self.logit_min, self.logit_max)
 
 
 def cosine_logits(z_ND: Tensor, profile_SD: Tensor, logit_min: float, logit_max: float) -> Tensor:

@@ -51,7 +51,9 @@ class RouterNet(nn.Module):
             )
             for _ in range(params.num_experts)
         )
-        self.classifier = CosineClassifier(text_width, params.logit_min, params.logit_max)
+        self.classifier = CosineClassifier(
+            text_width, params.logit_min, params.logit_max, project_profiles=params.project_profiles
+        )
 
     def forward(self, queries: QueryBatch, profiles: Batch) -> Tensor:
         """Logits of shape (N, S), float32; the confidence c_ij is their sigmoid.

@@ -5,13 +5,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn import functional as F
 
 from arms.nn.classifier import CosineClassifier, cosine_logits
 
 
 def test_equations_5_and_6_by_hand():
     torch.manual_seed(0)
-    classifier = CosineClassifier(2, -5.0, 5.0)
+    classifier = CosineClassifier(2, -5.0, 5.0, project_profiles=False)
     with torch.no_grad():
         classifier.norm.weight.copy_(torch.tensor([1.0, 2.0, 0.5, 1.0]))
         classifier.norm.bias.copy_(torch.tensor([0.1, 0.0, -0.2, 0.3]))
@@ -27,6 +28,35 @@ def test_equations_5_and_6_by_hand():
     got = classifier(*(torch.tensor(values).float() for values in (question[None], fused[None], profiles)))
     assert got.shape == (1, 3)
     assert got[0].tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_projected_profiles_begin_as_normalised_ones():
+    torch.manual_seed(0)
+    plain, projecting = (CosineClassifier(4, -5.0, 5.0, project_profiles=project) for project in (False, True))
+    projecting.norm.load_state_dict(plain.norm.state_dict())
+    projecting.project.load_state_dict(plain.project.state_dict())
+    question, fused, profiles = torch.randn(3, 4), torch.randn(3, 4), torch.randn(2, 4)
+    normed = (profiles - profiles.mean(1, keepdim=True)) / (profiles.var(1, correction=0, keepdim=True) + 1e-5).sqrt()
+    torch.testing.assert_close(projecting(question, fused, profiles), plain(question, fused, normed))
+
+
+def test_profiles_that_are_nearly_alike_can_be_told_apart_by_the_projection_alone():
+    torch.manual_seed(0)
+    profiles = torch.ones(2, 8) + 0.01 * torch.randn(2, 8)
+    question, fused = torch.randn(64, 8), torch.randn(64, 8)
+    right = torch.stack([question[:, 0] > 0, question[:, 0] <= 0], dim=1).float()
+    losses = []
+    for project in (False, True):
+        torch.manual_seed(1)
+        classifier = CosineClassifier(8, -5.0, 5.0, project_profiles=project)
+        optimizer = torch.optim.Adam(classifier.parameters(), lr=0.02)
+        for _ in range(100):
+            loss = F.binary_cross_entropy_with_logits(classifier(question, fused, profiles), right)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        losses.append(loss.item())
+    assert losses[1] < 0.3 < 0.5 < losses[0]
 
 
 @pytest.mark.parametrize("limit", [1.0, 5.0, 8.0])
@@ -75,7 +105,7 @@ def test_under_bfloat16_it_is_float32():
     plain = cosine_logits(z_ND, profile_SD, -8.0, 8.0)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed = cosine_logits(z_ND, profile_SD, -8.0, 8.0)
-        whole = CosineClassifier(8, -8.0, 8.0)(z_ND, z_ND, profile_SD)
+        whole = CosineClassifier(8, -8.0, 8.0, project_profiles=False)(z_ND, z_ND, profile_SD)
     assert mixed.dtype == whole.dtype == torch.float32
     assert torch.equal(mixed, plain)
     assert plain.max() < 8

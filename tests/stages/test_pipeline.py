@@ -74,25 +74,24 @@ def test_switching_the_dataset_is_one_setting(project):
         project.dvc("exp", "run", "-S", "data=mini")
         arms = json.loads((project.folder / "metrics/arms.json").read_text())
         assert arms["id"]["extended"] == arms["id"]["base"], "without new VLMs the pools are the same"
-        assert (project.folder / "data/features/sample/scratch/image.zarr").exists(), "the other features stay"
+        assert (project.folder / "data/features/sample/bundled/image.zarr").exists(), "the other features stay"
     finally:
         mini.unlink()
         project.run("git", "checkout", "--", ".")
         project.dvc("checkout")
 
 
-def test_frozen_encoders_are_settings_too(project):
-    """With no tunable layer the store holds embeddings, beside the pixels of the tunable encoder."""
-    frozen = [f"conf/encoders/scratch.yaml:{part}.tunable_layers=0" for part in ("image", "text")]
-    settings = [*frozen, "conf/encoders/scratch.yaml:image.store_tokens=true"]
+def test_the_cut_is_a_setting_too(project):
+    """With all layers tunable the store holds pixels, beside the embeddings of the frozen encoder."""
+    settings = [f"conf/encoders/bundled.yaml:{part}.tunable_layers=all" for part in ("image", "text")]
     try:
         output = project.dvc("exp", "run", *(word for setting in settings for word in ("-S", setting)))
         assert "Stage 'prepare' didn't change, skipping" in output
         assert "encoded 0 of" not in output
         description = json.loads((project.folder / "data/routers/phi/router.json").read_text())
-        assert description["fingerprints"]["image"]["arrays"] == ["pooled", "tokens"]
-        groups = project.folder / "data/features/sample/scratch/image.zarr"
-        assert len(list(groups.glob("*/zarr.json"))) == 2, "the pixels are still there"
+        assert description["fingerprints"]["image"]["arrays"] == ["pixels"]
+        groups = project.folder / "data/features/sample/bundled/image.zarr"
+        assert len(list(groups.glob("*/zarr.json"))) == 2, "the embeddings are still there"
         image = next((project.folder / "data/raw/sample/images").rglob("*.png"))
         project.run("arms", "route", "--image", str(image), "--question", "How many?", "--router", "data/routers/phi")
     finally:
@@ -130,7 +129,7 @@ def test_killed_training_leaves_nothing_under_the_final_name(project):
 
 
 def test_image_that_went_bad_after_prepare_is_named(project):
-    store = project.folder / "data/features/sample/scratch/image.zarr"
+    store = project.folder / "data/features/sample/bundled/image.zarr"
     moved = store.rename(store.with_name("aside"))
     image = next((project.folder / "data/raw/sample/images").rglob("*.png"))
     content = image.read_bytes()
