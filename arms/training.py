@@ -96,7 +96,7 @@ def train_net(
     net.requires_grad_(False)
     for parameter in trained:
         parameter.requires_grad_(True)
-    optimizer = torch.optim.AdamW(decay_groups(trained, params.weight_decay), lr=params.learning_rate)
+    optimizer = torch.optim.AdamW(decay_groups(trained, params.weight_decay), lr=params.learning_rate, fused=True)
     windows = data.queries.windows(params.shuffle_window_mb * 2**20)
     num_steps = epochs * sum(math.ceil(len(window) / params.batch_size) for window in windows)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, num_steps, params))
@@ -166,7 +166,7 @@ def predict_logits(
     windows = queries.windows(window_mb * 2**20)
     orders = [window[np.argsort(queries.image_rows[window], kind="stable")] for window in windows]
     for index, batch in read_batches(queries, orders, batch_size):
-        logits_NS[index] = net.score(*net.encode_queries(batch.to(device)), profile_SD).cpu().numpy()
+        logits_NS[index] = net.score(net.encode_queries(batch.to(device)), profile_SD).cpu().numpy()
     return logits_NS
 
 
