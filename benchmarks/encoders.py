@@ -1,7 +1,7 @@
 """The bundled encoders against untrained ones and against none: probes, retrieval, routing.
 
 ``python -m benchmarks.encoders``. Probes and retrieval use drawn pictures of a seed that training never saw. Routing
-uses the datasets named, which must lie in data/raw; `best single` is the best single VLM.
+uses the datasets named, which must lie in data/raw, and the settings of params.yaml but for the encoders.
 """
 
 import logging

@@ -64,7 +64,7 @@ def run_variant(settings: list[str], seeds: list[int]) -> list[dict[str, Any]]:
         with progress_bar(f"{' '.join(settings)} seed {seed}", "steps") as progress:
             router = fit_phi(seeded, inputs, encoders, lambda _: None, progress)
         scores = router_scores("study", "base", router, inputs.queries(*SCORED_SPLITS))
-        runs.append({"seed": seed, "metrics": {split: judge.judge(scores, split) for split in ("val", *SPLITS)}})
+        runs.append({"seed": seed, "metrics": {split: judge.metrics_on(split, scores) for split in ("val", *SPLITS)}})
     return runs
 
 

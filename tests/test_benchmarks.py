@@ -5,8 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from benchmarks.encoder_parts.pairs import Embeddings
+from benchmarks.encoder_parts.probes import run_probe
+from benchmarks.encoder_parts.retrieval import run_retrieval
 from benchmarks.record import Clock, Line, format_table, write_report
 
 REFERENCE = Line(part="reading", name="memory map", unit="GB/s", runs=(4.0, 2.0, 5.0))
@@ -47,7 +51,43 @@ def test_a_report_names_machine_and_commit(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_quick_run_goes_through(tmp_path):
+def test_a_quick_run_of_the_encoders_goes_through(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.encoders", "--quick", "--out", str(tmp_path)]
+    finished = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    lines = json.loads((tmp_path / "encoders-quick.json").read_text())["lines"]
+    assert {line["kind"] for line in lines} == {"probe", "retrieval"}
+    assert {line["encoder"] for line in lines} == {"bundled", "untrained", "pixels and words"}
+    family = {line["encoder"]: line["accuracy"] for line in lines if line.get("attribute") == "family"}
+    assert family["bundled"] > 2 * family["untrained"]
+
+
+def test_a_probe_learns_what_is_there_and_leaves_out_what_does_not_apply():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(300, 5))
+    labels = [None if row % 3 == 0 else bool(value > 0) for row, value in enumerate(features[:, 2])]
+    probe = run_probe("sign", "mine", features, labels, 200, 0)
+    assert probe is not None
+    assert probe.accuracy > 0.9
+    assert (probe.values, probe.pictures) == (2, 67)
+    assert run_probe("sign", "mine", rng.normal(size=(300, 5)), labels, 200, 0).accuracy < 0.75
+    assert run_probe("sign", "mine", features, [True] * 300, 200, 0) is None
+
+
+def test_retrieval_finds_what_two_sides_share():
+    rng = np.random.default_rng(0)
+    shared = rng.normal(size=(500, 6))
+    sides = [shared @ rng.normal(size=(6, width)) + 0.1 * rng.normal(size=(500, width)) for width in (20, 12)]
+    found = run_retrieval("mine", Embeddings(*sides), 400, 12, 0)
+    assert found.among == 100
+    assert found.caption_first > 0.8
+    assert found.picture_first > 0.8
+    chance = run_retrieval("mine", Embeddings(sides[0], rng.normal(size=(500, 12))), 400, 12, 0)
+    assert chance.caption_in_ten < 0.3
+
+
+@pytest.mark.slow
+def test_a_quick_run_of_the_features_goes_through(tmp_path):
     command = [sys.executable, "-m", "benchmarks.features", "--quick", "--out", str(tmp_path)]
     finished = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr

@@ -35,7 +35,8 @@ class Judge:
     def metrics(self, by_pool: ByPool) -> Json:
         """The metrics of one router, split -> pool -> name -> value."""
         return {
-            split: {pool: self.judge(scores, split) for pool, scores in sorted(by_pool.items())} for split in SPLITS
+            split: {pool: self.metrics_on(split, scores) for pool, scores in sorted(by_pool.items())}
+            for split in SPLITS
         }
 
     def singles(self) -> Json:
@@ -89,7 +90,7 @@ class Judge:
         correct, other_correct = (correct_of(self._selected(split, scores), outcomes)[kept] for scores in (one, other))
         return round_metrics(compare(correct, other_correct, self._groups(ids)[kept], **self._bootstrap))
 
-    def judge(self, scores: Scores, split: str) -> Json:
+    def metrics_on(self, split: str, scores: Scores) -> Json:
         """The metrics of one score table on one split, val among them."""
         ids = self._ids(split)
         train_outcomes = self.prepared.outcome_matrix(self._ids("train"), scores.vlms)

@@ -45,14 +45,26 @@ class FusionExpert(nn.Module):
             nn.Linear(joint_width, ffn_width), nn.GELU(), nn.Dropout(dropout), nn.Linear(ffn_width, text_width)
         )
 
-    def forward(self, question_ND: Tensor, image_NTD: Tensor) -> Tensor:
-        """Fused vectors of shape (N, d_q), from questions (N, d_q) and image tokens (N, T, D)."""
-        seen_ND = image_NTD.squeeze(1) if self.attention is None else self.attention(question_ND, image_NTD)
+    def forward(self, question_ND: Tensor, images_MTD: Tensor, image_N: Tensor) -> Tensor:
+        """Fused vectors of shape (N, d_q).
+
+        Parameters
+        ----------
+        question_ND : Tensor of shape (N, d_q)
+        images_MTD : Tensor of shape (M, T, D)
+            Tokens of the distinct images.
+        image_N : Tensor of shape (N,), int64
+            Each question's image among them.
+        """
+        if self.attention is None:
+            seen_ND = images_MTD.squeeze(1)[image_N]
+        else:
+            seen_ND = self.attention(question_ND, images_MTD, image_N)
         return self.ffn(self.norm(torch.cat([question_ND, seen_ND], dim=-1)))
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention of one question vector over an image's tokens."""
+    """Multi-head attention of one question vector over an image's tokens; keys and values are made once an image."""
 
     def __init__(self, query_width: int, key_width: int, width: int, num_heads: int) -> None:
         super().__init__()
@@ -61,10 +73,10 @@ class CrossAttention(nn.Module):
         self.key = nn.Linear(key_width, width)
         self.value = nn.Linear(key_width, width)
 
-    def forward(self, query_ND: Tensor, tokens_NTD: Tensor) -> Tensor:
-        """Attended values of shape (N, width)."""
+    def forward(self, query_ND: Tensor, tokens_MTD: Tensor, image_N: Tensor) -> Tensor:
+        """Attended values of shape (N, width); see `FusionExpert.forward`."""
         query = self._split_heads(self.query(query_ND).unsqueeze(1))
-        key, value = self._split_heads(self.key(tokens_NTD)), self._split_heads(self.value(tokens_NTD))
+        key, value = (self._split_heads(project(tokens_MTD))[image_N] for project in (self.key, self.value))
         return F.scaled_dot_product_attention(query, key, value).flatten(1)
 
     def _split_heads(self, x_NTD: Tensor) -> Tensor:

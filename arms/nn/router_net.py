@@ -1,5 +1,7 @@
 """The net: the encoders' tunable tails and the head above them."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -10,6 +12,25 @@ from arms.nn.classifier import CosineClassifier
 from arms.nn.experts import FusionExpert, mix_experts
 from arms.nn.gate import Gate
 from arms.params import RouterParams, Trains
+
+
+class EncodedQueries(NamedTuple):
+    """N queries about M distinct images, encoded.
+
+    Attributes
+    ----------
+    question_ND, image_ND : Tensor of shape (N, d_q) and (N, d_g)
+        Question vectors q and image vectors g.
+    tokens_MTD : Tensor of shape (M, T, D)
+        What experts attend to: each image's tokens, or its one vector.
+    image_N : Tensor of shape (N,), int64
+        Each query's image.
+    """
+
+    question_ND: Tensor
+    image_ND: Tensor
+    tokens_MTD: Tensor
+    image_N: Tensor
 
 
 class RouterNet(nn.Module):
@@ -68,40 +89,38 @@ class RouterNet(nn.Module):
 
     def forward_with_gate(self, queries: QueryBatch, profiles: Batch) -> tuple[Tensor, Tensor]:
         """What `forward` gives, and the gate's weights of shape (N, E) before any is set to zero."""
-        question_ND, image_ND, tokens_NTD = self.encode_queries(queries)
-        logits_NS = self.score(question_ND, image_ND, tokens_NTD, self.encode_profiles(profiles))
-        return logits_NS, self.gate.all_weights(question_ND, image_ND)
+        encoded = self.encode_queries(queries)
+        logits_NS = self.score(encoded, self.encode_profiles(profiles))
+        return logits_NS, self.gate.all_weights(encoded.question_ND, encoded.image_ND)
 
-    def encode_queries(self, queries: QueryBatch) -> tuple[Tensor, Tensor, Tensor]:
-        """Question vectors q (N, d_q), image vectors g (N, d_g) and the tokens X (N, T, D) that experts attend to."""
+    def encode_queries(self, queries: QueryBatch) -> EncodedQueries:
+        """Questions and images as gate and experts take them."""
         question_ND = self.text_tail(queries.questions)["pooled"][queries.question_N]
         image = self.image_tail(queries.images)
-        image_ND = image["pooled"][queries.image_N].to(question_ND.dtype)
-        if self.fusion == "tokens":
-            tokens_NTD = image["tokens"][queries.image_N].to(question_ND.dtype)
-        else:
-            tokens_NTD = image_ND.unsqueeze(1)
+        pooled_MD = image["pooled"].to(question_ND.dtype)
+        tokens_MTD = image["tokens"].to(question_ND.dtype) if self.fusion == "tokens" else pooled_MD.unsqueeze(1)
+        image_ND = pooled_MD[queries.image_N]
         # The ablations blank one side; the biases of the layers above stand in for it.
         if self.inputs == "image":
             question_ND = torch.zeros_like(question_ND)
         if self.inputs == "text":
-            image_ND, tokens_NTD = torch.zeros_like(image_ND), torch.zeros_like(tokens_NTD)
-        return question_ND, image_ND, tokens_NTD
+            image_ND, tokens_MTD = torch.zeros_like(image_ND), torch.zeros_like(tokens_MTD)
+        return EncodedQueries(question_ND, image_ND, tokens_MTD, queries.image_N)
 
     def encode_profiles(self, profiles: Batch) -> Tensor:
         """Profile vectors m of shape (S, d_q)."""
         return self.text_tail(profiles)["pooled"]
 
-    def fuse(self, question_ND: Tensor, image_ND: Tensor, tokens_NTD: Tensor) -> tuple[Tensor, Tensor]:
+    def fuse(self, queries: EncodedQueries) -> tuple[Tensor, Tensor]:
         """Fused vectors e (N, d_q) and the gate's weights (N, E)."""
-        gate_NE = self.gate(question_ND, image_ND)
-        fused_NED = torch.stack([expert(question_ND, tokens_NTD) for expert in self.experts], dim=1)
-        return mix_experts(gate_NE, fused_NED), gate_NE
+        gate_NE = self.gate(queries.question_ND, queries.image_ND)
+        fused = [expert(queries.question_ND, queries.tokens_MTD, queries.image_N) for expert in self.experts]
+        return mix_experts(gate_NE, torch.stack(fused, dim=1)), gate_NE
 
-    def score(self, question_ND: Tensor, image_ND: Tensor, tokens_NTD: Tensor, profile_SD: Tensor) -> Tensor:
+    def score(self, queries: EncodedQueries, profile_SD: Tensor) -> Tensor:
         """Logits of shape (N, S) from encoded queries and profiles."""
-        fused_ND, _ = self.fuse(question_ND, image_ND, tokens_NTD)
-        return self.classifier(question_ND, fused_ND, profile_SD)
+        fused_ND, _ = self.fuse(queries)
+        return self.classifier(queries.question_ND, fused_ND, profile_SD)
 
     def head_parameters(self) -> list[nn.Parameter]:
         """Parameters of gate, experts and classifier."""

@@ -19,7 +19,7 @@ def build_optimizer(
         for group in decay_groups(parameters, params.weight_decay)
         if group["params"]
     ]
-    return torch.optim.AdamW(groups)
+    return torch.optim.AdamW(groups, fused=True)
 
 
 def decay_groups(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[dict]:

@@ -33,7 +33,7 @@ def predict_logits(
     profile_SD = net.encode_profiles(move_batch(profiles, device))
     logits_NS = np.empty((len(queries), len(profile_SD)), dtype=np.float32)
     for index, batch in _batches(queries, batch_size, window_mb):
-        logits_NS[index] = net.score(*net.encode_queries(batch.to(device)), profile_SD).cpu().numpy()
+        logits_NS[index] = net.score(net.encode_queries(batch.to(device)), profile_SD).cpu().numpy()
     return logits_NS
 
 
@@ -44,7 +44,7 @@ def read_net(net: RouterNet, queries: Queries, *, batch_size: int, window_mb: in
     gate_NE = np.empty((len(queries), len(net.experts)), dtype=np.float32)
     fused_ND = np.empty((len(queries), net.text_width), dtype=np.float32)
     for index, batch in _batches(queries, batch_size, window_mb):
-        fused, gate = net.fuse(*net.encode_queries(batch.to(device)))
+        fused, gate = net.fuse(net.encode_queries(batch.to(device)))
         fused_ND[index], gate_NE[index] = fused.cpu().numpy(), gate.cpu().numpy()
     return Reading(gate_NE, fused_ND)
 

@@ -13,7 +13,6 @@ from tokenizers import Tokenizer
 from arms.encoders.bundled import bundled_folder
 from arms.encoders.pair import EncoderPair, build_encoders
 from arms.features.embeddings import add_embeddings
-from arms.features.loader import Queries
 from arms.features.online import encode_queries
 from arms.params import EncodersParams, TunableLayers, read_encoders_params
 
@@ -66,7 +65,7 @@ def embed(pair: EncoderPair, pictures: np.ndarray, texts: Sequence[str], batch_s
 
 def _embed_batch(pair: EncoderPair, pictures: np.ndarray, texts: Sequence[str]) -> np.ndarray:
     images = [Image.fromarray(picture.transpose(1, 2, 0)) for picture in pictures]
-    queries: Queries = encode_queries(pair, images, texts, _CPU)
+    queries = encode_queries(pair, images, texts, _CPU)
     embedded = add_embeddings(queries, pair, batch_size=len(texts), device=_CPU).embeddings
     assert embedded is not None
     return embedded

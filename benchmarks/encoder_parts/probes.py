@@ -10,6 +10,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+_PROBED = (
+    "count", "colour", "kind", "place", "contact", "crosses", "crossings", "rows", "columns", "depth", "routes",
+    "letter", "length", "chart", "texture", "quality",
+)  # fmt: skip
 _RARE = 10  # values that come less often among the pictures learnt from are left out
 
 
@@ -37,12 +41,6 @@ def probe_labels(labels: Mapping[str, list[Any]], families: list[str]) -> dict[s
     """The attributes to probe, by name; None where one does not apply to a picture."""
     initials = [word[0].upper() if word else None for word in labels["word"]]
     return {"family": families, **{name: labels[name] for name in _PROBED}, "first letter of a word": initials}
-
-
-_PROBED = (
-    "count", "colour", "kind", "place", "contact", "crosses", "crossings", "rows", "columns", "depth", "routes",
-    "letter", "length", "chart", "texture", "quality",
-)  # fmt: skip
 
 
 def run_probe(

@@ -3,11 +3,11 @@
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from arms.data.scores import Scores
 from arms.device import choose_device
@@ -15,6 +15,7 @@ from arms.encoders.pair import EncoderPair
 from arms.evaluation.judge import Judge
 from arms.features.embeddings import add_embeddings
 from arms.params import EncodersParams
+from arms.routers.arms import ArmsRouter
 from arms.routers.knn import KnnRouter
 from benchmarks.encoder_parts.pairs import bundled, untrained
 from stages.encode import encode
@@ -22,8 +23,9 @@ from stages.inputs import SCORED_SPLITS, Inputs, read_inputs, router_scores
 from stages.train import fit_phi
 from stages.workspace import Workspace
 
-SPLITS = SCORED_SPLITS
 _MOST_EPOCHS = 40
+SCRATCH, UNTRAINED = "trained from nothing, all layers", "untrained, frozen"
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -59,16 +61,12 @@ class _Run:
     knn: Scores
 
 
-SCRATCH, UNTRAINED = "trained from nothing, all layers", "untrained, frozen"
-FROZEN = "bundled, frozen"
-
-
 def pairs(scratch: EncodersParams) -> dict[str, EncodersParams]:
     """What is compared, by name; the pair trained from nothing comes first, since it sets the time."""
     return {
         SCRATCH: scratch,
         UNTRAINED: untrained(0),
-        FROZEN: bundled(0),
+        "bundled, frozen": bundled(0),
         "bundled, top layer tuned": bundled(1),
         "bundled, top two layers tuned": bundled(2),
         "bundled, all layers tuned": bundled("all"),
@@ -78,30 +76,32 @@ def pairs(scratch: EncodersParams) -> dict[str, EncodersParams]:
 def measure_routing(workspace: Workspace, compared: dict[str, EncodersParams], judge: Judge) -> Iterator[Variant]:
     """Route with each pair; all but the first train for as many epochs as fit into the time the first one takes."""
     runs: dict[str, _Run] = {}
+    budget_s: float | None = None
     for name, encoders in compared.items():
-        budget_s = None if not runs else next(iter(runs.values())).encode_s + next(iter(runs.values())).train_s
         with tempfile.TemporaryDirectory(prefix="arms-benchmark-") as folder:
             own = replace(workspace, encoders=encoders, features_root=Path(folder))
             runs[name] = _run(own, name, budget_s)
+        if budget_s is None:
+            budget_s = runs[name].encode_s + runs[name].train_s
         yield _judge(workspace.params.data, name, runs, judge)
 
 
 def _run(workspace: Workspace, name: str, budget_s: float | None) -> _Run:
-    encode_s = sum(_seconds(partial(encode, workspace, modality)) for modality in ("image", "text"))
+    encode_s = sum(_timed(partial(encode, workspace, modality))[1] for modality in ("image", "text"))
     inputs, encoders = read_inputs(workspace)
     epochs = workspace.params.epochs
     if budget_s is not None:
         # One epoch shows how many fit.
-        epoch_s = _seconds(lambda: _fit(workspace, inputs, encoders, 1))
+        _, epoch_s = _timed(partial(_fit, workspace, inputs, encoders, 1))
         epochs = min(max(round((budget_s - encode_s) / epoch_s), 1), _MOST_EPOCHS)
-    fitted: list[Any] = []
-    train_s = _seconds(lambda: fitted.append(_fit(workspace, inputs, read_inputs(workspace)[1], epochs)))
-    arms = router_scores(name, "base", fitted[0], inputs.queries(*SPLITS))
+    # Training tunes the encoders handed in, so each use has fresh ones.
+    router, train_s = _timed(partial(_fit, workspace, inputs, read_inputs(workspace)[1], epochs))
+    arms = router_scores(name, "base", router, inputs.queries(*SCORED_SPLITS))
     logger.info("%s: %d epochs, encoded in %.1f s, trained in %.1f s", name, epochs, encode_s, train_s)
     return _Run(epochs, encode_s, train_s, arms, _knn(workspace, name, inputs, read_inputs(workspace)[1]))
 
 
-def _fit(workspace: Workspace, inputs: Inputs, encoders: EncoderPair, epochs: int) -> Any:
+def _fit(workspace: Workspace, inputs: Inputs, encoders: EncoderPair, epochs: int) -> ArmsRouter:
     timed = replace(workspace, params=workspace.params.model_copy(update={"epochs": epochs}))
     return fit_phi(timed, inputs, encoders, lambda _: None, lambda *_: None)
 
@@ -110,7 +110,7 @@ def _knn(workspace: Workspace, name: str, inputs: Inputs, encoders: EncoderPair)
     params, base = workspace.params, inputs.prepared.base
     train, val, scored = (
         add_embeddings(queries, encoders, batch_size=256, device=choose_device(params.runtime.device))
-        for queries in (inputs.queries("train"), inputs.queries("val"), inputs.queries(*SPLITS))
+        for queries in (inputs.queries("train"), inputs.queries("val"), inputs.queries(*SCORED_SPLITS))
     )
     router = KnnRouter(base, num_neighbours=params.knn.num_neighbours, weights=params.knn.weights)
     router.fit(train, inputs.outcomes(train, base), val, inputs.outcomes(val, base))
@@ -120,9 +120,9 @@ def _knn(workspace: Workspace, name: str, inputs: Inputs, encoders: EncoderPair)
 def _judge(dataset: str, name: str, runs: dict[str, _Run], judge: Judge) -> Variant:
     run = runs[name]
     em: dict[str, dict[str, Any]] = {}
-    for split in SPLITS:
+    for split in SCORED_SPLITS:
         em[split] = {
-            router: judge.judge(scores, split) | _margins(split, router, scores, name, runs, judge)
+            router: judge.metrics_on(split, scores) | _margins(split, router, scores, name, runs, judge)
             for router, scores in (("arms", run.arms), ("knn", run.knn))
         }
     return Variant(dataset, name, run.epochs, run.encode_s, run.train_s, em)
@@ -132,11 +132,11 @@ def _margins(
     split: str, router: str, scores: Scores, name: str, runs: dict[str, _Run], judge: Judge
 ) -> dict[str, dict[str, Any]]:
     """What this pair has over those that it is to beat."""
-    others: Sequence[str] = [other for other in (SCRATCH, UNTRAINED) if other in runs and other != name]
+    others = [other for other in (SCRATCH, UNTRAINED) if other in runs and other != name]
     return {f"over {other}": judge.compare(scores, getattr(runs[other], router), split) for other in others}
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    """What some work gives, and the seconds it takes."""
     start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    return work(), time.perf_counter() - start

@@ -15,7 +15,7 @@ from transformers import AutoModel, AutoTokenizer
 from arms.encoders.bundled import BUNDLED, bundled_folder
 from arms.encoders.image import build_image_encoder
 from arms.encoders.text import build_text_encoder
-from arms.params import read_encoders_params
+from arms.params import read_encoders_params, read_params
 from pretrain.attributes import attributes
 from pretrain.settings import read_settings
 from pretrain.stream import draw_batch
@@ -101,7 +101,8 @@ def test_transformers_reads_the_text_tower():
 
 
 def test_the_default_pair_is_the_bundled_one():
-    params = read_encoders_params("bundled", ROOT)
+    assert read_params(ROOT).encoders == BUNDLED
+    params = read_encoders_params(BUNDLED, ROOT)
     assert params.image.model == params.image.pretrained == params.text.model == BUNDLED
 
 

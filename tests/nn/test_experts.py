@@ -59,8 +59,20 @@ def inputs():
     return rng.normal(size=(2, 3)), rng.normal(size=(2, 5, 4))  # two questions, two images of five tokens
 
 
-def run(expert, question_ND, image_NTD):
-    return expert(torch.tensor(question_ND).float(), torch.tensor(image_NTD).float()).detach().numpy()
+def run(expert, question_ND, images_MTD, image_N=(0, 1)):
+    tensors = (torch.tensor(values).float() for values in (question_ND, images_MTD))
+    return expert(*tensors, torch.tensor(image_N)).detach().numpy()
+
+
+@pytest.mark.parametrize("fusion", ["tokens", "pooled", "concat"])
+def test_questions_that_share_an_image(inputs, fusion):
+    question_ND, images_MTD = inputs
+    images_MTD = images_MTD if fusion == "tokens" else images_MTD[:, :1]
+    expert = make_expert(fusion)
+    questions = np.concatenate([question_ND, question_ND])
+    found = run(expert, questions, images_MTD, (1, 0, 1, 1))
+    expected = run(expert, questions, images_MTD[[1, 0, 1, 1]], (0, 1, 2, 3))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_equation_4_by_hand(inputs):
@@ -76,7 +88,7 @@ def test_pooled_attention_is_its_value_projection(inputs):
     question_ND, image_NTD = inputs
     pooled = image_NTD[:, :1]
     attention = CrossAttention(3, 4, 6, num_heads=2)
-    seen = attention(torch.tensor(question_ND).float(), torch.tensor(pooled).float())
+    seen = attention(torch.tensor(question_ND).float(), torch.tensor(pooled).float(), torch.arange(2))
     torch.testing.assert_close(seen, attention.value(torch.tensor(pooled[:, 0]).float()))
     expert = make_expert("pooled")
     weights = weights_of(expert)

@@ -32,10 +32,11 @@ def test_shapes(fusion, layers):
     made = make_queries(7)
     net, encoders, profiles = make_net({"tunable_layers": layers}, {"tunable_layers": layers}, fusion=fusion)
     batch = made.encode(encoders).batch(np.arange(7)).to(CPU)
-    question_ND, image_ND, tokens_NTD = net.encode_queries(batch)
-    assert (question_ND.shape, image_ND.shape) == ((7, 8), (7, 8))
-    assert tokens_NTD.shape == ((7, 4, 8) if fusion == "tokens" else (7, 1, 8))
-    fused_ND, gate_NE = net.fuse(question_ND, image_ND, tokens_NTD)
+    encoded = net.encode_queries(batch)
+    assert (encoded.question_ND.shape, encoded.image_ND.shape) == ((7, 8), (7, 8))
+    assert encoded.tokens_MTD.shape == ((7, 4, 8) if fusion == "tokens" else (7, 1, 8))
+    assert encoded.image_N.shape == (7,)
+    fused_ND, gate_NE = net.fuse(encoded)
     assert (fused_ND.shape, gate_NE.shape) == ((7, 8), (7, 2))
     logits = net(batch, profiles)
     assert (logits.shape, logits.dtype) == ((7, 3), torch.float32)
@@ -49,7 +50,9 @@ def test_it_is_gate_experts_and_classifier_over_the_tails():
     question_ND = net.text_tail(batch.questions)["pooled"][batch.question_N]
     image = {name: value[batch.image_N] for name, value in net.image_tail(batch.images).items()}
     gate_NE = net.gate(question_ND, image["pooled"])
-    fused_ND = sum(gate_NE[:, [n]] * expert(question_ND, image["tokens"]) for n, expert in enumerate(net.experts))
+    fused_ND = sum(
+        gate_NE[:, [n]] * expert(question_ND, image["tokens"], torch.arange(5)) for n, expert in enumerate(net.experts)
+    )
     expected = net.classifier(question_ND, fused_ND, net.text_tail(profiles)["pooled"])
     torch.testing.assert_close(net(batch, profiles), expected)
 

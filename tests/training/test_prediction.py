@@ -43,7 +43,7 @@ class TestReadNet:
         assert reading.gate_NE.shape == (9, 3)
         assert ((reading.gate_NE > 0).sum(axis=1) == 2).all()
         with torch.inference_mode():
-            question, _, _ = router.net.encode_queries(queries.batch(np.arange(9)).to(CPU))
+            question = router.net.encode_queries(queries.batch(np.arange(9)).to(CPU)).question_ND
             profiles = router.net.encode_profiles(router.profile_batch)
             logits = router.net.classifier(question, torch.from_numpy(reading.fused_ND), profiles)
         expected = predict_logits(router.net, router.profile_batch, queries, batch_size=9, window_mb=1, device=CPU)
