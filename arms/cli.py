@@ -151,8 +151,10 @@ def report(metrics: Path, out: Path | None) -> None:
         return
     summaries = read_summaries(Path("studies/results"))
     descriptions = {name: read_data_params(name).description for name in summaries}
+    pages = sorted(Path("benchmarks/results").glob("*.md"))
+    benchmarks = [file.read_text(encoding="utf-8") for file in pages if not file.stem.endswith("-quick")]
     with atomic_file(out) as draft:
-        draft.write_text(results_page(summaries, descriptions), encoding="utf-8")
+        draft.write_text(results_page(summaries, descriptions, benchmarks), encoding="utf-8")
     click.echo(f"wrote {out}: {', '.join(summaries)}", err=True)
 
 

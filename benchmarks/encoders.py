@@ -4,6 +4,7 @@
 uses the datasets named, which must lie in data/raw, and the settings of params.yaml but for the encoders.
 """
 
+import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -17,10 +18,12 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from tqdm import tqdm
 
+from arms.data.atomic import atomic_file
 from arms.data.prepared import read_prepared
 from arms.errors import ArmsError
 from arms.evaluation.judge import Judge
 from arms.params import override, read_data_params, read_encoders_params, read_params
+from benchmarks.encoder_parts.page import encoders_page
 from benchmarks.encoder_parts.pairs import Embeddings, build, bundled, embed, untrained
 from benchmarks.encoder_parts.probes import Probe, probe_labels, run_probe
 from benchmarks.encoder_parts.retrieval import Retrieval, run_retrieval
@@ -35,6 +38,8 @@ HELD_OUT_SEED = 1_000_003  # of the stream; training has another
 _BATCH = 500
 _SMALL_PX = 32  # side of the pictures whose pixels are reduced to principal components
 _RAW = "pixels and words"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,29 +60,39 @@ QUICK = Scale(train_pictures=300, test_pictures=100, components=16, settings=("e
 @click.command()
 @click.option("--data", multiple=True, help="Dataset to route on; may be given several times.")
 @click.option("--quick", is_flag=True, help="Little of everything: a test that it works.")
+@click.option("--render", is_flag=True, help="Measure nothing; write the page of what encoders.json holds.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=RESULTS, help="Folder that the JSON goes into."
 )
-def main(data: tuple[str, ...], quick: bool, out: Path) -> None:
-    """Print tables in Markdown and write encoders.json (encoders-quick.json)."""
+def main(data: tuple[str, ...], quick: bool, render: bool, out: Path) -> None:
+    """Write encoders.json and encoders.md, the same as tables (encoders-quick.json and .md)."""
+    file = out / ("encoders-quick.json" if quick else "encoders.json")
+    if not render:
+        measure(data, file, QUICK if quick else FULL)
+    page = encoders_page(json.loads(file.read_text()))
+    with atomic_file(file.with_suffix(".md")) as draft:
+        draft.write_text(page, encoding="utf-8")
+    click.echo(page, nl=False)
+
+
+def measure(data: Sequence[str], file: Path, scale: Scale) -> None:
+    """Measure everything, and write it as JSON."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     logging.getLogger("benchmarks").setLevel(logging.INFO)
-    scale, clock = QUICK if quick else FULL, Clock()
-    seed = read_params().seed
+    clock, seed = Clock(), read_params().seed
     probes, retrievals = measure_drawn(scale, seed)
-    click.echo(probe_table(probes) + "\n\n" + retrieval_table(retrievals))
     variants: list[Variant] = []
     for name in data:
         try:
             variants += measure_dataset(name, scale)
         except ArmsError as error:
             raise click.ClickException(str(error)) from error
-        click.echo("\n" + routing_table([variant for variant in variants if variant.dataset == name]))
-    file = out / ("encoders-quick.json" if quick else "encoders.json")
     records: list[Probe | Retrieval | Variant] = [*probes, *retrievals, *variants]
     lines = [{"kind": type(record).__name__.lower(), **asdict(record)} for record in records]
     write_report(file, lines, settings=asdict(scale), clock=clock, gpu=False)
-    click.echo(f"\ntook {clock.elapsed_s:.0f} s; other processes kept {clock.others_busy_cores} cores busy; {file}")
+    logger.info(
+        "took %.0f s; other processes kept %s cores busy; wrote %s", clock.elapsed_s, clock.others_busy_cores, file
+    )
 
 
 def measure_drawn(scale: Scale, seed: int) -> tuple[list[Probe], list[Retrieval]]:
@@ -134,51 +149,6 @@ def measure_dataset(name: str, scale: Scale) -> list[Variant]:
     evaluate = params.evaluate
     judge = Judge(read_prepared(workspace.prepared), {}, samples=evaluate.bootstrap_samples, seed=evaluate.seed)
     return list(measure_routing(workspace, compared, judge))
-
-
-def probe_table(probes: Sequence[Probe]) -> str:
-    """Accuracy of every attribute by encoder, in Markdown."""
-    encoders = list(dict.fromkeys(probe.encoder for probe in probes))
-    rows = [["attribute", "values", *encoders, "most frequent value", "pictures"]]
-    for attribute in dict.fromkeys(probe.attribute for probe in probes):
-        same = {probe.encoder: probe for probe in probes if probe.attribute == attribute}
-        one = same[encoders[0]]
-        accuracies = [f"{same[encoder].accuracy:.3f}" for encoder in encoders]
-        rows.append([attribute, str(one.values), *accuracies, f"{one.majority:.3f}", f"{one.pictures:,}"])
-    return _markdown(rows)
-
-
-def retrieval_table(retrievals: Sequence[Retrieval]) -> str:
-    """Recall by encoder, in Markdown."""
-    rows = [["encoder", "own caption first", "in the first ten", "own picture first", "in the first ten", "among"]]
-    for found in retrievals:
-        shares = (found.caption_first, found.caption_in_ten, found.picture_first, found.picture_in_ten)
-        rows.append([found.encoder, *(f"{share:.3f}" for share in shares), f"{found.among:,}"])
-    return _markdown(rows)
-
-
-def routing_table(variants: Sequence[Variant]) -> str:
-    """EM and times by encoder pair, in Markdown."""
-    rows = [
-        ["encoders", "epochs", "encode, s", "train, s", "ARMS, val", "ARMS, id", "ARMS, ood", "kNN, id", "kNN, ood"]
-    ]
-    for variant in variants:
-        val, test, ood = (variant.em[split] for split in ("val", "id", "ood"))
-        cells = [_share(val["arms"]), *(_share(split[name]) for name in ("arms", "knn") for split in (test, ood))]
-        times = (f"{variant.epochs}", f"{variant.encode_s:.0f}", f"{variant.train_s:.0f}")
-        rows.append([variant.encoders, *times, *cells])
-    best = variants[0].em
-    singles = (f"{best[split]['arms']['best_single_em']:.3f} on {split}" for split in ("val", "id", "ood"))
-    return f"{variants[0].dataset}; best single VLM {', '.join(singles)}\n\n" + _markdown(rows)
-
-
-def _share(metrics: dict[str, Any]) -> str:
-    return f"{metrics['em']:.3f} ({metrics['em_low']:.3f} to {metrics['em_high']:.3f})"
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 
 
 def _chain(parts: Any) -> list[Any]:

@@ -22,9 +22,10 @@ logger = logging.getLogger("stages.encode")
 
 @click.command()
 @click.argument("modality", type=click.Choice(["image", "text"]))
-def main(modality: str) -> None:
+@click.option("--encoders", help="A pair under conf/encoders/ other than the one that params.yaml names.")
+def main(modality: str, encoders: str | None) -> None:
     """Write data/features/<data>/<encoders>/<modality>.zarr."""
-    encode(open_workspace(), modality)
+    encode(open_workspace([] if encoders is None else [f"encoders={encoders}"]), modality)
 
 
 def encode(workspace: Workspace, modality: str) -> None:

@@ -11,6 +11,8 @@ from arms.evaluation.figures import em_bars, reliability
 from arms.evaluation.judge import ByPool, Judge
 from stages.workspace import METRICS, PLOTS, SCORES, Stopwatch, open_workspace, stage
 
+MARGIN = {"": "difference", "_low": "low", "_high": "high"}
+
 logger = logging.getLogger("stages.evaluate")
 
 
@@ -22,6 +24,7 @@ def main() -> None:
     best_possible = routers.pop("best-possible", {})
     judge = Judge(prepared, best_possible, samples=params.evaluate.bootstrap_samples, seed=params.evaluate.seed)
     metrics = {name: judge.metrics(scores) for name, scores in routers.items()}
+    _add_margins(metrics["arms"], routers["arms"], routers["knn"], judge)
     singles = judge.singles()
     with atomic_folder(METRICS) as folder:
         for name, content in metrics.items():
@@ -52,6 +55,16 @@ def _read_routers(strategy: str) -> dict[str, ByPool]:
         routers.setdefault(scores.router, {})[scores.pool] = scores
     routers["arms"]["extended"] = routers[strategy]["extended"]
     return routers
+
+
+def _add_margins(metrics: dict[str, Any], arms: ByPool, knn: ByPool, judge: Judge) -> None:
+    """What ARMS has over the kNN baseline, with its paired interval."""
+    for split, by_pool in metrics.items():
+        for pool, values in by_pool.items():
+            margin = judge.compare(arms[pool], knn[pool], split)
+            values |= {
+                f"over_knn{end}": margin[key] for end, key in (("", "difference"), ("_low", "low"), ("_high", "high"))
+            }
 
 
 def _is_headline(record: dict[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from arms.data.prepared import Prepared, read_prepared, write_json
 from arms.evaluation import study_figures
 from arms.evaluation.complementarity import dataset_statistics, rescue_matrix
 from arms.params import read_section
-from stages.study import PARAMS, RESULTS, StudyParams
+from stages.study import PARAMS, RESULTS, STUDIES, StudyParams
 from stages.workspace import METRICS, PLOTS, open_workspace, stage
 
 SPLITS = ("id", "ood")
@@ -33,13 +34,15 @@ def main() -> None:
     folder = RESULTS / workspace.params.data
     studies: dict[str, Results] = {
         name: {variant: _read(folder / name / f"{variant}.json") for variant in getattr(params, name)}
-        for name in ("ablation", "data", "epochs")
+        for name in STUDIES
     }
     metrics = {file.stem: _read(file) for file in sorted(METRICS.glob("*.json"))}
     rescue = {split: _rescue(prepared, split) for split in SPLITS if len(prepared.split(split))}
     with atomic_folder(FIGURES / workspace.params.data) as figures:
         draw_studies(studies, metrics, figures)
         draw_reading(figures)
+        for name in ("em.png", "reliability.png"):
+            shutil.copyfile(PLOTS / "evaluate" / name, figures / name)
         for split, content in rescue.items():
             matrix = np.array(content["matrix"], dtype=np.float64)
             study_figures.rescue_heatmap(matrix, content["vlms"], figures / f"rescue-{split}.png")
@@ -63,7 +66,8 @@ def draw_studies(studies: dict[str, Results], metrics: Results, folder: Path) ->
         for split in SPLITS
         if (values := metrics["knn"][split]["base"])["em"] is not None
     }
-    study_figures.ablation(list(_records(studies["ablation"], ("em",))), folder / "ablation.png")
+    for name in ("ablation", "tuning"):
+        study_figures.ablation(list(_records(studies[name], ("em",))), folder / f"{name}.png")
     for name, label in (("data", "share of the training images in percent"), ("epochs", "epochs")):
         records = [{**record, "x": float(record["variant"])} for record in _records(studies[name], CURVES)]
         study_figures.sweep(records, folder / f"{name}.png", x_label=label, references=references)
@@ -93,8 +97,9 @@ def _records(results: Results, metrics: tuple[str, ...]) -> Iterator[dict[str, A
 
 
 def _spread(result: dict[str, Any]) -> dict[str, Any]:
-    """Mean, lowest and highest of each metric over the seeds, and the first seed's interval of EM."""
+    """Mean, lowest and highest of each metric over the seeds, and what Phi has over the first seed's run."""
     spread: dict[str, Any] = {"settings": result["settings"], "seeds": [run["seed"] for run in result["runs"]]}
+    spread["phi_minus_this"] = result["runs"][0]["phi_minus_this"]
     for split in ("val", *SPLITS):
         values = {metric: [run["metrics"][split][metric] for run in result["runs"]] for metric in KEPT}
         spread[split] = {

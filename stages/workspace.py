@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,15 @@ from pathlib import Path
 from tqdm import tqdm
 
 from arms.errors import ArmsError
-from arms.params import DataParams, EncodersParams, Params, read_data_params, read_encoders_params, read_params
+from arms.params import (
+    DataParams,
+    EncodersParams,
+    Params,
+    override,
+    read_data_params,
+    read_encoders_params,
+    read_params,
+)
 
 Progress = Callable[[int, int], None]
 
@@ -43,9 +51,9 @@ class Workspace:
         return self.features_root / self.params.data / self.params.encoders / f"{modality}.zarr"
 
 
-def open_workspace() -> Workspace:
-    """Read params.yaml and the conf/ files that it names."""
-    params = read_params()
+def open_workspace(settings: Sequence[str] = ()) -> Workspace:
+    """Read params.yaml, replace some settings as `override` does, and read the conf/ files that it names."""
+    params = override(read_params(), settings)
     return Workspace(params, read_data_params(params.data), read_encoders_params(params.encoders))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.encoder_parts.page import margin_table, routing_table
 from benchmarks.encoder_parts.pairs import Embeddings
 from benchmarks.encoder_parts.probes import run_probe
 from benchmarks.encoder_parts.retrieval import run_retrieval
@@ -60,6 +61,22 @@ def test_a_quick_run_of_the_encoders_goes_through(tmp_path):
     assert {line["encoder"] for line in lines} == {"bundled", "untrained", "pixels and words"}
     family = {line["encoder"]: line["accuracy"] for line in lines if line.get("attribute") == "family"}
     assert family["bundled"] > 2 * family["untrained"]
+    page = (tmp_path / "encoders-quick.md").read_text()
+    assert page.startswith("## The bundled encoders\n")
+    assert f"| family | 12 | {family['bundled']:.3f} | {family['untrained']:.3f} |" in page
+
+
+def test_the_page_of_the_encoders_says_what_each_pair_has_over_another():
+    judged = {"em": 0.8, "em_low": 0.7, "em_high": 0.9, "best_single_em": 0.6}
+    margin = {"over untrained, frozen": {"difference": 0.05, "low": 0.01, "high": 0.09}}
+    em = {split: {"arms": judged | margin, "knn": judged} for split in ("val", "id", "ood")}
+    variant = {"dataset": "mine", "encoders": "bundled", "epochs": 7, "encode_s": 1.4, "train_s": 20.6, "em": em}
+    share = "0.800 (0.700 to 0.900)"
+    expected = " | ".join(["| bundled | 7 | 1 | 21", *[share] * 5]) + " |"
+    assert routing_table([variant]).splitlines()[2:] == [expected]
+    assert margin_table([variant]).splitlines()[2:] == [
+        "| bundled | ARMS | untrained, frozen | +0.050 (+0.010 to +0.090) | +0.050 (+0.010 to +0.090) |"
+    ]
 
 
 def test_a_probe_learns_what_is_there_and_leaves_out_what_does_not_apply():

@@ -71,7 +71,10 @@ def _panel(title: str, rows: dict[str, Any]) -> str:
     ceilings = [f"oracle {_number(any_row['oracle_em'])}"]
     if any_row.get("best_possible_em") is not None:
         ceilings.append(f"best possible {_number(any_row['best_possible_em'])}")
-    lines += ["", f"Best single VLM {_number(any_row['best_single_em'])}; " + ", ".join(ceilings) + "."]
+    margin = ""
+    if (arms := rows.get("arms", {})).get("over_knn") is not None:
+        margin = f" ARMS over kNN {_signed(arms['over_knn'])} ({_interval(arms, 'over_knn', sign=True)})."
+    lines += ["", f"Best single VLM {_number(any_row['best_single_em'])}; {', '.join(ceilings)}.{margin}"]
     return "\n".join(lines)
 
 

@@ -9,13 +9,20 @@ from arms.errors import ArmsError
 from arms.evaluation.complementarity import statistics_table
 from arms.evaluation.report import SPLITS, results_table
 
-# Table 3 of arXiv:2606.08970, on the free pool of its own dataset: accuracy, precision, recall, F1, EM.
+# Table 3 of arXiv:2606.08970, on the free pool of its own dataset, by study and variant: accuracy, precision, recall,
+# F1, EM. Its full router tunes both encoders.
+_FULL = (0.6751, 0.6403, 0.6882, 0.6634, 0.5721)
 PUBLISHED_ABLATION = {
-    "full": (0.6751, 0.6403, 0.6882, 0.6634, 0.5721),
-    "image-frozen": (0.6542, 0.6270, 0.6644, 0.6452, 0.5351),
-    "text-frozen": (0.5875, 0.3558, 0.6630, 0.4631, 0.3480),
-    "concat": (0.6577, 0.6091, 0.5979, 0.6036, 0.5272),
-    "name": (0.6254, 0.5994, 0.6351, 0.6168, 0.5115),
+    "ablation": {
+        "full": _FULL,
+        "concat": (0.6577, 0.6091, 0.5979, 0.6036, 0.5272),
+        "name": (0.6254, 0.5994, 0.6351, 0.6168, 0.5115),
+    },
+    "tuning": {
+        "both-tuned": _FULL,
+        "image-frozen": (0.6542, 0.6270, 0.6644, 0.6452, 0.5351),
+        "text-frozen": (0.5875, 0.3558, 0.6630, 0.4631, 0.3480),
+    },
 }
 # Its Fig. 5: EM of ARMS after 2 epochs, by pool and split.
 PUBLISHED_EM = {
@@ -35,7 +42,8 @@ EM is the share of queries whose selected VLM was right, over the queries that a
 "EM, all queries" counts the others too. Intervals are 95 % bootstrap intervals over images; that of a gain is paired.
 The best single VLM is chosen on the training split. `arms` is Phi on the base pool; on the extended pool it is the
 strategy that `extend.strategy` names. Splits are by image, and all choices are made on val. Where a study has several
-seeds, a figure is their mean, with the lowest and the highest in brackets."""
+seeds, a figure is their mean, with the lowest and the highest in brackets; what ARMS, the pipeline's own run, has over
+a variant is of the first seed, with its paired interval."""
 
 
 def read_summaries(folder: Path) -> dict[str, dict[str, Any]]:
@@ -52,8 +60,10 @@ def read_summaries(folder: Path) -> dict[str, dict[str, Any]]:
     return dict(sorted(found.items(), key=lambda item: (item[0] != "sample", item[0])))
 
 
-def results_page(summaries: Mapping[str, dict[str, Any]], descriptions: Mapping[str, str]) -> str:
-    """Markdown for all datasets.
+def results_page(
+    summaries: Mapping[str, dict[str, Any]], descriptions: Mapping[str, str], more: Sequence[str] = ()
+) -> str:
+    """Markdown for all datasets, and more sections after them.
 
     Parameters
     ----------
@@ -61,6 +71,8 @@ def results_page(summaries: Mapping[str, dict[str, Any]], descriptions: Mapping[
         What the studies wrote, by dataset: studies/results/<data>/summary.json.
     descriptions : mapping of str to str
         What each dataset is, from conf/data/<data>.yaml.
+    more : sequence of str
+        Markdown, each with its own heading.
     """
     parts = [_HEAD]
     for name, summary in summaries.items():
@@ -70,7 +82,9 @@ def results_page(summaries: Mapping[str, dict[str, Any]], descriptions: Mapping[
         routers = {
             router: metrics for router, metrics in summary["metrics"].items() if router not in ("vlms", "oracle")
         }
-        parts += [results_table(routers).rstrip(), _published_em(), *_studies(name, summary)]
+        parts += [results_table(routers).rstrip(), _published_em()]
+        parts += [f"![EM of routers and single VLMs](../studies/figures/{name}/em.png)", *_studies(name, summary)]
+    parts += [section.rstrip() for section in more]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -82,11 +96,14 @@ def _published_em() -> str:
 def _studies(name: str, summary: dict[str, Any]) -> list[str]:
     figures = f"../studies/figures/{name}"
     studies = summary["studies"]
-    parts = ["### Ablation", _ablation_table(studies["ablation"]), f"![Ablation]({figures}/ablation.png)"]
+    parts = []
+    for study, title in (("ablation", "Ablation"), ("tuning", "Which layers train")):
+        parts += [f"### {title}", _ablation_table(study, studies[study]), f"![{title}]({figures}/{study}.png)"]
     for study, title in (("data", "Amount of training data"), ("epochs", "Epochs")):
         parts += [f"### {title}", _curve_table(studies[study], study), f"![{title}]({figures}/{study}.png)"]
     parts += ["### Inside the router", f"![Gate by task and load of each expert]({figures}/gates.png)"]
-    parts += [f"![Confidences]({figures}/confidences.png)", f"![Map of the fused vectors]({figures}/map.png)"]
+    parts += [f"![Confidences]({figures}/confidences.png)", f"![Reliability]({figures}/reliability.png)"]
+    parts += [f"![Map of the fused vectors]({figures}/map.png)"]
     parts += ["### The dataset", statistics_table(summary["statistics"])]
     parts += [
         f"![Who is right where another is wrong, {split}]({figures}/rescue-{split}.png)" for split in summary["rescue"]
@@ -94,22 +111,18 @@ def _studies(name: str, summary: dict[str, Any]) -> list[str]:
     return parts
 
 
-def _ablation_table(variants: Mapping[str, dict[str, Any]]) -> str:
-    parts = []
+def _ablation_table(study: str, variants: Mapping[str, dict[str, Any]]) -> str:
+    parts, published = [], PUBLISHED_ABLATION[study]
     for split in ("id", "ood"):
         if not any(variant[split] for variant in variants.values()):
             continue
-        header = [
-            "variant",
-            *_ABLATION_METRICS,
-            *((f"published {metric}" for metric in ("F1", "EM")) if split == "id" else ()),
-        ]
-        rows = [header]
+        header = ["variant", *_ABLATION_METRICS, "EM of ARMS minus this"]
+        rows = [header + (["published F1", "published EM"] if split == "id" else [])]
         for name, variant in variants.items():
             row = [name, *(_spread(variant[split].get(metric)) for metric in _ABLATION_METRICS)]
+            row.append(_difference(variant["phi_minus_this"][split]))
             if split == "id":
-                published = PUBLISHED_ABLATION.get(name)
-                row += ["", ""] if published is None else [f"{value:.3f}" for value in published[-2:]]
+                row += [f"{value:.3f}" for value in published[name][-2:]] if name in published else ["", ""]
             rows.append(row)
         parts.append(f"**{SPLITS[split].capitalize()}**\n\n{markdown_table(rows)}")
     return "\n\n".join(parts)
@@ -130,6 +143,10 @@ def markdown_table(rows: Sequence[Sequence[str]]) -> str:
     """The first row as header."""
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def _difference(values: dict[str, float]) -> str:
+    return f"{values['difference']:+.3f} ({values['low']:+.3f} to {values['high']:+.3f})"
 
 
 def _spread(values: dict[str, float] | None) -> str:

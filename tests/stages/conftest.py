@@ -13,6 +13,16 @@ SMALLER = {
     "conf/data/sample.yaml": {"images_per_benchmark: 1000": "images_per_benchmark: 24"},
     "params.yaml": {"epochs: 5 ": "epochs: 1 ", "    epochs: 3\n": "    epochs: 1\n", "samples: 2000": "samples: 100"},
 }
+RESULTS = ("metrics/", "studies/results/", "studies/figures/")
+STUDIES = """\
+seeds: [1, 2]
+quick: false
+tuned_encoders: tuned
+ablation: {full: "", concat: router.fusion=concat}
+tuning: {image-frozen: train.trains=text}
+data: {"50": train.data_share=0.5, "100": ""}
+epochs: {"1": epochs=1 train.keep=last}
+"""
 
 
 class Project:
@@ -65,7 +75,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout.split("\n")  # fmt: skip
     for name in filter(None, listed):
-        if (ROOT / name).is_file() and not name.startswith(("metrics/", "studies/results/")) and name != "dvc.lock":
+        if (ROOT / name).is_file() and not name.startswith(RESULTS) and not name.endswith("dvc.lock"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     for name, changes in SMALLER.items():
@@ -74,6 +84,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
             assert old in text, f"{name} no longer holds {old!r}"
             text = text.replace(old, new)
         (folder / name).write_text(text)
+    (folder / "studies" / "params.yaml").write_text(STUDIES)
     made = Project(folder)
     made.run("git", "init", "--quiet")
     made.commit("start")

@@ -154,15 +154,3 @@ def test_unusable_setting_ends_a_stage_with_its_text(project):
         file.write_text(text)
     assert "train: error: params.yaml.router.num_experts: expected greater than or equal to 1, got 0" in output
     assert "Traceback" not in output
-
-
-def test_studies_compare_with_phi(project):
-    try:
-        project.dvc("repro", "studies/dvc.yaml")
-        for inputs in ("text", "image"):
-            result = json.loads((project.folder / f"studies/results/inputs-{inputs}.json").read_text())
-            difference = result["id"]["base"]["phi_minus_this"]
-            assert difference["low"] <= difference["difference"] <= difference["high"]
-    finally:
-        project.run("git", "checkout", "--", ".")
-        project.run("git", "clean", "--quiet", "--force", "-d")
