@@ -25,16 +25,22 @@ QUICK = ("epochs=1", "train.data_share=0.1")
 logger = logging.getLogger("stages.study")
 
 
+class Variants(Section):
+    """The settings of each study's variants, by name."""
+
+    ablation: dict[str, str]
+    tuning: dict[str, str]
+    data: dict[str, str]
+    epochs: dict[str, str]
+
+
 class StudyParams(Section):
     """studies/params.yaml."""
 
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
     quick: bool
     tuned_encoders: str
-    ablation: dict[str, str]
-    tuning: dict[str, str]
-    data: dict[str, str]
-    epochs: dict[str, str]
+    studies: Variants
 
 
 @click.command()
@@ -44,7 +50,7 @@ class StudyParams(Section):
 def main(study: str, variant: str, quick: bool) -> None:
     """Write studies/results/<data>/STUDY/VARIANT.json: the metrics of each seed's run on the base pool."""
     params, watch = read_section(PARAMS, StudyParams), Stopwatch()
-    settings = getattr(params, study)[variant].split()
+    settings = getattr(params.studies, study)[variant].split()
     if study == "tuning":
         settings.insert(0, f"encoders={params.tuned_encoders}")
     quick = quick or params.quick

@@ -33,7 +33,7 @@ def main() -> None:
     prepared, params = read_prepared(workspace.prepared), read_section(PARAMS, StudyParams)
     folder = RESULTS / workspace.params.data
     studies: dict[str, Results] = {
-        name: {variant: _read(folder / name / f"{variant}.json") for variant in getattr(params, name)}
+        name: {variant: _read(folder / name / f"{variant}.json") for variant in getattr(params.studies, name)}
         for name in STUDIES
     }
     metrics = {file.stem: _read(file) for file in sorted(METRICS.glob("*.json"))}

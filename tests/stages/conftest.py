@@ -18,10 +18,11 @@ STUDIES = """\
 seeds: [1, 2]
 quick: false
 tuned_encoders: tuned
-ablation: {full: "", concat: router.fusion=concat}
-tuning: {image-frozen: train.trains=text}
-data: {"50": train.data_share=0.5, "100": ""}
-epochs: {"1": epochs=1 train.keep=last}
+studies:
+  ablation: {full: "", concat: router.fusion=concat}
+  tuning: {image-frozen: train.trains=text}
+  data: {"50": train.data_share=0.5, "100": ""}
+  epochs: {"1": epochs=1 train.keep=last}
 """
 
 

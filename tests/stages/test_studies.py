@@ -113,7 +113,7 @@ def test_quick_is_one_seed_on_little_data(studied):
 def test_every_variant_is_a_setting_that_exists():
     params = read_section(PARAMS, StudyParams)
     for study in STUDIES:
-        for variant, settings in getattr(params, study).items():
+        for variant, settings in getattr(params.studies, study).items():
             assert open_workspace(settings.split()).params, variant
 
 
