@@ -81,8 +81,7 @@ def test_what_was_read_of_the_router_adds_up(studied):
         assert sum(record["weights"]) == pytest.approx(1, abs=1e-3)
     pairs = json.loads((studied.folder / "data/plots/reading/confidences.json").read_text())
     counted = {split: sum(p["right"] + p["wrong"] for p in pairs if p["split"] == split) for split in ("id", "ood")}
-    metrics = json.loads((studied.folder / "metrics/arms.json").read_text())
-    assert counted == {split: metrics[split]["base"]["pairs"] for split in ("id", "ood")}
+    assert counted == {split: 4 * prepared[split] for split in ("id", "ood")}, "each outcome of the base pool once"
 
 
 def test_the_page_is_written_of_what_was_studied(studied):
