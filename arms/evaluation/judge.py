@@ -1,5 +1,6 @@
 """The judge: every router's metrics on a dataset's test splits, from score tables and outcomes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,10 @@ class Judge:
     def __init__(self, prepared: Prepared, best_possible: ByPool, *, samples: int, seed: int) -> None:
         self.prepared, self.best_possible = prepared, best_possible
         self._bootstrap: dict[str, Any] = {"samples": samples, "seed": seed}
+        # Looked up once: all routers are judged on the same queries.
+        self._ids_of: dict[str, list[str]] = {}
+        self._groups_of: dict[str, np.ndarray] = {}
+        self._outcomes_of: dict[tuple[str, tuple[str, ...]], np.ndarray] = {}
 
     def metrics(self, by_pool: ByPool) -> Json:
         """The metrics of one router, split -> pool -> name -> value."""
@@ -44,11 +49,10 @@ class Judge:
         pools = {"base": self.prepared.base, "extended": self.prepared.extended}
         tables: Json = {}
         for split in SPLITS:
-            ids = self._ids(split)
             tables[split] = {}
             for pool, vlms in pools.items():
-                outcomes = self.prepared.outcome_matrix(ids, vlms)
-                table = single_vlm_em(outcomes, self._groups(ids), **self._bootstrap, vlms=vlms)
+                outcomes = self._outcomes(split, vlms)
+                table = single_vlm_em(outcomes, self._groups(split), **self._bootstrap, vlms=vlms)
                 tables[split][pool] = {vlm: round_metrics(values) for vlm, values in table.items()}
         return tables
 
@@ -60,7 +64,7 @@ class Judge:
             for split in SPLITS
             for pool, scores in by_pool.items()
             for record in reliability_records(
-                scores.at(self._ids(split)), self._outcomes(split, scores), router=name, split=split, pool=pool
+                scores.at(self._ids(split)), self._outcomes(split, scores.vlms), router=name, split=split, pool=pool
             )
         ]
 
@@ -75,8 +79,8 @@ class Judge:
                 column,
                 self.prepared.split(split)[column].to_numpy(),
                 selected=self._selected(split, scores),
-                outcomes=self._outcomes(split, scores),
-                groups=self._groups(self._ids(split)),
+                outcomes=self._outcomes(split, scores.vlms),
+                groups=self._groups(split),
                 **self._bootstrap,
                 router=name, split=split, pool=pool,
             )
@@ -84,22 +88,20 @@ class Judge:
 
     def compare(self, one: Scores, other: Scores, split: str) -> Json:
         """Difference of EM between two routers over one pool, `one` minus `other`, with its paired 95 % interval."""
-        ids = self._ids(split)
-        outcomes = self._outcomes(split, one)
+        outcomes = self._outcomes(split, one.vlms)
         kept = is_answerable(outcomes)
         correct, other_correct = (correct_of(self._selected(split, scores), outcomes)[kept] for scores in (one, other))
-        return round_metrics(compare(correct, other_correct, self._groups(ids)[kept], **self._bootstrap))
+        return round_metrics(compare(correct, other_correct, self._groups(split)[kept], **self._bootstrap))
 
     def metrics_on(self, split: str, scores: Scores) -> Json:
         """The metrics of one score table on one split, val among them."""
-        ids = self._ids(split)
-        train_outcomes = self.prepared.outcome_matrix(self._ids("train"), scores.vlms)
+        train_outcomes = self._outcomes("train", scores.vlms)
         ceiling = self.best_possible.get(scores.pool)
         metrics = evaluate_router(
-            confidence=scores.at(ids),
+            confidence=scores.at(self._ids(split)),
             selected=self._selected(split, scores),
-            outcomes=self._outcomes(split, scores),
-            groups=self._groups(ids),
+            outcomes=self._outcomes(split, scores.vlms),
+            groups=self._groups(split),
             best_single=train_accuracy(train_outcomes),
             best_possible=None if ceiling is None else self._selected(split, ceiling),
             **self._bootstrap,
@@ -107,14 +109,21 @@ class Judge:
         return round_metrics(metrics)
 
     def _ids(self, split: str) -> list[str]:
-        return self.prepared.split(split)["query_id"].tolist()
+        if split not in self._ids_of:
+            self._ids_of[split] = self.prepared.split(split)["query_id"].tolist()
+        return self._ids_of[split]
 
-    def _groups(self, ids: list[str]) -> np.ndarray:
-        return self.prepared.image_groups(ids)
+    def _groups(self, split: str) -> np.ndarray:
+        if split not in self._groups_of:
+            self._groups_of[split] = self.prepared.image_groups(self._ids(split))
+        return self._groups_of[split]
 
-    def _outcomes(self, split: str, scores: Scores) -> np.ndarray:
-        return self.prepared.outcome_matrix(self._ids(split), scores.vlms)
+    def _outcomes(self, split: str, vlms: Sequence[str]) -> np.ndarray:
+        key = (split, tuple(vlms))
+        if key not in self._outcomes_of:
+            self._outcomes_of[key] = self.prepared.outcome_matrix(self._ids(split), vlms)
+        return self._outcomes_of[key]
 
     def _selected(self, split: str, scores: Scores) -> np.ndarray:
-        known = ~np.isnan(self._outcomes(split, scores))
+        known = ~np.isnan(self._outcomes(split, scores.vlms))
         return select(scores.at(self._ids(split)), scores.policy, scores.vlms, known)

@@ -1,5 +1,6 @@
 """The fusion experts: question attends to image (Eq. 4 of arXiv:2606.08970)."""
 
+import math
 from typing import Literal
 
 import torch
@@ -9,23 +10,28 @@ from torch.nn import functional as F
 Fusion = Literal["pooled", "tokens", "concat"]
 
 
-class FusionExpert(nn.Module):
-    """e_i = FFN(LN([q_i; Attn(q_i, X_i)])), the question as query, the image as key and value.
+class FusionExperts(nn.Module):
+    """E experts, each e_i = FFN(LN([q_i; Attn(q_i, X_i)])), the question as query, the image as key and value.
 
     X_i is the image's single vector g_i under `pooled`, over which the attention is always 1 and so only a learned
     projection (the published form); the T token states under `tokens`. Under `concat` there is no attention:
     e_i = FFN(LN([q_i; g_i])).
 
+    Their weights lie in common tensors: one product for all experts is faster than one for each.
+
     Parameters
     ----------
+    num_experts : int
+        E.
     text_width : int
-        d_q, also the width of the fused vector.
+        d_q, also the width of the fused vectors.
     key_width : int
         Width of X_i: d_g, or that of a token state under `tokens`.
     """
 
     def __init__(
         self,
+        num_experts: int,
         text_width: int,
         key_width: int,
         *,
@@ -36,17 +42,23 @@ class FusionExpert(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
+        self.num_experts = num_experts
         self.attention = (
-            None if fusion == "concat" else CrossAttention(text_width, key_width, attention_width, num_heads)
+            None
+            if fusion == "concat"
+            else CrossAttention(text_width, key_width, num_experts * attention_width, num_experts * num_heads)
         )
         joint_width = text_width + (key_width if fusion == "concat" else attention_width)
-        self.norm = nn.LayerNorm(joint_width)
         self.ffn = nn.Sequential(
-            nn.Linear(joint_width, ffn_width), nn.GELU(), nn.Dropout(dropout), nn.Linear(ffn_width, text_width)
+            ExpertNorm(num_experts, joint_width),
+            ExpertLinear(num_experts, joint_width, ffn_width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            ExpertLinear(num_experts, ffn_width, text_width),
         )
 
     def forward(self, question_ND: Tensor, images_MTD: Tensor, image_N: Tensor) -> Tensor:
-        """Fused vectors of shape (N, d_q).
+        """Each expert's fused vectors, of shape (N, E, d_q).
 
         Parameters
         ----------
@@ -57,14 +69,20 @@ class FusionExpert(nn.Module):
             Each question's image among them.
         """
         if self.attention is None:
-            seen_ND = images_MTD.squeeze(1)[image_N]
+            seen_NED = self._for_each(images_MTD.squeeze(1)[image_N])
         else:
-            seen_ND = self.attention(question_ND, images_MTD, image_N)
-        return self.ffn(self.norm(torch.cat([question_ND, seen_ND], dim=-1)))
+            seen_NED = self.attention(question_ND, images_MTD, image_N).unflatten(-1, (self.num_experts, -1))
+        return self.ffn(torch.cat([self._for_each(question_ND), seen_NED], dim=-1))
+
+    def _for_each(self, x_ND: Tensor) -> Tensor:
+        return x_ND.unsqueeze(1).expand(-1, self.num_experts, -1)
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention of one question vector over an image's tokens; keys and values are made once an image."""
+    """Multi-head attention of one question vector over an image's tokens; keys and values are made once an image.
+
+    The heads of all experts are heads of one attention.
+    """
 
     def __init__(self, query_width: int, key_width: int, width: int, num_heads: int) -> None:
         super().__init__()
@@ -74,13 +92,45 @@ class CrossAttention(nn.Module):
         self.value = nn.Linear(key_width, width)
 
     def forward(self, query_ND: Tensor, tokens_MTD: Tensor, image_N: Tensor) -> Tensor:
-        """Attended values of shape (N, width); see `FusionExpert.forward`."""
+        """Attended values of shape (N, width); see `FusionExperts.forward`."""
         query = self._split_heads(self.query(query_ND).unsqueeze(1))
         key, value = (self._split_heads(project(tokens_MTD))[image_N] for project in (self.key, self.value))
         return F.scaled_dot_product_attention(query, key, value).flatten(1)
 
     def _split_heads(self, x_NTD: Tensor) -> Tensor:
         return x_NTD.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+
+
+class ExpertLinear(nn.Module):
+    """A linear layer for each of E experts, from (N, E, D_in) to (N, E, D_out), initialised as `nn.Linear` is."""
+
+    def __init__(self, num_experts: int, in_width: int, out_width: int) -> None:
+        super().__init__()
+        self.num_experts = num_experts
+        bound = 1 / math.sqrt(in_width)
+        self.weight = nn.Parameter(torch.empty(num_experts, in_width, out_width).uniform_(-bound, bound))
+        # In one dimension, as the optimiser tells biases, which do not decay, from matrices.
+        self.bias = nn.Parameter(torch.empty(num_experts * out_width).uniform_(-bound, bound))
+
+    def forward(self, x_NED: Tensor) -> Tensor:
+        """Each expert's product with its own matrix."""
+        bias_ED = self.bias.view(self.num_experts, 1, -1)
+        return torch.baddbmm(bias_ED, x_NED.transpose(0, 1), self.weight).transpose(0, 1)
+
+
+class ExpertNorm(nn.Module):
+    """Layer normalisation with a scale and a shift for each of E experts."""
+
+    def __init__(self, num_experts: int, width: int) -> None:
+        super().__init__()
+        self.width = width
+        self.weight = nn.Parameter(torch.ones(num_experts * width))
+        self.bias = nn.Parameter(torch.zeros(num_experts * width))
+
+    def forward(self, x_NED: Tensor) -> Tensor:
+        """The same shape, normalised along the last axis."""
+        weight_ED, bias_ED = self.weight.view(-1, self.width), self.bias.view(-1, self.width)
+        return torch.addcmul(bias_ED, F.layer_norm(x_NED, (self.width,)), weight_ED)
 
 
 def mix_experts(gate_NE: Tensor, fused_NED: Tensor) -> Tensor:

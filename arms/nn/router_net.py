@@ -9,7 +9,7 @@ from arms.batch import Batch, QueryBatch
 from arms.encoders.base import Encoder
 from arms.errors import ArmsError
 from arms.nn.classifier import CosineClassifier
-from arms.nn.experts import FusionExpert, mix_experts
+from arms.nn.experts import FusionExperts, mix_experts
 from arms.nn.gate import Gate
 from arms.params import RouterParams, Trains
 
@@ -60,17 +60,15 @@ class RouterNet(nn.Module):
         self.params, self.fusion, self.inputs = params, params.fusion, params.inputs
         self.image_tail, self.text_tail = image_encoder.tail, text_encoder.tail
         self.gate = Gate(text_width, image_width, params.num_experts, params.top_k)
-        self.experts = nn.ModuleList(
-            FusionExpert(
-                text_width,
-                image_encoder.token_width if params.fusion == "tokens" else image_width,
-                fusion=params.fusion,
-                num_heads=params.num_heads,
-                attention_width=params.attention_width,
-                ffn_width=params.ffn_width,
-                dropout=params.dropout,
-            )
-            for _ in range(params.num_experts)
+        self.experts = FusionExperts(
+            params.num_experts,
+            text_width,
+            image_encoder.token_width if params.fusion == "tokens" else image_width,
+            fusion=params.fusion,
+            num_heads=params.num_heads,
+            attention_width=params.attention_width,
+            ffn_width=params.ffn_width,
+            dropout=params.dropout,
         )
         self.classifier = CosineClassifier(
             text_width, params.logit_min, params.logit_max, project_profiles=params.project_profiles
@@ -114,8 +112,8 @@ class RouterNet(nn.Module):
     def fuse(self, queries: EncodedQueries) -> tuple[Tensor, Tensor]:
         """Fused vectors e (N, d_q) and the gate's weights (N, E)."""
         gate_NE = self.gate(queries.question_ND, queries.image_ND)
-        fused = [expert(queries.question_ND, queries.tokens_MTD, queries.image_N) for expert in self.experts]
-        return mix_experts(gate_NE, torch.stack(fused, dim=1)), gate_NE
+        fused_NED = self.experts(queries.question_ND, queries.tokens_MTD, queries.image_N)
+        return mix_experts(gate_NE, fused_NED), gate_NE
 
     def score(self, queries: EncodedQueries, profile_SD: Tensor) -> Tensor:
         """Logits of shape (N, S) from encoded queries and profiles."""

@@ -41,7 +41,7 @@ def predict_logits(
 def read_net(net: RouterNet, queries: Queries, *, batch_size: int, window_mb: int, device: torch.device) -> Reading:
     """Gate and fused vectors, in evaluation mode; see `predict_logits`."""
     net.to(device).eval()
-    gate_NE = np.empty((len(queries), len(net.experts)), dtype=np.float32)
+    gate_NE = np.empty((len(queries), net.experts.num_experts), dtype=np.float32)
     fused_ND = np.empty((len(queries), net.text_width), dtype=np.float32)
     for index, batch in _batches(queries, batch_size, window_mb):
         fused, gate = net.fuse(net.encode_queries(batch.to(device)))
