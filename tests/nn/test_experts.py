@@ -4,21 +4,35 @@ import numpy as np
 import pytest
 import torch
 
-from arms.nn.experts import CrossAttention, FusionExpert, mix_experts
+from arms.nn.experts import CrossAttention, ExpertLinear, ExpertNorm, FusionExperts, mix_experts
+
+EXPERTS = 2
 
 
-def make_expert(fusion, text_width=3, key_width=4, seed=0, **settings):
+def make_experts(fusion, text_width=3, key_width=4, seed=0, **settings):
     torch.manual_seed(seed)
     sizes = {"num_heads": 2, "attention_width": 6, "ffn_width": 5, "dropout": 0.0}
-    expert = FusionExpert(text_width, key_width, fusion=fusion, **{**sizes, **settings})
+    experts = FusionExperts(EXPERTS, text_width, key_width, fusion=fusion, **{**sizes, **settings})
     with torch.no_grad():
-        for parameter in expert.parameters():
+        for parameter in experts.parameters():
             parameter.copy_(torch.randn_like(parameter))
-    return expert
+    return experts
 
 
-def weights_of(module):
-    return {name: value.numpy().astype(np.float64) for name, value in module.state_dict().items()}
+def weights_of(experts, expert):
+    """One expert's share of the common tensors."""
+    whole = {name: value.numpy().astype(np.float64) for name, value in experts.state_dict().items()}
+    shares = {name: np.split(value, EXPERTS)[expert] for name, value in whole.items()}
+    weights = {name: share for name, share in shares.items() if name.startswith("attention")}
+    for layer, place in (("norm", 0), ("in", 1), ("out", 4)):
+        weights |= {f"{layer}.weight": shares[f"ffn.{place}.weight"], f"{layer}.bias": shares[f"ffn.{place}.bias"]}
+    for layer in ("in", "out"):
+        weights[f"{layer}.weight"] = weights[f"{layer}.weight"][0].T
+    return weights
+
+
+def each(experts):
+    return [weights_of(experts, expert) for expert in range(EXPERTS)]
 
 
 def linear(x, weights, name):
@@ -50,7 +64,7 @@ def attend(question, tokens, weights, num_heads):
 
 def feed_forward(question, seen, weights):
     joint = layer_norm(np.concatenate([question, seen]), weights, "norm")
-    return linear(gelu(linear(joint, weights, "ffn.0")), weights, "ffn.3")
+    return linear(gelu(linear(joint, weights, "in")), weights, "out")
 
 
 @pytest.fixture
@@ -59,28 +73,30 @@ def inputs():
     return rng.normal(size=(2, 3)), rng.normal(size=(2, 5, 4))  # two questions, two images of five tokens
 
 
-def run(expert, question_ND, images_MTD, image_N=(0, 1)):
+def run(experts, question_ND, images_MTD, image_N=(0, 1)):
     tensors = (torch.tensor(values).float() for values in (question_ND, images_MTD))
-    return expert(*tensors, torch.tensor(image_N)).detach().numpy()
+    return experts(*tensors, torch.tensor(image_N)).detach().numpy()
 
 
 @pytest.mark.parametrize("fusion", ["tokens", "pooled", "concat"])
 def test_questions_that_share_an_image(inputs, fusion):
     question_ND, images_MTD = inputs
     images_MTD = images_MTD if fusion == "tokens" else images_MTD[:, :1]
-    expert = make_expert(fusion)
+    experts = make_experts(fusion)
     questions = np.concatenate([question_ND, question_ND])
-    found = run(expert, questions, images_MTD, (1, 0, 1, 1))
-    expected = run(expert, questions, images_MTD[[1, 0, 1, 1]], (0, 1, 2, 3))
+    found = run(experts, questions, images_MTD, (1, 0, 1, 1))
+    expected = run(experts, questions, images_MTD[[1, 0, 1, 1]], (0, 1, 2, 3))
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_equation_4_by_hand(inputs):
     question_ND, image_NTD = inputs
-    expert = make_expert("tokens")
-    weights = weights_of(expert)
-    expected = [feed_forward(q, attend(q, x, weights, 2), weights) for q, x in zip(*inputs, strict=True)]
-    np.testing.assert_allclose(run(expert, question_ND, image_NTD), expected, rtol=1e-4, atol=1e-5)
+    experts = make_experts("tokens")
+    expected = [
+        [feed_forward(q, attend(q, x, weights, 2), weights) for weights in each(experts)]
+        for q, x in zip(*inputs, strict=True)
+    ]
+    np.testing.assert_allclose(run(experts, question_ND, image_NTD), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_pooled_attention_is_its_value_projection(inputs):
@@ -90,36 +106,37 @@ def test_pooled_attention_is_its_value_projection(inputs):
     attention = CrossAttention(3, 4, 6, num_heads=2)
     seen = attention(torch.tensor(question_ND).float(), torch.tensor(pooled).float(), torch.arange(2))
     torch.testing.assert_close(seen, attention.value(torch.tensor(pooled[:, 0]).float()))
-    expert = make_expert("pooled")
-    weights = weights_of(expert)
+    experts = make_experts("pooled")
     expected = [
-        feed_forward(q, linear(x[0], weights, "attention.value"), weights)
+        [feed_forward(q, linear(x[0], weights, "attention.value"), weights) for weights in each(experts)]
         for q, x in zip(question_ND, pooled, strict=True)
     ]
-    np.testing.assert_allclose(run(expert, question_ND, pooled), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(run(experts, question_ND, pooled), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_concat_by_hand(inputs):
     question_ND, image_NTD = inputs
-    expert = make_expert("concat")
-    assert expert.attention is None
-    weights = weights_of(expert)
-    expected = [feed_forward(q, x[0], weights) for q, x in zip(question_ND, image_NTD, strict=True)]
-    np.testing.assert_allclose(run(expert, question_ND, image_NTD[:, :1]), expected, rtol=1e-4, atol=1e-5)
+    experts = make_experts("concat")
+    assert experts.attention is None
+    expected = [
+        [feed_forward(q, x[0], weights) for weights in each(experts)]
+        for q, x in zip(question_ND, image_NTD, strict=True)
+    ]
+    np.testing.assert_allclose(run(experts, question_ND, image_NTD[:, :1]), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_order_of_tokens_does_not_matter(inputs):
     question_ND, image_NTD = inputs
-    expert = make_expert("tokens")
+    experts = make_experts("tokens")
     reordered = image_NTD[:, [3, 1, 4, 0, 2]]
-    np.testing.assert_allclose(run(expert, question_ND, image_NTD), run(expert, question_ND, reordered), atol=1e-5)
+    np.testing.assert_allclose(run(experts, question_ND, image_NTD), run(experts, question_ND, reordered), atol=1e-5)
 
 
 def test_dropout_is_off_in_evaluation(inputs):
-    expert = make_expert("tokens", dropout=0.5)
-    assert not np.allclose(run(expert, *inputs), run(expert, *inputs))
-    expert.eval()
-    np.testing.assert_array_equal(run(expert, *inputs), run(expert, *inputs))
+    experts = make_experts("tokens", dropout=0.5)
+    assert not np.allclose(run(experts, *inputs), run(experts, *inputs))
+    experts.eval()
+    np.testing.assert_array_equal(run(experts, *inputs), run(experts, *inputs))
 
 
 def test_mix_experts_by_hand():
@@ -132,3 +149,15 @@ def test_mix_experts_by_hand():
 def test_mix_experts_that_disagree(shape):
     with pytest.raises(ValueError, match=r"gate is \(2, 2\), fused vectors are .*: N and E must agree"):
         mix_experts(torch.ones(2, 2) / 2, torch.zeros(shape))
+
+
+def test_layers_begin_as_those_of_torch_and_leave_biases_in_one_dimension():
+    """So that each expert starts as one of its own would, and the optimiser decays matrices alone."""
+    torch.manual_seed(0)
+    layer, norm = ExpertLinear(3, 64, 50), ExpertNorm(3, 64)
+    single = torch.nn.Linear(64, 50)
+    assert layer.weight.abs().max().item() == pytest.approx(single.weight.abs().max().item(), rel=0.01)
+    assert layer.weight.std().item() == pytest.approx(single.weight.std().item(), rel=0.05)
+    assert [p.ndim for p in (layer.bias, norm.weight, norm.bias)] == [1, 1, 1]
+    x_NED = torch.randn(2, 3, 64)
+    torch.testing.assert_close(norm(x_NED), torch.nn.LayerNorm(64)(x_NED))

@@ -50,9 +50,8 @@ def test_it_is_gate_experts_and_classifier_over_the_tails():
     question_ND = net.text_tail(batch.questions)["pooled"][batch.question_N]
     image = {name: value[batch.image_N] for name, value in net.image_tail(batch.images).items()}
     gate_NE = net.gate(question_ND, image["pooled"])
-    fused_ND = sum(
-        gate_NE[:, [n]] * expert(question_ND, image["tokens"], torch.arange(5)) for n, expert in enumerate(net.experts)
-    )
+    fused_NED = net.experts(question_ND, image["tokens"], torch.arange(5))
+    fused_ND = sum(gate_NE[:, [n]] * fused_NED[:, n] for n in range(2))
     expected = net.classifier(question_ND, fused_ND, net.text_tail(profiles)["pooled"])
     torch.testing.assert_close(net(batch, profiles), expected)
 
@@ -109,7 +108,7 @@ def test_head_and_tails_share_out_the_parameters():
     tails = {id(p) for encoder in (encoders.image, encoders.text) for p in encoder.tail.parameters()}
     assert head.isdisjoint(tails)
     assert head | tails == {id(parameter) for parameter in net.parameters()}
-    assert len(net.experts) == 2
+    assert net.experts.num_experts == 2
 
 
 def test_token_fusion_needs_token_states():
