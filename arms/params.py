@@ -152,6 +152,8 @@ class RouterParams(Section):
     ffn_width: PositiveInt
     dropout: Share
     project_profiles: bool  # a learned map of the VLMs' profile vectors; false as published
+    logit_scale: PositiveFloat  # of the arctanh of the cosine, at the start; 1 as published
+    learn_logit_scale: bool  # false as published
     logit_min: Annotated[float, Field(lt=0)]  # Eq. 6
     logit_max: PositiveFloat
 

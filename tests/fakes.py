@@ -80,6 +80,8 @@ def router_params(**changes: Any) -> RouterParams:
         "ffn_width": 16,
         "dropout": 0.0,
         "project_profiles": False,
+        "logit_scale": 1.0,
+        "learn_logit_scale": True,
         "logit_min": -5.0,
         "logit_max": 5.0,
     }

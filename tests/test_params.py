@@ -16,7 +16,8 @@ epochs: 2
 seed: 1
 router:
   {profile: full, inputs: both, fusion: pooled, num_experts: 4, top_k: 4, num_heads: 4, attention_width: 128,
-   ffn_width: 256, dropout: 0.1, project_profiles: false, logit_min: -5.0, logit_max: 5.0}
+   ffn_width: 256, dropout: 0.1, project_profiles: false, logit_scale: 1.0, learn_logit_scale: false, logit_min: -5.0,
+   logit_max: 5.0}
 train:
   {batch_size: 64, group_by_image: true, learning_rate: 8e-5, weight_decay: 0.01, schedule: cosine, warmup_share: 0.1,
    clip_norm: null, shuffle_window_mb: 64, tail_learning_rate: 8e-5, class_weights: none, importance_weight: 0.0,

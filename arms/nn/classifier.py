@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 class CosineClassifier(nn.Module):
-    """s_ij = cos(W_z LN([q_i; e_i]), m_j), t_ij = clamp(arctanh(s_ij), min, max).
+    """s_ij = cos(W_z LN([q_i; e_i]), m_j), t_ij = clamp(a arctanh(s_ij), min, max).
 
     The published Eq. 5 compares LN([q_i; e_i]), of width 2 d_q, with m_j, of width d_q; W_z settles that.
 
@@ -23,9 +23,24 @@ class CosineClassifier(nn.Module):
         The interval of Eq. 6.
     project_profiles : bool
         False is the published form.
+    logit_scale : float
+        What a begins as. With 1, the published form, a confidence of 0.95 needs a cosine of 0.90.
+    learn_logit_scale : bool
+        False is the published form.
     """
 
-    def __init__(self, text_width: int, logit_min: float, logit_max: float, *, project_profiles: bool) -> None:
+    log_scale: Tensor
+
+    def __init__(
+        self,
+        text_width: int,
+        logit_min: float,
+        logit_max: float,
+        *,
+        project_profiles: bool,
+        logit_scale: float,
+        learn_logit_scale: bool,
+    ) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(2 * text_width)
         self.project = nn.Linear(2 * text_width, text_width, bias=False)
@@ -34,25 +49,40 @@ class CosineClassifier(nn.Module):
             linear = nn.Linear(text_width, text_width, bias=False)
             nn.init.eye_(linear.weight)
             self.profile_head = nn.Sequential(nn.LayerNorm(text_width), linear)
+        log_scale = torch.tensor([math.log(logit_scale)])  # it learns as a logarithm, so that it stays positive
+        if learn_logit_scale:
+            self.log_scale = nn.Parameter(log_scale)
+        else:
+            self.register_buffer("log_scale", log_scale)
         self.logit_min = logit_min
         self.logit_max = logit_max
 
     def forward(self, question_ND: Tensor, fused_ND: Tensor, profile_SD: Tensor) -> Tensor:
         """Logits t of shape (N, S), float32: the confidence is their sigmoid."""
         z_ND = self.project(self.norm(torch.cat([question_ND, fused_ND], dim=-1)))
-        return cosine_logits(z_ND, self.profile_head(profile_SD), self.logit_min, self.logit_max)
+        return cosine_logits(
+            z_ND, self.profile_head(profile_SD), self.logit_min, self.logit_max, scale=self.log_scale.exp()
+        )
 
 
-def cosine_logits(z_ND: Tensor, profile_SD: Tensor, logit_min: float, logit_max: float) -> Tensor:
-    """Inverse hyperbolic tangent of the cosine, clamped; one (N x D)(D x S) product.
+# Closer to 1 the arctanh's gradient overflows float32; its value there is 8.
+_EDGE = math.tanh(8.0)
+
+
+def cosine_logits(
+    z_ND: Tensor, profile_SD: Tensor, logit_min: float, logit_max: float, *, scale: Tensor | float = 1.0
+) -> Tensor:
+    """Scaled inverse hyperbolic tangent of the cosine, clamped; one (N x D)(D x S) product.
 
     Computed in float32 even under mixed precision: in bfloat16 a cosine of 0.9999 rounds to 1 and its arctanh to
-    infinity. The cosine is clamped before the arctanh, which gives the same value and keeps the gradient finite.
+    infinity.
 
     Parameters
     ----------
     z_ND : Tensor of shape (N, D)
     profile_SD : Tensor of shape (S, D)
+    scale : Tensor of one value, or float
+        a of `CosineClassifier`.
 
     Returns
     -------
@@ -60,4 +90,4 @@ def cosine_logits(z_ND: Tensor, profile_SD: Tensor, logit_min: float, logit_max:
     """
     with torch.autocast(device_type=z_ND.device.type, enabled=False):
         cosine_NS = F.normalize(z_ND.float(), dim=-1) @ F.normalize(profile_SD.float(), dim=-1).T
-        return cosine_NS.clamp(math.tanh(logit_min), math.tanh(logit_max)).atanh()
+        return (scale * cosine_NS.clamp(-_EDGE, _EDGE).atanh()).clamp(logit_min, logit_max)

@@ -71,7 +71,12 @@ class RouterNet(nn.Module):
             dropout=params.dropout,
         )
         self.classifier = CosineClassifier(
-            text_width, params.logit_min, params.logit_max, project_profiles=params.project_profiles
+            text_width,
+            params.logit_min,
+            params.logit_max,
+            project_profiles=params.project_profiles,
+            logit_scale=params.logit_scale,
+            learn_logit_scale=params.learn_logit_scale,
         )
 
     def forward(self, queries: QueryBatch, profiles: Batch) -> Tensor:

@@ -10,9 +10,14 @@ from torch.nn import functional as F
 from arms.nn.classifier import CosineClassifier, cosine_logits
 
 
+def make_classifier(width, limit, **settings):
+    published = {"project_profiles": False, "logit_scale": 1.0, "learn_logit_scale": False}
+    return CosineClassifier(width, -limit, limit, **{**published, **settings})
+
+
 def test_equations_5_and_6_by_hand():
     torch.manual_seed(0)
-    classifier = CosineClassifier(2, -5.0, 5.0, project_profiles=False)
+    classifier = make_classifier(2, 5.0)
     with torch.no_grad():
         classifier.norm.weight.copy_(torch.tensor([1.0, 2.0, 0.5, 1.0]))
         classifier.norm.bias.copy_(torch.tensor([0.1, 0.0, -0.2, 0.3]))
@@ -32,7 +37,7 @@ def test_equations_5_and_6_by_hand():
 
 def test_projected_profiles_begin_as_normalised_ones():
     torch.manual_seed(0)
-    plain, projecting = (CosineClassifier(4, -5.0, 5.0, project_profiles=project) for project in (False, True))
+    plain, projecting = (make_classifier(4, 5.0, project_profiles=project) for project in (False, True))
     projecting.norm.load_state_dict(plain.norm.state_dict())
     projecting.project.load_state_dict(plain.project.state_dict())
     question, fused, profiles = torch.randn(3, 4), torch.randn(3, 4), torch.randn(2, 4)
@@ -48,7 +53,7 @@ def test_profiles_that_are_nearly_alike_can_be_told_apart_by_the_projection_alon
     losses = []
     for project in (False, True):
         torch.manual_seed(1)
-        classifier = CosineClassifier(8, -5.0, 5.0, project_profiles=project)
+        classifier = make_classifier(8, 5.0, project_profiles=project)
         optimizer = torch.optim.Adam(classifier.parameters(), lr=0.02)
         for _ in range(100):
             loss = F.binary_cross_entropy_with_logits(classifier(question, fused, profiles), right)
@@ -105,10 +110,29 @@ def test_under_bfloat16_it_is_float32():
     plain = cosine_logits(z_ND, profile_SD, -8.0, 8.0)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed = cosine_logits(z_ND, profile_SD, -8.0, 8.0)
-        whole = CosineClassifier(8, -8.0, 8.0, project_profiles=False)(z_ND, z_ND, profile_SD)
+        whole = make_classifier(8, 8.0)(z_ND, z_ND, profile_SD)
     assert mixed.dtype == whole.dtype == torch.float32
     assert torch.equal(mixed, plain)
     assert plain.max() < 8
     halves = cosine_logits(z_ND.bfloat16(), z_ND[:2].bfloat16(), -8.0, 8.0)
     assert halves.dtype == torch.float32
     assert torch.isfinite(halves).all()
+
+
+def test_the_scale_stretches_logits_within_their_interval():
+    torch.manual_seed(0)
+    plain, scaled = make_classifier(8, 2.0), make_classifier(8, 2.0, logit_scale=4.0, learn_logit_scale=True)
+    scaled.load_state_dict({**plain.state_dict(), "log_scale": scaled.log_scale})
+    inputs = torch.randn(50, 8), torch.randn(50, 8), torch.randn(3, 8)
+    torch.testing.assert_close(scaled(*inputs), (4 * plain(*inputs)).clamp(-2, 2))
+    assert (scaled(*inputs).abs() == 2).any(), "some are at the ends"
+
+
+@pytest.mark.parametrize("learn", [False, True])
+def test_the_scale_learns_where_it_is_asked_to(learn):
+    torch.manual_seed(0)
+    classifier = make_classifier(8, 5.0, logit_scale=2.0, learn_logit_scale=learn)
+    assert ("log_scale" in dict(classifier.named_parameters())) == learn
+    assert classifier.state_dict()["log_scale"].exp().item() == pytest.approx(2)
+    classifier(torch.randn(5, 8), torch.randn(5, 8), torch.randn(3, 8)).square().sum().backward()
+    assert (classifier.log_scale.grad is not None) == learn

@@ -337,7 +337,7 @@ def test_the_experts_are_used_more_alike_with_their_loss():
         with torch.inference_mode():
             _, gate_NE = router.net.forward_with_gate(queries.batch(np.arange(64)).to(CPU), router.profile_batch)
         uneven.append(gate_NE.mean(dim=0).max().item())
-    assert uneven[1] < 0.4 < 0.5 < uneven[0]
+    assert uneven[1] < 0.36 < 0.42 < uneven[0]
 
 
 def test_augmentation_changes_what_is_trained_on_alone():
