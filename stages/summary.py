@@ -19,7 +19,7 @@ from stages.workspace import METRICS, PLOTS, open_workspace, stage
 
 SPLITS = ("id", "ood")
 CURVES = ("accuracy", "f1", "em")
-KEPT = ("em", "accuracy", "precision", "recall", "f1", "auroc", "ece")
+KEPT = ("em", "accuracy", "precision", "recall", "f1", "auroc", "ece_all")
 FIGURES = Path("studies/figures")
 
 logger = logging.getLogger("stages.summary")

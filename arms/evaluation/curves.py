@@ -19,7 +19,7 @@ REFERENCES = {"oracle": "oracle_em", "best possible": "best_possible_em"}
 def reliability_records(
     confidence: FloatArray, outcomes: FloatArray, bins: int = NUM_BINS, **labels: str
 ) -> list[Record]:
-    """Return the reliability curve of a router, over the pairs that its ECE counts.
+    """Return the reliability curve of a router, over the pairs that its `ece_all` counts.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def reliability_records(
     -------
     list of {**labels, "bin", "confidence", "correct", "pairs"}
     """
-    points = reliability_curve(*known_pairs(confidence, checked_outcomes(outcomes)), bins=bins)
+    points = reliability_curve(*known_pairs(confidence, checked_outcomes(outcomes), answerable=False), bins=bins)
     return [{**labels, **point} for point in points]
 
 

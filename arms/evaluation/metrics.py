@@ -38,8 +38,9 @@ def evaluate_router(
     """Judge one router on one split and pool.
 
     A query is answerable if a known outcome of the pool is correct; the paper keeps only these (section 5.1.3 of
-    arXiv:2606.08970). All metrics are over the answerable queries, but for `em_all`, which is over every query with a
-    known outcome.
+    arXiv:2606.08970). All metrics are over the answerable queries, but for those named `_all`, which are over every
+    query with a known outcome. Calibration is a matter of the latter: that a query is answerable is known only once
+    its outcomes are, and among these queries VLMs are right more often than a calibrated router says.
 
     Parameters
     ----------
@@ -57,8 +58,8 @@ def evaluate_router(
     dict, in the order in which it is reported: `em` and its 95 % interval, `em_all`, `best_single_em` (the VLM of
     highest train accuracy among those known on the query), `gain` over it with a paired interval, `gap_closed` (the
     share of the way from the best single VLM to the oracle), `oracle_em`, `best_possible_em` (only if given); over
-    known (query, VLM) pairs `accuracy`, `precision`, `recall`, `f1`, `auroc`, `brier`, `ece`; and the counts `queries`
-    (answerable), `queries_all` and `pairs`. What is undefined is None.
+    known (query, VLM) pairs `accuracy`, `precision`, `recall`, `f1`, `auroc`, `brier`, `ece` and `ece_all`; and the
+    counts `queries` (answerable), `queries_all` and `pairs`. What is undefined is None.
 
     Raises
     ------
@@ -77,7 +78,7 @@ def evaluate_router(
             raise ValueError(f"evaluate_router: expected {name} of shape {shape}, got {np.shape(array)}")
     known_queries = ~np.isnan(outcomes).all(axis=1)
     answerable = is_answerable(outcomes)
-    pair_confidence, pair_correct = known_pairs(confidence, outcomes)
+    pair_confidence, pair_correct = known_pairs(confidence, outcomes, answerable=True)
     return {
         **_selection_metrics(selected, outcomes, groups, best_single, samples, seed),
         **(
@@ -86,6 +87,7 @@ def evaluate_router(
             else {"best_possible_em": _mean(correct_of(best_possible, outcomes)[answerable])}
         ),
         **_classification_metrics(pair_confidence, pair_correct, threshold),
+        "ece_all": expected_calibration_error(*known_pairs(confidence, outcomes, answerable=False)),
         "queries": int(answerable.sum()),
         "queries_all": int(known_queries.sum()),
         "pairs": len(pair_correct),

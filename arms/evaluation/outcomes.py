@@ -29,10 +29,17 @@ def is_answerable(outcomes: FloatArray) -> NDArray[np.bool_]:
     return (np.asarray(outcomes) == 1).any(axis=1)
 
 
-def known_pairs(confidence: FloatArray, outcomes: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Return confidence and correctness of the known (query, VLM) pairs of answerable queries, each of shape (P,)."""
+def known_pairs(
+    confidence: FloatArray, outcomes: FloatArray, *, answerable: bool
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Return confidence and correctness of the known (query, VLM) pairs, each of shape (P,).
+
+    With `answerable`, of the answerable queries alone.
+    """
     outcomes = np.asarray(outcomes)
-    kept = ~np.isnan(outcomes) & is_answerable(outcomes)[:, None]
+    kept = ~np.isnan(outcomes)
+    if answerable:
+        kept &= is_answerable(outcomes)[:, None]
     return np.asarray(confidence)[kept], outcomes[kept] == 1
 
 

@@ -20,7 +20,7 @@ _COLUMNS = (
     "gap closed",
     "EM, all queries",
     "AUROC",
-    "ECE",
+    "ECE, all queries",
 )
 
 
@@ -87,7 +87,7 @@ def _cells(metrics: dict[str, Any]) -> list[str]:
         _number(metrics["gap_closed"], 2),
         _number(metrics["em_all"]),
         _number(metrics["auroc"]),
-        _number(metrics["ece"]),
+        _number(metrics["ece_all"]),
     ]
 
 

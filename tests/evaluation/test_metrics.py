@@ -15,7 +15,7 @@ from arms.selection import select
 NAN = np.nan
 EM_KEYS = ["em", "em_low", "em_high", "em_all"]
 GAIN_KEYS = ["best_single_em", "gain", "gain_low", "gain_high", "gap_closed", "oracle_em", "best_possible_em"]
-PAIR_KEYS = ["accuracy", "precision", "recall", "f1", "auroc", "brier", "ece"]
+PAIR_KEYS = ["accuracy", "precision", "recall", "f1", "auroc", "brier", "ece", "ece_all"]
 COUNTS = ["queries", "queries_all", "pairs"]
 KEYS = EM_KEYS + GAIN_KEYS + PAIR_KEYS + COUNTS
 
@@ -103,11 +103,20 @@ def test_by_hand():
     assert metrics["brier"] == pytest.approx(np.mean(np.square(squares)))
 
 
+def test_calibration_counts_the_unanswerable_queries_too():
+    """A router that says 0.5 and is right half the time is calibrated, whichever queries are answerable."""
+    outcomes = np.array([[1, 1], [0, 0], [1, 0], [0, NAN], [1, NAN]])
+    case = {"confidence": np.full((5, 2), 0.5), "outcomes": outcomes, "groups": np.arange(5)}
+    metrics = evaluate(case | {"best_single": np.array([0.6, 0.4]), "best_possible": None})
+    assert metrics["ece_all"] == 0
+    assert metrics["ece"] == pytest.approx(4 / 5 - 0.5)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_classification_agrees_with_scikit_learn(seed):
     case = random_case(seed)
     metrics = evaluate(case, threshold=0.6)
-    confidence, correct = known_pairs(case["confidence"], case["outcomes"])
+    confidence, correct = known_pairs(case["confidence"], case["outcomes"], answerable=True)
     predicted = confidence > np.float32(0.6)
     assert metrics["pairs"] == len(correct)
     assert metrics["accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(correct, predicted))
@@ -139,7 +148,7 @@ def test_properties(seed, num_queries, num_vlms, missing):
     elsewhere = np.where(unknown, rng.random(unknown.shape), case["confidence"]).astype(np.float32)
     assert_same(evaluate(case, confidence=elsewhere), metrics)
 
-    # A query without any known outcome is as good as absent; one that no VLM answers counts in em_all alone.
+    # A query without any known outcome is as good as absent; one that no VLM answers counts in em_all and ece_all.
     longer = {
         "confidence": np.concatenate([case["confidence"], np.full((2, num_vlms), 0.9, np.float32)]),
         "outcomes": np.concatenate([case["outcomes"], np.full((2, num_vlms), NAN)]),
@@ -151,7 +160,8 @@ def test_properties(seed, num_queries, num_vlms, missing):
     longer["best_possible"][-1] = 0
     counts = {key: metrics[key] for key in ("queries", "pairs")} | {"queries_all": metrics["queries_all"] + 1}
     em_all = (metrics["em_all"] or 0) * metrics["queries_all"] / counts["queries_all"]
-    assert_same(evaluate(case, **longer), metrics | counts | {"em_all": em_all})
+    with_unanswered = evaluate(case, **longer)
+    assert_same(with_unanswered, metrics | counts | {"em_all": em_all, "ece_all": with_unanswered["ece_all"]})
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -10,7 +10,7 @@ from arms.evaluation.results_page import PUBLISHED_ABLATION, read_summaries, res
 
 METRICS = {
     "em": 0.8, "em_low": 0.75, "em_high": 0.85, "gain": 0.1, "gain_low": 0.05, "gain_high": 0.15, "gap_closed": 0.5,
-    "em_all": 0.7, "auroc": 0.77, "ece": 0.02, "queries": 90, "queries_all": 100, "oracle_em": 1.0,
+    "em_all": 0.7, "auroc": 0.77, "ece_all": 0.02, "queries": 90, "queries_all": 100, "oracle_em": 1.0,
     "best_single_em": 0.7, "best_possible_em": None,
 }  # fmt: skip
 STATISTICS = {

@@ -18,7 +18,15 @@ def test_repro_writes_the_metrics_of_every_router(project):
             for pool in ("base", "extended"):
                 values = metrics[f"{router}.json"][split][pool]
                 assert values["em_low"] <= values["em"] <= values["em_high"] <= values["oracle_em"] == 1
-                assert {"best_single_em", "gain_low", "gap_closed", "best_possible_em", "auroc", "ece"} <= set(values)
+                assert {
+                    "best_single_em",
+                    "gain_low",
+                    "gap_closed",
+                    "best_possible_em",
+                    "auroc",
+                    "ece_all",
+                    "ece",
+                } <= set(values)
     assert metrics["oracle.json"]["id"]["base"]["em"] == 1
     assert metrics["best-single.json"]["ood"]["extended"]["gain"] == 0
 
