@@ -28,12 +28,19 @@ Results = dict[str, dict[str, Any]]
 
 
 def main() -> None:
-    """Write studies/results/<data>/summary.json and the figures in studies/figures/<data>."""
+    """Write studies/results/<data>/summary.json and the figures in studies/figures/<data>.
+
+    Run by hand after the pipeline it does so without the studies, of which it takes those that were run.
+    """
     workspace = open_workspace()
     prepared, params = read_prepared(workspace.prepared), read_section(PARAMS, StudyParams)
     folder = RESULTS / workspace.params.data
     studies: dict[str, Results] = {
-        name: {variant: _read(folder / name / f"{variant}.json") for variant in getattr(params.studies, name)}
+        name: {
+            variant: _read(file)
+            for variant in getattr(params.studies, name)
+            if (file := folder / name / f"{variant}.json").exists()
+        }
         for name in STUDIES
     }
     metrics = {file.stem: _read(file) for file in sorted(METRICS.glob("*.json"))}
@@ -48,6 +55,7 @@ def main() -> None:
             study_figures.rescue_heatmap(matrix, content["vlms"], figures / f"rescue-{split}.png")
     summary = {
         "quick": params.quick,
+        "settings": {name: getattr(workspace.params, name) for name in ("encoders", "epochs", "seed")},
         "metrics": metrics,
         "statistics": dataset_statistics(prepared),
         "rescue": rescue,
@@ -67,10 +75,12 @@ def draw_studies(studies: dict[str, Results], metrics: Results, folder: Path) ->
         if (values := metrics["knn"][split]["base"])["em"] is not None
     }
     for name in ("ablation", "tuning"):
-        study_figures.ablation(list(_records(studies[name], ("em",))), folder / f"{name}.png")
+        if studies[name]:
+            study_figures.ablation(list(_records(studies[name], ("em",))), folder / f"{name}.png")
     for name, label in (("data", "share of the training images in percent"), ("epochs", "epochs")):
         records = [{**record, "x": float(record["variant"])} for record in _records(studies[name], CURVES)]
-        study_figures.sweep(records, folder / f"{name}.png", x_label=label, references=references)
+        if records:
+            study_figures.sweep(records, folder / f"{name}.png", x_label=label, references=references)
 
 
 def draw_reading(folder: Path) -> None:

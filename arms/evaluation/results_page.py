@@ -31,6 +31,12 @@ PUBLISHED_EM = {
     ("extended", "id"): 0.7958,
     ("extended", "ood"): 0.5428,
 }
+STUDIES = {
+    "ablation": "Ablation",
+    "tuning": "Which layers train",
+    "data": "Amount of training data",
+    "epochs": "Epochs",
+}
 _ABLATION_METRICS = ("accuracy", "precision", "recall", "f1", "em")
 
 _HEAD = """# Results
@@ -76,7 +82,7 @@ def results_page(
     """
     parts = [_HEAD]
     for name, summary in summaries.items():
-        parts += [f"## {name}", descriptions[name]]
+        parts += [f"## {name}", f"{descriptions[name]} {_settings(summary['settings'])}"]
         if summary["quick"]:
             parts.append("**A quick run, to see that everything works: the studies' figures mean nothing.**")
         routers = {
@@ -88,6 +94,10 @@ def results_page(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def _settings(settings: dict[str, Any]) -> str:
+    return f"Encoders: {settings['encoders']}; {settings['epochs']} epochs; all else as in params.yaml."
+
+
 def _published_em() -> str:
     cells = ", ".join(f"{em:.3f} on {split} with the {pool} pool" for (pool, split), em in PUBLISHED_EM.items())
     return f"Published for ARMS on other data, which is not public (arXiv:2606.08970, M2 and VHELM): {cells}."
@@ -97,10 +107,10 @@ def _studies(name: str, summary: dict[str, Any]) -> list[str]:
     figures = f"../studies/figures/{name}"
     studies = summary["studies"]
     parts = []
-    for study, title in (("ablation", "Ablation"), ("tuning", "Which layers train")):
-        parts += [f"### {title}", _ablation_table(study, studies[study]), f"![{title}]({figures}/{study}.png)"]
-    for study, title in (("data", "Amount of training data"), ("epochs", "Epochs")):
-        parts += [f"### {title}", _curve_table(studies[study], study), f"![{title}]({figures}/{study}.png)"]
+    for study, title in STUDIES.items():
+        if studies[study]:
+            table = (_ablation_table if study in PUBLISHED_ABLATION else _curve_table)(study, studies[study])
+            parts += [f"### {title}", table, f"![{title}]({figures}/{study}.png)"]
     parts += ["### Inside the router", f"![Gate by task and load of each expert]({figures}/gates.png)"]
     parts += [f"![Confidences]({figures}/confidences.png)", f"![Reliability]({figures}/reliability.png)"]
     parts += [f"![Map of the fused vectors]({figures}/map.png)"]
@@ -128,7 +138,7 @@ def _ablation_table(study: str, variants: Mapping[str, dict[str, Any]]) -> str:
     return "\n\n".join(parts)
 
 
-def _curve_table(variants: Mapping[str, dict[str, Any]], study: str) -> str:
+def _curve_table(study: str, variants: Mapping[str, dict[str, Any]]) -> str:
     drawn = [split for split in ("id", "ood") if any(variant[split] for variant in variants.values())]
     label = "share of the images, %" if study == "data" else study
     rows = [[label, *(f"{split}: {metric}" for split in drawn for metric in ("accuracy", "F1", "EM"))]]

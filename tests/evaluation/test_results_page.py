@@ -37,6 +37,7 @@ def summary(ood=True, quick=False):
     }
     return {
         "quick": quick,
+        "settings": {"encoders": "bundled", "epochs": 7, "seed": 1},
         "metrics": {"arms": router, "oracle": router, "vlms": {}},
         "statistics": [STATISTICS],
         "rescue": {"id": {}},
@@ -65,7 +66,16 @@ def test_what_is_ours_stands_beside_what_was_published():
 
 def test_every_dataset_says_what_it_is():
     text = results_page({"a": summary(), "b": summary()}, {"a": "One.", "b": "Two."})
-    assert text.index("## a\n\nOne.") < text.index("## b\n\nTwo.")
+    assert text.index("## a\n\nOne. Encoders: bundled; 7 epochs;") < text.index("## b\n\nTwo. Encoders:")
+
+
+def test_a_dataset_whose_studies_were_not_run():
+    alone = summary()
+    alone["studies"] = dict.fromkeys(alone["studies"], {})
+    text = results_page({"mine": alone}, {"mine": "Made up."})
+    assert "### Ablation" not in text
+    assert "ablation.png" not in text
+    assert "### The dataset" in text
 
 
 def test_a_dataset_without_held_out_queries():
