@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -45,17 +45,19 @@ def main() -> None:
     show_default=True,
     help="A trained router's folder.",
 )
+@click.option("--exclude", multiple=True, metavar="NAME", help="A VLM to leave out of the pool; repeat for several.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def route(image: Path, question: str, folder: Path, as_json: bool) -> None:
+def route(image: Path, question: str, folder: Path, exclude: tuple[str, ...], as_json: bool) -> None:
     """Rank the pool for one query.
 
     \b
-    Example:
+    Examples:
       arms route --image photo.png --question "How many chairs are there?"
+      arms route --image photo.png --question "What is this?" --exclude sim-lynx-8b --exclude sim-atlas
     """
     from arms.routers.base import Router
 
-    result = Router.load(folder).route(image, question)
+    result = Router.load(folder).route(image, question, exclude=exclude)
     if as_json:
         ranking = [{"vlm": ranked.vlm, "confidence": round(ranked.confidence, 4)} for ranked in result.ranking]
         click.echo(json.dumps({"vlm": result.vlm, "ranking": ranking}, ensure_ascii=False))
@@ -63,6 +65,74 @@ def route(image: Path, question: str, folder: Path, as_json: bool) -> None:
     width = max(len(ranked.vlm) for ranked in result.ranking)
     for place, ranked in enumerate(result.ranking, start=1):
         click.echo(f"{place}. {ranked.vlm:<{width}}  {ranked.confidence:.3f}")
+
+
+@main.command()
+@click.option(
+    "--profile", required=True, type=click.Path(path_type=Path), help="YAML: an entry of vlms.yaml, or several."
+)
+@click.option(
+    "--outcomes", required=True, type=click.Path(path_type=Path), help="Parquet or CSV: query_id, vlm, correct."
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The extended router's folder.")
+@click.option(
+    "--router",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("data/routers/phi"),
+    show_default=True,
+    help="The router to extend; it stays as it is.",
+)
+@click.option(
+    "--strategy",
+    type=click.Choice(["independent", "incremental"]),
+    help="A router for the new VLMs behind the old one, or a copy of the old one that goes on training.  "
+    "[default: extend.strategy of params.yaml]",
+)
+@click.option(
+    "--theta",
+    type=click.FloatRange(0, 1),
+    help="Confidence above which no router behind is asked.  [default: the cascade's own, or extend.theta]",
+)
+@click.option("--replace", is_flag=True, help="Replace a router at --out.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def extend(
+    profile: Path,
+    outcomes: Path,
+    out: Path,
+    folder: Path,
+    strategy: Literal["independent", "incremental"] | None,
+    theta: float | None,
+    replace: bool,
+    as_json: bool,
+) -> None:
+    """Add new VLMs to a trained router.
+
+    The outcomes are on queries of the prepared dataset that params.yaml names. Those on its training queries teach,
+    those on val calibrate, and the others only tell how the router was and is. Nothing is encoded but the profiles.
+
+    \b
+    Example:
+      arms extend --profile new.yaml --outcomes outcomes.parquet --out data/routers/mine
+    """
+    from arms.extend_command import Request, extend_router, report_text
+    from arms.params import read_params
+
+    params = read_params()
+    request = Request(
+        profile=profile,
+        outcomes=outcomes,
+        prepared=Path("data/prepared") / params.data,
+        features=Path("data/features") / params.data / params.encoders,
+        router=folder,
+        out=out,
+        strategy=strategy or params.extend.strategy,
+        theta=theta,
+        replace=replace,
+    )
+    with _bar(f"extend {request.strategy}", unit="steps") as progress:
+        report = extend_router(request, params, progress)
+    click.echo(json.dumps(report, indent=2, ensure_ascii=False) if as_json else report_text(report))
 
 
 @main.group(name="import")

@@ -198,6 +198,17 @@ class IncrementalParams(Section):
 
     trains: Trains
     epochs: PositiveInt
+    min_steps: PositiveInt  # more epochs where few outcomes make fewer optimizer steps
+    learning_rate: PositiveFloat
+    rehearsal_share: Annotated[float, Field(ge=0, le=1)]  # of the images whose old outcomes are trained on again
+
+
+class IndependentParams(Section):
+    """Independent extension: Theta on the new VLMs alone."""
+
+    start: Literal["phi", "nothing"]  # a copy of Phi's weights, or a new router, as published
+    epochs: PositiveInt
+    min_steps: PositiveInt
     learning_rate: PositiveFloat
 
 
@@ -207,6 +218,7 @@ class ExtendParams(Section):
     strategy: Literal["incremental", "independent"]  # the one that metrics/arms.json reports as extended
     theta: Annotated[float, Field(ge=0, le=1)]  # the cascade's threshold on Phi's best confidence (Algorithm 1)
     incremental: IncrementalParams
+    independent: IndependentParams
 
 
 class KnnParams(Section):

@@ -26,7 +26,7 @@ def select(
     Parameters
     ----------
     confidence : float array of shape (N, S), finite
-    policy : mapping with the policy's "name" and its settings, such as {"name": "cascade", "theta": 0.5, "base": [...]}
+    policy : mapping with the policy's "name" and its settings, as in {"name": "cascade", "theta": 0.5, "pools": [...]}
     vlms : S names, in pool order
     known : bool array of shape (N, S), optional; the VLMs that may be chosen. All by default.
 
@@ -55,20 +55,29 @@ def select(
     return choose(confidence, known, tuple(vlms), **settings)
 
 
-def ranking(confidence: NDArray[np.floating], policy: Mapping[str, Any], vlms: Sequence[str]) -> IntArray:
+def ranking(
+    confidence: NDArray[np.floating],
+    policy: Mapping[str, Any],
+    vlms: Sequence[str],
+    known: NDArray[np.bool_] | None = None,
+) -> IntArray:
     """Order the pool for each query: the policy's choice first, the others by falling confidence.
 
     Parameters
     ----------
-    confidence, policy, vlms : as for `select`
+    confidence, policy, vlms, known : as for `select`
 
     Returns
     -------
-    int64 array of shape (N, S): positions in `vlms`; equal confidences stay in pool order
+    int64 array of shape (N, S): positions in `vlms`; equal confidences stay in pool order, and the VLMs that may not
+    be chosen come last
     """
-    choice = select(confidence, policy, vlms)
+    choice = select(confidence, policy, vlms, known)
     order = -np.asarray(confidence, dtype=np.float64)
-    order[np.arange(len(order)), choice] = -np.inf
+    if known is not None:
+        order[~known] = np.inf
+    chosen = choice != NONE_KNOWN
+    order[chosen, choice[chosen]] = -np.inf
     return np.argsort(order, axis=1, kind="stable").astype(np.int64)
 
 
@@ -83,30 +92,32 @@ def cascade(
     vlms: tuple[str, ...],
     *,
     theta: float,
-    base: Sequence[str],
+    pools: Sequence[Sequence[str]],
 ) -> IntArray:
-    """Choose by the threshold cascade, Algorithm 1 of arXiv:2606.08970.
+    """Choose by the threshold cascade: Algorithm 1 of arXiv:2606.08970, for two pools or any number of them.
 
-    Phi's best confidence over the base VLMs, c_max, decides alone where c_max > theta. Elsewhere Theta's best new
-    VLM is chosen if its confidence is higher than c_max; a tie stays with the base VLM.
+    The pools are asked in order. Once the best confidence so far exceeds theta, the best VLM so far is chosen; after
+    the last pool the best of all is. A later pool's VLM is the best so far if its confidence is higher than all before
+    it: a tie stays with the earlier pool, and within a pool with the first in pool order. With two pools, those of Phi
+    and of Theta, this is Algorithm 1: c_max > theta leaves the choice to Phi alone.
 
     Parameters
     ----------
     theta : float in [0, 1]
-    base : names of the VLMs that Phi scores; those of `vlms` that it leaves out are the new ones, scored by Theta.
-        Either side may be empty.
+    pools : the names of the VLMs that each router scores, Phi's first; together `vlms`, each once. A pool may be empty.
     """
     if isinstance(theta, bool) or not isinstance(theta, int | float) or not 0 <= theta <= 1:
         raise ValueError(f"policy cascade.theta: expected a number in [0, 1], got {theta!r}")
-    strangers = [name for name in base if name not in vlms]
-    if isinstance(base, str) or strangers:
-        raise ValueError(f"policy cascade.base: expected names among {', '.join(vlms)}, got {base!r}")
-    is_base = np.isin(np.array(vlms, dtype=object), np.array(list(base), dtype=object))
-    phi_choice, c_max = _best(confidence, known & is_base)
-    theta_choice, c_new = _best(confidence, known & ~is_base)
+    _check_pools(pools, vlms)
     # Compared in the confidences' own precision, so that a stored 0.7 does not exceed a theta of 0.7.
-    phi_decides = (c_max > confidence.dtype.type(theta)) | ~(c_new > c_max)
-    return np.where(phi_decides, phi_choice, theta_choice)
+    threshold = confidence.dtype.type(theta)
+    choice, c_max = _best(confidence, np.zeros_like(known))
+    for pool in pools:
+        members = np.array([name in pool for name in vlms])
+        pool_choice, c_pool = _best(confidence, known & members)
+        better = ~(c_max > threshold) & (c_pool > c_max)
+        choice, c_max = np.where(better, pool_choice, choice), np.where(better, c_pool, c_max)
+    return choice
 
 
 POLICIES: dict[str, Callable[..., IntArray]] = {
@@ -120,6 +131,17 @@ def _best(confidence: NDArray[np.floating], allowed: NDArray[np.bool_]) -> tuple
     masked = np.where(allowed, confidence, confidence.dtype.type(-np.inf))
     choice = masked.argmax(axis=1)
     return np.where(allowed.any(axis=1), choice, NONE_KNOWN).astype(np.int64), masked.max(axis=1)
+
+
+def _check_pools(pools: Sequence[Sequence[str]], vlms: tuple[str, ...]) -> None:
+    """Raise a ValueError unless the pools are lists of names that together are the VLMs, each once."""
+    well_formed = isinstance(pools, list | tuple) and all(isinstance(pool, list | tuple) for pool in pools)
+    names = [name for pool in pools for name in pool] if well_formed else []
+    if len(names) != len(vlms) or any(name not in names for name in vlms):
+        raise ValueError(
+            f"policy cascade.pools: expected lists of names that together are {', '.join(vlms)}, each once, "
+            f"got {pools!r}"
+        )
 
 
 def _lookup(policy: Mapping[str, Any]) -> tuple[Callable[..., IntArray], dict[str, Any]]:

@@ -24,7 +24,10 @@ def main() -> None:
     best_possible = routers.pop("best-possible", {})
     judge = Judge(prepared, best_possible, samples=params.evaluate.bootstrap_samples, seed=params.evaluate.seed)
     metrics = {name: judge.metrics(scores) for name, scores in routers.items()}
-    _add_margins(metrics["arms"], routers["arms"], routers["knn"], judge)
+    _add_margins(metrics["arms"], "knn", routers["arms"], routers["knn"], judge)
+    # What incremental training forgot: on the base pool, the incremental router against Phi.
+    on_base = {split: {"base": by_pool["base"]} for split, by_pool in metrics["incremental"].items()}
+    _add_margins(on_base, "phi", routers["incremental"], routers["arms"], judge)
     singles = judge.singles()
     with atomic_folder(METRICS) as folder:
         for name, content in metrics.items():
@@ -57,14 +60,12 @@ def _read_routers(strategy: str) -> dict[str, ByPool]:
     return routers
 
 
-def _add_margins(metrics: dict[str, Any], arms: ByPool, knn: ByPool, judge: Judge) -> None:
-    """What ARMS has over the kNN baseline, with its paired interval."""
+def _add_margins(metrics: dict[str, Any], name: str, own: ByPool, other: ByPool, judge: Judge) -> None:
+    """Add to one router's metrics what it has over another one, with its paired interval."""
     for split, by_pool in metrics.items():
         for pool, values in by_pool.items():
-            margin = judge.compare(arms[pool], knn[pool], split)
-            values |= {
-                f"over_knn{end}": margin[key] for end, key in (("", "difference"), ("_low", "low"), ("_high", "high"))
-            }
+            margin = judge.compare(own[pool], other[pool], split)
+            values |= {f"over_{name}{end}": margin[key] for end, key in MARGIN.items()}
 
 
 def _is_headline(record: dict[str, Any]) -> bool:

@@ -77,28 +77,21 @@ def _incremental(
 def _independent(
     workspace: Workspace, inputs: Inputs, encoders: EncoderPair, phi: ArmsRouter, on_epoch: OnEpoch, progress: Progress
 ) -> CascadeRouter:
-    params, new = workspace.params, inputs.prepared.new
-    theta_router = ArmsRouter(
-        [vlm for vlm in inputs.prepared.vlms if vlm.name in new],
-        encoders,
-        params.router,
-        params.train,
-        epochs=params.epochs,
-        seed=params.seed,
-        device=phi.device,
-        snapshot=SNAPSHOTS / "independent.pt",
-        on_epoch=on_epoch,
-        progress=progress,
-    )
+    params, new = workspace.params.extend, inputs.prepared.new
     train, val = inputs.queries("train"), inputs.queries("val")
     return extend_independently(
         phi,
-        theta_router,
+        [vlm for vlm in inputs.prepared.vlms if vlm.name in new],
         train,
         inputs.outcomes(train, new),
         val,
         inputs.outcomes(val, new),
-        theta=params.extend.theta,
+        params.independent,
+        theta=params.theta,
+        untuned=encoders if params.independent.start == "nothing" else None,
+        snapshot=SNAPSHOTS / "independent.pt",
+        on_epoch=on_epoch,
+        progress=progress,
     )
 
 

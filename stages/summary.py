@@ -43,10 +43,12 @@ def main() -> None:
         }
         for name in STUDIES
     }
+    extension = {file.stem: _read(file) for file in sorted((folder / "extension").glob("*.json"))}
     metrics = {file.stem: _read(file) for file in sorted(METRICS.glob("*.json"))}
     rescue = {split: _rescue(prepared, split) for split in SPLITS if len(prepared.split(split))}
     with atomic_folder(FIGURES / workspace.params.data) as figures:
         draw_studies(studies, metrics, figures)
+        draw_extension(extension, metrics, figures)
         draw_reading(figures)
         for name in ("em.png", "reliability.png"):
             shutil.copyfile(PLOTS / "evaluate" / name, figures / name)
@@ -60,6 +62,7 @@ def main() -> None:
         "statistics": dataset_statistics(prepared),
         "rescue": rescue,
         "gates": _read(PLOTS / "reading" / "gates.json"),
+        "extension": extension_tables(extension),
         "studies": {name: {variant: _spread(result) for variant, result in of.items()} for name, of in studies.items()},
     }
     with atomic_file(folder / "summary.json") as draft:
@@ -81,6 +84,66 @@ def draw_studies(studies: dict[str, Results], metrics: Results, folder: Path) ->
         records = [{**record, "x": float(record["variant"])} for record in _records(studies[name], CURVES)]
         if records:
             study_figures.sweep(records, folder / f"{name}.png", x_label=label, references=references)
+
+
+def draw_extension(extension: dict[str, Any], metrics: Results, folder: Path) -> None:
+    """EM of the extended pool by theta, by the number of outcomes, and by what Phi was trained on."""
+    references = {
+        split: {"best single VLM": values["best_single_em"]}
+        for split in SPLITS
+        if (values := metrics["knn"][split]["extended"])["em"] is not None
+    }
+    if "strategies" in extension:
+        for split in references:
+            phi_alone = extension["strategies"]["strategies"]["Phi alone"]["metrics"][split]["em"]
+            full = extension["strategies"]["strategies"]["full retraining"]["metrics"][split]["em"]
+            references[split] |= {"Phi alone, base pool": phi_alone, "full retraining": full}
+        records = [
+            {"x": r["theta"], "split": r["split"], "runs": [r["em"]],
+             "series": "calibrated" if r["calibrated"] else "not calibrated"}
+            for r in extension["strategies"]["theta"] if r["split"] in references
+        ]  # fmt: skip
+        study_figures.series(records, folder / "theta.png", x_label="theta", references=references)
+    for name, key, label in (
+        ("few-shot", "outcomes", "outcomes of each new VLM"),
+        ("initial", "share", "share of the training images that Phi was trained on"),
+    ):
+        if name in extension:
+            records = [
+                {"x": float(x), "split": split, "series": series, "runs": runs}
+                for (series, split, x), runs in _by_series(extension[name], key).items()
+                if split in references
+            ]
+            path = folder / f"{name}.png"
+            study_figures.series(records, path, x_label=label, references=references, even=name == "few-shot")
+
+
+def extension_tables(extension: dict[str, Any]) -> dict[str, Any]:
+    """What the page of results shows of the extension, runs of several seeds as mean and spread."""
+    tables: dict[str, Any] = (
+        {key: extension["strategies"][key] for key in ("new", "strategies", "forgotten", "theta")}
+        if "strategies" in extension
+        else {}
+    )
+    for name, key in (("few-shot", "outcomes"), ("initial", "share")):
+        if name in extension:
+            tables[name] = [
+                {key: x, "split": split, "strategy": series, "mean": round(float(np.mean(runs)), 4),
+                 "low": min(runs), "high": max(runs)}
+                for (series, split, x), runs in _by_series(extension[name], key).items()
+            ]  # fmt: skip
+    return tables
+
+
+def _by_series(records: list[dict[str, Any]], key: str) -> dict[tuple[str, str, float], list[float]]:
+    """The EMs of all seeds, by strategy, split and setting."""
+    runs: dict[tuple[str, str, float], list[float]] = {}
+    for record in records:
+        if record["em"] is not None:
+            runs.setdefault((record.get("strategy", "incremental"), record["split"], record[key]), []).append(
+                record["em"]
+            )
+    return runs
 
 
 def draw_reading(folder: Path) -> None:

@@ -1,7 +1,9 @@
 import json
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ from arms.cli import main
 from arms.data.tables import Dataset, read_dataset, write_dataset
 from arms.features.store import FeatureStore
 from arms.routers.base import Router
+from tests.cached import new_outcomes, write_cached
 from tests.fakes import PROFILES, make_queries, make_router
 from tests.stores import flip, keys, sequences
 
@@ -141,10 +144,97 @@ class TestRoute:
         arguments = ("--image", saved / "picture.png", "--question", " ", "--router", saved / "router")
         check_failed(run("route", *arguments), "question 0: expected text, got ' '")
 
+    def test_exclude(self, saved):
+        arguments = ("--image", saved / "picture.png", "--question", "Read the sign.", "--router", saved / "router")
+        whole = run("route", *arguments).output.splitlines()
+        without = run("route", *arguments, "--exclude", "painter", "--exclude", "reader-7b")
+        assert without.exit_code == 0, without.output
+        (left,) = [line.split() for line in whole if "counter-2b" in line]
+        assert without.output.split() == ["1.", *left[1:]]
+
+    def test_exclude_whom_nobody_knows(self, saved):
+        arguments = ("--image", saved / "picture.png", "--question", "Read the sign.", "--router", saved / "router")
+        told = "exclude: unknown VLM 'nobody'; known: counter-2b, reader-7b, painter"
+        check_failed(run("route", *arguments, "--exclude", "nobody"), told)
+        everybody = [word for profile in PROFILES for word in ("--exclude", profile.name)]
+        check_failed(run("route", *arguments, *everybody), "exclude: expected one VLM or more to be left, got all")
+
     def test_an_option_left_out(self):
         result = run("route", "--question", "What?")
         assert result.exit_code == 2
         assert "Missing option '--image'" in result.output
+
+
+@pytest.fixture(scope="module")
+def cached(tmp_path_factory):
+    """What the pipeline leaves of a tiny dataset."""
+    folder = tmp_path_factory.mktemp("cached")
+    write_cached(folder)
+    return folder
+
+
+@pytest.fixture
+def launched(cached, tmp_path, monkeypatch):
+    """A copy of it as working directory, with the profile of a new VLM and its outcomes."""
+    shutil.copytree(cached, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "new.yaml").write_text("name: painter\naccess: paid\nprice_in: 5\n")
+    new_outcomes("train", "val", "id").to_csv(tmp_path / "outcomes.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    return ("extend", "--profile", "new.yaml", "--outcomes", "outcomes.csv", "--out", "data/routers/mine")
+
+
+class TestExtend:
+    def test_to_read(self, launched, tmp_path):
+        result = run(*launched)
+        assert result.exit_code == 0, result.output
+        lines = result.output.splitlines()
+        told = r"data/routers/mine: data/routers/phi and painter, independent, 3 VLMs, in \d+\.\d s"
+        assert re.fullmatch(told, lines[0])
+        assert lines[1] == "outcomes: 36 taught, 12 calibrated, 12 only reported, 0 set aside"
+        assert [line.split(",")[0] for line in lines[2::4]] == ["val", "id", "ood"]
+        assert re.fullmatch(
+            r"  EM \d\.\d{3}, before \d\.\d{3}: [+-]\d\.\d{3} \([+-]\d\.\d{3} to [+-]\d\.\d{3}\)", lines[3]
+        )
+        MADE.pictures[0].save(tmp_path / "picture.png")
+        arguments = ("--image", "picture.png", "--question", "Read the sign.", "--router", "data/routers/mine")
+        assert "painter" in run("route", *arguments).output
+        assert "painter" not in run("route", *arguments, "--exclude", "painter").output
+
+    def test_json(self, launched):
+        result = run(*launched, "--strategy", "incremental", "--json")
+        assert result.exit_code == 0, result.output
+        content = json.loads(result.output)
+        assert (content["strategy"], content["new"]) == ("incremental", ["painter"])
+        assert set(content["splits"]) == {"val", "id", "ood"}
+
+    def test_the_settings_are_params_yamls(self, launched):
+        text = Path("params.yaml").read_text()
+        assert "strategy: independent" in text
+        Path("params.yaml").write_text(text.replace("strategy: independent", "strategy: incremental"))
+        assert json.loads(run(*launched, "--json").output)["strategy"] == "incremental"
+
+    def test_theta(self, launched):
+        assert run(*launched, "--theta", 0.25).exit_code == 0
+        assert json.loads(Path("data/routers/mine/router.json").read_text())["theta"] == 0.25
+        for theta in (1.5, "nan"):
+            result = run(*launched, "--theta", theta, "--replace")
+            assert result.exit_code != 0
+            assert "Traceback" not in result.output
+
+    def test_it_replaces_when_told_to(self, launched):
+        assert run(*launched).exit_code == 0
+        check_failed(run(*launched), "--out data/routers/mine: expected nothing there, got an existing path")
+        assert run(*launched, "--replace").exit_code == 0
+
+    def test_no_settings(self, launched, monkeypatch, tmp_path):
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        check_failed(run(*launched), "params.yaml: no such settings file")
+
+    def test_no_profile(self, launched):
+        Path("new.yaml").unlink()
+        check_failed(run(*launched), "new.yaml: expected the VLM profiles, got no such file")
+        assert not Path("data/routers/mine").exists()
 
 
 class TestImportTables:

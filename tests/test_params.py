@@ -23,7 +23,9 @@ train:
    clip_norm: null, shuffle_window_mb: 64, tail_learning_rate: 8e-5, class_weights: none, importance_weight: 0.0,
    augment: false, keep: last, patience: null, calibrate: false, trains: all, data_share: 1.0}
 extend:
-  {strategy: independent, theta: 0.5, incremental: {trains: all, epochs: 4, learning_rate: 0.0005}}
+  {strategy: independent, theta: 0.5,
+   incremental: {trains: all, epochs: 4, min_steps: 100, learning_rate: 0.0005, rehearsal_share: 1.0},
+   independent: {start: phi, epochs: 4, min_steps: 100, learning_rate: 0.001}}
 knn: {num_neighbours: [8, 16], weights: distance}
 evaluate: {bootstrap_samples: 2000, seed: 1}
 runtime:

@@ -78,7 +78,7 @@ class Judge:
             for record in em_by(
                 column,
                 self.prepared.split(split)[column].to_numpy(),
-                selected=self._selected(split, scores),
+                selected=self.selected(split, scores),
                 outcomes=self._outcomes(split, scores.vlms),
                 groups=self._groups(split),
                 **self._bootstrap,
@@ -90,7 +90,7 @@ class Judge:
         """Difference of EM between two routers over one pool, `one` minus `other`, with its paired 95 % interval."""
         outcomes = self._outcomes(split, one.vlms)
         kept = is_answerable(outcomes)
-        correct, other_correct = (correct_of(self._selected(split, scores), outcomes)[kept] for scores in (one, other))
+        correct, other_correct = (correct_of(self.selected(split, scores), outcomes)[kept] for scores in (one, other))
         return round_metrics(compare(correct, other_correct, self._groups(split)[kept], **self._bootstrap))
 
     def metrics_on(self, split: str, scores: Scores) -> Json:
@@ -99,14 +99,19 @@ class Judge:
         ceiling = self.best_possible.get(scores.pool)
         metrics = evaluate_router(
             confidence=scores.at(self._ids(split)),
-            selected=self._selected(split, scores),
+            selected=self.selected(split, scores),
             outcomes=self._outcomes(split, scores.vlms),
             groups=self._groups(split),
             best_single=train_accuracy(train_outcomes),
-            best_possible=None if ceiling is None else self._selected(split, ceiling),
+            best_possible=None if ceiling is None else self.selected(split, ceiling),
             **self._bootstrap,
         )
         return round_metrics(metrics)
+
+    def selected(self, split: str, scores: Scores) -> np.ndarray:
+        """The position in its pool of the VLM that is chosen for each query, among those with a known outcome."""
+        known = ~np.isnan(self._outcomes(split, scores.vlms))
+        return select(scores.at(self._ids(split)), scores.policy, scores.vlms, known)
 
     def _ids(self, split: str) -> list[str]:
         if split not in self._ids_of:
@@ -123,7 +128,3 @@ class Judge:
         if key not in self._outcomes_of:
             self._outcomes_of[key] = self.prepared.outcome_matrix(self._ids(split), vlms)
         return self._outcomes_of[key]
-
-    def _selected(self, split: str, scores: Scores) -> np.ndarray:
-        known = ~np.isnan(self._outcomes(split, scores.vlms))
-        return select(scores.at(self._ids(split)), scores.policy, scores.vlms, known)

@@ -1,7 +1,7 @@
 """The page of all results, docs/results.md: every dataset's tables and figures, with the published numbers beside."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,7 @@ def _studies(name: str, summary: dict[str, Any]) -> list[str]:
         if studies[study]:
             table = (_ablation_table if study in PUBLISHED_ABLATION else _curve_table)(study, studies[study])
             parts += [f"### {title}", table, f"![{title}]({figures}/{study}.png)"]
+    parts += _extension(summary["extension"], figures)
     parts += ["### Inside the router", f"![Gate by task and load of each expert]({figures}/gates.png)"]
     parts += [f"![Confidences]({figures}/confidences.png)", f"![Reliability]({figures}/reliability.png)"]
     parts += [f"![Map of the fused vectors]({figures}/map.png)"]
@@ -119,6 +120,78 @@ def _studies(name: str, summary: dict[str, Any]) -> list[str]:
         f"![Who is right where another is wrong, {split}]({figures}/rescue-{split}.png)" for split in summary["rescue"]
     ]
     return parts
+
+
+def _extension(extension: dict[str, Any], figures: str) -> list[str]:
+    """Strategies, what was forgotten, few outcomes, theta and Phi's share of the data; empty where not studied."""
+    if not extension:
+        return []
+    parts = [
+        "### Extending the pool",
+        f"New: {', '.join(extension['new'])}. Seconds are of training alone. Phi alone chooses among its own VLMs, on "
+        "the same queries; full retraining is a router over the extended pool, trained on all outcomes from nothing.",
+        *_strategy_tables(extension["strategies"]),
+        _forgotten(extension["forgotten"]),
+        f"![EM by theta, with calibrated confidences and without]({figures}/theta.png)",
+    ]
+    if "few-shot" in extension:
+        parts += ["**From few outcomes of the new VLMs**", _few_shot_table(extension["few-shot"])]
+        parts.append(f"![EM by the number of outcomes]({figures}/few-shot.png)")
+    if "initial" in extension:
+        parts.append(f"![EM by the share of the data that Phi was trained on]({figures}/initial.png)")
+    return parts
+
+
+def _strategy_tables(strategies: dict[str, Any]) -> Iterator[str]:
+    header = [
+        "strategy",
+        "EM",
+        "gain over best single",
+        "minus Phi alone",
+        "minus full retraining",
+        "a new VLM chosen",
+        "s",
+    ]
+    for split, title in SPLITS.items():
+        rows = [header]
+        for name, of in strategies.items():
+            metrics = of["metrics"][split]
+            if metrics["em"] is None:
+                break
+            rows.append(
+                [
+                    name,
+                    f"{metrics['em']:.3f} ({metrics['em_low']:.3f} to {metrics['em_high']:.3f})",
+                    f"{metrics['gain']:+.3f} ({metrics['gain_low']:+.3f} to {metrics['gain_high']:+.3f})",
+                    _difference(of["over_phi_alone"][split]),
+                    _difference(of["over_full"][split]),
+                    f"{of['new_share'][split]:.0%}",
+                    f"{of['seconds']:.1f}",
+                ]
+            )
+        if len(rows) > 1:
+            yield f"**{title.capitalize()}**\n\n{markdown_table(rows)}"
+
+
+def _forgotten(forgotten: dict[str, Any]) -> str:
+    texts = [
+        f"on {split} {of['before']['em']:.3f} before, {of['after']['em']:.3f} after, "
+        f"{_difference(of['after_minus_before'])}"
+        for split, of in forgotten.items()
+        if of["before"]["em"] is not None
+    ]
+    return f"What incremental training forgets, EM of the base pool: {'; '.join(texts)}."
+
+
+def _few_shot_table(records: Sequence[dict[str, Any]]) -> str:
+    splits = [split for split in SPLITS if any(record["split"] == split for record in records)]
+    strategies = list(dict.fromkeys(record["strategy"] for record in records))
+    found = {(record["outcomes"], record["split"], record["strategy"]): record for record in records}
+    rows = [["outcomes of each", *(f"{split}: {strategy}" for split in splits for strategy in strategies)]]
+    for count in sorted({record["outcomes"] for record in records}):
+        cells = [_spread(found.get((count, split, strategy))) for split in splits for strategy in strategies]
+        rows.append([f"{count:,}", *cells])
+    return markdown_table(rows)
 
 
 def _ablation_table(study: str, variants: Mapping[str, dict[str, Any]]) -> str:

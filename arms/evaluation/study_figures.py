@@ -49,6 +49,28 @@ def sweep(
     _draw(path, records, lambda figure: _sweep_panels(figure, records, x_label, references or {}))
 
 
+def series(
+    records: Sequence[Record],
+    path: str | Path,
+    *,
+    x_label: str,
+    references: Mapping[str, Mapping[str, float]] | None = None,
+    even: bool = False,
+) -> None:
+    """Draw EM against a setting, a panel for each split and a line for each series, with a band around the runs.
+
+    Parameters
+    ----------
+    records : {"x": float, "split", "series": str, "runs": list of float, one per seed}
+    path : the PNG to write
+    x_label : the setting and its unit
+    references : split -> label -> EM of what stands beside
+    even : place the values of x at even distances, such as 0, 16, 64, 256
+    """
+    _check_runs(path, [{**record, "metric": "em"} for record in records], ["em"])
+    _draw(path, records, lambda figure: _series_panels(figure, records, x_label, references or {}, even))
+
+
 def ablation(records: Sequence[Record], path: str | Path) -> None:
     """Draw the EM of each variant, a panel for each split: a dot at the mean, a bar from lowest to highest run.
 
@@ -182,6 +204,37 @@ def _sweep_line(axes: Axes, metric: str, points: Sequence[Record]) -> None:
     )  # fmt: skip
     means = [np.mean(point["runs"]) for point in points]
     axes.plot(x, means, color=colour, marker=marker, markersize=4, linewidth=1.4, label=name)
+
+
+def _series_panels(
+    figure: Figure, records: Sequence[Record], x_label: str, references: Mapping[str, Mapping[str, float]], even: bool
+) -> None:
+    splits, names = _splits(records), list(dict.fromkeys(record["series"] for record in records))
+    row = _row_of_panels(figure, splits, 4.3, 3.5, sharey=True)
+    values = sorted({record["x"] for record in records})
+    for axes, split in zip(row, splits, strict=True):
+        within = sorted((record for record in records if record["split"] == split), key=lambda record: record["x"])
+        for place, name in enumerate(names):
+            points = [record for record in within if record["series"] == name]
+            x = [values.index(point["x"]) if even else point["x"] for point in points]
+            runs = [point["runs"] for point in points]
+            colour = CYCLE[place % len(CYCLE)]
+            axes.fill_between(
+                x, [min(run) for run in runs], [max(run) for run in runs], color=colour, alpha=0.18, linewidth=0
+            )
+            means = [np.mean(run) for run in runs]
+            axes.plot(x, means, color=colour, marker="osv^D"[place % 5], markersize=4, linewidth=1.4, label=name)
+        if any(len(record["runs"]) > 1 for record in within):
+            axes.fill_between([], [], color="#999999", alpha=0.3, linewidth=0, label=RANGE)
+        for place, (name, em) in enumerate(references.get(split, {}).items()):
+            colour, dashes = REFERENCE_LINES[place % len(REFERENCE_LINES)]
+            axes.axhline(em, color=colour, linestyle=dashes, linewidth=1.3, label=name)
+        if even:
+            axes.set_xticks(range(len(values)), [f"{value:,g}" for value in values])
+        axes.set_xlabel(x_label)
+        axes.yaxis.set_tick_params(labelleft=True)
+    row[0].set_ylabel("EM on the extended pool (mean of the runs)")
+    _shared_legend(figure, row)
 
 
 def _ablation_panels(figure: Figure, records: Sequence[Record]) -> None:

@@ -1,7 +1,7 @@
 """What every router is: fitted on queries and outcomes, it scores queries."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -93,36 +93,53 @@ class Router(ABC):
         module, _, name = SAVED_ROUTERS[kind].partition(":")
         return getattr(import_module(module), name).from_folder(folder, device=device)
 
-    def route(self, image: ImageSource, question: str) -> Route:
+    def route(self, image: ImageSource, question: str, *, exclude: Collection[str] = ()) -> Route:
         """Rank the pool for one query.
 
         Parameters
         ----------
         image : path, binary file or PIL image
         question : str
+        exclude : names of VLMs in the pool, optional
+            Left out, as if they had never been there: the policy chooses among the others.
 
         Raises
         ------
         ArmsError
-            If the image cannot be read or the question is empty.
+            If the image cannot be read, the question is empty, `exclude` names an unknown VLM, or no VLM is left.
         """
-        return self.route_batch([image], [question])[0]
+        return self.route_batch([image], [question], exclude=exclude)[0]
 
-    def route_batch(self, images: Sequence[ImageSource], questions: Sequence[str]) -> list[Route]:
+    def route_batch(
+        self, images: Sequence[ImageSource], questions: Sequence[str], *, exclude: Collection[str] = ()
+    ) -> list[Route]:
         """Rank the pool for N queries at once; see `route`."""
         if len(images) != len(questions):
             raise ArmsError(f"expected one question per image, got {len(images)} images and {len(questions)} questions")
+        left = self._without(exclude)
         if not images:
             return []
         for row, question in enumerate(questions):
             if not isinstance(question, str) or not question.strip():
                 raise ArmsError(f"question {row}: expected text, got {question!r}")
         confidence = self.score(self.encode([_open_image(image) for image in images], list(questions)))
-        order = ranking(confidence, self.policy, self.vlms)
+        # Those that may not be chosen come last in the ranking.
+        order = ranking(confidence, self.policy, self.vlms, np.tile(left, (len(images), 1)))[:, : left.sum()]
         return [
             Route(tuple(RankedVlm(self.vlms[j], float(row[j])) for j in positions))
             for row, positions in zip(confidence, order, strict=True)
         ]
+
+    def _without(self, exclude: Collection[str]) -> np.ndarray:
+        """Which VLMs of the pool are left, bool of shape (S,); an ArmsError if a name is unknown or none is left."""
+        names = [exclude] if isinstance(exclude, str) else list(exclude)
+        unknown = [name for name in names if name not in self.vlms]
+        if unknown:
+            raise ArmsError(f"exclude: unknown VLM {', '.join(map(repr, unknown))}; known: {', '.join(self.vlms)}")
+        left = np.array([name not in names for name in self.vlms])
+        if not left.any():
+            raise ArmsError(f"exclude: expected one VLM or more to be left, got all: {', '.join(self.vlms)}")
+        return left
 
     def encode(self, images: Sequence[Image.Image], questions: Sequence[str]) -> Queries:
         """Turn images and questions into what `score` takes."""

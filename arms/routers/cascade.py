@@ -1,4 +1,4 @@
-"""The threshold cascade of two routers: Phi over the base pool, Theta over the new VLMs (Algorithm 1)."""
+"""The threshold cascade of routers: Phi over the base pool, then a Theta for each group of new VLMs (Algorithm 1)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,30 +9,59 @@ from PIL import Image
 
 from arms.checkpoint import read_description, write_checkpoint
 from arms.data.atomic import atomic_folder
+from arms.data.profiles import VlmProfile
+from arms.errors import ArmsError
 from arms.features.loader import Queries
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import Router
 
 
 class CascadeRouter(Router):
-    """Phi's scores and Theta's side by side; the policy is Algorithm 1 of arXiv:2606.08970.
+    """The scores of Phi and of each Theta side by side; the policy is Algorithm 1 of arXiv:2606.08970.
 
     Parameters
     ----------
-    phi, theta_router : ArmsRouter
-        Over the base pool and over the new VLMs, on the same encoder settings.
+    phi : ArmsRouter
+        Over the base pool.
+    thetas : sequence of ArmsRouter, one or more
+        Each over new VLMs, in the order in which they joined, on the same encoder settings as Phi.
     theta : float
-        The threshold on Phi's best confidence, in [0, 1].
+        The threshold on the best confidence so far, in [0, 1].
+
+    Raises
+    ------
+    ArmsError
+        If there is no Theta, a VLM is in two of the routers, or the threshold is out of range.
     """
 
-    def __init__(self, phi: ArmsRouter, theta_router: ArmsRouter, *, theta: float) -> None:
-        self.phi, self.theta_router, self.theta = phi, theta_router, theta
-        self.vlms = phi.vlms + theta_router.vlms
+    def __init__(self, phi: ArmsRouter, thetas: Sequence[ArmsRouter], *, theta: float) -> None:
+        self.phi, self.thetas, self.theta = phi, tuple(thetas), theta
+        self.vlms = tuple(name for router in self.routers for name in router.vlms)
+        if not self.thetas:
+            raise ArmsError("cascade: expected a router Theta or several behind Phi, got none; Phi alone needs none")
+        if repeated := sorted({name for name in self.vlms if self.vlms.count(name) > 1}):
+            raise ArmsError(f"cascade: expected each VLM in one router, got {', '.join(repeated)} in several")
+        if not 0 <= theta <= 1:
+            raise ArmsError(f"cascade: expected a threshold theta in [0, 1], got {theta!r}")
+
+    @property
+    def routers(self) -> tuple[ArmsRouter, ...]:
+        """Phi, then each Theta."""
+        return (self.phi, *self.thetas)
+
+    @property
+    def profiles(self) -> tuple[VlmProfile, ...]:
+        """The profiles of the whole pool, in order."""
+        return tuple(profile for router in self.routers for profile in router.profiles)
 
     @property
     def policy(self) -> dict[str, Any]:
         """The cascade; see `arms.selection.cascade`."""
-        return {"name": "cascade", "theta": self.theta, "base": list(self.phi.vlms)}
+        return {"name": "cascade", "theta": self.theta, "pools": [list(router.vlms) for router in self.routers]}
+
+    def extended(self, theta_router: ArmsRouter) -> "CascadeRouter":
+        """A cascade with one Theta more, over further VLMs; the routers so far are shared, and stay as they are."""
+        return CascadeRouter(self.phi, [*self.thetas, theta_router], theta=self.theta)
 
     def fit(
         self,
@@ -41,32 +70,38 @@ class CascadeRouter(Router):
         val_queries: Queries | None = None,
         val_outcomes: np.ndarray | None = None,
     ) -> Self:
-        """Train both routers, each on the outcomes of its own VLMs; see `Router.fit`."""
-        count = len(self.phi.vlms)
-        for router, columns in ((self.phi, slice(None, count)), (self.theta_router, slice(count, None))):
+        """Train every router on the outcomes of its own VLMs; see `Router.fit`."""
+        start = 0
+        for router in self.routers:
+            columns = slice(start, start + len(router.vlms))
             val = None if val_outcomes is None else val_outcomes[:, columns]
             router.fit(queries, outcomes[:, columns], val_queries, val)
+            start = columns.stop
         return self
 
     def score(self, queries: Queries) -> np.ndarray:
-        """Both routers' confidences side by side; see `Router.score`."""
-        return np.concatenate([self.phi.score(queries), self.theta_router.score(queries)], axis=1)
+        """All routers' confidences side by side; see `Router.score`."""
+        return np.concatenate([router.score(queries) for router in self.routers], axis=1)
 
     def encode(self, images: Sequence[Image.Image], questions: Sequence[str]) -> Queries:
-        """Encode queries up to the cut, which both routers share; see `Router.encode`."""
+        """Encode queries up to the cut, which all routers share; see `Router.encode`."""
         return self.phi.encode(images, questions)
 
     def save(self, path: str | Path) -> None:
-        """Write both routers and the threshold into a folder, whole or not at all."""
+        """Write all routers and the threshold into a folder, whole or not at all."""
         with atomic_folder(path) as folder:
             self.phi.save(folder / "phi")
-            self.theta_router.save(folder / "theta")
-            write_checkpoint(folder, {}, {"kind": "cascade", "theta": self.theta})
+            for number, router in enumerate(self.thetas, start=1):
+                router.save(folder / f"theta-{number}")
+            write_checkpoint(folder, {}, {"kind": "cascade", "theta": self.theta, "num_thetas": len(self.thetas)})
 
     @classmethod
     def from_folder(cls, folder: Path, *, device: str) -> Self:
         """Load what `save` wrote; use `Router.load`."""
         description = read_description(folder)
+        if "num_thetas" not in description:
+            raise ArmsError(f"{folder}: expected a cascade that says how many Thetas it has, got none; train it anew")
         phi = ArmsRouter.from_folder(folder / "phi", device=device)
-        theta_router = ArmsRouter.from_folder(folder / "theta", device=device)
-        return cls(phi, theta_router, theta=description["theta"])
+        numbers = range(1, description["num_thetas"] + 1)
+        thetas = [ArmsRouter.from_folder(folder / f"theta-{number}", device=device) for number in numbers]
+        return cls(phi, thetas, theta=description["theta"])

@@ -25,7 +25,27 @@ def spread(em, low=None, high=None):
     return dict.fromkeys(("accuracy", "precision", "recall", "f1", "em"), values)
 
 
-def summary(ood=True, quick=False):
+def extension(ood=True):
+    margin, none = {"difference": -0.01, "low": -0.03, "high": 0.02}, dict.fromkeys(METRICS)
+    strategy = {
+        "seconds": 1.26,
+        "metrics": {"id": METRICS, "ood": METRICS if ood else none},
+        "over_phi_alone": {"id": margin, "ood": margin},
+        "over_full": {"id": margin, "ood": margin},
+        "new_share": {"id": 0.254, "ood": 0.254},
+    }
+    before = {"before": METRICS, "after": METRICS | {"em": 0.78}, "after_minus_before": margin}
+    few = {"outcomes": 16, "split": "id", "mean": 0.7, "low": 0.68, "high": 0.72}
+    return {
+        "new": ["nova"],
+        "strategies": {"incremental": strategy, "Phi alone": strategy},
+        "forgotten": {"id": before, "ood": {"before": none}},
+        "few-shot": [few | {"strategy": "kNN"}, few | {"strategy": "kNN", "outcomes": 0, "mean": 0.5}],
+        "initial": [],
+    }
+
+
+def summary(ood=True, quick=False, extended=True):
     none = {**METRICS, "queries": 0}
     held_out = METRICS if ood else none
     router = {"id": {"base": METRICS, "extended": METRICS}, "ood": {"base": held_out, "extended": held_out}}
@@ -41,6 +61,7 @@ def summary(ood=True, quick=False):
         "metrics": {"arms": router, "oracle": router, "vlms": {}},
         "statistics": [STATISTICS],
         "rescue": {"id": {}},
+        "extension": extension(ood) if extended else {},
         "studies": {
             "ablation": {"full": variant, "one-expert": variant},
             "tuning": {"both-tuned": variant, "image-frozen": variant},
@@ -69,9 +90,19 @@ def test_every_dataset_says_what_it_is():
     assert text.index("## a\n\nOne. Encoders: bundled; 7 epochs;") < text.index("## b\n\nTwo. Encoders:")
 
 
+def test_the_extension_has_its_tables():
+    text = page()
+    cells = "0.800 (0.750 to 0.850) | +0.100 (+0.050 to +0.150) | -0.010 (-0.030 to +0.020) | -0.010 (-0.030 to +0.020)"
+    assert text.count(f"| incremental | {cells} | 25% | 1.3 |") == 2
+    assert page(ood=False).count(f"| incremental | {cells}") == 1
+    assert "on id 0.800 before, 0.780 after, -0.010 (-0.030 to +0.020)" in text
+    assert text.index("| 0 | 0.500 (0.680 to 0.720) |") < text.index("| 16 | 0.700 (0.680 to 0.720) |")
+    assert "Extending the pool" not in page(extended=False)
+
+
 def test_a_dataset_whose_studies_were_not_run():
     alone = summary()
-    alone["studies"] = dict.fromkeys(alone["studies"], {})
+    alone["studies"] = {study: {} for study in alone["studies"]}
     text = results_page({"mine": alone}, {"mine": "Made up."})
     assert "### Ablation" not in text
     assert "ablation.png" not in text

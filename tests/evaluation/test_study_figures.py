@@ -66,6 +66,10 @@ def embedding(colourings, path):
 DRAWN = {
     "sweep": (with_references, SWEEP),
     "ablation": (study_figures.ablation, ABLATION),
+    "series": (
+        partial(study_figures.series, x_label="theta"),
+        [{"x": x, "split": split, "series": LONG, "runs": [x]} for x in (0.5, 1.0) for split in ("id", "ood")],
+    ),
     "rescue": (rescue, VLMS),
     "map": (embedding, {"Task": TASKS, "VLM": [LONG] * 40}),
     "gates": (study_figures.gate_usage, GATES),
@@ -166,6 +170,20 @@ def test_sweep_draws_means_ranges_and_references(drawn):
 def test_whole_numbers_have_whole_ticks(drawn):
     axes = drawn(sweep, [run(epochs, "id", "em", 0.5) for epochs in (1, 2, 3)]).axes[0]
     assert all(float(tick).is_integer() for tick in axes.get_xticks())
+
+
+def test_series_at_even_distances(drawn):
+    records = [
+        {"x": x, "split": "id", "series": name, "runs": [0.5 + x / 1e5, 0.6]}
+        for name in ("incremental", "kNN")
+        for x in (0, 16, 1024)
+    ]
+    draw = partial(study_figures.series, x_label="outcomes", references={"id": {"Phi alone": 0.55}}, even=True)
+    (axes,) = drawn(draw, records).axes
+    assert [line.get_label() for line in axes.get_lines()] == ["incremental", "kNN", "Phi alone"]
+    assert axes.get_lines()[0].get_xdata().tolist() == [0, 1, 2]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0", "16", "1,024"]
+    assert axes.get_xlabel() == "outcomes"
 
 
 @pytest.mark.parametrize("runs", [[], [0.5, None], [float("nan")]])

@@ -1,7 +1,10 @@
+import json
+
 import numpy as np
 import pytest
 import torch
 
+from arms.errors import ArmsError
 from arms.routers.base import Router
 from arms.routers.cascade import CascadeRouter
 from arms.selection import select
@@ -11,9 +14,13 @@ WHOLE = {"tunable_layers": "all"}
 MADE = make_queries(32)
 
 
-def make_cascade(theta=0.5):
-    phi, theta_router = (make_router(part, image=WHOLE, text=WHOLE) for part in (PROFILES[:2], PROFILES[2:]))
-    return CascadeRouter(phi, theta_router, theta=theta)
+def make_cascade(theta=0.5, cuts=(2,)):
+    """Phi over the first VLMs, a Theta over each further group."""
+    phi, *thetas = (
+        make_router(PROFILES[start:stop], image=WHOLE, text=WHOLE)
+        for start, stop in zip((0, *cuts), (*cuts, len(PROFILES)), strict=True)
+    )
+    return CascadeRouter(phi, thetas, theta=theta)
 
 
 @pytest.fixture
@@ -21,29 +28,33 @@ def queries():
     return MADE.encode(make_router(image=WHOLE, text=WHOLE).encoders)
 
 
-def test_scores_stand_side_by_side(queries):
-    cascade = make_cascade().fit(queries, MADE.outcomes)
+@pytest.mark.parametrize("cuts", [(2,), (1, 2)])
+def test_scores_stand_side_by_side(queries, cuts):
+    cascade = make_cascade(cuts=cuts).fit(queries, MADE.outcomes)
     scores = cascade.score(queries)
-    np.testing.assert_array_equal(scores[:, :2], cascade.phi.score(queries))
-    np.testing.assert_array_equal(scores[:, 2:], cascade.theta_router.score(queries))
+    for router, start, stop in zip(cascade.routers, (0, *cuts), (*cuts, 3), strict=True):
+        np.testing.assert_array_equal(scores[:, start:stop], router.score(queries))
     assert cascade.vlms == ("counter-2b", "reader-7b", "painter")
 
 
-def test_each_learns_from_its_own_outcomes(queries):
-    cascade = make_cascade()
-    logs = [], []
-    cascade.phi.on_epoch, cascade.theta_router.on_epoch = (log.append for log in logs)
+@pytest.mark.parametrize("cuts", [(2,), (1, 2)])
+def test_each_learns_from_its_own_outcomes(queries, cuts):
+    cascade = make_cascade(cuts=cuts)
+    logs = []
+    for router in cascade.routers:
+        logs.append([])
+        router.on_epoch = logs[-1].append
     cascade.fit(queries, MADE.outcomes, queries, MADE.outcomes)
     assert all(log[0].val_loss > 0 for log in logs)
-    alone = make_router(PROFILES[:2], image=WHOLE, text=WHOLE).fit(queries, MADE.outcomes[:, :2])
-    np.testing.assert_array_equal(cascade.phi.score(queries), alone.score(queries))
-    alone = make_router(PROFILES[2:], image=WHOLE, text=WHOLE).fit(queries, MADE.outcomes[:, 2:])
-    np.testing.assert_array_equal(cascade.theta_router.score(queries), alone.score(queries))
+    for router, start, stop in zip(cascade.routers, (0, *cuts), (*cuts, 3), strict=True):
+        alone = make_router(PROFILES[start:stop], image=WHOLE, text=WHOLE)
+        alone.fit(queries, MADE.outcomes[:, start:stop])
+        np.testing.assert_array_equal(router.score(queries), alone.score(queries))
 
 
 def test_the_policy_is_algorithm_1(queries):
     cascade = make_cascade(theta=0.4).fit(queries, MADE.outcomes)
-    assert cascade.policy == {"name": "cascade", "theta": 0.4, "base": ["counter-2b", "reader-7b"]}
+    assert cascade.policy == {"name": "cascade", "theta": 0.4, "pools": [["counter-2b", "reader-7b"], ["painter"]]}
     scores = cascade.score(queries)
     chosen = select(scores, cascade.policy, cascade.vlms)
     sure = scores[:, :2].max(axis=1) > np.float32(0.4)
@@ -51,15 +62,37 @@ def test_the_policy_is_algorithm_1(queries):
     np.testing.assert_array_equal(chosen, expected)
 
 
-def test_save_and_load(queries, tmp_path):
-    cascade = make_cascade(theta=0.3).fit(queries, MADE.outcomes)
+def test_one_theta_more(queries):
+    phi, one, other = make_cascade(cuts=(1, 2)).fit(queries, MADE.outcomes).routers
+    cascade = CascadeRouter(phi, [one], theta=0.4)
+    scores = cascade.score(queries)
+    extended = cascade.extended(other)
+    assert extended.policy == {"name": "cascade", "theta": 0.4, "pools": [["counter-2b"], ["reader-7b"], ["painter"]]}
+    assert all(ours is theirs for ours, theirs in zip(extended.routers, (phi, one, other), strict=True))
+    np.testing.assert_array_equal(extended.score(queries)[:, :2], scores)
+    assert cascade.vlms == ("counter-2b", "reader-7b")  # it stays as it was
+    np.testing.assert_array_equal(cascade.score(queries), scores)
+
+
+def test_no_cascade():
+    phi, theta_router = make_cascade().routers
+    with pytest.raises(ArmsError, match="expected a router Theta or several behind Phi, got none"):
+        CascadeRouter(phi, [], theta=0.5)
+    with pytest.raises(ArmsError, match="expected each VLM in one router, got painter in several"):
+        CascadeRouter(phi, [theta_router, theta_router], theta=0.5)
+    with pytest.raises(ArmsError, match="got counter-2b, reader-7b in several"):
+        CascadeRouter(phi, [theta_router], theta=0.5).extended(phi)
+    with pytest.raises(ArmsError, match=r"expected a threshold theta in \[0, 1\], got nan"):
+        CascadeRouter(phi, [theta_router], theta=float("nan"))
+
+
+@pytest.mark.parametrize("cuts", [(2,), (1, 2)])
+def test_save_and_load(queries, tmp_path, cuts):
+    cascade = make_cascade(theta=0.3, cuts=cuts).fit(queries, MADE.outcomes)
     cascade.save(tmp_path / "cascade")
-    assert sorted(path.name for path in (tmp_path / "cascade").iterdir()) == [
-        "model.safetensors",
-        "phi",
-        "router.json",
-        "theta",
-    ]
+    thetas = [f"theta-{number}" for number in range(1, len(cuts) + 1)]
+    files = sorted(path.name for path in (tmp_path / "cascade").iterdir())
+    assert files == ["model.safetensors", "phi", "router.json", *thetas]
     read = Router.load(tmp_path / "cascade", device="cpu")
     assert isinstance(read, CascadeRouter)
     assert (read.vlms, read.policy) == (cascade.vlms, cascade.policy)
@@ -68,3 +101,55 @@ def test_save_and_load(queries, tmp_path):
     assert torch.equal(phi.net.gate.project.weight, cascade.phi.net.gate.project.weight)
     routes = [router.route(MADE.pictures[0], MADE.questions[0]) for router in (read, cascade)]
     assert routes[0] == routes[1]
+
+
+def test_load_what_was_saved_before_there_were_several(tmp_path):
+    make_cascade().save(tmp_path / "cascade")
+    description = json.loads((tmp_path / "cascade/router.json").read_text())
+    del description["num_thetas"]
+    (tmp_path / "cascade/router.json").write_text(json.dumps(description))
+    with pytest.raises(ArmsError, match="expected a cascade that says how many Thetas it has, got none; train it anew"):
+        Router.load(tmp_path / "cascade", device="cpu")
+
+
+@pytest.fixture(scope="module", params=["arms", "cascade", "cascade of three"])
+def router(request):
+    if request.param == "arms":
+        return make_router(image=WHOLE, text=WHOLE)
+    return make_cascade(theta=0.6, cuts=(2,) if request.param == "cascade" else (1, 2))
+
+
+class TestExclude:
+    """A VLM is taken out of the pool at routing time."""
+
+    @pytest.mark.parametrize("exclude", [["painter"], {"counter-2b"}, ("counter-2b", "reader-7b"), "painter"])
+    def test_the_others_are_ranked(self, router, exclude):
+        gone = {exclude} if isinstance(exclude, str) else set(exclude)
+        whole = router.route_batch(MADE.pictures, MADE.questions)
+        routes = router.route_batch(MADE.pictures, MADE.questions, exclude=exclude)
+        left = [name for name in router.vlms if name not in gone]
+        pools = router.policy.get("pools", [router.vlms])
+        smaller = [[name for name in pool if name not in gone] for pool in pools]
+        policy = {"name": "cascade", "theta": router.policy.get("theta", 1.0), "pools": smaller}
+        for before, route in zip(whole, routes, strict=True):
+            assert set(route.ranking) == {ranked for ranked in before.ranking if ranked.vlm not in gone}
+            confidence = {ranked.vlm: ranked.confidence for ranked in route.ranking}
+            (chosen,) = select(np.array([[confidence[name] for name in left]]), policy, left)
+            assert route.vlm == left[chosen]
+            rest = [ranked.confidence for ranked in route.ranking[1:]]
+            assert rest == sorted(rest, reverse=True)
+
+    def test_of_one_query(self, router):
+        route = router.route(MADE.pictures[0], MADE.questions[0], exclude=["painter"])
+        assert {ranked.vlm for ranked in route.ranking} == {"counter-2b", "reader-7b"}
+
+    def test_an_unknown_vlm(self, router):
+        message = "exclude: unknown VLM 'paintr'; known: counter-2b, reader-7b, painter"
+        with pytest.raises(ArmsError, match=message):
+            router.route(MADE.pictures[0], MADE.questions[0], exclude=["painter", "paintr"])
+        with pytest.raises(ArmsError, match=message):
+            router.route_batch([], [], exclude=["paintr"])
+
+    def test_nobody_left(self, router):
+        with pytest.raises(ArmsError, match="exclude: expected one VLM or more to be left, got all: counter-2b, reade"):
+            router.route(MADE.pictures[0], MADE.questions[0], exclude=router.vlms)

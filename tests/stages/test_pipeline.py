@@ -28,6 +28,8 @@ def test_repro_writes_the_metrics_of_every_router(project):
                     "ece",
                 } <= set(values)
     assert metrics["oracle.json"]["id"]["base"]["em"] == 1
+    one, other = (metrics[f"{name}.json"]["id"]["base"] for name in ("incremental", "arms"))
+    assert one["over_phi"] == pytest.approx(one["em"] - other["em"], abs=2e-4), "what was forgotten"
     assert metrics["best-single.json"]["ood"]["extended"]["gain"] == 0
 
 

@@ -84,6 +84,48 @@ def test_what_was_read_of_the_router_adds_up(studied):
     assert counted == {split: 4 * prepared[split] for split in ("id", "ood")}, "each outcome of the base pool once"
 
 
+def test_the_strategies_are_judged_on_the_same_queries(studied):
+    found = read(studied, "extension/strategies.json")
+    assert set(found["strategies"]) == {
+        "full retraining", "incremental", "independent", "zero-shot", "kNN", "Phi alone",
+    }  # fmt: skip
+    for of in found["strategies"].values():
+        for split in ("id", "ood"):
+            em, alone, full = (
+                of["metrics"][split]["em"] - margin["difference"]
+                for margin in ({"difference": 0}, of["over_phi_alone"][split], of["over_full"][split])
+            )
+            assert alone == pytest.approx(found["strategies"]["Phi alone"]["metrics"][split]["em"], abs=2e-4)
+            assert full == pytest.approx(found["strategies"]["full retraining"]["metrics"][split]["em"], abs=2e-4)
+            assert 0 <= of["new_share"][split] <= 1 >= em
+    assert found["strategies"]["Phi alone"]["new_share"]["id"] == 0
+
+
+def test_the_pipelines_strategies_are_those_of_the_study(studied):
+    found = read(studied, "extension/strategies.json")["strategies"]
+    for name in ("incremental", "independent"):
+        metrics = json.loads((studied.folder / f"metrics/{name}.json").read_text())
+        assert found[name]["metrics"]["id"]["em"] == metrics["id"]["extended"]["em"]
+
+
+def test_theta_of_one_compares_both_routers_everywhere(studied):
+    """At a theta of 1 Phi never decides alone, so that a higher theta can only choose a new VLM more often."""
+    records = read(studied, "extension/strategies.json")["theta"]
+    assert {record["theta"] for record in records} == {round(0.5 + step / 20, 2) for step in range(11)}
+    assert {(record["split"], record["calibrated"]) for record in records} == {
+        (split, calibrated) for split in ("val", "id", "ood") for calibrated in (True, False)
+    }
+
+
+def test_few_outcomes_are_drawn_for_each_seed(studied):
+    records = read(studied, "extension/few-shot.json")
+    drawn = {(record["outcomes"], record["strategy"]) for record in records}
+    assert (0, "incremental") in drawn
+    assert (0, "independent") not in drawn, "there is nothing for Theta to learn from"
+    assert {count for count, strategy in drawn if strategy == "independent"} == {16, 64, 256, 1024}
+    assert {record["seed"] for record in records} == {1, 2}
+
+
 def test_the_page_is_written_of_what_was_studied(studied):
     studied.run("arms", "report", "--out", "docs/results.md")
     page = (studied.folder / "docs/results.md").read_text()
