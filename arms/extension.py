@@ -94,7 +94,7 @@ def extend_independently(
         The new VLMs.
     outcomes, val_outcomes : ndarray of shape (N, number of new VLMs), NaN unknown
     theta : float
-        The threshold on Phi's best confidence.
+        The threshold on Phi's best confidence; a cascade keeps its own.
     untuned : EncoderPair, optional
         The encoders as they are before any tuning, on which Theta starts from nothing, as published. By default it
         starts from a copy of Phi's weights, and needs fewer outcomes.

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from arms.data.prepared import Prepared
-from arms.data.profiles import VlmProfile, _parse_entry, read_vlms
+from arms.data.profiles import VlmProfile, parse_entry, read_vlms
 from arms.data.tables import OUTCOMES, conform, is_in, parse_verdicts, read_table
 from arms.errors import ArmsError
 
@@ -22,7 +22,7 @@ def read_profiles(path: Path) -> tuple[VlmProfile, ...]:
         content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, YAMLError):
         content = None  # read_vlms says what is wrong
-    return (_parse_entry(content, str(path)),) if isinstance(content, dict) else read_vlms(path)
+    return (parse_entry(content, str(path)),) if isinstance(content, dict) else read_vlms(path)
 
 
 def read_new_outcomes(path: Path, vlms: Sequence[str], prepared: Prepared) -> tuple[pd.DataFrame, dict[str, int]]:

@@ -94,7 +94,7 @@ def read_vlms(path: str | Path) -> tuple[VlmProfile, ...]:
     if not isinstance(entries, list) or not entries:
         came = "an empty file or list" if not entries else f"a {type(entries).__name__}"
         raise ArmsError(f"{path}: expected a list of VLM profiles, each starting with '- name:', got {came}")
-    vlms = tuple(_parse_entry(entry, f"{path}, entry {number}") for number, entry in enumerate(entries, start=1))
+    vlms = tuple(parse_entry(entry, f"{path}, entry {number}") for number, entry in enumerate(entries, start=1))
     check_distinct_names(vlms, path)
     return vlms
 
@@ -159,7 +159,7 @@ def profile_sentence(vlm: VlmProfile, kind: ProfileKind) -> str:
     return _one_line(f"{vlm.name} is a vision-language model{maker}{size}; {'; '.join(told)}.")
 
 
-def _parse_entry(entry: Any, where: str) -> VlmProfile:
+def parse_entry(entry: Any, where: str) -> VlmProfile:
     """One mapping of vlms.yaml as a profile; `where` is the file and the entry's number."""
     if not isinstance(entry, dict):
         raise ArmsError(f"{where}: expected a mapping with a name and facts, got {entry!r}")

@@ -8,7 +8,7 @@ import pytest
 from arms.data.scores import Scores, read_scores, write_scores
 from arms.errors import ArmsError
 
-CASCADE = {"name": "cascade", "theta": 0.5, "base": ["small-2b"]}
+CASCADE = {"name": "cascade", "theta": 0.5, "pools": [["small-2b"], ["large-7b"]]}
 
 
 def make(**changes):
@@ -62,10 +62,10 @@ def test_accepts_numpy_names_and_float64():
 
 def test_scores_do_not_change_with_what_they_were_made_from():
     confidence = np.full((3, 2), 0.25, dtype=np.float32)
-    policy = {"name": "cascade", "theta": 0.5, "base": ["small-2b"]}
+    policy = {"name": "cascade", "theta": 0.5, "pools": [["small-2b"], ["large-7b"]]}
     scores = make(confidence=confidence, policy=policy)
     confidence[:] = 1
-    policy["base"].append("other")
+    policy["pools"].append(["other"])
     assert scores.confidence.max() == 0.25
     assert scores.policy == CASCADE
     with pytest.raises(ValueError, match="read-only"):

@@ -205,7 +205,7 @@ class TestRoute:
         """With the cascade Phi's VLM comes first where Phi is sure, though Theta is surer of its own."""
         phi, theta_router = router.over(PROFILES[:2]), router.over(PROFILES[2:])
         for theta in (0.0, 1.0):
-            cascade = CascadeRouter(phi, theta_router, theta=theta)
+            cascade = CascadeRouter(phi, [theta_router], theta=theta)
             routes = cascade.route_batch(MADE.pictures, MADE.questions)
             best = [max(route.ranking, key=lambda ranked: ranked.confidence).vlm for route in routes]
             assert "painter" in best

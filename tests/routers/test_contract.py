@@ -24,7 +24,7 @@ def names(profiles):
 def make_cascade(profiles):
     """Phi over all VLMs but the last one, Theta over that."""
     phi, theta_router = (make_router(part, image=WHOLE, text=WHOLE) for part in (profiles[:-1], profiles[-1:]))
-    return CascadeRouter(phi, theta_router, theta=0.5)
+    return CascadeRouter(phi, [theta_router], theta=0.5)
 
 
 ROUTERS = {
