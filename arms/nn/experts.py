@@ -69,7 +69,7 @@ class FusionExperts(nn.Module):
             Each question's image among them.
         """
         if self.attention is None:
-            seen_NED = self._for_each(images_MTD.squeeze(1)[image_N])
+            seen_NED = self._for_each(images_MTD.squeeze(1).index_select(0, image_N))
         else:
             seen_NED = self.attention(question_ND, images_MTD, image_N).unflatten(-1, (self.num_experts, -1))
         return self.ffn(torch.cat([self._for_each(question_ND), seen_NED], dim=-1))
@@ -94,7 +94,10 @@ class CrossAttention(nn.Module):
     def forward(self, query_ND: Tensor, tokens_MTD: Tensor, image_N: Tensor) -> Tensor:
         """Attended values of shape (N, width); see `FusionExperts.forward`."""
         query = self._split_heads(self.query(query_ND).unsqueeze(1))
-        key, value = (self._split_heads(project(tokens_MTD))[image_N] for project in (self.key, self.value))
+        # By index_select: the gradient of x[image_N] is summed in any order, and no two runs would be the same.
+        key, value = (
+            self._split_heads(project(tokens_MTD).index_select(0, image_N)) for project in (self.key, self.value)
+        )
         return F.scaled_dot_product_attention(query, key, value).flatten(1)
 
     def _split_heads(self, x_NTD: Tensor) -> Tensor:

@@ -98,11 +98,11 @@ class RouterNet(nn.Module):
 
     def encode_queries(self, queries: QueryBatch) -> EncodedQueries:
         """Questions and images as gate and experts take them."""
-        question_ND = self.text_tail(queries.questions)["pooled"][queries.question_N]
+        question_ND = self.text_tail(queries.questions)["pooled"].index_select(0, queries.question_N)
         image = self.image_tail(queries.images)
         pooled_MD = image["pooled"].to(question_ND.dtype)
         tokens_MTD = image["tokens"].to(question_ND.dtype) if self.fusion == "tokens" else pooled_MD.unsqueeze(1)
-        image_ND = pooled_MD[queries.image_N]
+        image_ND = pooled_MD.index_select(0, queries.image_N)
         # The ablations blank one side; the biases of the layers above stand in for it.
         if self.inputs == "image":
             question_ND = torch.zeros_like(question_ND)

@@ -125,6 +125,31 @@ def test_concat_by_hand(inputs):
     np.testing.assert_allclose(run(experts, question_ND, image_NTD[:, :1]), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("fusion", ["tokens", "concat"])
+def test_gradients_are_the_same_bit_by_bit_in_every_run(fusion):
+    """Of batches so large that several threads sum them: training is to end in the same weights each time."""
+    experts = make_experts(fusion, text_width=64, key_width=256, attention_width=128, num_heads=4)
+    images_MTD = torch.randn(40, 16 if fusion == "tokens" else 1, 256)
+    questions, image_N = torch.randn(256, 64), torch.randint(0, 40, (256,))
+    found = set()
+    for _ in range(20):
+        images = images_MTD.clone().requires_grad_()
+        experts.zero_grad()
+        experts(questions, images, image_N).square().sum().backward()
+        gradients = [images.grad, *(parameter.grad for parameter in experts.parameters())]
+        found.add(hash(tuple(gradient.numpy().tobytes() for gradient in gradients)))
+    assert len(found) == 1
+
+
 def test_the_order_of_tokens_does_not_matter(inputs):
     question_ND, image_NTD = inputs
     experts = make_experts("tokens")
