@@ -12,7 +12,7 @@ from arms.features.loader import Queries
 from arms.params import IncrementalParams, IndependentParams
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import CascadeRouter
-from arms.training.loop import EpochLog
+from arms.training.epoch_log import EpochLog
 
 OnEpoch = Callable[[EpochLog], None]
 Progress = Callable[[int, int], None]

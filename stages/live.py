@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dvclive import Live
 
-from arms.training.loop import EpochLog
+from arms.training.epoch_log import EpochLog
 
 OnEpoch = Callable[[EpochLog], None]
 

@@ -132,7 +132,8 @@ def build_text_encoder(
         fingerprint=fingerprint,
         tokenizer=tokenizer,
         max_tokens=max_tokens,
-        config=model.config.to_dict(),
+        # But for where the model was read from, which differs from machine to machine.
+        config={name: value for name, value in model.config.to_dict().items() if name != "_name_or_path"},
     )
 
 

@@ -47,9 +47,10 @@ wrote for each dataset.
 EM is the share of queries whose selected VLM was right, over the queries that at least one VLM of the pool answers;
 "EM, all queries" counts the others too. Intervals are 95 % bootstrap intervals over images; that of a gain is paired.
 The best single VLM is chosen on the training split. `arms` is Phi on the base pool; on the extended pool it is the
-strategy that `extend.strategy` names. Splits are by image, and all choices are made on val. Where a study has several
-seeds, a figure is their mean, with the lowest and the highest in brackets; what ARMS, the pipeline's own run, has over
-a variant is of the first seed, with its paired interval."""
+strategy that `extend.strategy` names. Splits are by image, and all choices are made on val. The
+metrics of the test splits were seen more than once while this was developed; docs/log.md says where. Where a study has
+several seeds, a figure is their mean, with the lowest and the highest in brackets; what ARMS, the pipeline's own run,
+has over a variant is of the first seed, with its paired interval."""
 
 
 def read_summaries(folder: Path) -> dict[str, dict[str, Any]]:

@@ -65,7 +65,7 @@ class CosineClassifier(nn.Module):
         )
 
 
-# Closer to 1 the arctanh's gradient overflows float32; its value there is 8.
+# At a cosine of 1 the arctanh and its gradient are infinite; here it is 8, beyond any useful limit.
 _EDGE = math.tanh(8.0)
 
 

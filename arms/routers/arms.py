@@ -26,7 +26,8 @@ from arms.nn.router_net import RouterNet
 from arms.params import EncodersParams, RouterParams, TrainParams
 from arms.routers.base import Router
 from arms.training.calibration import fit_temperature
-from arms.training.loop import EpochLog, Labelled, Plan, train_net
+from arms.training.epoch_log import EpochLog
+from arms.training.loop import Labelled, Plan, train_net
 from arms.training.prediction import Reading, predict_logits, read_net
 
 TOKENIZER = "tokenizer.json"

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,26 +18,16 @@ from arms.features.loader import Queries, read_batches
 from arms.nn.router_net import RouterNet
 from arms.params import TrainParams
 from arms.training.augmentation import augment
+from arms.training.epoch_log import EpochLog, RunningLog
 from arms.training.losses import balanced_weights, importance_loss, masked_em, masked_loss
 from arms.training.optimiser import build_optimizer, learning_rate_factor
+from arms.training.order import shuffled
 from arms.training.prediction import predict_logits
 from arms.training.snapshot import Snapshot, identify
 
 _EXPLODED = 2.0  # nats per outcome over an epoch; a toss of a coin has 0.69
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpochLog:
-    """What one pass over the training queries came to; losses in nats per outcome."""
-
-    epoch: int
-    train_loss: float
-    train_em: float | None
-    val_loss: float | None
-    val_em: float | None
-    queries_per_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,8 +168,8 @@ class _Run:
 
     def _epoch(self, epoch: int) -> EpochLog:
         _set_training(self.net)
-        log = _RunningLog()
-        orders = _shuffled(self.data.queries, self.windows, self.shuffle, group_by_image=self.params.group_by_image)
+        log = RunningLog()
+        orders = shuffled(self.data.queries, self.windows, self.shuffle, group_by_image=self.params.group_by_image)
         for index, batch in read_batches(self.data.queries, orders, self.params.batch_size):
             outcomes_NS = self.data.outcomes[index]
             loss, logits_NS = self._step(batch, outcomes_NS)
@@ -316,46 +306,3 @@ def _set_training(net: RouterNet) -> None:
     for tail in (net.image_tail, net.text_tail):
         if not any(parameter.requires_grad for parameter in tail.parameters()):
             tail.eval()
-
-
-class _RunningLog:
-    """What the steps of one epoch came to."""
-
-    def __init__(self) -> None:
-        self.loss_sum = 0.0
-        self.logits: list[np.ndarray] = []
-        self.outcomes: list[np.ndarray] = []
-        self.started_s = time.perf_counter()
-
-    def add(self, loss: float, logits_NS: np.ndarray, outcomes_NS: np.ndarray) -> None:
-        self.loss_sum += loss
-        self.logits.append(logits_NS)
-        self.outcomes.append(outcomes_NS)
-
-    def close(self, epoch: int, val_loss: float | None, val_em: float | None, elapsed_s: float) -> EpochLog:
-        return EpochLog(
-            epoch=epoch,
-            train_loss=self.loss_sum / len(self.logits),
-            train_em=masked_em(np.concatenate(self.logits), np.concatenate(self.outcomes)),
-            val_loss=val_loss,
-            val_em=val_em,
-            queries_per_s=sum(map(len, self.logits)) / elapsed_s,
-        )
-
-
-def _shuffled(
-    queries: Queries, windows: Sequence[np.ndarray], shuffle: np.random.Generator, *, group_by_image: bool
-) -> Iterator[np.ndarray]:
-    """Positions of each window's queries in random order, the windows in random order too."""
-    for place in shuffle.permutation(len(windows)):
-        order = shuffle.permutation(windows[place])
-        if group_by_image:
-            # Queries that share an image go into one batch, where the image is encoded once.
-            order = order[np.argsort(_first_seen(queries.image_rows[order]), kind="stable")]
-        yield order
-
-
-def _first_seen(values: np.ndarray) -> np.ndarray:
-    """For each value the position where it comes first."""
-    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
-    return first[inverse]

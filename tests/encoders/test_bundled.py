@@ -106,6 +106,13 @@ def test_the_default_pair_is_the_bundled_one():
     assert params.image.model == params.image.pretrained == params.text.model == BUNDLED
 
 
+def test_what_a_router_keeps_of_the_text_encoder_does_not_say_where_it_lay():
+    """So that the same run in another folder gives the same bytes."""
+    config = text_encoder().config
+    assert config["vocab_size"] == 8000
+    assert str(FOLDER) not in str(config)
+
+
 def test_pictures_that_training_never_saw_are_told_apart():
     assert read_settings().seed != HELD_OUT_SEED
     drawn = draw_batch(HELD_OUT_SEED, 0, size=500, image_px=128, same_family_share=0.0)

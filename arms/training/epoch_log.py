@@ -1,0 +1,47 @@
+"""What an epoch of training came to."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from arms.training.losses import masked_em
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochLog:
+    """What one pass over the training queries came to; losses in nats per outcome."""
+
+    epoch: int
+    train_loss: float
+    train_em: float | None
+    val_loss: float | None
+    val_em: float | None
+    queries_per_s: float
+
+
+class RunningLog:
+    """What the steps of one epoch came to."""
+
+    def __init__(self) -> None:
+        self.loss_sum = 0.0
+        self.logits: list[np.ndarray] = []
+        self.outcomes: list[np.ndarray] = []
+        self.started_s = time.perf_counter()
+
+    def add(self, loss: float, logits_NS: np.ndarray, outcomes_NS: np.ndarray) -> None:
+        """Take up one step's mean loss, and its N queries' logits and outcomes of shape (N, S)."""
+        self.loss_sum += loss
+        self.logits.append(logits_NS)
+        self.outcomes.append(outcomes_NS)
+
+    def close(self, epoch: int, val_loss: float | None, val_em: float | None, elapsed_s: float) -> EpochLog:
+        """The epoch's log: the mean loss of its steps, and the EM of the logits as they were in training."""
+        return EpochLog(
+            epoch=epoch,
+            train_loss=self.loss_sum / len(self.logits),
+            train_em=masked_em(np.concatenate(self.logits), np.concatenate(self.outcomes)),
+            val_loss=val_loss,
+            val_em=val_em,
+            queries_per_s=sum(map(len, self.logits)) / elapsed_s,
+        )
