@@ -13,7 +13,7 @@ SMALLER = {
     "conf/data/sample.yaml": {"images_per_benchmark: 1000": "images_per_benchmark: 24"},
     "params.yaml": {
         "epochs: 5 ": "epochs: 1 ",
-        "    epochs: 3\n": "    epochs: 1\n",
+        "    epochs: 4\n": "    epochs: 1\n",
         "min_steps: 100": "min_steps: 1",
         "samples: 2000": "samples: 100",
     },
