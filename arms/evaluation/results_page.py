@@ -112,7 +112,7 @@ def _studies(name: str, summary: dict[str, Any]) -> list[str]:
         if studies[study]:
             table = (_ablation_table if study in PUBLISHED_ABLATION else _curve_table)(study, studies[study])
             parts += [f"### {title}", table, f"![{title}]({figures}/{study}.png)"]
-    parts += _extension(summary["extension"], figures)
+    parts += _extension(summary.get("extension", {}), figures)
     parts += ["### Inside the router", f"![Gate by task and load of each expert]({figures}/gates.png)"]
     parts += [f"![Confidences]({figures}/confidences.png)", f"![Reliability]({figures}/reliability.png)"]
     parts += [f"![Map of the fused vectors]({figures}/map.png)"]
