@@ -174,9 +174,14 @@ class TestDamage:
         assert f"{folder}: its weights do not fit its description: " in self.error(folder)
 
     def test_a_cascade_without_theta(self, saved, tmp_path):
+        write_checkpoint(tmp_path, {}, {"kind": "cascade", "theta": 0.5, "num_thetas": 1})
+        shutil.copytree(saved, tmp_path / "phi")
+        assert f"{tmp_path / 'theta-1'}: no router there" in self.error(tmp_path)
+
+    def test_a_cascade_of_an_unknown_number(self, saved, tmp_path):
         write_checkpoint(tmp_path, {}, {"kind": "cascade", "theta": 0.5})
         shutil.copytree(saved, tmp_path / "phi")
-        assert f"{tmp_path / 'theta'}: no router there" in self.error(tmp_path)
+        assert "expected a cascade that says how many Thetas it has" in self.error(tmp_path)
 
 
 class TestPretrained:

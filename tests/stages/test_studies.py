@@ -24,6 +24,9 @@ FIGURES = {
     "rescue-ood",
     "em",
     "reliability",
+    "theta",
+    "few-shot",
+    "initial",
 }
 
 
