@@ -18,6 +18,7 @@ from arms.batch import Batch, QueryBatch
 from arms.errors import ArmsError
 from arms.features.arrays import Array, Ragged
 from arms.features.chunks import DiskArray, DiskRagged
+from arms.features.pooled import Embeddings
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,8 @@ class Queries:
     ids : tuple of str
     images, texts : Features
     image_rows, text_rows : ndarray of shape (N,), int64
-    embeddings : ndarray of shape (N, D_q + D_g), float32, or None
-        The encoders' pooled embeddings before any tuning, for routers that train no encoder.
+    embeddings : Embeddings of the N queries, or None
+        For routers that train no encoder.
     """
 
     ids: tuple[str, ...]
@@ -127,7 +128,7 @@ class Queries:
     texts: Features
     image_rows: np.ndarray
     text_rows: np.ndarray
-    embeddings: np.ndarray | None = None
+    embeddings: Embeddings | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -139,7 +140,7 @@ class Queries:
             ids=tuple(self.ids[i] for i in index),
             image_rows=self.image_rows[index],
             text_rows=self.text_rows[index],
-            embeddings=None if self.embeddings is None else self.embeddings[index],
+            embeddings=None if self.embeddings is None else self.embeddings.subset(index),
         )
 
     def batch(self, index: np.ndarray) -> QueryBatch:

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 
 from arms.encoders.bundled import bundled_folder
 from arms.encoders.pair import EncoderPair, build_encoders
+from arms.features import pooled
 from arms.features.embeddings import add_embeddings
 from arms.features.online import encode_queries
 from arms.params import EncodersParams, TunableLayers, read_encoders_params
@@ -59,11 +60,13 @@ def embed(pair: EncoderPair, pictures: np.ndarray, texts: Sequence[str], batch_s
         _embed_batch(pair, pictures[start : start + batch_size], texts[start : start + batch_size])
         for start in range(0, len(texts), batch_size)
     ]
-    joined = np.concatenate(parts)
-    return Embeddings(images=joined[:, pair.text.width :], texts=joined[:, : pair.text.width])
+    return Embeddings(
+        images=pooled.unit_norm(np.concatenate([part.image for part in parts])),
+        texts=pooled.unit_norm(np.concatenate([part.text for part in parts])),
+    )
 
 
-def _embed_batch(pair: EncoderPair, pictures: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+def _embed_batch(pair: EncoderPair, pictures: np.ndarray, texts: Sequence[str]) -> pooled.Embeddings:
     images = [Image.fromarray(picture.transpose(1, 2, 0)) for picture in pictures]
     queries = encode_queries(pair, images, texts, _CPU)
     embedded = add_embeddings(queries, pair, batch_size=len(texts), device=_CPU).embeddings

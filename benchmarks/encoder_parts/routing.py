@@ -16,7 +16,7 @@ from arms.evaluation.judge import Judge
 from arms.features.embeddings import add_embeddings
 from arms.params import EncodersParams
 from arms.routers.arms import ArmsRouter
-from arms.routers.knn import KnnRouter
+from arms.routers.registry import build_router
 from benchmarks.encoder_parts.pairs import bundled, untrained
 from stages.encode import encode
 from stages.inputs import SCORED_SPLITS, Inputs, read_inputs, router_scores
@@ -112,7 +112,7 @@ def _knn(workspace: Workspace, name: str, inputs: Inputs, encoders: EncoderPair)
         add_embeddings(queries, encoders, batch_size=256, device=choose_device(params.runtime.device))
         for queries in (inputs.queries("train"), inputs.queries("val"), inputs.queries(*SCORED_SPLITS))
     )
-    router = KnnRouter(base, num_neighbours=params.knn.num_neighbours, weights=params.knn.weights)
+    router = build_router("knn", base, params.baselines["knn"], seed=params.seed)
     router.fit(train, inputs.outcomes(train, base), val, inputs.outcomes(val, base))
     return router_scores(name, "base", router, scored)
 

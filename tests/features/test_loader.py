@@ -5,6 +5,7 @@ import torch
 from arms.errors import ArmsError
 from arms.features.arrays import Ragged
 from arms.features.loader import Features, Queries, gather_queries
+from arms.features.pooled import Embeddings
 
 
 @pytest.fixture
@@ -74,8 +75,10 @@ def test_subset(features):
     part = queries.subset(np.array([3, 1]))
     assert (len(part), part.ids, part.embeddings) == (2, ("q3", "q1"), None)
     assert (part.image_rows.tolist(), part.text_rows.tolist()) == ([2, 0], [3, 0])
-    embedded = Queries(**{**vars(queries), "embeddings": np.arange(10.0).reshape(5, 2)})
-    assert embedded.subset(np.array([3, 1])).embeddings.tolist() == [[6, 7], [2, 3]]
+    made = Embeddings(np.arange(10.0).reshape(5, 2), np.arange(5.0).reshape(5, 1))
+    embedded = Queries(**{**vars(queries), "embeddings": made})
+    some = embedded.subset(np.array([3, 1])).embeddings
+    assert (some.text.tolist(), some.image.tolist()) == ([[6, 7], [2, 3]], [[3], [1]])
     assert len(embedded.subset(np.array([], dtype=np.int64))) == 0
 
 

@@ -41,16 +41,15 @@ def test_embeddings():
     encoders.text.tail.train()  # dropout must be off
     embedded = add_embeddings(queries, encoders, batch_size=3, device=CPU)
     assert queries.embeddings is None
-    assert embedded.embeddings.shape == (10, 16)
-    assert embedded.embeddings.dtype == np.float32
-    text_ND, image_ND = np.split(embedded.embeddings, 2, axis=1)
-    np.testing.assert_allclose(np.linalg.norm(text_ND, axis=1), 1, atol=1e-6)
-    np.testing.assert_allclose(np.linalg.norm(image_ND, axis=1), 1, atol=1e-6)
+    text_ND, image_ND = embedded.embeddings.text, embedded.embeddings.image
+    assert (text_ND.shape, image_ND.shape) == ((10, 8), (10, 8))
+    assert (text_ND.dtype, image_ND.dtype) == (np.float32, np.float32)
     batch = queries.batch(np.arange(10))
     with torch.inference_mode():
         pooled = encoders.text.tail(batch.questions)["pooled"][batch.question_N]
-    np.testing.assert_allclose(text_ND, pooled / pooled.norm(dim=1, keepdim=True), atol=1e-5)
+    np.testing.assert_allclose(text_ND, pooled, atol=1e-5)
     again = add_embeddings(queries.subset(np.array([7, 2])), encoders, batch_size=64, device=CPU)
-    np.testing.assert_allclose(again.embeddings, embedded.embeddings[[7, 2]], atol=1e-5)
+    np.testing.assert_allclose(again.embeddings.text, text_ND[[7, 2]], atol=1e-5)
+    np.testing.assert_allclose(again.embeddings.image, image_ND[[7, 2]], atol=1e-5)
     none = add_embeddings(queries.subset(np.array([], dtype=np.int64)), encoders, batch_size=3, device=CPU)
-    assert none.embeddings.shape == (0, 16)
+    assert (none.embeddings.text.shape, none.embeddings.image.shape) == ((0, 8), (0, 8))

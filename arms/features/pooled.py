@@ -1,0 +1,49 @@
+"""Pooled embeddings of queries, and the feature vectors that routers without encoders of their own read."""
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import numpy as np
+
+FeatureKind = Literal["image", "text", "concat", "normalised"]
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """The encoders' pooled embeddings of N queries, before any tuning.
+
+    Attributes
+    ----------
+    text : ndarray of shape (N, D_q), float32
+    image : ndarray of shape (N, D_g), float32
+    """
+
+    text: np.ndarray
+    image: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def subset(self, index: np.ndarray) -> Self:
+        """Those at these positions, in this order."""
+        return type(self)(self.text[index], self.image[index])
+
+    def matrix(self, kind: FeatureKind) -> np.ndarray:
+        """Feature vectors of shape (N, D), float32, C-contiguous.
+
+        `image` and `text` are one side's embeddings at unit norm; `concat` is [q; g] as the encoders give them;
+        `normalised` is [q / |q|; g / |g|] / sqrt(2), whose inner product is the mean of both cosines.
+        """
+        if kind == "concat":
+            vectors = np.concatenate([self.text, self.image], axis=1)
+        elif kind == "normalised":
+            vectors = np.concatenate([unit_norm(self.text), unit_norm(self.image)], axis=1) / np.sqrt(2)
+        else:
+            vectors = unit_norm(getattr(self, kind))
+        return np.ascontiguousarray(vectors, dtype=np.float32)
+
+
+def unit_norm(vectors_ND: np.ndarray) -> np.ndarray:
+    """Rows divided by their Euclidean norm; a row of zeros stays."""
+    norm_N1: np.ndarray = np.linalg.norm(vectors_ND, axis=1, keepdims=True)
+    return vectors_ND / norm_N1.clip(min=1e-12)
