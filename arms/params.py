@@ -221,11 +221,17 @@ class ExtendParams(Section):
     independent: IndependentParams
 
 
-class KnnParams(Section):
-    """The nearest-neighbour baseline."""
+class CostsParams(Section):
+    """What an answer is taken to cost where no cost is recorded: see `arms.data.costs.estimate_costs`."""
 
-    num_neighbours: Annotated[list[PositiveInt], Field(min_length=1)]  # K; the best on val is taken
-    weights: Literal["uniform", "distance"]
+    characters_per_token: PositiveFloat  # of a question
+    image_tokens: Annotated[int, Field(ge=0)]  # of an image, in the prompt
+    answer_tokens: Annotated[int, Field(ge=0)]
+    own_compute_usd_per_b: Annotated[float, Field(ge=0)]  # of a free VLM: USD per 1e6 tokens and 1e9 parameters
+
+
+# What params.yaml holds; for those who route without that file.
+STANDARD_COSTS = CostsParams(characters_per_token=4.0, image_tokens=768, answer_tokens=32, own_compute_usd_per_b=0.02)
 
 
 class EvaluateParams(Section):
@@ -269,7 +275,10 @@ class Params(Section):
     router: RouterParams
     train: TrainParams
     extend: ExtendParams
-    knn: KnnParams
+    baselines: dict[
+        str, dict[str, Any]
+    ]  # routers on pooled embeddings, by name; settings as `arms.routers` checks them
+    costs: CostsParams
     evaluate: EvaluateParams
     runtime: RuntimeParams
 

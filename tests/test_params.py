@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from arms.errors import ArmsError
-from arms.params import override, read_data_params, read_encoders_params, read_params
+from arms.params import STANDARD_COSTS, override, read_data_params, read_encoders_params, read_params
 
 ROOT = Path(__file__).parents[1]
 DATASETS = sorted(file.stem for file in (ROOT / "conf/data").glob("*.yaml"))
@@ -26,7 +26,8 @@ extend:
   {strategy: independent, theta: 0.5,
    incremental: {trains: all, epochs: 4, min_steps: 100, learning_rate: 0.0005, rehearsal_share: 1.0},
    independent: {start: phi, epochs: 4, min_steps: 100, learning_rate: 0.001}}
-knn: {num_neighbours: [8, 16], weights: distance}
+baselines: {random: {}, knn: {num_neighbours: [8, 16], weights: distance}}
+costs: {characters_per_token: 4.0, image_tokens: 768, answer_tokens: 32, own_compute_usd_per_b: 0.02}
 evaluate: {bootstrap_samples: 2000, seed: 1}
 runtime:
   {device: auto, extract_batch_size: 64, compile: false, workers: 2, shard_mb: 128, cache_budget_gb: 4.0}
@@ -80,6 +81,10 @@ def test_committed_settings_load():
     assert params.encoders in ENCODERS
 
 
+def test_standard_costs_are_the_committed_ones():
+    assert read_params(ROOT).costs == STANDARD_COSTS
+
+
 @pytest.mark.parametrize("name", DATASETS)
 def test_committed_datasets_load(name):
     assert read_data_params(name, ROOT).pools.base
@@ -108,9 +113,9 @@ def test_a_setting_cannot_be_reassigned(root):
     ("old", "new", "message"),
     [
         (
-            "{num_neighbours: [8, 16], weights: distance}",
-            "{num_neighbours: [8], weights: distance, weight: 1}",
-            "params.yaml.knn: unknown key 'weight'; known: num_neighbours, weights",
+            "answer_tokens: 32",
+            "answer_tokens: 32, question_tokens: 8",
+            "params.yaml.costs: unknown key 'question_tokens'; known: characters_per_token, image_tokens",
         ),
         (
             "seed: 1\n",
@@ -137,9 +142,12 @@ def test_a_setting_cannot_be_reassigned(root):
             "attention_width: 130",
             "params.yaml.router: attention_width must be a multiple of num_heads (4), got 130",
         ),
-        ("[8, 16]", "[8, 0]", "params.yaml.knn.num_neighbours.1: expected greater than or equal to 1, got 0"),
-        ("[8, 16]", "[]", "params.yaml.knn.num_neighbours: expected 1 or more, got []"),
-        ("[8, 16]", "8", "params.yaml.knn.num_neighbours: expected a valid list, got 8"),
+        ("{random: {}, knn", "{random: 1, knn", "params.yaml.baselines.random: expected a valid dictionary, got 1"),
+        ("_token: 4.0", "_token: 0", "params.yaml.costs.characters_per_token: expected greater than 0, got 0"),
+        ("image_tokens: 768", "image_tokens: -1", "costs.image_tokens: expected greater than or equal to 0, got -1"),
+        ("answer_tokens: 32", "answer_tokens: 3.5", "costs.answer_tokens: expected a valid integer, got 3.5"),
+        ("per_b: 0.02", "per_b: -0.1", "own_compute_usd_per_b: expected greater than or equal to 0, got -0.1"),
+        ("per_b: 0.02", "per_b: .inf", "params.yaml.costs.own_compute_usd_per_b: expected a finite number, got inf"),
         ("seed: 1\n", "seed: 1\nseed: 2\n", "params.yaml: not valid YAML: while constructing a mapping"),
         ("data: sample", "data: [", "params.yaml: not valid YAML: while parsing"),
         ("workers: 2", "workers: many", "params.yaml.runtime.workers: expected an integer >= 1 or 'auto', got 'many'"),
@@ -218,10 +226,11 @@ def test_an_unknown_file_names_the_known_ones(root):
 def test_override(root):
     params = read_params(root)
     changed = override(
-        params, ["train.learning_rate=1e-3", "knn.num_neighbours=[4]", "epochs=3", "train.clip_norm=1.5"]
+        params, ["train.learning_rate=1e-3", "baselines.knn.num_neighbours=[4]", "epochs=3", "train.clip_norm=1.5"]
     )
     assert (changed.train.learning_rate, changed.epochs, changed.train.clip_norm) == (1e-3, 3, 1.5)
-    assert changed.knn.num_neighbours == [4]
+    assert changed.baselines == {"random": {}, "knn": {"num_neighbours": [4], "weights": "distance"}}
+    assert params.baselines["knn"]["num_neighbours"] == [8, 16]
     assert changed.router == params.router
     assert params.epochs == 2
     assert override(params, []) == params
@@ -233,7 +242,8 @@ def test_override(root):
         ("epoch=3", "epoch=3: expected a setting of params.yaml and its value, as in router.inputs=text"),
         ("router.input=text", "router.input=text: expected a setting of params.yaml"),
         ("epochs.more=3", "epochs.more=3: expected a setting of params.yaml"),
-        ("knn.num_neighbours.1=3", "knn.num_neighbours.1=3: expected a setting of params.yaml"),
+        ("baselines.knn.k=3", "baselines.knn.k=3: expected a setting of params.yaml"),
+        ("baselines.knn.num_neighbours.1=3", "baselines.knn.num_neighbours.1=3: expected a setting of params.yaml"),
         ("epochs", "epochs: expected a setting of params.yaml"),
         ("=3", "=3: expected a setting of params.yaml"),
         ("epochs=[", "epochs=[: not valid YAML: while parsing"),

@@ -86,11 +86,31 @@ class Prepared:
         """What each answer cost in USD: float32 array of shape (N, S), NaN where unknown; see `outcome_matrix`."""
         return self._matrix(self.outcomes, "cost_usd", query_ids, vlms)
 
+    def latency_matrix(self, query_ids: Iterable[str], vlms: Iterable[str]) -> np.ndarray:
+        """How many seconds each answer took: float32 array of shape (N, S), NaN where unknown; see `outcome_matrix`."""
+        return self._matrix(self.outcomes, "latency_s", query_ids, vlms)
+
     def probability_matrix(self, query_ids: Iterable[str], vlms: Iterable[str]) -> np.ndarray | None:
         """The true chance of being right: float32 array of shape (N, S), or None if the dataset is not simulated."""
         if self.probabilities is None:
             return None
         return self._matrix(self.probabilities, "probability", query_ids, vlms)
+
+    @property
+    def recorded_outputs(self) -> set[str]:
+        """Every distinct answer of a VLM; empty if the dataset records none."""
+        return set(self.outcomes["output"].dropna()) if "output" in self.outcomes else set()
+
+    def outputs(self, query_ids: Sequence[str], vlms: Sequence[str]) -> tuple[list[list[str | None]], list[str | None]]:
+        """What S VLMs answered to N queries, a list of S each, and the right answers; None where not recorded."""
+        texts: dict[tuple[str, str], str] = {}
+        if "output" in self.outcomes:
+            recorded = self.outcomes[["query_id", "vlm", "output"]].dropna()
+            pairs = zip(recorded["query_id"], recorded["vlm"], strict=True)
+            texts = dict(zip(pairs, recorded["output"], strict=True))
+        answers = self.queries[["query_id", "answer"]].dropna()
+        truth = dict(zip(answers["query_id"], answers["answer"], strict=True))
+        return [[texts.get((query, vlm)) for vlm in vlms] for query in query_ids], [truth.get(q) for q in query_ids]
 
     def image_groups(self, query_ids: Iterable[str]) -> np.ndarray:
         """A code per query, equal where queries share an image: int64 array of shape (N,), from 0 without gaps."""

@@ -17,6 +17,7 @@ from arms.errors import ArmsError
 POOLS = ("base", "extended")
 METADATA_KEY = b"arms.scores"
 QUERY_ID = "query_id"
+_ASKED = "asked: "  # begins the names of the columns of `asked`
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,8 @@ class Scores:
     vlms : sequence of S distinct str, in pool order; at least one
     confidence : float array of shape (N, S), finite, in [0, 1]; kept as read-only float32
     policy : dict, JSON-able, with its "name"; see `arms.selection`
+    asked : bool array of shape (N, S), or None
+        The VLMs whose answers the router read before it chose, which have to be paid for too; None where it reads none.
 
     Raises
     ------
@@ -45,6 +48,7 @@ class Scores:
     vlms: tuple[str, ...]
     confidence: NDArray[np.float32]
     policy: dict[str, Any]
+    asked: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if not self.router:
@@ -59,6 +63,11 @@ class Scores:
             raise ValueError(f"{where}.vlms: expected at least one VLM and none named {QUERY_ID!r}, got {self.vlms}")
         object.__setattr__(self, "confidence", self._checked_confidence(where))
         object.__setattr__(self, "policy", _checked_policy(self.policy, where))
+        if self.asked is not None and (self.asked.shape != self.confidence.shape or self.asked.dtype != bool):
+            raise ValueError(
+                f"{where}.asked: expected bool of shape {self.confidence.shape}, "
+                f"got {self.asked.dtype} of shape {self.asked.shape}"
+            )
 
     def _checked_confidence(self, where: str) -> NDArray[np.float32]:
         given = np.asarray(self.confidence)
@@ -80,7 +89,7 @@ class Scores:
         return kept
 
     def at(self, query_ids: Sequence[str] | NDArray[Any]) -> NDArray[np.float32]:
-        """Return the confidences of the named queries, in the order given.
+        """Return the confidences of the named queries, in the order given; for `asked` see `rows_of`.
 
         Parameters
         ----------
@@ -95,6 +104,10 @@ class Scores:
         ArmsError
             If a query has no scores; the text names the first few.
         """
+        return self.confidence[self.rows_of(query_ids)]
+
+    def rows_of(self, query_ids: Sequence[str] | NDArray[Any]) -> NDArray[np.int64]:
+        """Return the rows of the named queries, int64 of shape (n,); see `at`."""
         row_of = {query_id: row for row, query_id in enumerate(self.query_ids)}
         missing = [query_id for query_id in query_ids if query_id not in row_of]
         if missing:
@@ -102,12 +115,11 @@ class Scores:
                 f"scores of {self.router} ({self.pool}): expected scores for all {len(query_ids)} queries, "
                 f"{len(missing)} have none: {_first(missing)}; score the router on these queries again"
             )
-        rows = np.fromiter((row_of[query_id] for query_id in query_ids), dtype=np.int64, count=len(query_ids))
-        return self.confidence[rows]
+        return np.fromiter((row_of[query_id] for query_id in query_ids), dtype=np.int64, count=len(query_ids))
 
 
 def write_scores(scores: Scores, path: str | Path) -> None:
-    """Write scores as one wide Parquet file: query_id and one float32 column per VLM.
+    """Write scores as one wide Parquet file: query_id, one float32 column per VLM, and one more each of `asked`.
 
     Router, pool, VLM order and policy lie in the schema's metadata as JSON. Equal scores give equal bytes, and the
     file appears whole or not at all.
@@ -115,6 +127,9 @@ def write_scores(scores: Scores, path: str | Path) -> None:
     about = {"router": scores.router, "pool": scores.pool, "vlms": scores.vlms, "policy": scores.policy}
     fields = [pa.field(QUERY_ID, pa.string()), *(pa.field(vlm, pa.float32()) for vlm in scores.vlms)]
     columns = [pa.array(scores.query_ids, pa.string()), *(pa.array(column) for column in scores.confidence.T)]
+    if scores.asked is not None:
+        fields += [pa.field(f"{_ASKED}{vlm}", pa.bool_()) for vlm in scores.vlms]
+        columns += [pa.array(column) for column in scores.asked.T]
     metadata = {METADATA_KEY: json.dumps(about, sort_keys=True).encode()}
     table = pa.Table.from_arrays(columns, schema=pa.schema(fields, metadata=metadata))
     with atomic_file(Path(path)) as temporary:
@@ -147,6 +162,9 @@ def read_scores(path: str | Path) -> Scores:
     try:
         about = json.loads(metadata[METADATA_KEY])
         columns = [table.column(vlm).to_numpy() for vlm in about["vlms"]]
+        asked = None
+        if any(name.startswith(_ASKED) for name in table.column_names):
+            asked = np.stack([table.column(f"{_ASKED}{vlm}").to_numpy() for vlm in about["vlms"]], axis=1)
         return Scores(
             router=about["router"],
             pool=about["pool"],
@@ -154,6 +172,7 @@ def read_scores(path: str | Path) -> Scores:
             vlms=tuple(about["vlms"]),
             confidence=np.stack(columns, axis=1),
             policy=about["policy"],
+            asked=asked,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ArmsError(f"{path}: a damaged score table ({error}); {remedy}") from error

@@ -131,3 +131,19 @@ def test_a_damaged_table_is_named(tmp_path):
     pq.write_table(table.drop_columns(["small-2b"]), tmp_path / "short.parquet")
     with pytest.raises(ArmsError, match=r"short.parquet: a damaged score table .*small-2b"):
         read_scores(tmp_path / "short.parquet")
+
+
+def test_who_was_asked_goes_round(tmp_path):
+    asked = np.array([[True, False], [True, True]])
+    scores = Scores("made", "base", ("x", "y"), ("a", "b"), np.full((2, 2), 0.5), {"name": "argmax"}, asked)
+    write_scores(scores, tmp_path / "made.parquet")
+    back = read_scores(tmp_path / "made.parquet")
+    np.testing.assert_array_equal(back.asked, asked)
+    np.testing.assert_array_equal(back.confidence, scores.confidence)
+    assert back.rows_of(["y", "x", "y"]).tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("asked", [np.ones((2, 3), dtype=bool), np.ones((2, 2))])
+def test_asked_has_to_fit(asked):
+    with pytest.raises(ValueError, match=r"scores of made \(base\)\.asked: expected bool of shape \(2, 2\)"):
+        Scores("made", "base", ("x", "y"), ("a", "b"), np.full((2, 2), 0.5), {"name": "argmax"}, asked)

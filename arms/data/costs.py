@@ -1,0 +1,188 @@
+"""What answers cost and how long they take: as recorded, as estimated from prices, and as expected beforehand."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from arms.data.profiles import VlmProfile
+from arms.params import CostsParams
+
+if TYPE_CHECKING:
+    from arms.data.prepared import Prepared
+
+Source = Literal["recorded", "partly recorded", "estimated", "unknown"]
+_MILLION = 1e6
+
+
+@dataclass(frozen=True, eq=False)
+class Expenses:
+    """The costs in USD, or the latencies in seconds, of S VLMs on N queries; NaN where nothing is known of them.
+
+    Attributes
+    ----------
+    vlms : tuple of S str
+    charged : ndarray of shape (N, S), float64, >= 0
+        What an answer came to: what a selection is judged by.
+    expected : ndarray of shape (N, S), float64, >= 0
+        What a router may know beforehand, from prices, sizes and the means over the training split: never what is
+        recorded of the very answer. A column is NaN throughout or nowhere.
+    sources : dict of str to Source
+        By VLM, where its charges come from on the queries whose outcome is known: all of them recorded, some, none but
+        estimated, or unknown.
+    without_charge : tuple of str
+        The VLMs whose charge is unknown on some query whose outcome is known. Unless it is empty, nobody can say what a
+        selection from this pool came to.
+    """
+
+    vlms: tuple[str, ...]
+    charged: NDArray[np.float64]
+    expected: NDArray[np.float64]
+    sources: dict[str, Source]
+    without_charge: tuple[str, ...]
+
+    @property
+    def without_expectation(self) -> tuple[str, ...]:
+        """The VLMs of which nothing is known beforehand. Unless it is empty, no policy can weigh this pool."""
+        return tuple(vlm for vlm, column in zip(self.vlms, self.expected.T, strict=True) if np.isnan(column).any())
+
+
+def costs_of(prepared: "Prepared", query_ids: Iterable[str], vlms: Iterable[str], params: CostsParams) -> Expenses:
+    """What the answers of S VLMs to N queries cost, in USD.
+
+    Expected is the estimate of `estimate_costs`, for each VLM times its mean recorded cost over its mean estimate on
+    the training queries with a recorded cost. A VLM without an estimate, or with one of zero, is expected to cost its
+    mean recorded cost there. Charged is what is recorded, and elsewhere what was expected.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    query_ids : iterable of str, N of them; may repeat
+    vlms : iterable of str, S of them
+    params : CostsParams
+
+    Raises
+    ------
+    ArmsError
+        If a query or VLM is not among those of the dataset.
+    """
+    query_ids, vlms = list(query_ids), tuple(vlms)
+    train_ids = prepared.split("train")["query_id"].tolist()
+    recorded, train_recorded = (prepared.cost_matrix(ids, vlms).astype(np.float64) for ids in (query_ids, train_ids))
+    pool = [profile.name for profile in prepared.vlms]
+    columns = [pool.index(vlm) for vlm in vlms]
+    num_characters = prepared.queries.set_index("query_id")["question"].str.len()
+    estimate, train_estimate = (
+        estimate_costs(prepared.vlms, num_characters.loc[ids].to_numpy(), params)[:, columns]
+        for ids in (query_ids, train_ids)
+    )
+    expected = _scaled(estimate, train_estimate, train_recorded)
+    charged = np.where(np.isnan(recorded), expected, recorded)
+    return _expenses(prepared, query_ids, vlms, recorded=recorded, charged=charged, expected=expected)
+
+
+def latencies_of(prepared: "Prepared", query_ids: Iterable[str], vlms: Iterable[str]) -> Expenses:
+    """How long the answers of S VLMs to N queries took, in seconds.
+
+    Expected is the VLM's mean on the training split. Charged is what is recorded: nothing is estimated.
+
+    Parameters
+    ----------
+    prepared, query_ids, vlms : as for `costs_of`
+
+    Raises
+    ------
+    ArmsError
+        If a query or VLM is not among those of the dataset.
+    """
+    query_ids, vlms = list(query_ids), tuple(vlms)
+    train_ids = prepared.split("train")["query_id"].tolist()
+    recorded, train_recorded = (prepared.latency_matrix(ids, vlms).astype(np.float64) for ids in (query_ids, train_ids))
+    expected = np.tile(_mean(train_recorded, ~np.isnan(train_recorded)), (len(query_ids), 1))
+    return _expenses(prepared, query_ids, vlms, recorded=recorded, charged=recorded, expected=expected)
+
+
+def estimate_costs(
+    profiles: Sequence[VlmProfile], num_characters_N: ArrayLike, params: CostsParams
+) -> NDArray[np.float64]:
+    """Estimate from prices and token counts what each VLM of a pool costs on each query.
+
+    cost = (price_in * prompt_tokens + price_out * answer_tokens) / 1e6, where prompt_tokens are those of the question
+    and of the image. A free VLM without both prices costs its own compute: so much for each token and parameter; where
+    its size is undisclosed it is taken to be as large as the VLMs of the pool are on average.
+
+    Parameters
+    ----------
+    profiles : sequence of VlmProfile
+        The pool, of S VLMs.
+    num_characters_N : array of shape (N,)
+        Length of each question in characters.
+    params : CostsParams
+
+    Returns
+    -------
+    ndarray of shape (N, S), float64, USD
+        The column of a VLM is NaN if it is paid and a price is unknown, or free and no size in the pool is known.
+    """
+    prompt_tokens_N = np.asarray(num_characters_N, dtype=np.float64) / params.characters_per_token + params.image_tokens
+    price_in_S, price_out_S = np.array([_prices(profile, profiles, params) for profile in profiles]).reshape(-1, 2).T
+    return (prompt_tokens_N[:, None] * price_in_S + params.answer_tokens * price_out_S) / _MILLION
+
+
+def _prices(profile: VlmProfile, pool: Sequence[VlmProfile], params: CostsParams) -> tuple[float, float]:
+    """USD per million prompt tokens and output tokens; NaN where unknown."""
+    if profile.price_in is not None and profile.price_out is not None:
+        return profile.price_in, profile.price_out
+    if profile.access == "paid":
+        return np.nan, np.nan
+    if params.own_compute_usd_per_b == 0:
+        return 0.0, 0.0
+    sizes = [other.params_b for other in pool if other.params_b is not None]
+    size = float(np.mean(sizes)) if profile.params_b is None and sizes else profile.params_b
+    own_compute = np.nan if size is None else params.own_compute_usd_per_b * size
+    return own_compute, own_compute
+
+
+def _scaled(
+    estimate: NDArray[np.float64], train_estimate: NDArray[np.float64], train_recorded: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The estimate, scaled to the mean of what was recorded in training; that mean where there is nothing to scale."""
+    known = ~np.isnan(train_recorded)
+    mean_recorded, mean_estimate = _mean(train_recorded, known), _mean(train_estimate, known)
+    scalable = mean_estimate > 0
+    scale = np.divide(mean_recorded, mean_estimate, out=np.ones_like(mean_estimate), where=scalable)
+    constant = known.any(axis=0) & ~scalable
+    return np.where(constant, mean_recorded, estimate * scale)
+
+
+def _mean(values: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The mean of the chosen values of each column; NaN where none is."""
+    count = chosen.sum(axis=0)
+    total = np.where(chosen, values, 0.0).sum(axis=0)
+    return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
+
+
+def _expenses(
+    prepared: "Prepared",
+    query_ids: list[str],
+    vlms: tuple[str, ...],
+    *,
+    recorded: NDArray[np.float64],
+    charged: NDArray[np.float64],
+    expected: NDArray[np.float64],
+) -> Expenses:
+    """Put together what is known, and say where it comes from."""
+    known = ~np.isnan(prepared.outcome_matrix(query_ids, vlms))
+    is_recorded, is_charged = ~np.isnan(recorded), ~np.isnan(charged)
+    sources = {vlm: _source(known[:, j], is_recorded[:, j], is_charged[:, j]) for j, vlm in enumerate(vlms)}
+    without_charge = tuple(vlm for j, vlm in enumerate(vlms) if (known[:, j] & ~is_charged[:, j]).any())
+    return Expenses(vlms, charged, expected, sources, without_charge)
+
+
+def _source(known: NDArray[np.bool_], is_recorded: NDArray[np.bool_], is_charged: NDArray[np.bool_]) -> Source:
+    """Where one VLM's charges come from, N of them."""
+    if is_recorded.any():
+        return "recorded" if is_recorded[known].all() else "partly recorded"
+    return "estimated" if is_charged.any() else "unknown"
