@@ -159,6 +159,57 @@ class TestRoute:
         everybody = [word for profile in PROFILES for word in ("--exclude", profile.name)]
         check_failed(run("route", *arguments, *everybody), "exclude: expected one VLM or more to be left, got all")
 
+    @pytest.mark.parametrize(
+        ("option", "policy"),
+        [
+            (("--cheapest-above", 0), {"name": "cheapest", "tau": 0.0, "of": "cost"}),
+            (("--cheapest-above", 1), {"name": "cheapest", "tau": 1.0, "of": "cost"}),
+            (("--budget", 0.0002), {"name": "query_budget", "budget": 0.0002, "of": "cost"}),
+            (("--budget", 0), {"name": "query_budget", "budget": 0.0, "of": "cost"}),
+            (("--cost-penalty", 1e6), {"name": "penalised", "penalty": 1e6, "of": "cost"}),
+        ],
+    )
+    def test_costs_count(self, saved, option, policy):
+        arguments = ("--image", saved / "picture.png", "--question", "Read the sign.", "--router", saved / "router")
+        result = run("route", *arguments, *option)
+        assert result.exit_code == 0, result.output
+        route = Router.load(saved / "router").route(saved / "picture.png", "Read the sign.", policy=policy)
+        # 3.5 and 768 tokens of prompt, 32 of answer; own compute of 2 and 7 billion parameters at 0.02 USD.
+        costs = {"counter-2b": "$0.000032", "reader-7b": "$0.000112", "painter": "$0.004338"}
+        lines = [f"{n}. {r.vlm:<10}  {r.confidence:.3f}  {costs[r.vlm]}" for n, r in enumerate(route.ranking, start=1)]
+        assert result.output.splitlines() == lines
+        if option in (("--cheapest-above", 0), ("--budget", 0), ("--cost-penalty", 1e6)):
+            assert route.vlm == "counter-2b"
+        if option == ("--budget", 0.0002):
+            assert route.vlm != "painter"
+
+    def test_costs_in_json(self, saved):
+        arguments = ("--image", saved / "picture.png", "--question", "Read the sign.", "--router", saved / "router")
+        result = run("route", *arguments, "--budget", 0.01, "--json")
+        assert result.exit_code == 0, result.output
+        content = json.loads(result.output)
+        costs = {ranked["vlm"]: ranked["expected_cost_usd"] for ranked in content["ranking"]}
+        assert costs == {"counter-2b": 3.214e-05, "reader-7b": 0.0001125, "painter": 0.004338}
+        whole = json.loads(run("route", *arguments, "--json").output)
+        assert content["vlm"] == whole["vlm"]
+        assert all("expected_cost_usd" not in ranked for ranked in whole["ranking"])
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (("--budget", 1, "--cost-penalty", 0), "expected one of --cheapest-above, --budget, --cost-penalty, got"),
+            (("--budget", -1), "Invalid value for '--budget': -1.0 is not in the range x>=0"),
+            (("--cheapest-above", 1.1), "Invalid value for '--cheapest-above': 1.1 is not in the range 0<=x<=1"),
+            (("--cheapest-above", "nan"), "Invalid value for '--cheapest-above': expected a finite number, got nan"),
+            (("--cost-penalty", "inf"), "Invalid value for '--cost-penalty': expected a finite number, got inf"),
+            (("--budget", "cheap"), "Invalid value for '--budget': 'cheap' is not a valid float range"),
+        ],
+    )
+    def test_costs_that_cannot_be_told(self, options, message):
+        result = run("route", "--image", "picture.png", "--question", "What?", *options)
+        assert result.exit_code == 2
+        assert message in result.output
+
     def test_an_option_left_out(self):
         result = run("route", "--question", "What?")
         assert result.exit_code == 2

@@ -1,4 +1,4 @@
-"""Selection policies: by hand, and the vectorised cascade against a literal Algorithm 1."""
+"""Selection policies: by hand, and against plain loops over queries and VLMs."""
 
 import numpy as np
 import pytest
@@ -97,21 +97,41 @@ def test_an_empty_pool_changes_nothing(case):
         np.testing.assert_array_equal(choose(confidence, known, pools, theta), expected)
 
 
-@settings(deadline=None, max_examples=100)
+def policy_named(name, pools, theta):
+    """A policy with some settings."""
+    return {
+        "argmax": ARGMAX,
+        "cascade": cascade_policy(pools, theta),
+        "cheapest": {"name": "cheapest", "tau": theta, "of": "cost"},
+        "mean_budget": {"name": "mean_budget", "budget": 2.0, "of": "latency"},
+        "penalised": {"name": "penalised", "penalty": 0.25, "of": "latency"},
+        "query_budget": {"name": "query_budget", "budget": 1.0, "of": "cost"},
+    }[name]
+
+
+def expenses(confidence, seed=1):
+    """Costs and latencies of few distinct values, so that ties are common."""
+    costs, latencies = np.random.default_rng(seed).integers(0, 5, (2, *confidence.shape)).astype(np.float64)
+    return {"costs": costs, "latencies": latencies}
+
+
+@settings(deadline=None, max_examples=300)
 @given(cases(num_pools=3), st.sampled_from(sorted(POLICIES)), st.randoms())
 def test_reordering_queries_reorders_selections(case, name, random):
     confidence, known, pools, theta = case
-    vlms = names(confidence.shape[1])
-    policy = {"argmax": ARGMAX, "cascade": cascade_policy(pools, theta)}[name]
+    vlms, spent = names(confidence.shape[1]), expenses(confidence)
+    policy = policy_named(name, pools, theta)
     order = random.sample(range(len(confidence)), len(confidence))
-    chosen = select(confidence, policy, vlms, known)
-    np.testing.assert_array_equal(select(confidence[order], policy, vlms, known[order]), chosen[order])
+    chosen = select(confidence, policy, vlms, known, **spent)
+    reordered = {name: expense[order] for name, expense in spent.items()}
+    np.testing.assert_array_equal(select(confidence[order], policy, vlms, known[order], **reordered), chosen[order])
     picked = chosen >= 0
+    assert chosen.dtype == np.int64
     np.testing.assert_array_equal(picked, known.any(axis=1))
     assert known[picked, chosen[picked]].all()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=300)
 @given(cases(num_pools=3), st.sampled_from(sorted(POLICIES)))
 def test_a_vlm_that_is_not_known_might_as_well_not_be_there(case, name):
     """Leaving columns out of confidences, VLMs and pools gives what masking them gives."""
@@ -121,14 +141,14 @@ def test_a_vlm_that_is_not_known_might_as_well_not_be_there(case, name):
     if not left.any():
         return
     smaller = [[f"vlm-{j}" for j in pool if left[j]] for pool in pools]
-    policy, without = (
-        {"argmax": ARGMAX, "cascade": {**cascade_policy(pools, theta), "pools": some}}[name]
-        for some in (cascade_policy(pools, theta)["pools"], smaller)
-    )
+    policy, without, spent = (*(policy_named(name, pools, theta) for _ in range(2)), expenses(confidence))
+    if name == "cascade":
+        without = {**policy, "pools": smaller}
     mask = np.tile(left, (len(confidence), 1))
-    order = ranking(confidence, policy, vlms, mask)
+    order = ranking(confidence, policy, vlms, mask, **spent)
     assert not left[order[:, left.sum() :]].any()
-    expected = ranking(confidence[:, left], without, vlms[left])
+    spent = {name: expense[:, left] for name, expense in spent.items()}
+    expected = ranking(confidence[:, left], without, vlms[left], **spent)
     np.testing.assert_array_equal(order[:, : left.sum()], np.flatnonzero(left)[expected])
 
 
@@ -213,7 +233,10 @@ def test_ranking_puts_last_what_may_not_be_chosen():
 @pytest.mark.parametrize(
     ("policy", "message"),
     [
-        ({"name": "oracle"}, "unknown name 'oracle'; known: argmax, cascade"),
+        (
+            {"name": "oracle"},
+            "unknown name 'oracle'; known: argmax, cascade, cheapest, mean_budget, penalised, query_budget",
+        ),
         ({}, "unknown name None"),
         ({"name": "cascade", "theta": 0.5}, r"expected the settings \(pools, theta\), got \(theta\)"),
         (
@@ -223,6 +246,29 @@ def test_ranking_puts_last_what_may_not_be_chosen():
         ({"name": "argmax", "theta": 0.5}, r"expected the settings \(none\), got \(theta\)"),
         ({"name": "cascade", "theta": 1.5, "pools": [["a"], ["b"]]}, r"theta: expected a number in \[0, 1\], got 1.5"),
         ({"name": "cascade", "theta": "0.5", "pools": [["a"], ["b"]]}, "theta: expected a number"),
+        ({"name": "cheapest", "tau": 0.5}, r"policy cheapest: expected the settings \(of, tau\), got \(tau\)"),
+        ({"name": "cheapest", "tau": -0.1, "of": "cost"}, r"cheapest.tau: expected a number in \[0, 1\], got -0.1"),
+        ({"name": "cheapest", "tau": True, "of": "cost"}, "cheapest.tau: expected a number"),
+        *(
+            ({"name": name, setting: value, "of": "cost"}, f"{name}.{setting}: expected a finite number >= 0, got")
+            for name, setting in (("penalised", "penalty"), ("query_budget", "budget"), ("mean_budget", "budget"))
+            for value in (-1, np.nan, np.inf, "1", True, None)
+        ),
+        *(
+            ({"name": name, setting: 0.5, "of": of}, message)
+            for name, setting in (
+                ("cheapest", "tau"),
+                ("penalised", "penalty"),
+                ("query_budget", "budget"),
+                ("mean_budget", "budget"),
+            )
+            for of, message in (
+                ("money", f"policy {name}.of: expected one of cost, latency, got 'money'"),
+                (["cost"], f"policy {name}.of: expected one of cost, latency"),
+                ("cost", f"policy {name}: expected the costs of the VLMs, got none; pass costs="),
+                ("latency", f"policy {name}: expected the latencies of the VLMs, got none; pass latencies="),
+            )
+        ),
         *(
             ({"name": "cascade", "theta": 0.5, "pools": pools}, "pools: expected lists of names that together are a, b")
             for pools in ([["a"], ["z"]], [["a"]], [["a", "b"], ["b"]], [["a", "a"]], [], ["a", "b"], "ab", None)
@@ -252,3 +298,18 @@ def test_refuses_arrays(confidence, known, message):
 def test_an_empty_pool_is_an_error():
     with pytest.raises(ValueError, match="one or more VLMs"):
         select(np.zeros((3, 0)), ARGMAX, [])
+
+
+@pytest.mark.parametrize("name", ["costs", "latencies"])
+@pytest.mark.parametrize(
+    ("expense", "message"),
+    [
+        (np.zeros((2, 3)), r"expected {} of shape \(1, 2\), got \(2, 3\)"),
+        (np.zeros(2), r"expected {} of shape \(1, 2\), got \(2,\)"),
+        (np.array([[0.1, np.nan]]), "expected finite {} >= 0, got 1 negative, NaN or infinite"),
+        (np.array([[-0.1, np.inf]]), "expected finite {} >= 0, got 2 negative"),
+    ],
+)
+def test_refuses_expenses(name, expense, message):
+    with pytest.raises(ValueError, match=message.format(name)):
+        select(np.zeros((1, 2)), ARGMAX, ["a", "b"], **{name: expense})

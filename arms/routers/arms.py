@@ -25,6 +25,7 @@ from arms.features.online import encode_queries, encode_texts
 from arms.nn.router_net import RouterNet
 from arms.params import EncodersParams, RouterParams, TrainParams
 from arms.routers.base import Router
+from arms.routers.facts import Facts
 from arms.training.calibration import fit_temperature
 from arms.training.epoch_log import EpochLog
 from arms.training.loop import Labelled, Plan, train_net
@@ -95,6 +96,8 @@ class ArmsRouter(Router):
         outcomes: np.ndarray,
         val_queries: Queries | None = None,
         val_outcomes: np.ndarray | None = None,
+        *,
+        facts: Facts | None = None,
     ) -> Self:
         """Train from the present weights on, and calibrate on val where that is asked for; see `Router.fit`."""
         val = None

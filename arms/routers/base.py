@@ -1,18 +1,23 @@
 """What every router is: fitted on queries and outcomes, it scores queries."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, ClassVar, Self
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from arms.checkpoint import read_description
+from arms.data.costs import estimate_costs
+from arms.data.profiles import VlmProfile
 from arms.errors import ArmsError
 from arms.features.loader import Queries
+from arms.params import STANDARD_COSTS, CostsParams
+from arms.policies import EXPENSES
+from arms.routers.facts import Facts
 from arms.selection import ranking
 
 ImageSource = str | Path | BinaryIO | Image.Image
@@ -26,10 +31,14 @@ SAVED_ROUTERS = {
 
 @dataclass(frozen=True)
 class RankedVlm:
-    """A VLM and the router's confidence, in [0, 1], that it will answer correctly."""
+    """A VLM and the router's confidence, in [0, 1], that it will answer correctly.
+
+    Where the policy weighs costs, also the USD that the VLM is expected to cost.
+    """
 
     vlm: str
     confidence: float
+    expected_cost_usd: float | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,7 @@ class Router(ABC):
     """A router over a pool of VLMs, named in `vlms`."""
 
     vlms: tuple[str, ...]
+    learns_from_answers: ClassVar[bool] = False  # whether `fit` looks at `Facts.answers`
 
     @abstractmethod
     def fit(
@@ -56,6 +66,8 @@ class Router(ABC):
         outcomes: np.ndarray,
         val_queries: Queries | None = None,
         val_outcomes: np.ndarray | None = None,
+        *,
+        facts: Facts | None = None,
     ) -> Self:
         """Learn from recorded outcomes.
 
@@ -66,6 +78,8 @@ class Router(ABC):
             1 right, 0 wrong, NaN unknown; columns in the order of `vlms`.
         val_queries, val_outcomes : optional
             For choosing what is to be chosen; never trained on.
+        facts : Facts, optional
+            What else is recorded of the training queries, for the routers that learn from it.
         """
 
     @abstractmethod
@@ -93,7 +107,15 @@ class Router(ABC):
         module, _, name = SAVED_ROUTERS[kind].partition(":")
         return getattr(import_module(module), name).from_folder(folder, device=device)
 
-    def route(self, image: ImageSource, question: str, *, exclude: Collection[str] = ()) -> Route:
+    def route(
+        self,
+        image: ImageSource,
+        question: str,
+        *,
+        exclude: Collection[str] = (),
+        policy: Mapping[str, Any] | None = None,
+        costs: CostsParams | None = None,
+    ) -> Route:
         """Rank the pool for one query.
 
         Parameters
@@ -102,16 +124,31 @@ class Router(ABC):
         question : str
         exclude : names of VLMs in the pool, optional
             Left out, as if they had never been there: the policy chooses among the others.
+        policy : mapping, optional
+            A selection policy (see `arms.policies`) instead of the router's own, such as
+            {"name": "cheapest", "tau": 0.7, "of": "cost"}. Costs are estimated from the prices in the VLMs' profiles;
+            latencies are not known here.
+        costs : CostsParams, optional
+            The token counts and prices behind the estimate; `arms.params.STANDARD_COSTS` by default.
 
         Raises
         ------
         ArmsError
-            If the image cannot be read, the question is empty, `exclude` names an unknown VLM, or no VLM is left.
+            If the image cannot be read, the question is empty, `exclude` names an unknown VLM, no VLM is left, or the
+            policy needs what is not known: latencies, or the costs of a VLM without prices.
+        ValueError
+            If there is no such policy or a setting of it is wrong; see `arms.selection.select`.
         """
-        return self.route_batch([image], [question], exclude=exclude)[0]
+        return self.route_batch([image], [question], exclude=exclude, policy=policy, costs=costs)[0]
 
     def route_batch(
-        self, images: Sequence[ImageSource], questions: Sequence[str], *, exclude: Collection[str] = ()
+        self,
+        images: Sequence[ImageSource],
+        questions: Sequence[str],
+        *,
+        exclude: Collection[str] = (),
+        policy: Mapping[str, Any] | None = None,
+        costs: CostsParams | None = None,
     ) -> list[Route]:
         """Rank the pool for N queries at once; see `route`."""
         if len(images) != len(questions):
@@ -122,13 +159,45 @@ class Router(ABC):
         for row, question in enumerate(questions):
             if not isinstance(question, str) or not question.strip():
                 raise ArmsError(f"question {row}: expected text, got {question!r}")
+        policy = self.policy if policy is None else policy
+        expected = self._expected_costs(questions, left, policy, costs or STANDARD_COSTS)
         confidence = self.score(self.encode([_open_image(image) for image in images], list(questions)))
+        known = np.tile(left, (len(images), 1))
         # Those that may not be chosen come last in the ranking.
-        order = ranking(confidence, self.policy, self.vlms, np.tile(left, (len(images), 1)))[:, : left.sum()]
+        order = ranking(confidence, policy, self.vlms, known, costs=expected)[:, : left.sum()]
+        cost = (np.full(confidence.shape, None) if expected is None else expected).tolist()
         return [
-            Route(tuple(RankedVlm(self.vlms[j], float(row[j])) for j in positions))
-            for row, positions in zip(confidence, order, strict=True)
+            Route(tuple(RankedVlm(self.vlms[j], float(confidence[i, j]), cost[i][j]) for j in positions))
+            for i, positions in enumerate(order)
         ]
+
+    def _expected_costs(
+        self, questions: Sequence[str], left: np.ndarray, policy: Mapping[str, Any], params: CostsParams
+    ) -> np.ndarray | None:
+        """What each VLM is expected to cost on each question, shape (N, S), USD; None if the policy does not ask.
+
+        Zero stands for a VLM that is left out and of unknown cost.
+        """
+        if policy.get("of") not in EXPENSES:
+            return None
+        where = f"policy {policy.get('name')}"
+        if policy["of"] == "latency":
+            raise ArmsError(f"{where}: expected of: cost, got latency, which is not known when routing")
+        profiles = getattr(self, "profiles", None)
+        if not isinstance(profiles, tuple) or not all(isinstance(profile, VlmProfile) for profile in profiles):
+            raise ArmsError(
+                f"{where}: costs are estimated from VLM profiles, which a {type(self).__name__} does not hold; route "
+                "with a saved ARMS router"
+            )
+        expected = estimate_costs(profiles, [len(question) for question in questions], params)
+        unknown = np.isnan(expected).any(axis=0)
+        if (unknown & left).any():
+            names = ", ".join(np.array(self.vlms)[unknown & left])
+            raise ArmsError(
+                f"{where}: expected VLMs whose cost can be estimated, got {names}: price_in and price_out are needed, "
+                "of a free VLM params_b; exclude them, or train a router with these facts in vlms.yaml"
+            )
+        return np.where(unknown, 0.0, expected)
 
     def _without(self, exclude: Collection[str]) -> np.ndarray:
         """Which VLMs of the pool are left, bool of shape (S,); an ArmsError if a name is unknown or none is left."""

@@ -14,6 +14,7 @@ from arms.errors import ArmsError
 from arms.features.loader import Queries
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import Router
+from arms.routers.facts import Facts
 
 
 class CascadeRouter(Router):
@@ -56,7 +57,7 @@ class CascadeRouter(Router):
 
     @property
     def policy(self) -> dict[str, Any]:
-        """The cascade; see `arms.selection.cascade`."""
+        """The cascade; see `arms.policies.cascade`."""
         return {"name": "cascade", "theta": self.theta, "pools": [list(router.vlms) for router in self.routers]}
 
     def extended(self, theta_router: ArmsRouter) -> "CascadeRouter":
@@ -69,6 +70,8 @@ class CascadeRouter(Router):
         outcomes: np.ndarray,
         val_queries: Queries | None = None,
         val_outcomes: np.ndarray | None = None,
+        *,
+        facts: Facts | None = None,
     ) -> Self:
         """Train every router on the outcomes of its own VLMs; see `Router.fit`."""
         start = 0

@@ -6,6 +6,7 @@ import numpy as np
 
 from arms.features.loader import Queries
 from arms.routers.base import Router
+from arms.routers.facts import Facts
 
 
 class BestSingleRouter(Router):
@@ -20,6 +21,8 @@ class BestSingleRouter(Router):
         outcomes: np.ndarray,
         val_queries: Queries | None = None,
         val_outcomes: np.ndarray | None = None,
+        *,
+        facts: Facts | None = None,
     ) -> Self:
         """Take each VLM's share of right answers; see `Router.fit`."""
         known = (~np.isnan(outcomes)).sum(axis=0)
@@ -44,6 +47,8 @@ class RandomRouter(Router):
         outcomes: np.ndarray,
         val_queries: Queries | None = None,
         val_outcomes: np.ndarray | None = None,
+        *,
+        facts: Facts | None = None,
     ) -> Self:
         """Nothing to learn; see `Router.fit`."""
         return self

@@ -1,0 +1,138 @@
+"""Routing by a policy other than the router's own, and what it makes of costs."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from arms.data.costs import estimate_costs
+from arms.data.profiles import VlmProfile
+from arms.errors import ArmsError
+from arms.params import STANDARD_COSTS
+from arms.routers.base import Router
+from arms.routers.cascade import CascadeRouter
+from tests.fakes import PROFILES, make_queries, make_router
+
+MADE = make_queries(4)
+CONFIDENCE = {"counter-2b": 0.6, "reader-7b": 0.7, "painter": 0.9, "sculptor": 0.95}
+SCULPTOR = VlmProfile(name="sculptor", access="paid")  # its prices are unknown
+
+
+class SetRouter(Router):
+    """Equally sure of a VLM whatever the query."""
+
+    def __init__(self, profiles=None):
+        self.vlms = tuple(CONFIDENCE) if profiles is None else tuple(profile.name for profile in profiles)
+        if profiles is not None:
+            self.profiles = tuple(profiles)
+
+    def fit(self, queries, outcomes, val_queries=None, val_outcomes=None, *, facts=None):
+        return self
+
+    def score(self, queries):
+        return np.tile(np.array([CONFIDENCE[name] for name in self.vlms], dtype=np.float32), (len(queries), 1))
+
+    def encode(self, images, questions):
+        return questions
+
+
+def route(router, policy, question="What is this?", **settings):
+    return router.route(Image.new("RGB", (8, 8)), question, policy=policy, **settings)
+
+
+def names(routed):
+    return [ranked.vlm for ranked in routed.ranking]
+
+
+def cheapest(tau):
+    return {"name": "cheapest", "tau": tau, "of": "cost"}
+
+
+def test_without_a_policy_costs_are_not_told():
+    routed = route(SetRouter(PROFILES), None)
+    assert names(routed) == ["painter", "reader-7b", "counter-2b"]
+    assert {ranked.expected_cost_usd for ranked in routed.ranking} == {None}
+    assert {ranked.expected_cost_usd for ranked in route(SetRouter(), {"name": "argmax"}).ranking} == {None}
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (cheapest(0.5), ["counter-2b", "painter", "reader-7b"]),
+        (cheapest(0.65), ["reader-7b", "painter", "counter-2b"]),
+        (cheapest(0.95), ["painter", "reader-7b", "counter-2b"]),
+        ({"name": "query_budget", "budget": 0.001, "of": "cost"}, ["reader-7b", "painter", "counter-2b"]),
+        ({"name": "penalised", "penalty": 100, "of": "cost"}, ["reader-7b", "painter", "counter-2b"]),
+        ({"name": "mean_budget", "budget": 0.0, "of": "cost"}, ["counter-2b", "painter", "reader-7b"]),
+    ],
+)
+def test_the_choice_comes_first_and_the_others_by_confidence(policy, expected):
+    assert names(route(SetRouter(PROFILES), policy)) == expected
+
+
+def test_expected_costs_are_those_of_the_estimate():
+    router, questions = SetRouter(PROFILES), ["What?", "What is this? " * 20]
+    routes = router.route_batch(MADE.pictures[:2], questions, policy=cheapest(0.5))
+    expected = estimate_costs(PROFILES, [len(question) for question in questions], STANDARD_COSTS)
+    for row, routed in zip(expected, routes, strict=True):
+        assert {ranked.vlm: ranked.expected_cost_usd for ranked in routed.ranking} == dict(
+            zip(router.vlms, row.tolist(), strict=True)
+        )
+    assert (expected[1] > expected[0]).all()
+
+
+def test_the_settings_of_the_estimate():
+    free = STANDARD_COSTS.model_copy(update={"own_compute_usd_per_b": 0.0, "image_tokens": 0})
+    routed = route(SetRouter(PROFILES), cheapest(0.5), question="eightchr", costs=free)
+    costs = {ranked.vlm: ranked.expected_cost_usd for ranked in routed.ranking}
+    assert routed.vlm == "reader-7b"  # both cost nothing, and it is the surer
+    assert costs == {"counter-2b": 0, "reader-7b": 0, "painter": pytest.approx((2 * 5 + 32 * 15) / 1e6)}
+
+
+def test_a_vlm_left_out_is_not_chosen_and_needs_no_price():
+    router = SetRouter([*PROFILES, SCULPTOR])
+    with pytest.raises(ArmsError, match="policy cheapest: expected VLMs whose cost can be estimated, got sculptor:"):
+        route(router, cheapest(0.5))
+    assert names(route(router, cheapest(0.5), exclude=["sculptor"])) == ["counter-2b", "painter", "reader-7b"]
+    assert names(route(router, cheapest(0.5), exclude=["sculptor", "counter-2b"])) == ["reader-7b", "painter"]
+    assert route(router, None).vlm == "sculptor"
+
+
+def test_latencies_are_not_known():
+    policy = {"name": "cheapest", "tau": 0.5, "of": "latency"}
+    with pytest.raises(ArmsError, match="policy cheapest: expected of: cost, got latency, which is not known"):
+        route(SetRouter(PROFILES), policy)
+
+
+def test_without_profiles_nothing_is_known_of_costs():
+    router = SetRouter()
+    told = "costs are estimated from VLM profiles, which a SetRouter does not hold"
+    with pytest.raises(ArmsError, match=told):
+        route(router, cheapest(0.5))
+    router.profiles = np.zeros((4, 8), dtype=np.float32)  # profile vectors are no profiles
+    with pytest.raises(ArmsError, match=told):
+        route(router, cheapest(0.5))
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        ({"name": "thrifty"}, "unknown name 'thrifty'"),
+        ({"name": "cheapest", "tau": 0.5}, "expected the settings"),
+        ({"name": "cheapest", "tau": 2, "of": "cost"}, r"cheapest.tau: expected a number in \[0, 1\], got 2"),
+        ({"name": "cheapest", "tau": 0.5, "of": "money"}, "cheapest.of: expected one of cost, latency, got 'money'"),
+    ],
+)
+def test_a_wrong_policy(policy, message):
+    with pytest.raises(ValueError, match=message):
+        route(SetRouter(PROFILES), policy)
+
+
+def test_routers_with_nets():
+    phi, theta = make_router(PROFILES[:2]), make_router(PROFILES[2:])
+    expected = estimate_costs(PROFILES, [len("Read the sign.")], STANDARD_COSTS)[0].tolist()
+    for router in (make_router(), CascadeRouter(phi, [theta], theta=0.0)):
+        routed = router.route(MADE.pictures[0], "Read the sign.", policy=cheapest(0.0))
+        assert routed.vlm == "counter-2b"
+        assert sorted(ranked.expected_cost_usd for ranked in routed.ranking) == sorted(expected)
+        argmax = router.route(MADE.pictures[0], "Read the sign.", policy={"name": "argmax"})
+        assert argmax.vlm == max(argmax.ranking, key=lambda ranked: ranked.confidence).vlm
