@@ -1,112 +1,101 @@
-"""The nearest-neighbour router on pooled embeddings, by FAISS (Shnitzer et al. 2024, arXiv:2309.15789)."""
+"""The nearest-neighbour router on pooled embeddings (Shnitzer et al. 2024, arXiv:2309.15789)."""
 
-import os
-from pathlib import Path
-from types import ModuleType
-from typing import Any, Literal, Self
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import numpy as np
+import torch
+from pydantic import Field
+from torch.nn.functional import embedding_bag
 
-from arms.errors import ArmsError
-from arms.features.loader import Queries
-from arms.routers.base import Router
-from arms.training.losses import masked_em
+from arms.features.pooled import FeatureKind
+from arms.routers.embedding import EmbeddingRouter, Examples, best_on_val, share_correct
+from arms.routers.facts import Facts
+from arms.routers.neighbours import IndexKind, Neighbours
+
+NeighbourCounts = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
 
 
-class KnnRouter(Router):
-    """A VLM's confidence is the mean outcome on the K training queries most like this one.
+class NeighbourRouter(EmbeddingRouter):
+    """A router whose scores are weighted means, over the nearest training queries, of what each tells of the VLMs.
 
     Parameters
     ----------
     vlms : sequence of str
-    num_neighbours : sequence of int
+    features : FeatureKind
+    num_neighbours : list of int
         Candidates for K; the one with the best EM on val is taken, the first without val.
     weights : "uniform" or "distance"
-        Whether neighbours count alike, or by cosine similarity.
+        Whether neighbours count alike, or by inner product (the cosine, but for the features `concat`).
+    index : "flat", "ivf" or "hnsw"
+        How they are searched; see `Neighbours`.
     """
 
     def __init__(
-        self, vlms: tuple[str, ...], *, num_neighbours: list[int], weights: Literal["uniform", "distance"]
+        self,
+        vlms: Sequence[str],
+        *,
+        features: FeatureKind,
+        num_neighbours: NeighbourCounts,
+        weights: Literal["uniform", "distance"],
+        index: IndexKind,
     ) -> None:
-        self.vlms = tuple(vlms)
+        super().__init__(vlms, features=features)
         self.candidates = list(num_neighbours)
         self.weights = weights
+        self.index = index
 
-    def fit(
-        self,
-        queries: Queries,
-        outcomes: np.ndarray,
-        val_queries: Queries | None = None,
-        val_outcomes: np.ndarray | None = None,
-    ) -> Self:
-        """Index the training queries' embeddings and choose K on val; see `Router.fit`."""
-        embeddings = _embeddings(queries)
-        self.outcomes = np.asarray(outcomes, dtype=np.float32)
-        # Where no neighbour's outcome is known: the VLM's mean over all of training, drawn to 0.5 where few are known.
-        known = ~np.isnan(self.outcomes)
-        self.prior = (np.nansum(self.outcomes, axis=0) + 0.5) / (known.sum(axis=0) + 1)
-        self.index = build_index(embeddings)
-        self.num_neighbours = self.candidates[0]
-        if val_queries is not None and val_outcomes is not None and len(val_queries):
-            self.num_neighbours = max(self.candidates, key=lambda k: self._em(k, val_queries, val_outcomes))
-        return self
+    @abstractmethod
+    def tell(self, train: Examples, facts: Facts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What the N training queries tell of the VLMs: a score of theirs is the weighted sum of the first array over
+        that of the second one.
 
-    def score(self, queries: Queries) -> np.ndarray:
-        """Weighted mean outcome among the neighbours, unknown ones left out; see `Router.score`."""
-        return self._score(self.num_neighbours, queries)
+        Returns
+        -------
+        values : ndarray of shape (N, S)
+        counts : ndarray of shape (N, S), at least 0
+            What `values` are sums over; 0 where nothing is known.
+        prior : ndarray of shape (S,)
+            The score where no neighbour tells anything.
+        """
 
-    def _score(self, num_neighbours: int, queries: Queries) -> np.ndarray:
-        similarity, neighbours = self.index.search(_embeddings(queries), min(num_neighbours, len(self.outcomes)))
-        weights_NK = np.ones_like(similarity) if self.weights == "uniform" else similarity.clip(min=1e-6)
-        outcomes_NKS = self.outcomes[neighbours]
-        known_NKS = ~np.isnan(outcomes_NKS)
-        total_NS = np.einsum("nk,nks->ns", weights_NK, known_NKS)
-        right_NS = np.einsum("nk,nks->ns", weights_NK, np.nan_to_num(outcomes_NKS))
-        mean_NS = np.divide(right_NS, total_NS, out=np.zeros_like(right_NS), where=total_NS > 0)
-        return np.where(total_NS > 0, mean_NS, self.prior).astype(np.float32).clip(0, 1)
+    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+        """Index the training vectors and choose K on val, all candidates from one search."""
+        values, counts, self.prior = self.tell(train, facts)
+        self.told = torch.from_numpy(np.concatenate([values, counts], axis=1).astype(np.float32))
+        most = max(self.candidates)
+        self.neighbours = Neighbours(train.vectors, self.index, num_neighbours=most)
+        if val is None:
+            self.num_neighbours = self.candidates[0]
+        else:
+            found = self.neighbours.search(val.vectors, most)
+            self.num_neighbours = best_on_val(
+                self.candidates, lambda k: val.em(self._means(*(array[:, :k] for array in found)))
+            )
 
-    def _em(self, num_neighbours: int, queries: Queries, outcomes: np.ndarray) -> float:
-        return masked_em(self._score(num_neighbours, queries), outcomes) or 0.0
+    def score_vectors(self, vectors: np.ndarray) -> np.ndarray:
+        """Weighted means over the neighbours, shape (M, S), float32."""
+        return self._means(*self.neighbours.search(vectors, self.num_neighbours))
 
-
-def build_index(embeddings: np.ndarray) -> Any:
-    """An exact inner-product index, on the GPUs where faiss has any."""
-    faiss = import_faiss()
-    index = faiss.IndexFlatIP(embeddings.shape[1])
-    if getattr(faiss, "get_num_gpus", lambda: 0)():
-        index = faiss.index_cpu_to_all_gpus(index)
-    index.add(np.ascontiguousarray(embeddings, dtype=np.float32))
-    return index
+    def _means(self, similarity: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+        weights = np.ones_like(similarity) if self.weights == "uniform" else similarity.clip(min=1e-6)
+        weights[neighbours < 0] = 0
+        rows_MK, weights_MK = torch.from_numpy(neighbours.clip(min=0)), torch.from_numpy(weights)
+        sums = embedding_bag(rows_MK, self.told, per_sample_weights=weights_MK, mode="sum").numpy()
+        values_MS, counts_MS = np.split(sums, 2, axis=1)
+        means_MS = np.divide(values_MS, counts_MS, out=np.zeros_like(values_MS), where=counts_MS > 0)
+        return np.where(counts_MS > 0, means_MS, self.prior).astype(np.float32)
 
 
-def import_faiss() -> ModuleType:
-    """Import faiss, with OpenBLAS told what this processor can do.
+class KnnRouter(NeighbourRouter):
+    """A VLM's confidence is the mean outcome on the K training queries most like this one, unknown ones left out.
 
-    The OpenBLAS inside faiss-cpu takes recent Xeons for a processor of 2004, which makes exact search four to five
-    times slower; the variable is read when its library loads.
+    For the settings see `NeighbourRouter`.
     """
-    flags = _cpu_flags()
-    if "avx512f" in flags:
-        os.environ.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
-    elif "avx2" in flags:
-        os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
-    try:
-        import faiss
-    except ImportError as error:
-        raise ArmsError("faiss is not installed; install arms[cpu], or arms[gpu] on a machine with a GPU") from error
-    return faiss
 
+    scale = "probability"
 
-def _cpu_flags() -> set[str]:
-    file = Path("/proc/cpuinfo")
-    if not file.exists():
-        return set()
-    line = next((line for line in file.read_text().splitlines() if line.startswith("flags")), "")
-    return set(line.split())
-
-
-def _embeddings(queries: Queries) -> np.ndarray:
-    if queries.embeddings is None:
-        raise ArmsError("these queries have no pooled embeddings; make them with arms.features.embeddings")
-    # Both halves have unit norm: scaled so that the whole has, an inner product is a cosine.
-    return np.ascontiguousarray(queries.embeddings / np.sqrt(2), dtype=np.float32)
+    def tell(self, train: Examples, facts: Facts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The outcomes; where the neighbours know none of a VLM, its share over all of training."""
+        return np.nan_to_num(train.outcomes), ~np.isnan(train.outcomes), share_correct(train.outcomes)

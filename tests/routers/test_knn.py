@@ -1,14 +1,15 @@
-import os
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from arms.errors import ArmsError
 from arms.features.loader import Features, Queries
-from arms.routers import knn
+from arms.features.pooled import Embeddings
 from arms.routers.knn import KnnRouter
+from arms.routers.neighbours import Neighbours
+from arms.routers.registry import build_router
 from arms.training.losses import masked_em
 
 NAN = np.nan
@@ -21,7 +22,7 @@ def make(count, seed, width=6):
     halves = rng.normal(size=(2, count, width // 2)).astype(np.float32)
     halves /= np.linalg.norm(halves, axis=2, keepdims=True)
     rows = np.zeros(count, dtype=np.int64)
-    queries = Queries(tuple(map(str, range(count))), NOTHING, NOTHING, rows, rows, np.concatenate(halves, axis=1))
+    queries = Queries(tuple(map(str, range(count))), NOTHING, NOTHING, rows, rows, Embeddings(*halves))
     outcomes = rng.choice([0, 1, NAN], size=(count, 4)).astype(np.float32)
     outcomes[:, 3] = NAN
     return queries, outcomes
@@ -30,8 +31,9 @@ def make(count, seed, width=6):
 def by_loop(train, outcomes, queries, num_neighbours, weights):
     """The same in plain Python."""
     scores = np.empty((len(queries), outcomes.shape[1]))
-    for i, embedding in enumerate(queries.embeddings):
-        cosines = train.embeddings @ embedding / 2
+    known_vectors = train.embeddings.matrix("normalised")
+    for i, vector in enumerate(queries.embeddings.matrix("normalised")):
+        cosines = known_vectors @ vector
         nearest = np.argsort(-cosines, kind="stable")[:num_neighbours]
         for j in range(outcomes.shape[1]):
             known = [k for k in nearest if not np.isnan(outcomes[k, j])]
@@ -44,11 +46,17 @@ def by_loop(train, outcomes, queries, num_neighbours, weights):
     return scores
 
 
+def knn(num_neighbours, weights="uniform", index="flat"):
+    return KnnRouter(
+        ("a", "b", "c", "d"), features="normalised", num_neighbours=num_neighbours, weights=weights, index=index
+    )
+
+
 @pytest.mark.parametrize("num_neighbours", [1, 2, 7, 40, 1000])
 @pytest.mark.parametrize("weights", ["uniform", "distance"])
 def test_brute_force(weights, num_neighbours):
     (train, outcomes), (queries, _) = make(40, 0), make(15, 1)
-    router = KnnRouter(("a", "b", "c", "d"), num_neighbours=[num_neighbours], weights=weights).fit(train, outcomes)
+    router = knn([num_neighbours], weights).fit(train, outcomes)
     expected = by_loop(train, outcomes, queries, num_neighbours, weights)
     np.testing.assert_allclose(router.score(queries), expected, atol=1e-5)
     assert router.score(queries)[:, 3] == pytest.approx(0.5)  # nothing is known of it
@@ -57,7 +65,7 @@ def test_brute_force(weights, num_neighbours):
 def test_a_query_seen_in_training_is_its_own_nearest():
     train, outcomes = make(40, 0)
     known = np.nan_to_num(outcomes)
-    router = KnnRouter(("a", "b", "c", "d"), num_neighbours=[1], weights="distance").fit(train, known)
+    router = knn([1], "distance").fit(train, known)
     np.testing.assert_allclose(router.score(train), known, atol=1e-6)
 
 
@@ -69,7 +77,7 @@ def test_k_is_chosen_on_val():
     def em(num_neighbours):
         return masked_em(by_loop(train, outcomes, val, num_neighbours, "uniform"), val_outcomes)
 
-    router = KnnRouter(("a", "b", "c", "d"), num_neighbours=candidates, weights="uniform")
+    router = knn(candidates)
     assert router.fit(train, outcomes, val, val_outcomes).num_neighbours == max(candidates, key=em)
     assert len({em(k) for k in candidates}) > 1
     assert router.fit(train, outcomes).num_neighbours == 3
@@ -78,32 +86,51 @@ def test_k_is_chosen_on_val():
     assert router.fit(train, outcomes, val, np.full_like(val_outcomes, NAN)).num_neighbours == 3
 
 
+def test_k_is_chosen_from_one_search(monkeypatch):
+    searched = []
+    search = Neighbours.search
+    monkeypatch.setattr(Neighbours, "search", lambda self, *args: searched.append(args[1]) or search(self, *args))
+    knn([3, 1, 15]).fit(*make(60, 0), *make(40, 1))
+    assert searched == [15]
+
+
+@pytest.mark.parametrize("index", ["ivf", "hnsw"])
+@pytest.mark.parametrize("weights", ["uniform", "distance"])
+def test_an_approximate_index_changes_little(index, weights):
+    (train, outcomes), (queries, _) = make(2500, 0), make(300, 1)
+    exact, approximate = (knn([20], weights, kind).fit(train, outcomes).score(queries) for kind in ("flat", index))
+    assert (exact.argmax(axis=1) == approximate.argmax(axis=1)).mean() > 0.9
+    assert np.abs(exact - approximate).mean() < 0.02
+    assert np.abs(exact - approximate).max() > 0
+
+
+def test_what_no_neighbour_tells_is_the_share_in_training():
+    """Neighbours that an approximate index did not find weigh nothing."""
+    router = knn([3], "uniform").fit(*make(40, 0))
+    similarity, neighbours = np.array([[0.9, 0.5, 0], [0, 0, 0]], np.float32), np.array([[4, 7, -1], [-1, -1, -1]])
+    router.told[4], router.told[7] = (torch.tensor([right, 0, 1, 0, 1, 0, 1, 0]) for right in (1, 0))
+    scores = router._means(similarity, neighbours)
+    np.testing.assert_allclose(scores, [[0.5, router.prior[1], 1, 0.5], router.prior], rtol=1e-6)
+
+
+def test_it_learns_where_each_vlm_is_strong():
+    """Each of three VLMs is right on one side of the space; K nearest neighbours tell which."""
+    (train, _), (queries, _) = make(600, 0, width=4), make(200, 1, width=4)
+    sides = [part.embeddings.text[:, [0]] > np.array([-0.5, 0.0, 0.5]) for part in (train, queries)]
+    outcomes, truth = (np.column_stack([side[:, 0], ~side[:, 1], side[:, 2], side[:, 1]]) for side in sides)
+    scores = knn([15], "distance").fit(train, outcomes.astype(np.float32)).score(queries)
+    em = truth[np.arange(200), scores.argmax(axis=1)].mean()
+    assert em > truth.mean(axis=0).max() + 0.15
+    assert em > 0.95
+
+
+def test_an_unknown_index_is_refused():
+    settings = {"features": "normalised", "num_neighbours": [5], "weights": "distance", "index": "tree"}
+    with pytest.raises(ArmsError, match=r"baselines\.knn\.index: expected 'flat', 'ivf' or 'hnsw', got 'tree'"):
+        build_router("knn", ("a",), settings, seed=0)
+
+
 def test_embeddings_are_needed():
     train, outcomes = make(5, 0)
     with pytest.raises(ArmsError, match=r"no pooled embeddings; make them with arms\.features\.embeddings"):
-        KnnRouter(("a", "b", "c", "d"), num_neighbours=[1], weights="uniform").fit(
-            replace(train, embeddings=None), outcomes
-        )
-
-
-@pytest.mark.parametrize(
-    ("flags", "expected"),
-    [("flags : fpu avx2 avx512f", "SkylakeX"), ("flags\t: fpu avx2", "Haswell"), ("flags : fpu", None), ("", None)],
-)
-def test_openblas_is_told_of_the_processor(monkeypatch, tmp_path, flags, expected):
-    knn.import_faiss()  # as this processor is; what follows would mislead it
-    cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text(f"processor : 0\n{flags}\n")
-    monkeypatch.setattr(knn, "Path", lambda _: cpuinfo)
-    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
-    assert knn.import_faiss().__name__ == "faiss"
-    assert os.environ.get("OPENBLAS_CORETYPE") == expected
-    monkeypatch.setenv("OPENBLAS_CORETYPE", "mine")
-    knn.import_faiss()
-    assert os.environ["OPENBLAS_CORETYPE"] == "mine"
-
-
-def test_without_faiss(monkeypatch):
-    monkeypatch.setitem(sys.modules, "faiss", None)
-    with pytest.raises(ArmsError, match=r"faiss is not installed; install arms\[cpu\], or arms\[gpu\]"):
-        knn.import_faiss()
+        knn([1]).fit(replace(train, embeddings=None), outcomes)

@@ -1,0 +1,202 @@
+"""Nearest neighbours among training queries, by FAISS (Johnson et al. 2019, arXiv:1702.08734)."""
+
+import logging
+import os
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from arms.errors import ArmsError
+
+IndexKind = Literal["flat", "ivf", "hnsw"]
+
+RECALL = 0.96  # of the exact neighbours of held-out training vectors, so that new queries find 95 % or more
+FEWEST = 1690  # vectors for an approximate index: k-means wants 39 a cluster of those not held out
+_SAMPLE = 1024  # vectors held out, or a tenth of few
+_BATCH = 8192  # queries searched at once
+_FEW, _FEW_PRODUCTS = 256, 2**24  # queries, and inner products, up to which FAISS is slower than a matrix product
+_HNSW_LINKS, _HNSW_BUILD_EFFORT = 16, 100  # neighbours a vector, candidates for them
+
+logger = logging.getLogger(__name__)
+
+
+class Neighbours:
+    """The training vectors of greatest inner product with a query's.
+
+    `flat` is exact. `ivf` searches the clusters of a k-means whose centres are most like the query; `hnsw` walks a
+    graph of neighbours (Malkov and Yashunin 2018, arXiv:1603.09320). As many clusters are searched, or as wide a walk
+    is made, as finds `RECALL` of the exact neighbours of training vectors that are held out meanwhile; vectors without
+    clusters need so many that `flat` is faster. `flat` and `ivf` search on the GPUs where faiss has any. The same
+    vectors give the same index (before FAISS 1.15, that of `hnsw` on one thread alone).
+
+    Parameters
+    ----------
+    vectors : ndarray of shape (N, D), float32
+    index : "flat", "ivf" or "hnsw"
+        The search is exact, and the log says so, for fewer than `FEWEST` vectors, and where `hnsw` fails, as it does
+        on many copies of few vectors.
+    num_neighbours : int
+        The most that will be searched for.
+    """
+
+    def __init__(self, vectors: np.ndarray, index: IndexKind, *, num_neighbours: int) -> None:
+        faiss = import_faiss()
+        vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+        approximate = None if index == "flat" else _build_approximate(faiss, vectors, index, num_neighbours)
+        # The index counts vectors as they were added; `_rows` is the row of each in `vectors`.
+        if approximate is None:
+            index, self._rows = "flat", np.arange(len(vectors))
+            self._index: Any = faiss.IndexFlatIP(vectors.shape[1])
+            self._index.add(vectors)
+        else:
+            self._rows, self._index = np.concatenate(_hold_out(len(vectors))), approximate
+        self._kind: IndexKind | None = index  # None on a GPU
+        if index != "hnsw" and getattr(faiss, "get_num_gpus", lambda: 0)():
+            self._index, self._kind = faiss.index_cpu_to_all_gpus(self._index), None
+
+    def search(self, vectors: np.ndarray, num_neighbours: int) -> tuple[np.ndarray, np.ndarray]:
+        """Find each query's neighbours, the nearest one first.
+
+        Parameters
+        ----------
+        vectors : ndarray of shape (M, D), float32
+        num_neighbours : int
+            K; all N where it is more.
+
+        Returns
+        -------
+        similarity : ndarray of shape (M, K), float32
+            Inner products; 0 where there is no neighbour.
+        neighbours : ndarray of shape (M, K), int64
+            Rows of the training vectors; -1 where an approximate index found fewer than K.
+        """
+        vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+        shape = len(vectors), min(num_neighbours, len(self._rows))
+        similarity, neighbours = np.zeros(shape, dtype=np.float32), np.full(shape, -1, dtype=np.int64)
+        for start in range(0, len(vectors), _BATCH):
+            batch = slice(start, start + _BATCH)
+            found, places = _search(self._index, self._kind, vectors[batch], shape[1])
+            there = places >= 0
+            similarity[batch] = np.where(there, found, 0)
+            neighbours[batch] = np.where(there, self._rows[places], -1)
+        return similarity, neighbours
+
+
+def _hold_out(num: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to build an approximate index from, and rows to try it on, which are added afterwards."""
+    tried = np.arange(num) % max(num // _SAMPLE, 10) == 0
+    return np.flatnonzero(~tried), np.flatnonzero(tried)
+
+
+def _build_approximate(faiss: Any, vectors: np.ndarray, kind: IndexKind, num_neighbours: int) -> Any | None:
+    """An index searched with the effort that the vectors need; None, and a line in the log, where none is of use."""
+    if len(vectors) < FEWEST:
+        logger.info("index %s: exact, as %d vectors are fewer than %d", kind, len(vectors), FEWEST)
+        return None
+    built_from, tried_on = (vectors[rows] for rows in _hold_out(len(vectors)))
+    width, inner_product = vectors.shape[1], faiss.METRIC_INNER_PRODUCT
+    num_neighbours = min(num_neighbours, len(built_from))
+    if kind == "ivf":
+        tried, most = 1, round(len(built_from) ** 0.5)
+        index = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, most, inner_product)
+        searched, effort = index, "nprobe"
+    else:
+        tried, most = num_neighbours, len(built_from) // 16  # a wider walk takes longer than looking at all vectors
+        index = faiss.IndexHNSWFlat(width, _HNSW_LINKS, inner_product)
+        index.hnsw.efConstruction = _HNSW_BUILD_EFFORT
+        searched, effort = index.hnsw, "efSearch"
+    index.train(built_from)
+    index.add(built_from)
+    exact, _ = faiss.knn(tried_on, built_from, num_neighbours, metric=inner_product)
+    setattr(searched, effort, tried)
+    while (recall := _recall(index, kind, tried_on, exact)) < RECALL and tried < most:
+        tried = min(tried + max(1, tried // 4), most)
+        setattr(searched, effort, tried)
+    found = f"{effort} {tried} of {most} finds {recall:.1%} of the exact neighbours"
+    if recall < RECALL:
+        logger.info("index %s: exact, as %s", kind, found)
+        return None
+    logger.info("index %s: %s", kind, found)
+    index.add(tried_on)
+    return index
+
+
+def _recall(index: Any, kind: IndexKind, queries: np.ndarray, exact: np.ndarray) -> float:
+    """Share of the neighbours found that are as near as the exact ones, whose similarity is given, of shape (M, K)."""
+    farthest = exact[:, -1:]
+    found, _ = _search(index, kind, queries, exact.shape[1])
+    return float((found >= farthest - 1e-5 * np.abs(farthest)).mean())
+
+
+def _search(
+    index: Any, kind: IndexKind | None, vectors: np.ndarray, num_neighbours: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `index.search` gives, by matrix products where FAISS goes from vector to vector."""
+    num = len(vectors)
+    if kind == "flat" and num <= _FEW and num * index.ntotal <= _FEW_PRODUCTS:
+        return _search_few(index, vectors, num_neighbours)
+    if kind == "ivf" and num * index.nprobe >= 2 * index.nlist:  # two queries a list or more
+        return _search_by_list(index, vectors, num_neighbours)
+    return index.search(vectors, num_neighbours)
+
+
+def _search_few(index: Any, vectors: np.ndarray, num_neighbours: int) -> tuple[np.ndarray, np.ndarray]:
+    """Search a flat index by one matrix product."""
+    import faiss
+
+    stored = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).reshape(index.ntotal, index.d)
+    products_MN = vectors @ stored.T
+    found = np.argpartition(-products_MN, num_neighbours - 1, axis=1)[:, :num_neighbours]
+    similarity = np.take_along_axis(products_MN, found, axis=1)
+    order = np.argsort(-similarity, axis=1, kind="stable")
+    return np.take_along_axis(similarity, order, axis=1), np.take_along_axis(found, order, axis=1)
+
+
+def _search_by_list(index: Any, vectors: np.ndarray, num_neighbours: int) -> tuple[np.ndarray, np.ndarray]:
+    """Search an IVF index by one matrix product for each list and all queries that want it."""
+    import faiss
+
+    _, lists_MP = index.quantizer.search(vectors, index.nprobe)
+    order = np.argsort(lists_MP, axis=None, kind="stable")
+    queries = order // index.nprobe
+    ends = np.cumsum(np.bincount(lists_MP.ravel(), minlength=index.nlist))
+    best = faiss.ResultHeap(len(vectors), num_neighbours, keep_max=True)
+    for number, wanting in enumerate(np.split(queries, ends[:-1])):
+        size = index.invlists.list_size(number)
+        if size and len(wanting):
+            codes = faiss.rev_swig_ptr(index.invlists.get_codes(number), size * index.code_size)
+            ids = faiss.rev_swig_ptr(index.invlists.get_ids(number), size)
+            stored = codes.view(np.float32).reshape(size, index.d)
+            products = torch.mm(torch.from_numpy(np.take(vectors, wanting, axis=0)), torch.from_numpy(stored).T)
+            best.add_result_subset(wanting, products.numpy(), ids)
+    best.finalize()
+    return best.D, best.I
+
+
+def import_faiss() -> ModuleType:
+    """Import faiss, with OpenBLAS told what this processor can do.
+
+    The OpenBLAS inside faiss-cpu takes recent Xeons for a processor of 2004, which makes exact search four to five
+    times slower; the variable is read when its library loads.
+    """
+    flags = _cpu_flags()
+    if "avx512f" in flags:
+        os.environ.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
+    elif "avx2" in flags:
+        os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
+    try:
+        import faiss
+    except ImportError as error:
+        raise ArmsError("faiss is not installed; install arms[cpu], or arms[gpu] on a machine with a GPU") from error
+    return faiss
+
+
+def _cpu_flags() -> set[str]:
+    file = Path("/proc/cpuinfo")
+    if not file.exists():
+        return set()
+    line = next((line for line in file.read_text().splitlines() if line.startswith("flags")), "")
+    return set(line.split())
