@@ -3,6 +3,9 @@
 Queries on one image succeed and fail together, so resampling single queries would make every interval too narrow.
 """
 
+from collections.abc import Iterable
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,12 +47,7 @@ def bootstrap_means(values: FloatArray, groups: NDArray, samples: int, seed: int
         )
     sums, counts = _per_group(values, groups)
     totals = np.concatenate([sums, counts], axis=1)
-    rng = np.random.default_rng(seed)
-    chunk = max(1, CHUNK_WEIGHTS // len(totals))
-    drawn = [
-        _multinomial_weights(rng, min(chunk, samples - start), len(totals)) @ totals
-        for start in range(0, samples, chunk)
-    ]
+    drawn = [weights @ totals for weights in _weights(len(totals), samples, seed)]
     summed, counted = np.split(np.concatenate(drawn), 2, axis=1)
     return np.divide(summed, counted, out=np.full_like(summed, np.nan), where=counted > 0)
 
@@ -81,6 +79,23 @@ def _per_group(values: FloatArray, groups: NDArray) -> tuple[FloatArray, FloatAr
         sums[:, column] = np.bincount(group_of, np.where(counting[:, column], values[:, column], 0.0))
         counts[:, column] = np.bincount(group_of, counting[:, column])
     return sums, counts
+
+
+def _weights(num_groups: int, samples: int, seed: int) -> Iterable[FloatArray]:
+    """All resamples' weights in chunks of shape (samples, G); those that fit in one are drawn once."""
+    chunk = max(1, CHUNK_WEIGHTS // num_groups)
+    if samples <= chunk:
+        return [_same_weights(num_groups, samples, seed)]
+    rng = np.random.default_rng(seed)
+    return (_multinomial_weights(rng, min(chunk, samples - start), num_groups) for start in range(0, samples, chunk))
+
+
+@lru_cache(maxsize=4)
+def _same_weights(num_groups: int, samples: int, seed: int) -> FloatArray:
+    """Every router is judged by the same draws: a few kinds of test set, many calls."""
+    weights = _multinomial_weights(np.random.default_rng(seed), samples, num_groups)
+    weights.flags.writeable = False
+    return weights
 
 
 def _multinomial_weights(rng: np.random.Generator, samples: int, num_groups: int) -> FloatArray:

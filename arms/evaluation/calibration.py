@@ -1,9 +1,12 @@
 """Calibration: does a confidence of 0.7 mean right seven times in ten?"""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from arms.evaluation.outcomes import checked_outcomes
 
 NUM_BINS = 15
 
@@ -62,3 +65,44 @@ def expected_calibration_error(confidence: NDArray[Any], correct: NDArray[Any], 
     if not total:
         return None
     return sum(point["pairs"] * abs(point["correct"] - point["confidence"]) for point in curve) / total
+
+
+def vlm_calibration(
+    confidence: NDArray[Any], outcomes: NDArray[Any], vlms: Sequence[str], bins: int = NUM_BINS
+) -> dict[str, dict[str, float | int | None]]:
+    """Return how well a router's confidences in each VLM are calibrated, over the queries where its outcome is known.
+
+    Parameters
+    ----------
+    confidence : float array of shape (N, S), in [0, 1]
+    outcomes : float array of shape (N, S), 1 correct, 0 wrong, NaN unknown
+    vlms : S names
+    bins : int, at least 1
+
+    Returns
+    -------
+    {vlm: {"ece", "overconfidence": mean confidence - share correct, in [-1, 1], "queries": count}}, in the order given;
+    None for both where no outcome is known
+
+    Raises
+    ------
+    ValueError
+        If the shapes disagree, an outcome is not 0, 1 or NaN, or a confidence beside a known one is outside [0, 1].
+    """
+    outcomes = checked_outcomes(outcomes)
+    confidence = np.asarray(confidence, dtype=np.float64)
+    if confidence.shape != outcomes.shape or outcomes.shape[1] != len(vlms):
+        raise ValueError(
+            f"vlm_calibration: expected confidence of shape {outcomes.shape} and {outcomes.shape[1]} VLM names, "
+            f"got {confidence.shape} and {len(vlms)}"
+        )
+    table: dict[str, dict[str, float | int | None]] = {}
+    for column, vlm in enumerate(vlms):
+        known = ~np.isnan(outcomes[:, column])
+        sure, correct = confidence[known, column], outcomes[known, column]
+        table[vlm] = {
+            "ece": expected_calibration_error(sure, correct, bins),
+            "overconfidence": float(sure.mean() - correct.mean()) if len(correct) else None,
+            "queries": len(correct),
+        }
+    return table

@@ -8,8 +8,8 @@ from arms.errors import ArmsError
 
 SPLITS = {"id": "in distribution", "ood": "out of distribution"}
 POOLS = {"base": "base pool", "extended": "extended pool"}
-# `vlms` holds single VLMs, and the oracle's EM stands in every file.
-_NOT_ROUTERS = {"vlms", "oracle"}
+# `vlms` holds single VLMs, `leaderboard` a selection from the others, and the oracle's EM stands in every file.
+NOT_ROUTERS = {"vlms", "leaderboard", "oracle"}
 
 _COLUMNS = (
     "router",
@@ -33,7 +33,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
         If there are none.
     """
     routers = {file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))}
-    routers = {name: metrics for name, metrics in routers.items() if name not in _NOT_ROUTERS}
+    routers = {name: metrics for name, metrics in routers.items() if name not in NOT_ROUTERS}
     if not routers:
         raise ArmsError(f"{folder}: expected metrics files, found none; run: dvc repro")
     return routers

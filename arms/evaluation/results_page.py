@@ -7,7 +7,8 @@ from typing import Any
 
 from arms.errors import ArmsError
 from arms.evaluation.complementarity import statistics_table
-from arms.evaluation.report import SPLITS, results_table
+from arms.evaluation.leaderboard import routers_section
+from arms.evaluation.report import NOT_ROUTERS, SPLITS, results_table
 
 # Table 3 of arXiv:2606.08970, on the free pool of its own dataset, by study and variant: accuracy, precision, recall,
 # F1, EM. Its full router tunes both encoders.
@@ -86,9 +87,7 @@ def results_page(
         parts += [f"## {name}", f"{descriptions[name]} {_settings(summary['settings'])}"]
         if summary["quick"]:
             parts.append("**A quick run, to see that everything works: the studies' figures mean nothing.**")
-        routers = {
-            router: metrics for router, metrics in summary["metrics"].items() if router not in ("vlms", "oracle")
-        }
+        routers = {router: metrics for router, metrics in summary["metrics"].items() if router not in NOT_ROUTERS}
         parts += [results_table(routers).rstrip(), _published_em()]
         parts += [f"![EM of routers and single VLMs](../studies/figures/{name}/em.png)", *_studies(name, summary)]
     parts += [section.rstrip() for section in more]
@@ -113,6 +112,7 @@ def _studies(name: str, summary: dict[str, Any]) -> list[str]:
             table = (_ablation_table if study in PUBLISHED_ABLATION else _curve_table)(study, studies[study])
             parts += [f"### {title}", table, f"![{title}]({figures}/{study}.png)"]
     parts += _extension(summary.get("extension", {}), figures)
+    parts += routers_section(summary.get("routers", {}), figures)
     parts += ["### Inside the router", f"![Gate by task and load of each expert]({figures}/gates.png)"]
     parts += [f"![Confidences]({figures}/confidences.png)", f"![Reliability]({figures}/reliability.png)"]
     parts += [f"![Map of the fused vectors]({figures}/map.png)"]

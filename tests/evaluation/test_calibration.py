@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
-from arms.evaluation.calibration import expected_calibration_error, reliability_curve
+from arms.evaluation.calibration import expected_calibration_error, reliability_curve, vlm_calibration
 
 
 def test_by_hand():
@@ -53,3 +53,37 @@ def test_no_pairs():
 def test_refuses(confidence, correct, message):
     with pytest.raises(ValueError, match=message):
         reliability_curve(confidence, correct)
+
+
+def test_of_each_vlm():
+    confidence = np.array([[0.9, 0.2, 0.5], [0.7, 0.4, 0.5], [0.1, np.nan, 0.5]])
+    outcomes = np.array([[1, 1, np.nan], [0, 1, np.nan], [0, np.nan, np.nan]])
+    table = vlm_calibration(confidence, outcomes, ["x", "y", "z"], bins=2)
+    assert list(table) == ["x", "y", "z"]
+    # x: the upper bin holds 0.9 and 0.7, of which one is right; the lower one 0.1, which is wrong.
+    assert table["x"] == {
+        "ece": pytest.approx(2 / 3 * 0.3 + 1 / 3 * 0.1),
+        "overconfidence": pytest.approx(1.7 / 3 - 1 / 3),
+        "queries": 3,
+    }
+    assert table["y"] == {"ece": pytest.approx(0.7), "overconfidence": pytest.approx(-0.7), "queries": 2}
+    assert table["z"] == {"ece": None, "overconfidence": None, "queries": 0}
+
+
+def test_of_each_vlm_agrees_with_the_pooled_one():
+    rng = np.random.default_rng(0)
+    confidence = rng.random((200, 3))
+    outcomes = np.where(rng.random((200, 3)) < 0.2, np.nan, rng.random((200, 3)) < confidence)
+    table = vlm_calibration(confidence, outcomes, ["x", "y", "z"])
+    for column, metrics in enumerate(table.values()):
+        known = ~np.isnan(outcomes[:, column])
+        assert metrics["ece"] == expected_calibration_error(confidence[known, column], outcomes[known, column])
+        assert abs(metrics["overconfidence"]) <= metrics["ece"] + 1e-12
+    assert sum(metrics["queries"] for metrics in table.values()) == (~np.isnan(outcomes)).sum()
+
+
+def test_of_each_vlm_refuses():
+    with pytest.raises(ValueError, match=r"expected confidence of shape \(2, 3\) and 3 VLM names, got \(2, 3\) and 2"):
+        vlm_calibration(np.zeros((2, 3)), np.zeros((2, 3)), ["x", "y"])
+    with pytest.raises(ValueError, match=r"expected 0, 1 or NaN \(unknown\), got 0.5"):
+        vlm_calibration(np.zeros((1, 1)), np.full((1, 1), 0.5), ["x"])
