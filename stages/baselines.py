@@ -1,4 +1,4 @@
-"""Score the references: nearest neighbours, the best single VLM, a random choice, and the oracle."""
+"""Fit and score the routers that ARMS is compared with, and write down the ceilings."""
 
 import logging
 from collections.abc import Sequence
@@ -9,45 +9,29 @@ import numpy as np
 from arms.data.atomic import atomic_folder
 from arms.data.prepared import Prepared
 from arms.data.scores import Scores, write_scores
-from arms.device import choose_device
-from arms.features.embeddings import add_embeddings
-from arms.routers.base import Router
-from arms.routers.constant import BestSingleRouter, RandomRouter
-from arms.routers.knn import KnnRouter
-from stages.inputs import SCORED_SPLITS, read_inputs, write_router_scores
-from stages.workspace import SCORES, Stopwatch, Workspace, open_workspace, stage
+from stages.embedded import read_embedded
+from stages.workspace import SCORES, Stopwatch, open_workspace, progress_bar, stage
 
 logger = logging.getLogger("stages.baselines")
 
 
 def main() -> None:
-    """Write data/scores/baselines: one table per baseline and pool."""
+    """Write data/scores/baselines: one table per router of `baselines` and pool."""
     workspace, watch = open_workspace(), Stopwatch()
-    runtime = workspace.params.runtime
-    inputs, encoders = read_inputs(workspace)
-    train, val, scored = (
-        add_embeddings(queries, encoders, batch_size=runtime.extract_batch_size, device=choose_device(runtime.device))
-        for queries in (inputs.queries("train"), inputs.queries("val"), inputs.queries(*SCORED_SPLITS))
-    )
-    prepared = inputs.prepared
-    with atomic_folder(SCORES / "baselines") as folder:
-        for pool, vlms in (("base", prepared.base), ("extended", prepared.extended)):
-            for name, router in _routers(workspace, vlms).items():
-                router.fit(train, inputs.outcomes(train, vlms), val, inputs.outcomes(val, vlms))
-                write_router_scores(folder, name, pool, router, scored)
-                if isinstance(router, KnnRouter):
-                    logger.info("knn on the %s pool: %d neighbours, by val", pool, router.num_neighbours)
-            _write_ceilings(folder, pool, vlms, prepared, scored.ids)
-    logger.info("scored the baselines on %s queries in %.1f s", f"{len(scored):,}", watch.elapsed_s)
-
-
-def _routers(workspace: Workspace, vlms: tuple[str, ...]) -> dict[str, Router]:
-    knn = workspace.params.knn
-    return {
-        "knn": KnnRouter(vlms, num_neighbours=knn.num_neighbours, weights=knn.weights),
-        "best-single": BestSingleRouter(vlms),
-        "random": RandomRouter(vlms, seed=workspace.params.seed),
-    }
+    baselines, embedded = workspace.params.baselines, read_embedded(workspace)
+    prepared = embedded.inputs.prepared
+    pools = {"base": prepared.base, "extended": prepared.extended}
+    with atomic_folder(SCORES / "baselines") as folder, progress_bar("baselines", "fits") as progress:
+        for number, (pool, vlms) in enumerate(pools.items()):
+            for place, (name, settings) in enumerate(baselines.items(), start=1):
+                router = embedded.fit(name, settings, vlms, "params.yaml.baselines")
+                write_scores(embedded.score(router, name, pool), folder / f"{name}-{pool}.parquet")
+                progress(number * len(baselines) + place, len(pools) * len(baselines))
+            _write_ceilings(folder, pool, vlms, prepared, embedded.scored.ids)
+    logger.info(
+        "fitted %d routers on both pools and scored %s queries in %.1f s",
+        len(baselines), f"{len(embedded.scored):,}", watch.elapsed_s,
+    )  # fmt: skip
 
 
 def _write_ceilings(folder: Path, pool: str, vlms: Sequence[str], prepared: Prepared, query_ids: Sequence[str]) -> None:

@@ -6,9 +6,13 @@ from typing import Any
 from arms.data.atomic import atomic_folder
 from arms.data.prepared import read_prepared, write_json
 from arms.data.scores import read_scores
+from arms.evaluation.cost_judge import CostJudge
 from arms.evaluation.curves import em_records
 from arms.evaluation.figures import em_bars, reliability
 from arms.evaluation.judge import ByPool, Judge
+from arms.evaluation.leaderboard import leaderboard
+from arms.evaluation.metrics import round_metrics
+from arms.evaluation.pareto_figure import pareto
 from stages.workspace import METRICS, PLOTS, SCORES, Stopwatch, open_workspace, stage
 
 MARGIN = {"": "difference", "_low": "low", "_high": "high"}
@@ -23,24 +27,35 @@ def main() -> None:
     routers = _read_routers(workspace.params.extend.strategy)
     best_possible = routers.pop("best-possible", {})
     judge = Judge(prepared, best_possible, samples=params.evaluate.bootstrap_samples, seed=params.evaluate.seed)
-    metrics = {name: judge.metrics(scores) for name, scores in routers.items()}
+    cost_judge = CostJudge(judge, params.costs)
+    metrics = {name: cost_judge.metrics(scores) for name, scores in routers.items()}
     _add_margins(metrics["arms"], "knn", routers["arms"], routers["knn"], judge)
     # What incremental training forgot: on the base pool, the incremental router against Phi.
     on_base = {split: {"base": by_pool["base"]} for split, by_pool in metrics["incremental"].items()}
     _add_margins(on_base, "phi", routers["incremental"], routers["arms"], judge)
     singles = judge.singles()
+    calibration = {name: judge.vlm_calibration(scores) for name, scores in routers.items()}
+    # The oracle stands in the figures as a line or a star.
+    bars = em_records({name: content for name, content in metrics.items() if name != "oracle"}, singles)
+    # The chosen strategy's router is ARMS itself.
+    compared = {name: scores for name, scores in routers.items() if name not in ("oracle", params.extend.strategy)}
     with atomic_folder(METRICS) as folder:
         for name, content in metrics.items():
             write_json(content, folder / f"{name}.json")
         write_json(singles, folder / "vlms.json")
-    # The oracle stands in the figures as a line.
-    bars = em_records({name: content for name, content in metrics.items() if name != "oracle"}, singles)
+        write_json(leaderboard({name: metrics[name] for name in compared}), folder / "leaderboard.json")
     curves = judge.reliability({name: routers[name] for name in ("arms", "knn")})
     with atomic_folder(PLOTS / "evaluate") as folder:
         write_json([bar for bar in bars if _is_headline(bar)], folder / "em.json")
         write_json([point for point in curves if _is_headline(point)], folder / "reliability.json")
         for column in ("benchmark", "task", "language"):
             write_json(judge.breakdown(routers, column), folder / f"em_by_{column}.json")
+        write_json(judge.pairs(compared), folder / "pairs.json")
+        write_json(calibration, folder / "calibration.json")
+        costs = cost_judge.records(compared)
+        write_json([round_metrics(record, digits=8) for record in costs], folder / "pareto.json")
+        if costs:
+            pareto(costs, folder / "pareto.png")
         em_bars(bars, folder / "em.png")
         reliability(curves, folder / "reliability.png")
     headline = metrics["arms"]["id"]["base"]

@@ -24,7 +24,7 @@ from arms.params import read_section
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import Router
 from arms.routers.cascade import CascadeRouter
-from arms.routers.knn import KnnRouter
+from arms.routers.registry import build_router
 from stages.inputs import SCORED_SPLITS, Inputs, load_phi, read_inputs, router_scores
 from stages.study import PARAMS, RESULTS, StudyParams
 from stages.train import fit_phi
@@ -260,7 +260,7 @@ def _knn_scores(bench: Bench, known: np.ndarray | None = None) -> Scores:
     if known is not None:
         outcomes[~known, len(inputs.prepared.base) :] = np.nan
         val_outcomes[:, len(inputs.prepared.base) :] = np.nan
-    router = KnnRouter(inputs.prepared.extended, num_neighbours=params.knn.num_neighbours, weights=params.knn.weights)
+    router = build_router("knn", inputs.prepared.extended, params.baselines["knn"], seed=params.seed)
     return router_scores("knn", "extended", router.fit(train, outcomes, val, val_outcomes), scored)
 
 

@@ -41,6 +41,7 @@ class StudyParams(Section):
     quick: bool
     tuned_encoders: str
     studies: Variants
+    routers: dict[str, dict[str, Any]]  # those too heavy for the pipeline, as `baselines` of params.yaml
 
 
 @click.command()

@@ -13,6 +13,8 @@ from arms.data.atomic import atomic_file, atomic_folder
 from arms.data.prepared import Prepared, read_prepared, write_json
 from arms.evaluation import study_figures
 from arms.evaluation.complementarity import dataset_statistics, rescue_matrix
+from arms.evaluation.leaderboard import beaten
+from arms.evaluation.pareto_figure import pareto
 from arms.params import read_section
 from stages.study import PARAMS, RESULTS, STUDIES, StudyParams
 from stages.workspace import METRICS, PLOTS, open_workspace, stage
@@ -44,11 +46,14 @@ def main() -> None:
         for name in STUDIES
     }
     extension = {file.stem: _read(file) for file in sorted((folder / "extension").glob("*.json"))}
+    routers = _read(folder / "routers.json") if (folder / "routers.json").exists() else {}
     metrics = {file.stem: _read(file) for file in sorted(METRICS.glob("*.json"))}
     rescue = {split: _rescue(prepared, split) for split in SPLITS if len(prepared.split(split))}
     with atomic_folder(FIGURES / workspace.params.data) as figures:
         draw_studies(studies, metrics, figures)
         draw_extension(extension, metrics, figures)
+        if routers and (records := _read(PLOTS / "routers" / "pareto.json")):
+            pareto(records, figures / "pareto.png")
         draw_reading(figures)
         for name in ("em.png", "reliability.png"):
             shutil.copyfile(PLOTS / "evaluate" / name, figures / name)
@@ -63,6 +68,8 @@ def main() -> None:
         "rescue": rescue,
         "gates": _read(PLOTS / "reading" / "gates.json"),
         "extension": extension_tables(extension),
+        "routers": routers
+        and {key: routers[key] for key in ("leaderboard", "sources")} | {"beaten": beaten(routers["pairs"])},
         "studies": {name: {variant: _spread(result) for variant, result in of.items()} for name, of in studies.items()},
     }
     with atomic_file(folder / "summary.json") as draft:

@@ -28,6 +28,21 @@ studies:
   tuning: {image-frozen: train.trains=text}
   data: {"50": train.data_share=0.5, "100": ""}
   epochs: {"1": epochs=1 train.keep=last}
+routers:
+  knn-image: {router: knn, features: image, num_neighbours: [4], weights: uniform, index: flat}
+  frugal:
+    router: frugal-gpt
+    features: normalised
+    length: 2
+    budget: 1.0
+    max_pool: 8
+    num_thresholds: 3
+    search_share: 0.2
+    hidden_width: 8
+    epochs: 1
+    batch_size: 64
+    learning_rate: 0.001
+    weight_decay: 0.01
 """
 
 

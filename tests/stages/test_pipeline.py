@@ -7,12 +7,13 @@ import sys
 
 import pytest
 
-ROUTERS = {"arms", "incremental", "independent", "knn", "best-single", "random", "oracle"}
+BASELINES = {"knn", "prknn", "kmeans", "ovr", "linear", "elo", "best-single", "random"}
+ROUTERS = {"arms", "incremental", "independent", "oracle", *BASELINES}
 
 
 def test_repro_writes_the_metrics_of_every_router(project):
     metrics = {name: json.loads(content) for name, content in project.metrics().items()}
-    assert set(metrics) == {f"{router}.json" for router in ROUTERS} | {"vlms.json"}
+    assert set(metrics) == {f"{router}.json" for router in ROUTERS} | {"vlms.json", "leaderboard.json"}
     for router in ROUTERS:
         for split in ("id", "ood"):
             for pool in ("base", "extended"):

@@ -27,6 +27,7 @@ FIGURES = {
     "theta",
     "few-shot",
     "initial",
+    "pareto",
 }
 
 
@@ -127,6 +128,21 @@ def test_few_outcomes_are_drawn_for_each_seed(studied):
     assert (0, "independent") not in drawn, "there is nothing for Theta to learn from"
     assert {count for count, strategy in drawn if strategy == "independent"} == {16, 64, 256, 1024}
     assert {record["seed"] for record in records} == {1, 2}
+
+
+def test_all_routers_are_judged_and_timed(studied):
+    study = read(studied, "routers.json")
+    metrics = json.loads((studied.folder / "metrics/knn.json").read_text())
+    for split, pools in study["leaderboard"].items():
+        for pool, panel in pools.items():
+            assert {"arms", "incremental", "knn", "knn-image", "frugal", "ovr", "random"} == set(panel) & {
+                "arms", "incremental", "independent", "knn", "knn-image", "frugal", "ovr", "random"
+            }  # fmt: skip
+            assert panel["knn"]["em"] == metrics[split][pool]["em"], "the pipeline's router"
+            assert panel["knn"]["fit_s"] > 0
+            assert panel["knn"]["us_per_query"] < panel["knn"]["single_us"]
+            assert panel["frugal"]["cost_usd_per_1k"] > 0
+    assert set(study["sources"]["extended"].values()) == {"estimated", "recorded"}
 
 
 def test_the_page_is_written_of_what_was_studied(studied):
