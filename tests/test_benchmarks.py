@@ -114,3 +114,17 @@ def test_a_quick_run_of_the_features_goes_through(tmp_path):
     assert all(line["figure"] >= 0 and line["runs"] for line in lines)
     assert all(line["ratio"] > 0 and line["ratio_to"] for line in lines if line["target"])
     assert "what" in finished.stdout
+
+
+def test_a_quick_run_of_the_routers_goes_through(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.routers", "--quick", "--only", "neighbours", "--out", str(tmp_path)]
+    finished = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    lines = {
+        line["name"]: line for line in json.loads((tmp_path / "routers-neighbours-quick.json").read_text())["lines"]
+    }
+    assert lines["kNN, exact: neighbours found"]["figure"] == 1
+    assert lines["PRkNN, exact, in a batch"]["target"] == ">= 30"
+    page = (tmp_path / "routers-neighbours-quick.md").read_text()
+    assert page.startswith("## The routers' speed\n")
+    assert "| kNN, exact: neighbours found | 1 share |" in page
