@@ -130,8 +130,8 @@ def routers_section(routers: Json, figures: str) -> list[str]:
         for pool, panel in pools.items():
             if panel:
                 here = routers["beaten"].get(split, {}).get(pool, {})
-                parts += [f"**{SPLITS[split].capitalize()}, {POOLS[pool]}**", leaderboard_table(panel, {"arms": "**arms**"})]
-                parts.append(beats_table(here, list(panel)))
+                parts.append(f"**{SPLITS[split].capitalize()}, {POOLS[pool]}**")
+                parts += [leaderboard_table(panel, {"arms": "**arms**"}), beats_table(here, list(panel))]
     return [*parts, f"![Cost against accuracy]({figures}/pareto.png)"]
 
 
