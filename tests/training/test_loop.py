@@ -107,11 +107,14 @@ class TestTrainNet:
     def test_everything_trains(self):
         made = make_queries(32)
         whole = {"tunable_layers": "all"}
-        router = make_router(image={**whole, "architecture": RESNET}, text=whole)
+        # Four tokens an image: over one alone, attention's weights would have no gradient.
+        larger = {**RESNET, "vision_cfg": {**RESNET["vision_cfg"], "image_size": 64}}
+        router = make_router(image={**whole, "architecture": larger}, text=whole)
         before = state(router)
         train(router, made)
-        # Batch norms count their batches; the embedding and attention weights of the text side move too.
-        unchanged = set(before) - changed(router, before)
+        # Batch norms count their batches; the embedding and attention weights of the text side move too. The keys' bias
+        # adds the same to every token's logit, which a softmax does not see: rounding alone moves it, on some machines.
+        unchanged = set(before) - changed(router, before) - {"experts.attention.key.bias"}
         assert {name for name in unchanged if "num_batches" not in name} == set()
         assert not router.net.training
 
