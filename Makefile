@@ -6,18 +6,23 @@ READY := $(VENV)/.ready
 # dvc and the stages' `python` are the environment's own.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test lint experiments bundled clean
+.PHONY: repro test lint docs experiments bundled clean
 repro: $(READY)
 	dvc repro
 	arms report
 
 test: $(READY)
-	python -m pytest
+	python -m pytest -n logical
 
 lint: $(READY)
 	ruff check .
 	ruff format --check .
 	mypy
+
+# The pages that are written by a command.
+docs: $(READY)
+	arms settings --out docs/settings.md
+	arms report --out docs/results.md
 
 # The table of experiments, cut down to the settings and results that matter most.
 experiments: $(READY)

@@ -1,14 +1,18 @@
-"""A clone of the project with a tiny sample and one epoch, its pipeline run once for all tests here."""
+"""A clone of the project with a tiny sample and one epoch, its pipeline run once for all tests that need it."""
 
 import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests import forking
+
+ROOT = Path(__file__).resolve().parents[1]
 SMALLER = {
     "conf/data/sample.yaml": {"images_per_benchmark: 1000": "images_per_benchmark: 24"},
     "params.yaml": {
@@ -47,10 +51,11 @@ routers:
 
 
 class Project:
-    """A folder with the project in it, and commands run there."""
+    """A folder with the project in it, and commands run there; those of `commands` come before all others."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, commands: Path | None = None) -> None:
         self.folder = folder
+        self.commands = commands or Path(sys.executable).parent
 
     def run(self, *command: str, check: bool = True) -> str:
         """Run a command with this environment's python first on the path; its output, both streams."""
@@ -62,7 +67,7 @@ class Project:
     def start(self, *command: str) -> subprocess.Popen[str]:
         """Start a command as `run` does; its output, both streams, comes through `stdout`."""
         environment = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join(map(str, (self.commands, Path(sys.executable).parent, os.environ["PATH"]))),
             "PYTHONPATH": str(self.folder),
             "PYTHONDONTWRITEBYTECODE": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
@@ -85,6 +90,11 @@ class Project:
     def metrics(self) -> dict[str, bytes]:
         """The metrics files by name."""
         return {file.name: file.read_bytes() for file in sorted((self.folder / "metrics").glob("*.json"))}
+
+    def copy(self, folder: Path, commands: Path | None = None) -> "Project":
+        """The project as it stands, in a folder of its own, for tests that change it."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder, commands)
 
 
 @pytest.fixture(scope="session")
@@ -112,3 +122,21 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made.dvc("repro")
     made.commit("first run")
     return made
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with `python` and `arms`, which start at once, for tests of many commands; see `tests.forking`."""
+    folder = tmp_path_factory.mktemp("commands")
+    address = folder / "socket"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    server = subprocess.Popen([sys.executable, forking.__file__, address, ROOT / "arms"], env=environment)
+    try:
+        while not address.exists():
+            assert server.poll() is None, "the server ended"
+            time.sleep(0.05)
+        forking.write_commands(folder, address)
+        yield folder
+    finally:
+        server.terminate()
+        server.wait()
