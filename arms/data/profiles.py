@@ -1,6 +1,7 @@
 """VLM profiles: the facts in vlms.yaml, and the sentence a router reads about each VLM."""
 
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from arms.data.atomic import atomic_file
 from arms.errors import ArmsError
@@ -85,11 +85,12 @@ def read_vlms(path: str | Path) -> tuple[VlmProfile, ...]:
         If the file is missing or no such list, or an entry breaks the rules; names the file, the entry and the key.
     """
     path = Path(path)
+    if not path.is_file():  # a pipe would be waited for
+        came = "something else" if os.path.lexists(path) else "no such file"
+        raise ArmsError(f"{path}: expected the VLM profiles, got {came}")
     try:
         entries = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ArmsError(f"{path}: expected the VLM profiles, got no such file") from error
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+    except Exception as error:  # a broken file makes the parser raise errors of many types; each says what is wrong
         raise ArmsError(f"{path}: expected a YAML list of VLM profiles, could not read it: {error}") from error
     if not isinstance(entries, list) or not entries:
         came = "an empty file or list" if not entries else f"a {type(entries).__name__}"

@@ -1,6 +1,7 @@
 """The outcome-table contract: the columns of a dataset folder, read, checked for type, and written."""
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -183,18 +184,20 @@ def read_table(path: Path, table: TableFormat) -> pd.DataFrame:
     if not path.is_file():
         raise ArmsError(f"{path}: expected a Parquet file with columns {', '.join(table.required)}, got no such file")
     try:
-        content = pq.ParquetFile(path).read()
+        with pa.OSFile(os.fsencode(path)) as file:  # as bytes: Arrow takes a name that is no UTF-8 in no other way
+            content = pq.ParquetFile(file).read()
         content.validate(full=True)  # Arrow itself would hand on text that is not UTF-8
-    except (pa.ArrowException, OSError) as error:
+        frame = content.to_pandas(ignore_metadata=True)
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:  # names of columns may be no UTF-8 either
         raise ArmsError(f"{path}: expected a Parquet file, could not read it: {error}") from error
-    return conform(content.to_pandas(ignore_metadata=True), table, path)
+    return conform(frame, table, path)
 
 
 def write_table(frame: pd.DataFrame, path: Path) -> None:
     """Write a table as Parquet, whole or not at all, without what varies between runs (index, pandas' metadata)."""
     content = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-    with atomic_file(path) as temporary:
-        pq.write_table(content, temporary, compression="zstd")
+    with atomic_file(path) as temporary, pa.OSFile(os.fsencode(temporary), "wb") as file:
+        pq.write_table(content, file, compression="zstd")
 
 
 def read_probabilities(path: Path) -> pd.DataFrame:
@@ -225,6 +228,9 @@ def conform(frame: pd.DataFrame, table: TableFormat, where: str | Path) -> pd.Da
                 f"{where}: column {column!r} is missing; expected {', '.join(table.required)}, "
                 f"got {', '.join(map(str, frame.columns)) or 'no columns'}"
             )
+    repeated = frame.columns[frame.columns.duplicated()].intersection(list(table.columns))
+    if len(repeated):
+        raise ArmsError(f"{where}: expected each column once, got several called {repeated[0]!r}")
     extra = [str(column) for column in frame if column not in table.columns]
     if extra:
         logger.warning("%s: left out unknown columns %s; known: %s", where, ", ".join(extra), ", ".join(table.columns))

@@ -1,36 +1,19 @@
 """Check a dataset row by row and image by image: usable rows are kept, all others set aside with the reason."""
 
-import hashlib
 import math
-import os
-import warnings
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from io import BytesIO
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
 
+from arms.data.images import IMAGE_ADVICE, ImageCheck, ImageChecker, Progress, folder_checker
 from arms.data.tables import Dataset, conform_dataset, is_in, parse_verdicts
 from arms.errors import ArmsError
 
-Progress = Callable[[int, int], None]  # images done, images in all
-
 _EXAMPLES = 5  # rows shown per finding
 _SHOWN_LENGTH = 60  # of a text in `Report.text`, characters
-
-_IMAGE_ADVICE = {
-    "absolute image path": "write the path relative to the dataset's folder",
-    "image path with '..'": "write the path from the dataset's folder down",
-    "image outside the folder": "copy the image into the dataset's folder instead of linking to it",
-    "missing image file": "add the file, or correct the path in the image column",
-    "unreadable image": "replace the file by one that opens, or remove its queries",
-    "oversized image": "scale the image down, or remove its queries",
-}
 
 
 @dataclass(frozen=True)
@@ -38,7 +21,7 @@ class Finding:
     """One kind of problem in one table."""
 
     kind: str
-    table: str  # queries, outcomes or vlms
+    table: str  # queries, outcomes or vlms; source: the log that an importer read
     count: int  # rows
     rows: tuple[dict[str, Any], ...]  # the first of them
     advice: str
@@ -114,9 +97,16 @@ class Validated:
 
 
 def validate(
-    dataset: Dataset, *, strict: bool = False, workers: int = 4, progress: Progress | None = None
+    dataset: Dataset,
+    *,
+    strict: bool = False,
+    workers: int = 4,
+    progress: Progress | None = None,
+    decode: bool = True,
+    checker: ImageChecker | None = None,
+    source_findings: tuple[Finding, ...] = (),
 ) -> Validated:
-    """Check every row of a dataset and decode every image that its queries use.
+    """Check every row of a dataset and every image that its queries use.
 
     Of identical duplicate rows the first is kept; rows that share a key but disagree are all set aside, as none can
     be told to be right. An outcome goes with its query.
@@ -127,9 +117,15 @@ def validate(
     strict : bool
         Raise if any row is set aside.
     workers : int, at least 1
-        Threads that decode images.
+        Threads that check images.
     progress : callable, optional
         Called with the number of images checked and their total after each image.
+    decode : bool
+        Decode every image; otherwise their headers alone are read.
+    checker : callable, optional
+        Checks the images by what the queries call them; by default these are paths in the dataset's folder.
+    source_findings : tuple of Finding
+        What was found before, in the log that the dataset comes from; they open the report, and `strict` counts them.
 
     Returns
     -------
@@ -145,7 +141,8 @@ def validate(
     queries = _Sieve("queries", dataset.queries)
     _check_query_rows(queries)
     paths = queries.kept()["image"].unique().tolist()
-    checks = _check_images(dataset.folder, paths, workers, progress)
+    check = checker or folder_checker(dataset.folder, decode=decode, workers=workers)
+    checks = check(paths, progress)
     _set_aside_images(queries, checks)
 
     outcomes = _Sieve("outcomes", dataset.outcomes)
@@ -168,9 +165,9 @@ def validate(
         outcomes_set_aside=len(outcomes.frame) - len(clean.outcomes),
         distinct_images=len(set(image_sha256.values())),
         outcomes_per_vlm=outcomes_per_vlm,
-        findings=(*queries.findings, *outcomes.findings, *([note] if silent else [])),
+        findings=(*source_findings, *queries.findings, *outcomes.findings, *([note] if silent else [])),
     )
-    if strict and (report.queries_set_aside or report.outcomes_set_aside):
+    if strict and any(finding.set_aside for finding in report.findings):
         raise ArmsError(
             f"{dataset.folder}: expected every row to be usable (strict), but some are not; "
             f"correct them, or turn strict off to set them aside\n{report.text()}"
@@ -222,6 +219,9 @@ class _Sieve:
     def rejected(self) -> pd.DataFrame:
         """The rows set aside, with their reasons."""
         rows = self.frame[~self.standing].reset_index(drop=True)
+        for column in rows:
+            if pd.api.types.is_object_dtype(rows[column].dtype):  # values of several types, which no file could hold
+                rows[column] = rows[column].map(str, na_action="ignore")
         return rows.assign(reason=pd.Series(self.reason[~self.standing], dtype="str"))
 
     def _mask(self, index: pd.Index) -> np.ndarray:
@@ -238,14 +238,15 @@ def _check_query_rows(queries: _Sieve) -> None:
         queries.set_aside(_blank(queries.frame[column]), f"no {column}", f"fill in the {column} column")
 
 
-def _set_aside_images(queries: _Sieve, checks: dict[str, "_ImageCheck"]) -> None:
+def _set_aside_images(queries: _Sieve, checks: dict[str, ImageCheck]) -> None:
     """Set aside queries whose image cannot be used; the reason tells what happened."""
     problems = {path: check.problem for path, check in checks.items() if check.problem}
     if not problems:
         return
     problem_of_row = queries.frame["image"].map(problems)
     reasons = problem_of_row + ": " + queries.frame["image"].map({path: checks[path].detail for path in problems})
-    for kind, advice in _IMAGE_ADVICE.items():
+    others = dict.fromkeys(sorted({*problems.values()} - {*IMAGE_ADVICE}), "replace the image, or remove its queries")
+    for kind, advice in {**IMAGE_ADVICE, **others}.items():
         queries.set_aside((problem_of_row == kind).to_numpy(dtype=bool), kind, advice, reasons)
 
 
@@ -283,54 +284,6 @@ def _clean_dataset(dataset: Dataset, queries: pd.DataFrame, outcomes: pd.DataFra
         known &= is_in(probabilities["query_id"], queries["query_id"])
         probabilities = probabilities[known].reset_index(drop=True)
     return replace(dataset, queries=queries.reset_index(drop=True), outcomes=outcomes, probabilities=probabilities)
-
-
-class _ImageCheck(NamedTuple):
-    """What was found at one image path: a hash, or a problem (a key of `_IMAGE_ADVICE`) with its detail."""
-
-    sha256: str = ""
-    problem: str = ""
-    detail: str = ""
-
-
-def _check_images(folder: Path, paths: list[str], workers: int, progress: Progress | None) -> dict[str, _ImageCheck]:
-    """Check every path, in threads: the decoders release the interpreter's lock."""
-    root = Path(os.path.realpath(folder))
-    checks = {}
-    with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
-        # Beyond Image.MAX_IMAGE_PIXELS Pillow first warns, then raises; here both set the image aside.
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        for path, check in zip(paths, pool.map(lambda path: _check_image(root, path), paths), strict=True):
-            checks[path] = check
-            if progress:
-                progress(len(checks), len(paths))
-    return checks
-
-
-def _check_image(root: Path, relative: str) -> _ImageCheck:
-    """Check that a path stays in the folder and leads to an image that decodes; hash the very bytes decoded."""
-    if PurePosixPath(relative).is_absolute() or PureWindowsPath(relative).anchor:
-        return _ImageCheck(problem="absolute image path", detail=relative)
-    if ".." in PurePosixPath(relative).parts:
-        return _ImageCheck(problem="image path with '..'", detail=relative)
-    try:
-        path = Path(os.path.realpath(root / relative))
-        if not path.is_relative_to(root):
-            return _ImageCheck(problem="image outside the folder", detail=f"{relative} leads out of it through a link")
-        if not path.is_file():
-            return _ImageCheck(
-                problem="missing image file", detail=f"{relative} is {'no file' if path.exists() else 'not there'}"
-            )
-        content = path.read_bytes()
-        with Image.open(BytesIO(content)) as image:
-            image.load()
-    except UnidentifiedImageError:  # its text holds a memory address, which would differ from run to run
-        return _ImageCheck(problem="unreadable image", detail=f"{relative} is of no image format that Pillow knows")
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        return _ImageCheck(problem="oversized image", detail=f"{relative}: {error}")
-    except Exception as error:  # broken files make decoders raise errors of many types; each is a finding
-        return _ImageCheck(problem="unreadable image", detail=f"{relative}: {type(error).__name__}: {error}")
-    return _ImageCheck(sha256=hashlib.sha256(content).hexdigest())
 
 
 def _blank(column: pd.Series) -> np.ndarray:

@@ -1,6 +1,6 @@
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from arms.data.images import ImageCheck, Progress
 from arms.data.profiles import VlmProfile
-from arms.data.tables import Dataset
+from arms.data.tables import Dataset, write_table
 from arms.data.validation import Finding, Validated, validate
 from arms.errors import ArmsError
 
@@ -350,3 +351,73 @@ def test_no_rows_at_all(make_dataset: MakeDataset) -> None:
     dataset = make_dataset()
     validated = validate(replace(dataset, queries=dataset.queries.iloc[:0], outcomes=dataset.outcomes.iloc[:0]))
     assert validated.report.queries_kept == 0
+
+
+def test_headers_alone_are_read_where_that_will_do(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset()
+    image = dataset.folder / "images/000.png"
+    image.write_bytes(image.read_bytes()[:45])  # the header is whole, the pixels are not
+    assert validate(dataset, strict=True, decode=False).report.queries_kept == 8
+    assert finding(validate(dataset), "unreadable image").count == 2
+
+
+def test_a_checker_of_ones_own(make_dataset: MakeDataset) -> None:
+    """It is told the references of the usable rows, each once, and may know other problems than files have."""
+    names = ["a", "a", "b", "c", "d", "e", None, "f"]
+    dataset = make_dataset()
+    dataset = replace(dataset, queries=dataset.queries.assign(image=names))
+    asked: list[str] = []
+
+    def check(references: Sequence[str], progress: Progress | None) -> dict[str, ImageCheck]:
+        asked.extend(references)
+        assert progress is not None
+        progress(6, 6)
+        problems = {"b": "image on the web", "c": "image behind a wall", "d": "too many colours"}
+        return {
+            name: ImageCheck(problem=problems[name], detail=f"see {name}")
+            if name in problems
+            else ImageCheck(sha256=f"hash of {name}")
+            for name in references
+        }
+
+    seen: list[tuple[int, int]] = []
+    validated = validate(dataset, checker=check, progress=lambda *done: seen.append(done))
+    assert asked == ["a", "b", "c", "d", "e", "f"]
+    assert seen == [(6, 6)]
+    assert validated.image_sha256 == {name: f"hash of {name}" for name in ("a", "e", "f")}
+    assert validated.set_aside_queries["reason"].tolist() == [
+        "image on the web: see b",
+        "image behind a wall: see c",
+        "too many colours: see d",
+        "no image",
+    ]
+    assert finding(validated, "image behind a wall").advice == "replace the image, or remove its queries"
+    assert_all_rows_accounted_for(dataset, validated)
+
+
+def test_findings_of_the_source_open_the_report(make_dataset: MakeDataset) -> None:
+    dataset = with_query(make_dataset(), 1, question="")
+    odd = Finding("odd row", "source", 3, ({"where": "line 2", "detail": None},), "look at it", set_aside=False)
+    report = validate(dataset, source_findings=(odd,)).report
+    assert [found.kind for found in report.findings] == ["odd row", "no question", "query set aside"]
+    assert "source: 3 noted: odd row; look at it\n    where='line 2'" in report.text()
+    assert report.to_dict()["findings"][0]["rows"] == [{"where": "line 2", "detail": None}]
+
+
+def test_strict_counts_what_was_set_aside_before(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset()
+    odd = Finding("odd row", "source", 3, (), "look at it")
+    assert validate(dataset, strict=True, source_findings=(replace(odd, set_aside=False),)).report.findings
+    with pytest.raises(ArmsError, match="source: 3 set aside: odd row; look at it"):
+        validate(dataset, strict=True, source_findings=(odd,))
+
+
+def test_what_is_set_aside_can_be_written(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    """Verdicts of several types in one column, set aside for several reasons."""
+    dataset = make_dataset()
+    correct = pd.Series(["maybe", [1], True, 0.5, *[True] * 20], dtype=object)
+    outcomes = dataset.outcomes.assign(correct=correct)
+    outcomes.loc[2, "vlm"] = "unheard"
+    validated = validate(replace(dataset, outcomes=outcomes))
+    write_table(validated.set_aside_outcomes, tmp_path / "set_aside.parquet")
+    assert pd.read_parquet(tmp_path / "set_aside.parquet")["correct"].tolist() == ["maybe", "[1]", "True", "0.5"]

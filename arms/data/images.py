@@ -1,0 +1,145 @@
+"""Check image files: that a path stays in its folder, and that what it leads to is a picture that opens."""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import NamedTuple
+
+from PIL import Image, UnidentifiedImageError
+
+LARGEST_FILE = 256 * 2**20  # bytes of an image file; larger ones are not read
+_BATCH = 32  # images that a thread takes at a time: handing over costs as much as reading a small one
+
+Progress = Callable[[int, int], None]  # images done, images in all
+
+# What can be wrong with an image, and what to do about it.
+IMAGE_ADVICE = {
+    "absolute image path": "write the path relative to the dataset's folder",
+    "image path with '..'": "write the path from the dataset's folder down",
+    "image outside the folder": "copy the image into the dataset's folder instead of linking to it",
+    "image outside the roots": "name the folder that holds it as a root, and the recorded paths' part before it",
+    "image on the web": "download it, and put the file's path in the place of the address",
+    "image under a table's name": "give the image file another name",
+    "missing image file": "add the file, or correct the path in the image column",
+    "unreadable image": "replace the file by one that opens, or remove its queries",
+    "oversized image": "scale the image down, or remove its queries",
+    "several images": "nothing: a query has one image",
+    "no image in the log": "add what holds the benchmark's images, whole and of the version that was evaluated",
+}
+
+
+class ImageCheck(NamedTuple):
+    """What was found where an image should be: the hash of its bytes, or a problem (a key of `IMAGE_ADVICE`)."""
+
+    sha256: str = ""
+    format: str = ""  # as Pillow calls it, such as PNG
+    problem: str = ""
+    detail: str = ""
+
+
+_PROGRAMS = ("EPS",)  # formats that Pillow would have Ghostscript run
+
+# Checks the images that a dataset's queries name, by their names.
+ImageChecker = Callable[[Sequence[str], Progress | None], dict[str, ImageCheck]]
+
+
+@contextmanager
+def huge_images_raise() -> Iterator[None]:
+    """Beyond Image.MAX_IMAGE_PIXELS Pillow first warns, beyond twice that it raises; here it raises both times."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def check_images(
+    check: Callable[[str], ImageCheck], names: Sequence[str], workers: int, progress: Progress | None
+) -> dict[str, ImageCheck]:
+    """Check every image, in threads: the decoders release the interpreter's lock.
+
+    Parameters
+    ----------
+    check : callable
+        What is done for one name.
+    names : sequence of str
+    workers : int, at least 1
+    progress : callable, optional
+        Told the images done and their number after each.
+    """
+    checks = {}
+    size = max(1, min(_BATCH, len(names) // (4 * workers)))
+    batches = [names[start : start + size] for start in range(0, len(names), size)]
+    with huge_images_raise(), ThreadPoolExecutor(workers) as pool:
+        for batch, found in zip(batches, pool.map(lambda batch: list(map(check, batch)), batches), strict=True):
+            for name, one in zip(batch, found, strict=True):
+                checks[name] = one
+                if progress:
+                    progress(len(checks), len(names))
+    return checks
+
+
+def check_file(root: Path, relative: str, *, decode: bool = True) -> ImageCheck:
+    """Check that a path stays in the folder `root`, a real path, and leads to an image; hash the very bytes checked."""
+    if PurePosixPath(relative).is_absolute() or PureWindowsPath(relative).anchor:
+        return ImageCheck(problem="absolute image path", detail=relative)
+    if ".." in PurePosixPath(relative).parts:
+        return ImageCheck(problem="image path with '..'", detail=relative)
+    try:
+        path = Path(os.path.realpath(root / relative))
+        if not path.is_relative_to(root):
+            return ImageCheck(problem="image outside the folder", detail=f"{relative} leads out of it through a link")
+        if not path.is_file():
+            return ImageCheck(
+                problem="missing image file", detail=f"{relative} is {'no file' if path.exists() else 'not there'}"
+            )
+    except (OSError, ValueError) as error:  # a name too long, or with a NUL character
+        return ImageCheck(problem="missing image file", detail=f"{relative}: {_reason(error)}")
+    return read_image(path, relative, decode=decode)[0]
+
+
+def read_image(path: Path, where: str, *, decode: bool = True) -> tuple[ImageCheck, bytes]:
+    """Read a file, one that `is_file`, and check it as `check_content`; with the very bytes checked."""
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            return ImageCheck(problem="oversized image", detail=f"{where}: more than {LARGEST_FILE:,} bytes"), b""
+        content = path.read_bytes()
+    except OSError as error:
+        return ImageCheck(problem="unreadable image", detail=f"{where}: {_reason(error)}"), b""
+    return check_content(content, where, decode=decode), content
+
+
+def check_content(content: bytes, where: str, *, decode: bool = True) -> ImageCheck:
+    """Check the bytes of an image file: all of it, or with `decode` off its header alone; under `huge_images_raise`."""
+    try:
+        with Image.open(BytesIO(content)) as image:
+            found = image.format or ""
+            if found in _PROGRAMS:
+                return ImageCheck(problem="unreadable image", detail=f"{where} is {found}, a program and no picture")
+            if decode:
+                image.load()
+    except UnidentifiedImageError:  # its text holds a memory address, which would differ from run to run
+        return ImageCheck(problem="unreadable image", detail=f"{where} is of no image format that Pillow knows")
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        return ImageCheck(problem="oversized image", detail=f"{where}: {error}")
+    except Exception as error:  # broken files make decoders raise errors of many types; each is a finding
+        return ImageCheck(problem="unreadable image", detail=f"{where}: {type(error).__name__}: {error}")
+    return ImageCheck(hashlib.sha256(content).hexdigest(), found)
+
+
+def folder_checker(folder: Path, *, decode: bool, workers: int) -> ImageChecker:
+    """A checker of images named by their paths in a dataset's folder."""
+    root = Path(os.path.realpath(folder))
+
+    def check(names: Iterable[str], progress: Progress | None) -> dict[str, ImageCheck]:
+        return check_images(lambda name: check_file(root, name, decode=decode), list(names), workers, progress)
+
+    return check
+
+
+def _reason(error: OSError | ValueError) -> str:
+    """What went wrong, without the path, which may be very long."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
