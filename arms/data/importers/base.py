@@ -1,116 +1,118 @@
-"""Importing: an importer turns somebody's logs into a `Dataset`; what follows is the same for every format."""
+"""What an importer is: it reads one log format into outcome tables; all else is the same for every format."""
 
-import hashlib
-import os
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, ClassVar
 
-from arms.data.atomic import atomic_folder
-from arms.data.prepared import write_json
-from arms.data.tables import OUTCOMES, QUERIES, Dataset, write_dataset, write_table
-from arms.data.validation import Progress, Report, Validated, validate
-from arms.errors import ArmsError
+import pandas as pd
+
+from arms.data.importers.images import ImageIntake
+from arms.data.importers.set_aside import SetAside
+from arms.data.profiles import VlmProfile
+
+Progress = Callable[[int, int], None]  # parts of the log read, parts in all
 
 
-class Importer(Protocol):
-    """Reads one log format."""
+def setting(help: str, default: Any = None, *, metavar: str | None = None) -> Any:
+    """A setting of an importer, a field of its class; on the command line a flag with this help.
 
-    def __call__(self, *sources: Path) -> Dataset:
-        """Read the sources as outcome tables.
+    The field's type says what the flag takes: text, a number, a path, a `Literal` of several words, `bool` for a
+    switch, or a tuple for a flag that may be repeated.
+    """
+    return field(default=default, metadata={"help": help, "metavar": metavar})
+
+
+@dataclass(frozen=True, eq=False)
+class Intake:
+    """What an importer hands things to while it reads.
+
+    Attributes
+    ----------
+    images : ImageIntake
+        Takes in images that come with the log itself, and gives their references.
+    aside : SetAside
+        Is told of every part of the log that cannot be used.
+    progress : callable
+        Is told the parts of the log that are read and their number; a part is what the importer makes it.
+    """
+
+    images: ImageIntake
+    aside: SetAside
+    progress: Progress
+
+
+@dataclass(frozen=True, eq=False)
+class Log:
+    """What was read of a log. Rows need not be clean: `arms.data.validation` sets aside what cannot be used.
+
+    Attributes
+    ----------
+    queries : DataFrame
+        The columns of `arms.data.tables.QUERIES`; in `image` a reference (see `ImageIntake`), null where there is none.
+    outcomes : DataFrame
+        The columns of `arms.data.tables.OUTCOMES`; a null `correct` is an outcome without a verdict. See
+        `arms.data.importers.verdicts` for grades.
+    vlms : tuple of str
+        The VLMs as the log calls them, in the order in which they are to stand.
+    verdicts : tuple of str
+        What counts as correct, a sentence for each metric.
+    profiles : tuple of VlmProfile
+        Those that come with the log itself, if any.
+    probabilities : DataFrame or None
+        Simulated logs alone.
+    """
+
+    queries: pd.DataFrame
+    outcomes: pd.DataFrame
+    vlms: tuple[str, ...]
+    verdicts: tuple[str, ...] = ()
+    profiles: tuple[VlmProfile, ...] = ()
+    probabilities: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Importer(ABC):
+    """Reads one log format; its fields, made by `setting`, are its settings.
+
+    Attributes
+    ----------
+    summary : str
+        A line that says what the sources are.
+    description : str
+        What one should know before importing such a log: what is read, and how it is joined.
+    example : str
+        A command line.
+    keep_image_names : bool
+        Keep image files under their recorded paths, which are then relative to the root.
+    """
+
+    summary: ClassVar[str]
+    description: ClassVar[str] = ""
+    example: ClassVar[str]
+    keep_image_names: ClassVar[bool] = False
+
+    @abstractmethod
+    def read(self, sources: Sequence[Path], intake: Intake) -> Log:
+        """Read a log.
 
         Parameters
         ----------
-        *sources : Path
-            The files or folders of one log, as the format defines them.
+        sources : sequence of Path
+            Files or folders that exist, one or more.
+        intake : Intake
 
         Returns
         -------
-        Dataset
-            Its `folder` is the root of the source's images: `image` paths are relative to it, and the images are
-            copied from it under the same relative paths. Rows need not be clean.
+        Log
 
         Raises
         ------
         ArmsError
-            If a source is missing or not in this format.
+            If the sources are not in this format, or nothing in them can be used; a part that cannot is set aside.
         """
-        ...
 
-
-def import_dataset(
-    importer: Importer,
-    sources: Sequence[str | Path],
-    destination: str | Path,
-    *,
-    strict: bool = False,
-    workers: int = 4,
-    progress: Progress | None = None,
-    replace: bool = False,
-) -> Report:
-    """Read logs, validate them, and write what is usable as a dataset folder, whole or not at all.
-
-    The folder holds the clean tables, the profiles, just the images that clean queries use (as files of its own, never
-    links), import_report.json, and set_aside/ with every other row and the reason.
-
-    Parameters
-    ----------
-    importer : Importer
-    sources : sequence of str or Path
-    destination : str or Path
-    strict, workers, progress
-        As in `validation.validate`.
-    replace : bool
-        Replace the destination if it exists.
-
-    Returns
-    -------
-    Report
-
-    Raises
-    ------
-    ArmsError
-        If the destination exists and `replace` is off, holds a source or the images, no query is usable, or
-        reading or (with `strict`) validation fails.
-    """
-    destination = Path(destination)
-    source_paths = [Path(source) for source in sources]
-    _check_keeps(destination, source_paths)
-    if os.path.lexists(destination) and not replace:
-        raise ArmsError(
-            f"{destination}: expected nothing there, got an existing path; name another folder, or ask to replace it"
-        )
-    dataset = importer(*source_paths)
-    _check_keeps(destination, [dataset.folder])
-    validated = validate(dataset, strict=strict, workers=workers, progress=progress)
-    if validated.dataset.queries.empty:
-        raise ArmsError(f"{dataset.folder}: expected at least one usable query, got none\n{validated.report.text()}")
-    with atomic_folder(destination) as temporary:
-        write_dataset(validated.dataset, temporary)
-        _copy_images(validated, temporary)
-        write_json(validated.report.to_dict(), temporary / "import_report.json")
-        write_table(validated.set_aside_queries, temporary / "set_aside" / QUERIES.file)
-        write_table(validated.set_aside_outcomes, temporary / "set_aside" / OUTCOMES.file)
-    return validated.report
-
-
-def _check_keeps(destination: Path, sources: Sequence[Path]) -> None:
-    """Raise an ArmsError if replacing the destination would remove a source."""
-    target = destination.resolve()
-    for source in sources:
-        if source.resolve().is_relative_to(target):
-            raise ArmsError(
-                f"{destination}: expected a folder that does not hold the source {source}; name another one"
-            )
-
-
-def _copy_images(validated: Validated, folder: Path) -> None:
-    """Copy the images of the clean queries, checking that they still are what was validated."""
-    for relative, sha256 in validated.image_sha256.items():
-        source = validated.dataset.folder / relative
-        content = source.read_bytes()
-        if hashlib.sha256(content).hexdigest() != sha256:
-            raise ArmsError(f"{source}: expected the image as it was validated, got other content; import again")
-        target = folder / relative
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
+    def image_roots(self, sources: Sequence[Path]) -> tuple[Path, ...]:
+        """The folders in which images are looked for if none are named: those of the sources."""
+        return tuple(dict.fromkeys(source if source.is_dir() else source.parent for source in sources))

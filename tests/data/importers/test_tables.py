@@ -2,21 +2,24 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
-from arms.data.importers import IMPORTERS, find_importer, import_dataset, import_tables
+from arms.data.importers.run import ImportOptions, ImportReport, import_log
+from arms.data.importers.tables import TablesImporter
 from arms.data.tables import Dataset, read_dataset, write_dataset
 from arms.data.validation import validate
 from arms.errors import ArmsError
+from tests.data.importers.logs.tables import MISSING, write_log
 
 MakeDataset = Callable[..., Dataset]
 
 
 @pytest.fixture
 def source(make_dataset: MakeDataset) -> Path:
-    """A dataset folder with one query that cannot be used, q002, and an image that no query uses."""
+    """A dataset folder with queries that cannot be used, q002 and q003, and an image that no query uses."""
     dataset = make_dataset(simulated=True)
     queries = dataset.queries.assign(question=["" if i in (2, 3) else "How many?" for i in range(8)])
     write_dataset(replace(dataset, queries=queries), dataset.folder)
@@ -24,14 +27,30 @@ def source(make_dataset: MakeDataset) -> Path:
     return dataset.folder
 
 
+def import_tables(source: Path, destination: Path, **options: Any) -> ImportReport:
+    return import_log(TablesImporter(), [source], destination, ImportOptions(**options))
+
+
 def files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
+def with_images(folder: Path, names: list[str]) -> None:
+    """Give the dataset's queries other image paths."""
+    dataset = read_dataset(folder)
+    write_dataset(replace(dataset, queries=dataset.queries.assign(image=names)), folder)
+
+
 def test_import(source: Path, tmp_path: Path) -> None:
     seen = []
-    report = import_tables(source, tmp_path / "raw" / "mine", workers=2, progress=lambda *done: seen.append(done))
     destination = tmp_path / "raw" / "mine"
+    report = import_log(
+        TablesImporter(),
+        [source],
+        destination,
+        ImportOptions(workers=2),
+        on_images=lambda *done: seen.append(done),
+    )
     assert files(destination) == [
         "images/000.png",
         "images/002.png",
@@ -42,15 +61,29 @@ def test_import(source: Path, tmp_path: Path) -> None:
         "queries.parquet",
         "set_aside/outcomes.parquet",
         "set_aside/queries.parquet",
+        "set_aside/source.parquet",
         "vlms.yaml",
     ]
-    assert report.queries_set_aside == 2
+    assert report.report.queries_set_aside == 2
+    assert (report.images_found, report.images_lost, report.rows_set_aside) == (3, 0, 0)
     assert json.loads((destination / "import_report.json").read_text()) == report.to_dict()
     set_aside = pd.read_parquet(destination / "set_aside/queries.parquet")
     assert set_aside[["query_id", "reason"]].to_numpy().tolist() == [["q002", "no question"], ["q003", "no question"]]
     assert len(pd.read_parquet(destination / "set_aside/outcomes.parquet")) == 6
+    assert pd.read_parquet(destination / "set_aside/source.parquet").empty
     assert seen[-1] == (3, 3)
     assert validate(read_dataset(destination), strict=True).report.queries_kept == 6
+
+
+def test_the_tables_are_kept_to_the_letter(tmp_path: Path) -> None:
+    (source,) = write_log(tmp_path)
+    import_tables(source, tmp_path / "out", strict=True)
+    before, after = read_dataset(source), read_dataset(tmp_path / "out")
+    pd.testing.assert_frame_equal(after.queries, before.queries)
+    pd.testing.assert_frame_equal(after.outcomes, before.outcomes)
+    assert after.vlms == before.vlms
+    pairs = list(zip(after.outcomes["query_id"], after.outcomes["vlm"], strict=True))
+    assert (len(pairs), MISSING in pairs) == (17, False)
 
 
 def test_images_are_copies(source: Path, tmp_path: Path) -> None:
@@ -63,7 +96,41 @@ def test_images_are_copies(source: Path, tmp_path: Path) -> None:
     assert copy.read_bytes() == (source / "real.png").read_bytes()
 
 
+def test_one_image_under_several_spellings_of_its_path(source: Path, tmp_path: Path) -> None:
+    spelled = ["images/000.png", "./images//000.png", "images/001.png", "images/./001.png"]
+    with_images(source, [*spelled, *["images/002.png", "images\\002.png"], *["images/003.png"] * 2])
+    import_tables(source, tmp_path / "out")
+    out = read_dataset(tmp_path / "out")  # q002 and q003 are set aside
+    expected = ["images/000.png"] * 2 + ["images/002.png"] * 2 + ["images/003.png"] * 2
+    assert out.queries["image"].tolist() == expected
+    assert validate(out, strict=True).report.distinct_images == 3
+
+
+def test_images_that_cannot_keep_their_paths(source: Path, tmp_path: Path) -> None:
+    content = (source / "images/000.png").read_bytes()
+    (source / "import_report.json").write_bytes(content)
+    (source / "Set_Aside").mkdir()
+    (source / "Set_Aside/a.png").write_bytes(content)
+    absolute = str(source / "images/000.png")
+    names = ["import_report.json", "Set_Aside/a.png", "images/001.png", "images/001.png", absolute, "C:\\a.png"]
+    with_images(source, [*names, "images/../images/000.png", "images/003.png"])
+    import_tables(source, tmp_path / "out")
+    reasons = pd.read_parquet(tmp_path / "out/set_aside/queries.parquet").set_index("query_id")["reason"].to_dict()
+    assert reasons == {
+        "q000": "image under a table's name: import_report.json",
+        "q001": "image under a table's name: Set_Aside/a.png",
+        "q002": "no question",
+        "q003": "no question",
+        "q004": f"absolute image path: {absolute}",
+        "q005": "absolute image path: C:\\a.png",
+        "q006": "image path with '..': images/../images/000.png",
+    }
+    assert validate(read_dataset(tmp_path / "out"), strict=True).report.queries_kept == 1
+
+
 def test_import_twice_gives_the_same_bytes(source: Path, tmp_path: Path) -> None:
+    (source / "images/002.png").write_text("no image")
+    (source / "images/003.png").unlink()
     import_tables(source, tmp_path / "a")
     import_tables(source, tmp_path / "b", workers=1)
     assert files(tmp_path / "a") == files(tmp_path / "b")
@@ -71,17 +138,24 @@ def test_import_twice_gives_the_same_bytes(source: Path, tmp_path: Path) -> None
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
 
-def test_existing_destination(source: Path, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out/old").touch()
-    with pytest.raises(ArmsError, match="out: expected nothing there, got an existing path; name another folder, or"):
-        import_tables(source, tmp_path / "out")
-    import_tables(source, tmp_path / "out", replace=True)
-    assert not (tmp_path / "out/old").exists()
+def test_an_import_of_an_import_is_the_same(source: Path, tmp_path: Path) -> None:
+    import_tables(source, tmp_path / "a")
+    import_tables(tmp_path / "a", tmp_path / "b", strict=True)
+    kept = [name for name in files(tmp_path / "a") if "set_aside" not in name and "report" not in name]
+    for name in kept:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+
+
+def test_truncated_images_are_found_where_asked_for(source: Path, tmp_path: Path) -> None:
+    content = (source / "images/000.png").read_bytes()
+    (source / "images/000.png").write_bytes(content[:45])  # its header is whole
+    assert import_tables(source, tmp_path / "a").report.queries_kept == 6
+    assert import_tables(source, tmp_path / "b", verify_images=True).report.queries_kept == 4
+    assert files(tmp_path / "b")[0] == "images/002.png"
 
 
 def test_strict_writes_nothing(source: Path, tmp_path: Path) -> None:
-    with pytest.raises(ArmsError, match="expected every row to be usable"):
+    with pytest.raises(ArmsError, match=r"source: expected every row to be usable \(strict\)"):
         import_tables(source, tmp_path / "out", strict=True)
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
@@ -89,32 +163,36 @@ def test_strict_writes_nothing(source: Path, tmp_path: Path) -> None:
 def test_nothing_usable(source: Path, tmp_path: Path) -> None:
     dataset = read_dataset(source)
     write_dataset(replace(dataset, queries=dataset.queries.assign(question="")), source)
-    with pytest.raises(ArmsError, match="source: expected at least one usable query, got none\nqueries: 0 kept, 8 set"):
+    with pytest.raises(
+        ArmsError, match=r"source: expected at least one usable query, got none\nqueries: 0 kept, 8 set aside"
+    ):
         import_tables(source, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
-@pytest.mark.parametrize("destination", ["source", "."])
-def test_destination_that_holds_the_source(source: Path, destination: str) -> None:
-    with pytest.raises(ArmsError, match="expected a folder that does not hold the source"):
-        import_tables(source, source.parent / destination, replace=True)
-    assert read_dataset(source).vlms
+def test_what_is_written_is_what_was_checked(source: Path, tmp_path: Path) -> None:
+    content = (source / "images/000.png").read_bytes()
 
-
-def test_image_that_changes_while_importing(source: Path, tmp_path: Path) -> None:
     def spoil_at_the_end(done: int, total: int) -> None:
         if done == total:
             (source / "images/000.png").write_bytes(b"other")
 
-    with pytest.raises(ArmsError, match=r"000\.png: expected the image as it was validated, got other content"):
-        import_tables(source, tmp_path / "out", progress=spoil_at_the_end)
-    assert not (tmp_path / "out").exists()
+    import_log(TablesImporter(), [source], tmp_path / "out", on_images=spoil_at_the_end)
+    assert (source / "images/000.png").read_bytes() == b"other"
+    assert (tmp_path / "out/images/000.png").read_bytes() == content
 
 
-def test_registry(source: Path, tmp_path: Path) -> None:
-    report = import_dataset(find_importer("tables"), [source], tmp_path / "out")
-    assert report.queries_kept == 6
-    assert "tables" in IMPORTERS
-    with pytest.raises(ArmsError, match="importer: unknown name 'table'; known: tables"):
-        find_importer("table")
+def test_renamed_vlms_keep_their_profiles_and_probabilities(source: Path, tmp_path: Path) -> None:
+    import_tables(source, tmp_path / "out", rename={"small": "tiny"})
+    out = read_dataset(tmp_path / "out")
+    assert [(vlm.name, vlm.provider) for vlm in out.vlms] == [("tiny", "Acme"), ("large", None), ("newer", None)]
+    assert out.outcomes["vlm"].value_counts().to_dict() == {"tiny": 6, "large": 6, "newer": 6}
+    assert out.probabilities is not None
+    assert out.probabilities["vlm"].value_counts().to_dict() == {"tiny": 6, "large": 6, "newer": 6}
+
+
+def test_one_source(source: Path, tmp_path: Path) -> None:
     with pytest.raises(ArmsError, match="tables: expected one source, a dataset folder, got 2"):
-        import_dataset(find_importer("tables"), [source, source], tmp_path / "other")
+        import_log(TablesImporter(), [source, source], tmp_path / "out")
+    with pytest.raises(ArmsError, match=r"queries\.parquet: expected a dataset folder .*got a file"):
+        import_tables(source / "queries.parquet", tmp_path / "out")

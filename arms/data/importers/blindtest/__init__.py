@@ -1,0 +1,1 @@
+"""BlindTest's repository."""

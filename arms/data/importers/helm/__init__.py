@@ -1,0 +1,1 @@
+"""HELM's and VHELM's output."""

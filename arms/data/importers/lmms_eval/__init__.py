@@ -1,0 +1,1 @@
+"""lmms-eval's logged samples."""

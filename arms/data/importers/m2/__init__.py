@@ -1,0 +1,1 @@
+"""Records in the form of M2."""

@@ -1,0 +1,198 @@
+"""From a log's grades to right or wrong: a stated threshold, and never a guess which way a metric points."""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from arms.errors import ArmsError
+
+_SHARE_THRESHOLD = 0.5  # of a grade in [0, 1], unless the user says otherwise
+
+_WORDS = {
+    **dict.fromkeys(("true", "t", "yes", "y", "correct", "right", "pass", "passed", "hit"), 1.0),
+    **dict.fromkeys(("false", "f", "no", "n", "incorrect", "wrong", "fail", "failed", "miss"), 0.0),
+}
+UNKNOWN_WORDS = ("", "na", "n/a", "nan", "none", "null", "-")
+
+# Words in a metric's name that say that less is better.
+_LOWER_IS_BETTER = frozenset(
+    "bias chair chairi chairs cer deviation distance error errors hallucination loss mae mse nll perplexity ppl rmse "
+    "runtime ter toxic toxicity wer".split()
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradeRule:
+    """What makes an answer correct.
+
+    Attributes
+    ----------
+    threshold : float or None
+        The grade from which on an answer is correct. None: 1 of 0 and 1, and 0.5 of shares; other grades need one.
+    lower_is_better : bool
+        An answer is correct up to the threshold (0 if there is none); metrics that count what is bad need it.
+
+    Raises
+    ------
+    ArmsError
+        If the threshold is no finite number.
+    """
+
+    threshold: float | None = None
+    lower_is_better: bool = False
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not np.isfinite(self.threshold):
+            raise ArmsError(f"--threshold: expected a finite number, got {self.threshold}")
+
+
+def parse_grade(value: Any) -> float | None:
+    """One grade as a log writes it: NaN if it is left open, None if the value is no grade."""
+    if isinstance(value, str):
+        text = value.strip().lower()
+        if text in UNKNOWN_WORDS:
+            return np.nan
+        if text in _WORDS:
+            return _WORDS[text]
+        if "_" in text:  # float() would take 0_1 for 1
+            return None
+    if value is None or value is pd.NA or value is pd.NaT:
+        return np.nan
+    try:
+        grade = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return None if np.isinf(grade) else grade
+
+
+def parse_grades(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Read grades as a log writes them.
+
+    Parameters
+    ----------
+    values : Series of N values
+        Booleans, numbers, or texts such as "True", "0.5" and "incorrect".
+
+    Returns
+    -------
+    grades : ndarray of shape (N,), float64
+        NaN where there is none.
+    wrong : ndarray of shape (N,), bool
+        Where something stands that is no grade.
+    """
+    if pd.api.types.is_bool_dtype(values.dtype) or pd.api.types.is_numeric_dtype(values.dtype):
+        grades = values.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
+        wrong = np.isinf(grades)
+        return np.where(wrong, np.nan, grades), wrong
+    codes, distinct = pd.factorize(values.astype(object).map(_hashable), use_na_sentinel=True)
+    read = [parse_grade(value) for value in distinct]
+    grades = np.array([np.nan if grade is None else grade for grade in read] + [np.nan])
+    wrong = np.array([grade is None for grade in read] + [False])
+    return grades[codes], wrong[codes]
+
+
+def to_verdicts(grades: np.ndarray, metric: str, rule: GradeRule) -> tuple[np.ndarray, str]:
+    """Tell right from wrong by all grades of one metric.
+
+    Parameters
+    ----------
+    grades : ndarray of shape (N,), float64
+        NaN where unknown.
+    metric : str
+    rule : GradeRule
+
+    Returns
+    -------
+    correct : ndarray of shape (N,), object
+        True, False, or None where unknown.
+    statement : str
+        What counts as correct.
+
+    Raises
+    ------
+    ArmsError
+        If less of this metric is better and the rule does not say so, or its grades are no shares and there is no
+        threshold.
+    """
+    known = ~np.isnan(grades)
+    threshold = _threshold(grades[known], metric, rule)
+    right = grades <= threshold if rule.lower_is_better else grades >= threshold
+    correct = np.full(len(grades), None, dtype=object)
+    correct[known] = right[known]
+    return correct, f"{metric} {'<=' if rule.lower_is_better else '>='} {threshold:g}"
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether a metric's name says that less of it is better."""
+    words = re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", metric).lower())
+    return not _LOWER_IS_BETTER.isdisjoint(words)
+
+
+def _threshold(grades: np.ndarray, metric: str, rule: GradeRule) -> float:
+    """The rule's threshold, or the one that goes without saying."""
+    if lower_is_better(metric) and not rule.lower_is_better:
+        raise ArmsError(
+            f"metric {metric}: expected one of which more is better, got one that counts what is bad; name another "
+            "with --metric, or say --lower-is-better"
+        )
+    if rule.threshold is not None:
+        return rule.threshold
+    if np.isin(grades, (0, 1)).all():
+        return 0.0 if rule.lower_is_better else 1.0
+    if ((grades >= 0) & (grades <= 1)).all() and not rule.lower_is_better:
+        return _SHARE_THRESHOLD
+    raise ArmsError(
+        f"metric {metric}: expected 0 and 1, or shares of which more is better, got grades from {grades.min():g} to "
+        f"{grades.max():g}; say {'up to' if rule.lower_is_better else 'from'} which one an answer is correct: "
+        "--threshold"
+    )
+
+
+def grade_all(
+    grades: Sequence[Any], metrics: Sequence[str], rule: GradeRule, verdict_metrics: Collection[str] = ()
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Tell right from wrong row by row, each row by its metric; a value that is no grade counts as unknown.
+
+    Parameters
+    ----------
+    grades : sequence of N values
+        As `parse_grades` takes them.
+    metrics : sequence of N str
+    rule : GradeRule
+    verdict_metrics : collection of str
+        Metrics that say right or wrong in themselves, with 1 and 0, whatever the rule.
+
+    Returns
+    -------
+    correct : ndarray of shape (N,), object
+    statements : tuple of str
+        One for each metric.
+
+    Raises
+    ------
+    ArmsError
+        As `to_verdicts`.
+    """
+    numbers, _ = parse_grades(pd.Series(list(grades), dtype=object))
+    names = np.asarray(metrics, dtype=object)
+    correct = np.full(len(numbers), None, dtype=object)
+    statements = []
+    for metric in dict.fromkeys(metrics):
+        of_metric = names == metric
+        rule_of_metric = GradeRule() if metric in verdict_metrics else rule
+        correct[of_metric], statement = to_verdicts(numbers[of_metric], metric, rule_of_metric)
+        statements.append(statement)
+    return correct, tuple(statements)
+
+
+def _hashable(value: Any) -> Any:
+    """A list or dict as its text, so that it can be looked up; it is no grade either way."""
+    try:
+        hash(value)
+    except TypeError:
+        return repr(value)
+    return value

@@ -1,0 +1,1 @@
+"""VLMEvalKit's output."""
