@@ -5,8 +5,8 @@ import torch
 from arms.errors import ArmsError
 
 
-def choose_device(name: str) -> torch.device:
-    """The device for `runtime.device`: auto takes a GPU where there is one.
+def resolve_device(name: str) -> str:
+    """What `runtime.device` comes to on this machine: auto takes a GPU where there is one.
 
     Raises
     ------
@@ -16,7 +16,13 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise ArmsError("runtime.device: expected a CUDA GPU for 'cuda', found none; use auto or cpu")
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name
+
+
+def choose_device(name: str) -> torch.device:
+    """The device for `runtime.device`, with torch set up for results that repeat; see `resolve_device`."""
+    name = resolve_device(name)
     # The same seed gives the same weights on the same machine; an operation that cannot promise it says so.
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Else every new tensor is filled first, lest it be read before it is written.

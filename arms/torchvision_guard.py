@@ -46,3 +46,8 @@ def import_torchvision() -> None:
         logger.debug(
             "torchvision's compiled library does not match torch %s; using its transforms only", torch.__version__
         )
+
+
+def is_stood_in_for() -> bool:
+    """Whether torchvision was imported with operators that its own library did not define."""
+    return bool(_declared)

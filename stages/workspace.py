@@ -1,14 +1,12 @@
-"""What the stages share: where things lie, the settings, a progress bar and the way an error ends a stage."""
+"""What the stages share: where things lie, the settings and the way an error ends a stage; the bar is passed on."""
 
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-from tqdm import tqdm
 
 from arms.errors import ArmsError
 from arms.params import (
@@ -20,8 +18,8 @@ from arms.params import (
     read_encoders_params,
     read_params,
 )
-
-Progress = Callable[[int, int], None]
+from arms.progress import Progress as Progress
+from arms.progress import progress_bar as progress_bar
 
 METRICS = Path("metrics")
 PLOTS = Path("data/plots")
@@ -67,19 +65,6 @@ def stage(name: str) -> Iterator[None]:
         yield
     except ArmsError as error:
         sys.exit(f"{name}: error: {error}")
-
-
-@contextmanager
-def progress_bar(label: str, unit: str) -> Iterator[Progress]:
-    """A bar with rate and time left on a terminal, a line now and then elsewhere."""
-    terminal = sys.stderr.isatty()
-    with tqdm(desc=label, unit=unit, mininterval=0.1 if terminal else 30, ncols=None if terminal else 90) as bar:
-
-        def update(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield update
 
 
 class Stopwatch:

@@ -128,3 +128,18 @@ def test_a_quick_run_of_the_routers_goes_through(tmp_path):
     page = (tmp_path / "routers-neighbours-quick.md").read_text()
     assert page.startswith("## The routers' speed\n")
     assert "| kNN, exact: neighbours found | 1 share |" in page
+
+
+def test_a_quick_run_of_the_importing_goes_through(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.importing", "--quick", "--out", str(tmp_path)]
+    finished = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    lines = {line["name"]: line for line in json.loads((tmp_path / "importing-quick.json").read_text())["lines"]}
+    assert {line["part"] for line in lines.values()} == {"long", "wide"}
+    assert lines["long: import"]["ratio_to"] == "long: plain read"
+    assert lines["wide: import, time"]["target"] == lines["wide: import, peak memory"]["target"] == "<= 1"
+    outcomes_a_second = 60 * 3 / lines["long: import"]["figure"]
+    assert lines["long: import, outcomes"]["figure"] == pytest.approx(outcomes_a_second, rel=1e-3)
+    page = (tmp_path / "importing-quick.md").read_text()
+    assert page.startswith("## Importing\n")
+    assert "| long: import, peak memory | " in page

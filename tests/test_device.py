@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from arms.batch import QueryBatch, move_batch
-from arms.device import choose_device
+from arms.device import choose_device, resolve_device
 from arms.errors import ArmsError
 
 
@@ -10,12 +10,14 @@ def test_choose_device(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device("auto") == choose_device("cpu") == torch.device("cpu")
     assert torch.are_deterministic_algorithms_enabled()
+    assert resolve_device("auto") == resolve_device("cpu") == "cpu"
     with pytest.raises(
         ArmsError, match=r"runtime\.device: expected a CUDA GPU for 'cuda', found none; use auto or cpu"
     ):
         choose_device("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device("auto") == choose_device("cuda") == torch.device("cuda")
+    assert (resolve_device("auto"), resolve_device("cpu")) == ("cuda", "cpu")
 
 
 def test_batches_move_whole():

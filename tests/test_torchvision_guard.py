@@ -42,9 +42,10 @@ def stand_in(tmp_path):
 
 
 GUARDED = """
-from arms.torchvision_guard import _declared, import_torchvision
+from arms.torchvision_guard import _declared, import_torchvision, is_stood_in_for
 import_torchvision(); import_torchvision()
 import torchvision.transforms
+assert is_stood_in_for() == bool(_declared)
 print(len(_declared))
 """
 

@@ -1,0 +1,63 @@
+"""What a shell offers for the values of arguments: routers, datasets and VLMs that are there.
+
+A shell asks at every press of a key, so only names of files and small JSON are read, and what is broken is passed over.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+ROUTERS = Path("data/routers")
+RAW = Path("data/raw")
+DATA_SETTINGS = Path("conf/data")
+
+_DESCRIPTION = "router.json"  # of `arms.checkpoint`, which loads torch
+_QUERIES = "queries.parquet"  # of `arms.data.tables`, which loads pandas
+
+
+def complete_router(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The trained routers under data/routers, or folders where none fits."""
+    return _folders(ROUTERS, _DESCRIPTION, incomplete) or [CompletionItem(incomplete, type="dir")]
+
+
+def complete_dataset(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The datasets under data/raw, or files and folders where none fits."""
+    return _folders(RAW, _QUERIES, incomplete) or [CompletionItem(incomplete, type="file")]
+
+
+def complete_dataset_name(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The names of the datasets that have settings or tables."""
+    settings = (file.stem for file in DATA_SETTINGS.glob("*.yaml"))
+    return _items({*settings, *(file.parent.name for file in RAW.glob(f"*/{_QUERIES}"))}, incomplete)
+
+
+def complete_vlm(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The VLMs in the pool of the router that --router names, but for those that are given already."""
+    router = next((one for one in ctx.command.params if one.name == "folder"), None)
+    folder = ctx.params.get("folder") or (router and router.get_default(ctx))
+    given = ctx.params.get(param.name or "") or ()
+    return _items((name for name in _pool(Path(folder or ".")) if name not in given), incomplete)
+
+
+def _folders(parent: Path, marker: str, incomplete: str) -> list[CompletionItem]:
+    """The folders in `parent` that hold a file of the name `marker`."""
+    return _items((str(file.parent) for file in parent.glob(f"*/{marker}")), incomplete)
+
+
+def _items(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
+def _pool(folder: Path) -> list[str]:
+    """The VLMs of a router: its own, or those of the routers inside a cascade; none where it cannot be read."""
+    names: dict[str, None] = {}
+    for file in (folder / _DESCRIPTION, *folder.glob(f"*/{_DESCRIPTION}")):
+        try:
+            entries = json.loads(file.read_text(encoding="utf-8")).get("vlms", [])
+            names |= dict.fromkeys(entry["name"] for entry in entries)
+        except (OSError, ValueError, AttributeError, KeyError, TypeError):
+            continue
+    return list(names)

@@ -1,0 +1,82 @@
+"""`arms extend`: add new VLMs to a trained router."""
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from arms.cli.base import json_option, print_json
+from arms.cli.completers import ROUTERS, complete_router
+
+
+@click.command()
+@click.option(
+    "--profile", required=True, type=click.Path(path_type=Path), help="YAML: an entry of vlms.yaml, or several."
+)
+@click.option(
+    "--outcomes", required=True, type=click.Path(path_type=Path), help="Parquet or CSV: query_id, vlm, correct."
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The extended router's folder.")
+@click.option(
+    "--router",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=ROUTERS / "phi",
+    show_default=True,
+    shell_complete=complete_router,
+    help="The router to extend; it stays as it is.",
+)
+@click.option(
+    "--strategy",
+    type=click.Choice(["independent", "incremental"]),
+    help="A router for the new VLMs behind the old one, or a copy of the old one that goes on training.  "
+    "[default: extend.strategy of params.yaml]",
+)
+@click.option(
+    "--theta",
+    type=click.FloatRange(0, 1),
+    help="Confidence above which no router behind is asked.  [default: the cascade's own, or extend.theta]",
+)
+@click.option("--replace", is_flag=True, help="Replace a router at --out.")
+@json_option
+def extend(
+    profile: Path,
+    outcomes: Path,
+    out: Path,
+    folder: Path,
+    strategy: Literal["independent", "incremental"] | None,
+    theta: float | None,
+    replace: bool,
+    as_json: bool,
+) -> None:
+    """Add new VLMs to a trained router.
+
+    The outcomes are on queries of the prepared dataset that params.yaml names. Those on its training queries teach,
+    those on val calibrate, and the others only tell how the router was and is. Nothing is encoded but the profiles.
+
+    \b
+    Example:
+      arms extend --profile new.yaml --outcomes outcomes.parquet --out data/routers/mine
+    """
+    from arms.extend_command import Request, extend_router, report_text
+    from arms.params import read_params
+    from arms.progress import progress_bar
+
+    params = read_params()
+    request = Request(
+        profile=profile,
+        outcomes=outcomes,
+        prepared=Path("data/prepared") / params.data,
+        features=Path("data/features") / params.data / params.encoders,
+        router=folder,
+        out=out,
+        strategy=strategy or params.extend.strategy,
+        theta=theta,
+        replace=replace,
+    )
+    with progress_bar(f"extend {request.strategy}", "steps") as progress:
+        report = extend_router(request, params, progress)
+    if as_json:
+        print_json(report)
+    else:
+        click.echo(report_text(report))

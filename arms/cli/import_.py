@@ -1,0 +1,235 @@
+"""`arms import`: turn a log into a dataset. Each importer is a subcommand, its settings are flags."""
+
+import time
+from dataclasses import fields
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import click
+from click.shell_completion import CompletionItem
+
+from arms.cli.base import ArmsGroup, print_json
+from arms.cli.completers import RAW, complete_dataset_name
+from arms.errors import ArmsError
+
+if TYPE_CHECKING:
+    from arms.data.importers.base import Importer
+    from arms.data.importers.run import ImportOptions
+
+_COMMON_OPTIONS = (
+    click.Option(
+        ["--name"], help="Name of the dataset; the source's by default.", shell_complete=complete_dataset_name
+    ),
+    click.Option(
+        ["--images", "roots"],
+        type=click.Path(path_type=Path),
+        multiple=True,
+        help="A folder that recorded image paths are relative to; repeat for several. By default the sources'.",
+    ),
+    click.Option(
+        ["--image-prefix"],
+        default="",
+        metavar="PATH",
+        help="What recorded image paths begin with on the machine of the evaluation, and --images stands for here.",
+    ),
+    click.Option(["--verify-images"], is_flag=True, help="Decode every image, instead of reading its header alone."),
+    click.Option(
+        ["--vlms", "profiles"],
+        type=click.Path(path_type=Path),
+        multiple=True,
+        help="A file of VLM profiles; repeat for several. By default data/vlms.yaml.",
+    ),
+    click.Option(
+        ["--access"],
+        type=click.Choice(["free", "paid"]),
+        help="Take VLMs without a profile, as free or paid ones of which nothing else is known.",
+    ),
+    click.Option(
+        ["--rename"],
+        multiple=True,
+        metavar="LOG=NAME",
+        help="Call the VLM that the log names LOG by another NAME; repeat for several.",
+    ),
+    click.Option(["--strict"], is_flag=True, help="Refuse a log with unusable parts instead of setting them aside."),
+    click.Option(["--replace"], is_flag=True, help="Replace a dataset of that name."),
+    click.Option(
+        ["--workers"], type=click.IntRange(min=1), default=4, show_default=True, help="Threads that read images."
+    ),
+    click.Option(["--json", "as_json"], is_flag=True, help="Print the report as JSON."),
+)
+
+
+class _ImportGroup(ArmsGroup):
+    """Its subcommands are the importers, which are loaded when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from arms.data.importers.registry import importer_names
+
+        return importer_names()
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from arms.data.importers.registry import find_importer
+
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        try:
+            return _command(cmd_name, find_importer(cmd_name))
+        except ArmsError as error:  # another package's: it stands in the way of no other importer
+            return _broken_command(cmd_name, error)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The importers' names, without loading any."""
+        names = [CompletionItem(name) for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
+
+@click.group(name="import", cls=_ImportGroup)
+def import_() -> None:
+    """Turn the logs of an evaluation into a dataset, data/raw/NAME.
+
+    Each format has its command. What cannot be used is set aside and reported. A missing outcome is unknown, never
+    wrong.
+
+    \b
+    Examples:
+      arms import tables ~/evaluations/blindtest --name blindtest
+      arms import helm --help
+    """
+
+
+def _command(name: str, importer: type["Importer"]) -> click.Command:
+    """The command of one importer.
+
+    Raises
+    ------
+    ArmsError
+        If a setting is called as an option that every importer has.
+    """
+    common = {"sources", *(word for option in _COMMON_OPTIONS for word in (option.name, *option.opts))}
+    taken = [setting.name for setting in fields(importer) if common & {setting.name, _flag(setting.name)}]
+    if taken:
+        raise ArmsError(f"importer {name}: expected settings of other names than {', '.join(taken)}, which all have")
+
+    def run(sources: tuple[Path, ...], **values: Any) -> None:
+        chosen = importer(**{setting.name: values.pop(setting.name) for setting in fields(importer)})
+        _import(chosen, sources, **values)
+
+    hints = get_type_hints(importer)
+    help_text = f"{importer.summary}\n\n{importer.description}\n\n\b\nExample:\n  {importer.example}"
+    return click.Command(
+        name,
+        callback=run,
+        params=[
+            click.Argument(["sources"], type=click.Path(path_type=Path), nargs=-1, required=True),
+            *(_option(setting.name, hints[setting.name], setting) for setting in fields(importer)),
+            *_COMMON_OPTIONS,
+        ],
+        help=help_text,
+        short_help=importer.summary,
+    )
+
+
+def _broken_command(name: str, error: ArmsError) -> click.Command:
+    """The command of an importer that cannot be loaded: it says why."""
+
+    def run(**values: Any) -> None:
+        raise error
+
+    sources = click.Argument(["sources"], nargs=-1)
+    return click.Command(
+        name,
+        callback=run,
+        params=[sources],
+        help=str(error),
+        short_help="Cannot be loaded.",
+        context_settings={"ignore_unknown_options": True},
+    )
+
+
+def _option(name: str, hint: Any, setting: Any) -> click.Option:
+    """A setting of an importer as an option, its type from the field's."""
+    flag = _flag(name)
+    options: dict[str, Any] = {"default": setting.default, "help": setting.metadata["help"]}
+    if setting.default not in (None, (), False, ""):
+        options["show_default"] = True
+    if get_origin(hint) in (UnionType, Union):
+        (hint,) = (part for part in get_args(hint) if part is not NoneType)
+    if get_origin(hint) is tuple:
+        options["multiple"] = True
+        hint = get_args(hint)[0]
+    if hint is bool:
+        return click.Option([flag, name], is_flag=True, **options)
+    if get_origin(hint) is Literal:
+        hint = click.Choice([str(word) for word in get_args(hint)])
+    elif hint is Path:
+        hint = click.Path(path_type=Path)
+    if setting.metadata["metavar"]:
+        options["metavar"] = setting.metadata["metavar"]
+    return click.Option([flag, name], type=hint, **options)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _import(importer: "Importer", sources: tuple[Path, ...], name: str | None, as_json: bool, **values: Any) -> None:
+    """Import into data/raw/<name>, and say what became of the log."""
+    from arms.data.importers.run import import_log
+    from arms.data.starter import write_starter
+    from arms.progress import progress_bar
+
+    started = time.perf_counter()
+    name = _dataset_name(name, sources)
+    destination = RAW / name
+    with progress_bar("read", "parts") as on_read, progress_bar("check images", "images") as on_images:
+        report = import_log(importer, sources, destination, _options(**values), on_read=on_read, on_images=on_images)
+    settings = write_starter(name, destination, f"Imported with `arms import` from {', '.join(report.sources)}.")
+    if as_json:
+        file = None if settings is None else str(settings)
+        print_json({"dataset": name, "folder": str(destination), "conf": file, **report.to_dict()})
+        return
+    click.echo(report.text())
+    click.echo(
+        f"imported {report.report.queries_kept:,} queries with {report.report.outcomes_kept:,} outcomes into "
+        f"{destination} in {time.perf_counter() - started:.1f} s"
+    )
+    if settings:
+        click.echo(f"next: look at its pools in {settings}; then: dvc exp run -S data={name}")
+
+
+def _options(
+    roots: tuple[Path, ...],
+    profiles: tuple[Path, ...],
+    rename: tuple[str, ...],
+    **values: Any,
+) -> "ImportOptions":
+    """The flags that every format has, as `import_log` takes them."""
+    from arms.data.catalogue import CATALOGUE
+    from arms.data.importers.run import ImportOptions
+    from arms.data.profiles import read_vlms
+
+    files = profiles or ((CATALOGUE,) if CATALOGUE.exists() else ())
+    catalogue = tuple(vlm for file in files for vlm in read_vlms(file))
+    return ImportOptions(roots=roots, catalogue=catalogue, rename=_pairs(rename), **values)
+
+
+def _pairs(rename: tuple[str, ...]) -> dict[str, str]:
+    """What --rename says."""
+    pairs = {}
+    for text in rename:
+        old, equals, new = text.rpartition("=")
+        if not (old and equals and new):
+            raise click.BadParameter(f"expected LOG=NAME, got {text!r}", param_hint="'--rename'")
+        pairs[old] = new
+    return pairs
+
+
+def _dataset_name(name: str | None, sources: tuple[Path, ...]) -> str:
+    """The dataset's name: a single source's, unless one is given."""
+    if name is None and len(sources) > 1:
+        raise click.UsageError("expected --name, as there are several sources")
+    name = name or (sources[0].resolve().name if sources[0].is_dir() else sources[0].stem)
+    if name in ("", ".", "..") or "/" in name or "\\" in name or name.startswith((".", "-")):
+        raise ArmsError(f"--name: expected the name of a folder in {RAW}, got {name!r}")
+    return name

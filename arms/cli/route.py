@@ -1,0 +1,114 @@
+"""`arms route`: rank the pool for one query."""
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from arms.cli.base import json_option
+from arms.cli.completers import ROUTERS, complete_router, complete_vlm
+
+if TYPE_CHECKING:
+    from arms.routers.base import RankedVlm
+
+
+@click.command()
+@click.option("--image", required=True, type=click.Path(path_type=Path), help="The picture asked about.")
+@click.option("--question", required=True, help="The question.")
+@click.option(
+    "--router",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=ROUTERS / "independent",
+    show_default=True,
+    shell_complete=complete_router,
+    help="A trained router's folder.",
+)
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete_vlm,
+    help="A VLM to leave out of the pool; repeat for several.",
+)
+@click.option(
+    "--cheapest-above",
+    type=click.FloatRange(0, 1),
+    metavar="CONFIDENCE",
+    help="Choose the cheapest VLM that the router is surer of than this; if it is of none, the surest.",
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(0),
+    metavar="USD",
+    help="Choose the surest VLM that costs this at most; if none does, the cheapest.",
+)
+@click.option(
+    "--cost-penalty",
+    type=click.FloatRange(0),
+    metavar="PER_USD",
+    help="Choose by confidence less this times the cost: at 50, a cost of $0.002 weighs as much as 0.1 of confidence.",
+)
+@json_option
+def route(
+    image: Path,
+    question: str,
+    folder: Path,
+    exclude: tuple[str, ...],
+    cheapest_above: float | None,
+    budget: float | None,
+    cost_penalty: float | None,
+    as_json: bool,
+) -> None:
+    """Rank the pool for one query.
+
+    The VLM chosen comes first, the others by confidence. With --cheapest-above, --budget or --cost-penalty, one of the
+    three, costs count too: they are estimated from the prices in the VLMs' profiles, and printed in USD.
+
+    \b
+    Examples:
+      arms route --image photo.png --question "How many chairs are there?"
+      arms route --image photo.png --question "What is this?" --exclude sim-lynx-8b --exclude sim-atlas
+      arms route --image photo.png --question "What is this?" --cheapest-above 0.7
+      arms route --image photo.png --question "What is this?" --budget 0.001
+    """
+    from arms.routers.base import Router
+
+    policy = _policy(cheapest_above, budget, cost_penalty)
+    result = Router.load(folder).route(image, question, exclude=exclude, policy=policy)
+    if as_json:
+        ranking = [_ranked_json(ranked) for ranked in result.ranking]
+        click.echo(json.dumps({"vlm": result.vlm, "ranking": ranking}, ensure_ascii=False))
+        return
+    width = max(len(ranked.vlm) for ranked in result.ranking)
+    for place, ranked in enumerate(result.ranking, start=1):
+        cost = "" if ranked.expected_cost_usd is None else f"  ${ranked.expected_cost_usd:.6f}"
+        click.echo(f"{place}. {ranked.vlm:<{width}}  {ranked.confidence:.3f}{cost}")
+
+
+def _policy(cheapest_above: float | None, budget: float | None, cost_penalty: float | None) -> dict[str, Any] | None:
+    """The selection policy that the options ask for; None for the router's own."""
+    options = (
+        ("--cheapest-above", "cheapest", "tau", cheapest_above),
+        ("--budget", "query_budget", "budget", budget),
+        ("--cost-penalty", "penalised", "penalty", cost_penalty),
+    )
+    given = [(option, name, setting, value) for option, name, setting, value in options if value is not None]
+    if len(given) > 1:
+        names = " and ".join(option for option, *_ in given)
+        raise click.UsageError(f"expected one of {', '.join(option for option, *_ in options)}, got {names}")
+    for option, name, setting, value in given:
+        if not math.isfinite(value):
+            raise click.BadParameter(f"expected a finite number, got {value}", param_hint=f"'{option}'")
+        return {"name": name, setting: value, "of": "cost"}
+    return None
+
+
+def _ranked_json(ranked: "RankedVlm") -> dict[str, Any]:
+    """A place in the ranking, with its cost where the policy weighs costs."""
+    content: dict[str, Any] = {"vlm": ranked.vlm, "confidence": round(ranked.confidence, 4)}
+    if ranked.expected_cost_usd is not None:
+        content["expected_cost_usd"] = float(f"{ranked.expected_cost_usd:.4g}")
+    return content

@@ -1,0 +1,132 @@
+import pytest
+
+from arms.routers.base import Router
+from tests.cli.helpers import check_failed, run, run_json
+from tests.fakes import PROFILES, make_queries, make_router
+
+MADE = make_queries(12)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A saved router and a picture."""
+    folder = tmp_path_factory.mktemp("cli")
+    router = make_router(image={"tunable_layers": "all"}, text={"tunable_layers": "all"})
+    router.fit(MADE.encode(router.encoders), MADE.outcomes).save(folder / "router")
+    MADE.pictures[0].save(folder / "picture.png")
+    return folder
+
+
+def test_to_read(saved):
+    result = run(
+        "route", "--image", saved / "picture.png", "--question", "Read the sign.", "--router", saved / "router"
+    )
+    assert result.exit_code == 0, result.output
+    route = Router.load(saved / "router").route(saved / "picture.png", "Read the sign.")
+    lines = [f"{n}. {r.vlm:<10}  {r.confidence:.3f}" for n, r in enumerate(route.ranking, start=1)]
+    assert result.output.splitlines() == lines
+
+
+def test_json(saved):
+    content = run_json(
+        "route", "--image", saved / "picture.png", "--question", "有几个点?", "--router", saved / "router"
+    )
+    confidences = [ranked["confidence"] for ranked in content["ranking"]]
+    assert confidences == sorted(confidences, reverse=True)
+    assert {ranked["vlm"] for ranked in content["ranking"]} == {profile.name for profile in PROFILES}
+    assert content["vlm"] == content["ranking"][0]["vlm"]
+
+
+def test_no_router(saved, tmp_path):
+    arguments = ("route", "--image", saved / "picture.png", "--question", "What?", "--router", tmp_path / "none")
+    check_failed(run(*arguments), "none: no router there (router.json is missing); train one with: dvc repro")
+
+
+def test_no_image(saved, tmp_path):
+    arguments = ("route", "--image", tmp_path / "none.png", "--question", "What?", "--router", saved / "router")
+    check_failed(run(*arguments), "none.png: no such image")
+
+
+def test_no_picture(saved):
+    arguments = ("--image", saved / "router/router.json", "--question", "What?", "--router", saved / "router")
+    check_failed(run("route", *arguments), "router.json: not a readable image: cannot identify image file")
+
+
+def test_no_question(saved):
+    arguments = ("--image", saved / "picture.png", "--question", " ", "--router", saved / "router")
+    check_failed(run("route", *arguments), "question 0: expected text, got ' '")
+
+
+def test_exclude(saved):
+    arguments = ("--image", saved / "picture.png", "--question", "Read the sign.", "--router", saved / "router")
+    whole = run("route", *arguments).output.splitlines()
+    without = run("route", *arguments, "--exclude", "painter", "--exclude", "reader-7b")
+    assert without.exit_code == 0, without.output
+    (left,) = [line.split() for line in whole if "counter-2b" in line]
+    assert without.output.split() == ["1.", *left[1:]]
+
+
+def test_exclude_whom_nobody_knows(saved):
+    arguments = ("--image", saved / "picture.png", "--question", "Read the sign.", "--router", saved / "router")
+    told = "exclude: unknown VLM 'nobody'; known: counter-2b, reader-7b, painter"
+    check_failed(run("route", *arguments, "--exclude", "nobody"), told)
+    everybody = [word for profile in PROFILES for word in ("--exclude", profile.name)]
+    check_failed(run("route", *arguments, *everybody), "exclude: expected one VLM or more to be left, got all")
+
+
+@pytest.mark.parametrize(
+    ("option", "policy"),
+    [
+        (("--cheapest-above", 0), {"name": "cheapest", "tau": 0.0, "of": "cost"}),
+        (("--cheapest-above", 1), {"name": "cheapest", "tau": 1.0, "of": "cost"}),
+        (("--budget", 0.0002), {"name": "query_budget", "budget": 0.0002, "of": "cost"}),
+        (("--budget", 0), {"name": "query_budget", "budget": 0.0, "of": "cost"}),
+        (("--cost-penalty", 1e6), {"name": "penalised", "penalty": 1e6, "of": "cost"}),
+    ],
+)
+def test_costs_count(saved, option, policy):
+    arguments = ("--image", saved / "picture.png", "--question", "Read the sign.", "--router", saved / "router")
+    result = run("route", *arguments, *option)
+    assert result.exit_code == 0, result.output
+    route = Router.load(saved / "router").route(saved / "picture.png", "Read the sign.", policy=policy)
+    # 3.5 and 768 tokens of prompt, 32 of answer; own compute of 2 and 7 billion parameters at 0.02 USD.
+    costs = {"counter-2b": "$0.000032", "reader-7b": "$0.000112", "painter": "$0.004338"}
+    lines = [f"{n}. {r.vlm:<10}  {r.confidence:.3f}  {costs[r.vlm]}" for n, r in enumerate(route.ranking, start=1)]
+    assert result.output.splitlines() == lines
+    if option in (("--cheapest-above", 0), ("--budget", 0), ("--cost-penalty", 1e6)):
+        assert route.vlm == "counter-2b"
+    if option == ("--budget", 0.0002):
+        assert route.vlm != "painter"
+
+
+def test_costs_in_json(saved):
+    arguments = ("--image", saved / "picture.png", "--question", "Read the sign.", "--router", saved / "router")
+    content = run_json("route", *arguments, "--budget", 0.01)
+    costs = {ranked["vlm"]: ranked["expected_cost_usd"] for ranked in content["ranking"]}
+    assert costs == {"counter-2b": 3.214e-05, "reader-7b": 0.0001125, "painter": 0.004338}
+    whole = run_json("route", *arguments)
+    assert content["vlm"] == whole["vlm"]
+    assert all("expected_cost_usd" not in ranked for ranked in whole["ranking"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--budget", 1, "--cost-penalty", 0), "expected one of --cheapest-above, --budget, --cost-penalty, got"),
+        (("--budget", -1), "Invalid value for '--budget': -1.0 is not in the range x>=0"),
+        (("--cheapest-above", 1.1), "Invalid value for '--cheapest-above': 1.1 is not in the range 0<=x<=1"),
+        (("--cheapest-above", "nan"), "Invalid value for '--cheapest-above': expected a finite number, got nan"),
+        (("--cost-penalty", "inf"), "Invalid value for '--cost-penalty': expected a finite number, got inf"),
+        (("--budget", "cheap"), "Invalid value for '--budget': 'cheap' is not a valid float range"),
+    ],
+)
+def test_costs_that_cannot_be_told(options, message):
+    result = run("route", "--image", "picture.png", "--question", "What?", *options)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_an_option_left_out():
+    result = run("route", "--question", "What?")
+    assert result.exit_code == 2
+    assert "Missing option '--image'" in result.output
