@@ -35,32 +35,32 @@ SectionT = TypeVar("SectionT", bound=Section)
 class PoolParams(Section):
     """Which VLMs can be chosen: from the start, and after the extension."""
 
-    base: Annotated[list[str], Field(min_length=1)]  # S
-    new: list[str]  # S' without S; may be empty
+    base: Annotated[list[str], Field(min_length=1)]  # VLMs that can be chosen from the start, S
+    new: list[str]  # VLMs that join later, S' without S; none: the extended pool is the base pool
 
 
 class OodParams(Section):
     """What is held out of training altogether to measure generalisation."""
 
-    benchmarks: list[str]
-    tasks: list[str]
+    benchmarks: list[str]  # benchmarks held out, by the column `benchmark`
+    tasks: list[str]  # tasks held out, by the column `task`
 
 
 class SplitParams(Section):
     """How the other images are divided; the rest of them is the training split."""
 
-    val_share: Share
-    id_share: Share
-    seed: int
+    val_share: Share  # share of the images not held out that settings are chosen and calibrated on
+    id_share: Share  # share of these images that is the test in distribution
+    seed: int  # of the images' places in the splits
 
 
 class SampleParams(Section):
     """The generator of the embedded sample dataset."""
 
-    seed: Annotated[int, Field(ge=0)]
-    images_per_benchmark: PositiveInt
-    questions_per_image: Annotated[int, Field(ge=1, le=2)]
-    missing_share: Share  # of the paid VLMs' outcomes
+    seed: Annotated[int, Field(ge=0)]  # of the pictures, the questions and the VLMs' answers
+    images_per_benchmark: PositiveInt  # of each benchmark
+    questions_per_image: Annotated[int, Field(ge=1, le=2)]  # one or two
+    missing_share: Share  # share of the paid VLMs' outcomes that is unknown
 
 
 class DataParams(Section):
@@ -90,11 +90,11 @@ PrecisionChoice = Literal["auto", "float32", "bfloat16"]
 class ImageEncoderParams(Section):
     """The image encoder, an open_clip visual tower."""
 
-    model: str | None  # an open_clip architecture name; null: `architecture` below
+    model: str | None  # bundled, or the name of an open_clip architecture; null: `architecture` below
     architecture: dict[str, Any] | None  # an open_clip model configuration: embed_dim, vision_cfg
-    pretrained: str | None  # an open_clip tag or the path of a checkpoint; null: initialised from the seed
-    resize: Literal["shortest", "longest", "squash"]  # to the tower's square input
-    tunable_layers: TunableLayers  # blocks above the cut, which train with the head
+    pretrained: str | None  # bundled, an open_clip tag or the path of a checkpoint; null: initialised from the seed
+    resize: Literal["shortest", "longest", "squash"]  # to the tower's square input: cropped, padded or distorted
+    tunable_layers: TunableLayers  # blocks above the cut, which train with the head; 0: all are frozen and cached
     precision: PrecisionChoice  # of the frozen blocks; auto: bfloat16 where that is measured to be faster
     store_tokens: bool  # keep the token states too where all layers are frozen; `fusion: tokens` needs them
 
@@ -106,13 +106,13 @@ class ImageEncoderParams(Section):
 class TextEncoderParams(Section):
     """The text encoder, a transformers model with a list of layers, such as DistilBERT or BERT."""
 
-    model: str | None  # a hub name or the path of a folder in the hub's layout; null: `architecture` below
+    model: str | None  # bundled, a hub name or the path of a folder in the hub's layout; null: `architecture` below
     architecture: dict[str, Any] | None  # a DistilBertConfig, initialised from the seed
     vocabulary_size: PositiveInt | None  # word pieces learnt from the training questions, for `architecture`
-    pooling: Literal["cls", "mean"]
+    pooling: Literal["cls", "mean"]  # a text's vector: the first token's state, or the mean over all tokens
     max_tokens: PositiveInt  # longer texts are cut off, and reported
-    tunable_layers: TunableLayers
-    precision: PrecisionChoice
+    tunable_layers: TunableLayers  # blocks above the cut, which train with the head; 0: all are frozen and cached
+    precision: PrecisionChoice  # of the frozen blocks; auto: bfloat16 where that is measured to be faster
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -142,20 +142,20 @@ def _check_source(section: Any, model: str | None, architecture: dict | None, pr
 class RouterParams(Section):
     """The net: gate, fusion experts and cosine classifier."""
 
-    profile: Literal["full", "name"]  # what the sentence M_j says of a VLM
-    inputs: Literal["both", "text", "image"]  # text and image are ablations
-    fusion: Literal["pooled", "tokens", "concat"]
-    num_experts: PositiveInt  # E
+    profile: Literal["full", "name"]  # what a VLM's sentence M_j says: all facts, or its name alone
+    inputs: Literal["both", "text", "image"]  # text and image leave the other one out, as ablations
+    fusion: Literal["pooled", "tokens", "concat"]  # attention to one image vector (published), to tokens, or none
+    num_experts: PositiveInt  # fusion experts, E
     top_k: PositiveInt  # experts kept per query; E is the published dense mixture
-    num_heads: PositiveInt  # of an expert's attention
-    attention_width: PositiveInt  # of an expert's attention, all heads together
-    ffn_width: PositiveInt
-    dropout: Share
-    project_profiles: bool  # a learned map of the VLMs' profile vectors; false as published
-    logit_scale: PositiveFloat  # of the arctanh of the cosine, at the start; 1 as published
-    learn_logit_scale: bool  # false as published
-    logit_min: Annotated[float, Field(lt=0)]  # Eq. 6
-    logit_max: PositiveFloat
+    num_heads: PositiveInt  # heads of an expert's attention
+    attention_width: PositiveInt  # of an expert's attention, all heads together; a multiple of num_heads
+    ffn_width: PositiveInt  # of an expert's hidden layer
+    dropout: Share  # in an expert's hidden layer
+    project_profiles: bool  # put a learned map before the VLMs' profile vectors; false as published
+    logit_scale: PositiveFloat  # factor of the logits, the arctanh of a cosine, at the start; 1 as published
+    learn_logit_scale: bool  # let that factor train; false as published
+    logit_min: Annotated[float, Field(lt=0)]  # logits below it are raised to it (Eq. 6)
+    logit_max: PositiveFloat  # logits above it are lowered to it (Eq. 6)
 
     @model_validator(mode="after")
     def _sizes_agree(self) -> Self:
@@ -174,19 +174,19 @@ Trains = Literal["all", "head", "image", "text"]  # the head, and both, neither 
 class TrainParams(Section):
     """Optimisation by AdamW."""
 
-    trains: Trains
-    data_share: Annotated[float, Field(gt=0, le=1)]  # of the training images
-    batch_size: PositiveInt  # queries; each brings its outcomes on every VLM
+    trains: Trains  # the head, and: all tunable layers, none, the image encoder's or the text encoder's
+    data_share: Annotated[float, Field(gt=0, le=1)]  # share of the training images that is trained on
+    batch_size: PositiveInt  # queries a step; each brings its outcomes on every VLM
     group_by_image: bool  # put queries that share an image into one batch, where it is encoded once
-    shuffle_window_mb: PositiveInt  # features among which queries are shuffled; all of them, where they are fewer
+    shuffle_window_mb: PositiveInt  # MiB of features among which queries are shuffled; all, where they are fewer
     learning_rate: PositiveFloat  # of the head
     tail_learning_rate: PositiveFloat  # of the encoders' tunable layers
-    weight_decay: Annotated[float, Field(ge=0)]
-    schedule: Literal["constant", "cosine"]
-    warmup_share: Share  # of all steps
+    weight_decay: Annotated[float, Field(ge=0)]  # of AdamW
+    schedule: Literal["constant", "cosine"]  # of the learning rates after the warm-up; cosine falls to zero
+    warmup_share: Share  # share of the steps over which the learning rates rise
     clip_norm: PositiveFloat | None  # largest norm of the gradient; null: as it is
     class_weights: Literal["none", "balanced"]  # balanced: a VLM's right and wrong outcomes count alike
-    importance_weight: Annotated[float, Field(ge=0)]  # of the loss that has the experts used alike
+    importance_weight: Annotated[float, Field(ge=0)]  # weight of a loss that has the experts used alike
     augment: bool  # shift pictures and change their light, where their pixels train
     keep: Literal["best", "last"]  # the weights of the epoch with the best EM on val, or of the last one
     patience: PositiveInt | None  # epochs without a better EM on val after which training stops; null: never
@@ -196,27 +196,27 @@ class TrainParams(Section):
 class IncrementalParams(Section):
     """Incremental extension (Eq. 7): continue from Phi on the outcomes of the extended pool."""
 
-    trains: Trains
-    epochs: PositiveInt
-    min_steps: PositiveInt  # more epochs where few outcomes make fewer optimizer steps
-    learning_rate: PositiveFloat
-    rehearsal_share: Annotated[float, Field(ge=0, le=1)]  # of the images whose old outcomes are trained on again
+    trains: Trains  # as train.trains
+    epochs: PositiveInt  # passes over the queries
+    min_steps: PositiveInt  # optimizer steps at least: there are more epochs where outcomes are few
+    learning_rate: PositiveFloat  # of all that trains
+    rehearsal_share: Annotated[float, Field(ge=0, le=1)]  # share of the images whose old outcomes train again
 
 
 class IndependentParams(Section):
     """Independent extension: Theta on the new VLMs alone."""
 
     start: Literal["phi", "nothing"]  # a copy of Phi's weights, or a new router, as published
-    epochs: PositiveInt
-    min_steps: PositiveInt
-    learning_rate: PositiveFloat
+    epochs: PositiveInt  # passes over the queries with an outcome of a new VLM
+    min_steps: PositiveInt  # optimizer steps at least: there are more epochs where outcomes are few
+    learning_rate: PositiveFloat  # of all that trains
 
 
 class ExtendParams(Section):
     """Growing the pool from S to S'."""
 
-    strategy: Literal["incremental", "independent"]  # the one that metrics/arms.json reports as extended
-    theta: Annotated[float, Field(ge=0, le=1)]  # the cascade's threshold on Phi's best confidence (Algorithm 1)
+    strategy: Literal["incremental", "independent"]  # which of the two metrics call `arms` on the extended pool
+    theta: Annotated[float, Field(ge=0, le=1)]  # Theta is asked where Phi is no surer than this (Algorithm 1)
     incremental: IncrementalParams
     independent: IndependentParams
 
@@ -224,10 +224,10 @@ class ExtendParams(Section):
 class CostsParams(Section):
     """What an answer is taken to cost where no cost is recorded: see `arms.data.costs.estimate_costs`."""
 
-    characters_per_token: PositiveFloat  # of a question
-    image_tokens: Annotated[int, Field(ge=0)]  # of an image, in the prompt
-    answer_tokens: Annotated[int, Field(ge=0)]
-    own_compute_usd_per_b: Annotated[float, Field(ge=0)]  # of a free VLM: USD per 1e6 tokens and 1e9 parameters
+    characters_per_token: PositiveFloat  # of a question, on average
+    image_tokens: Annotated[int, Field(ge=0)]  # tokens of an image, in the prompt
+    answer_tokens: Annotated[int, Field(ge=0)]  # tokens of an answer
+    own_compute_usd_per_b: Annotated[float, Field(ge=0)]  # of a free VLM: USD for 1e6 tokens and 1e9 parameters
 
 
 # What params.yaml holds; for those who route without that file.
@@ -237,8 +237,8 @@ STANDARD_COSTS = CostsParams(characters_per_token=4.0, image_tokens=768, answer_
 class EvaluateParams(Section):
     """How scores become metrics."""
 
-    bootstrap_samples: Annotated[int, Field(ge=100)]
-    seed: int
+    bootstrap_samples: Annotated[int, Field(ge=100)]  # draws behind each 95 % interval
+    seed: int  # of the draws
 
 
 def _check_workers(value: Any) -> Any:
@@ -250,12 +250,12 @@ def _check_workers(value: Any) -> Any:
 class RuntimeParams(Section):
     """What changes speed alone; no stage lists it, so changing it re-runs nothing."""
 
-    device: Literal["auto", "cpu", "cuda"]
-    extract_batch_size: PositiveInt
+    device: Literal["auto", "cpu", "cuda"]  # auto: a GPU where there is one
+    extract_batch_size: PositiveInt  # images or texts that are encoded at a time
     compile: bool  # compile frozen blocks before a long extraction
-    workers: Annotated[int | Literal["auto"], BeforeValidator(_check_workers)]  # decode images; auto: one a core
-    shard_mb: PositiveInt  # size of a feature store's shards
-    cache_budget_gb: PositiveFloat  # features up to this are held in memory, more are streamed from disk
+    workers: Annotated[int | Literal["auto"], BeforeValidator(_check_workers)]  # decoders of images; auto: one a core
+    shard_mb: PositiveInt  # size of a feature store's shards, in MiB
+    cache_budget_gb: PositiveFloat  # features up to so many GiB are held in memory, more are streamed
 
     @property
     def num_workers(self) -> int:
@@ -268,16 +268,14 @@ class RuntimeParams(Section):
 class Params(Section):
     """All of params.yaml."""
 
-    data: str
-    encoders: str
-    epochs: PositiveInt
-    seed: Annotated[int, Field(ge=0)]
+    data: str  # a dataset: conf/data/<name>.yaml, its tables in data/raw/<name>
+    encoders: str  # an encoder pair: conf/encoders/<name>.yaml
+    epochs: PositiveInt  # passes over the training queries
+    seed: Annotated[int, Field(ge=0)]  # of weights, the order of the queries and dropout
     router: RouterParams
     train: TrainParams
     extend: ExtendParams
-    baselines: dict[
-        str, dict[str, Any]
-    ]  # routers on pooled embeddings, by name; settings as `arms.routers` checks them
+    baselines: dict[str, dict[str, Any]]  # the routers that ARMS is compared with, by name, and their settings
     costs: CostsParams
     evaluate: EvaluateParams
     runtime: RuntimeParams
