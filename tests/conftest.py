@@ -15,6 +15,7 @@ pytest_plugins = ["tests.pipeline"]
 _PIPELINE = {"docs", "stages"}  # the folders of the tests that share one clone of the project
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file in one process, and all that share the clone too."""
     for item in items:
