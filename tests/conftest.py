@@ -1,7 +1,7 @@
 """Set before anything heavy is imported; and which tests stay together when several processes run them."""
 
 import os
-from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,13 +12,17 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 pytest_plugins = ["tests.pipeline"]
 
-_PIPELINE = {"docs", "stages"}  # the folders of the tests that share one clone of the project
+_SHARING = ("tests/docs/", "tests/stages/")  # the folders of the tests that share one clone of the project
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one process, and all that share the clone too."""
-    for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        group = "pipeline" if folder in _PIPELINE else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Under `-n`: the tests of a file stay in one process, and all that share the clone too."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByClone(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "clone" if file.startswith(_SHARING) else file
+
+    return ByClone(config, log)
