@@ -1,1 +1,1 @@
-"""Importers: one file per log format; `registry` names them, `run` turns a log into a dataset."""
+"""Importers: a file or folder per log format; `registry` names them, `run` turns a log into a dataset."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # it loads pandas, and a shell that completes a name waits fo
 
 ENTRY_POINTS = "arms.importers"  # the group under which a package names its own, as in: mine = "my_package:MyImporter"
 
-# An importer is one file and one line here.
+# An importer is one line here, and a file or, where it takes several, a folder of them.
 IMPORTERS = {
     "blindtest": "arms.data.importers.blindtest.importer:BlindTestImporter",
     "csv": "arms.data.importers.csv.importer:CsvImporter",

@@ -6,6 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+# A row of its own after a table's last one: where it ends up inside another row, a quote was left open.
+END = "\x1a" * 8
+
 _SHORT = 80  # characters of a value in a message
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from arms.data.importers.csv.text import END, AsUtf8, check_encoding
+from arms.data.importers.csv.text import AsUtf8, check_encoding
 from arms.data.importers.set_aside import SetAside
-from arms.data.importers.texts import shown
+from arms.data.importers.texts import END, shown
 from arms.errors import ArmsError
 
 TEXT = pa.dictionary(pa.int32(), pa.large_string())  # each distinct text is held once

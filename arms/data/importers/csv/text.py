@@ -5,10 +5,8 @@ import io
 from pathlib import Path
 from typing import BinaryIO
 
+from arms.data.importers.texts import END
 from arms.errors import ArmsError
-
-# A row of its own after the file's last one: where it ends up inside another row, a quote was left open.
-END = "\x1a" * 8
 
 # How files begin that are no text in UTF-8.
 _HINTS = {

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from arms.data.importers.csv.text import END
 from arms.data.importers.files import read_json
 from arms.data.importers.set_aside import SetAside
+from arms.data.importers.texts import END
 from arms.data.importers.vlmevalkit.cells import Row, Table, header
 from arms.data.importers.vlmevalkit.workbook import open_sheet
 from arms.errors import ArmsError
