@@ -1,22 +1,32 @@
-"""How far long work is: a bar on a terminal, plain lines where nobody watches."""
+"""How far long work is.
+
+Code that takes long announces its work with `progress_bar`, wherever it stands. As with logging, nothing is shown until
+the program calls `show_progress`: a bar on a terminal, plain lines elsewhere.
+"""
 
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from tqdm import tqdm
 
 Progress = Callable[[int, int], None]  # how much is done, and how much there is
+Show = Callable[[str, str], AbstractContextManager[Progress]]  # label and unit of some work
 
 _LINE_EVERY_S = 10.0
+_show: Show | None = None
+
+
+def show_progress() -> None:
+    """Show the progress of all work from now on, on the error stream, with its rate and the time left."""
+    global _show
+    _show = _on_stderr
 
 
 @contextmanager
 def progress_bar(label: str, unit: str) -> Iterator[Progress]:
-    """Show on the error stream how far work is, with its rate and the time left.
-
-    On a terminal this is a bar that goes away at the end; elsewhere, in a pipe or a log, a line every ten seconds.
+    """Announce some work.
 
     Parameters
     ----------
@@ -28,8 +38,18 @@ def progress_bar(label: str, unit: str) -> Iterator[Progress]:
     Yields
     ------
     callable
-        To be told how much is done and how much there is.
+        Call it with how much is done and how much there is.
     """
+    if _show is None:
+        yield _nobody_watches
+        return
+    with _show(label, unit) as progress:
+        yield progress
+
+
+@contextmanager
+def _on_stderr(label: str, unit: str) -> Iterator[Progress]:
+    """On a terminal a bar that goes away at the end; in a pipe or a log a line every ten seconds."""
     if not sys.stderr.isatty():
         yield _Lines(label, unit)
         return
@@ -66,3 +86,7 @@ class _Lines:
         left = f", {(total - done) / rate:,.0f} s left" if rate else ""
         sys.stderr.write(f"{self._label}: {done:,} of {total:,} {self._unit}, {rate:,.1f} {self._unit}/s{left}\n")
         sys.stderr.flush()
+
+
+def _nobody_watches(done: int, total: int) -> None:
+    pass

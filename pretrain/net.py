@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from arms.torchvision_guard import import_torchvision
+from arms.encoders.torchvision_guard import import_torchvision
 
 import_torchvision()
 

@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from arms.baselines.facts import Answers, Facts
+from arms.baselines.output_aware import OutputAwareRouter
+from arms.baselines.registry import build_router
 from arms.data.costs import costs_of
 from arms.data.profiles import profile_sentence
 from arms.data.scores import Scores
 from arms.device import choose_device
 from arms.encoders.pair import EncoderPair
-from arms.features.embeddings import add_embeddings, embed_texts
 from arms.features.loader import Queries
+from arms.features.pooling import add_embeddings, embed_texts
 from arms.params import Params
 from arms.routers.base import Router
-from arms.routers.facts import Answers, Facts
-from arms.routers.output_aware import OutputAwareRouter
-from arms.routers.registry import build_router
 from stages.inputs import SCORED_SPLITS, Inputs, read_inputs, router_scores
 from stages.workspace import Workspace
 

@@ -8,11 +8,11 @@ from arms.data.prepared import read_prepared, write_json
 from arms.data.scores import read_scores
 from arms.evaluation.cost_judge import CostJudge
 from arms.evaluation.curves import em_records
-from arms.evaluation.figures import em_bars, reliability
 from arms.evaluation.judge import ByPool, Judge
-from arms.evaluation.leaderboard import leaderboard
 from arms.evaluation.metrics import round_metrics
-from arms.evaluation.pareto_figure import pareto
+from arms.reports.figures import em_bars, reliability
+from arms.reports.leaderboard import leaderboard
+from arms.reports.pareto_figure import pareto
 from stages.workspace import METRICS, PLOTS, SCORES, Stopwatch, open_workspace, stage
 
 MARGIN = {"": "difference", "_low": "low", "_high": "high"}

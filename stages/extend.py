@@ -7,7 +7,7 @@ import click
 
 from arms.data.atomic import atomic_folder
 from arms.encoders.pair import EncoderPair
-from arms.extension import extend_incrementally, extend_independently
+from arms.extension.strategies import extend_incrementally, extend_independently
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import Router
 from arms.routers.cascade import CascadeRouter

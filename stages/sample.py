@@ -3,9 +3,9 @@
 import logging
 from pathlib import Path
 
-from arms.data.sample import generate_sample
 from arms.errors import ArmsError
 from arms.params import read_data_params
+from arms.sample import generate_sample
 from stages.workspace import Stopwatch, progress_bar, stage
 
 logger = logging.getLogger("stages.sample")

@@ -20,6 +20,7 @@ from arms.params import (
 )
 from arms.progress import Progress as Progress
 from arms.progress import progress_bar as progress_bar
+from arms.progress import show_progress
 
 METRICS = Path("metrics")
 PLOTS = Path("data/plots")
@@ -61,6 +62,7 @@ def stage(name: str) -> Iterator[None]:
     logging.basicConfig(level=logging.WARNING, format=f"{name}: %(message)s", stream=sys.stderr)
     logging.getLogger("arms").setLevel(logging.INFO)
     logging.getLogger("stages").setLevel(logging.INFO)
+    show_progress()
     try:
         yield
     except ArmsError as error:

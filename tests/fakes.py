@@ -12,9 +12,9 @@ from tokenizers import Tokenizer
 from arms.data.profiles import VlmProfile, profile_sentence
 from arms.encoders.pair import EncoderPair, build_encoders
 from arms.encoders.text import train_tokenizer
-from arms.features.embeddings import add_embeddings
 from arms.features.loader import Queries
 from arms.features.online import encode_queries
+from arms.features.pooling import add_embeddings
 from arms.params import EncodersParams, ImageEncoderParams, RouterParams, TextEncoderParams, TrainParams
 from arms.routers.arms import ArmsRouter
 

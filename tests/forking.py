@@ -57,7 +57,7 @@ def serve(address: str, guard: str) -> None:
     """
     for library in _LIBRARIES:
         importlib.import_module(library)
-    kept = runpy.run_path(f"{guard}/torchvision_guard.py")  # what it declares goes with it
+    kept = runpy.run_path(f"{guard}/encoders/torchvision_guard.py")  # what it declares goes with it
     kept["import_torchvision"]()
     importlib.import_module("open_clip")
     transformers = importlib.import_module("transformers")

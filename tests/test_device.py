@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from arms.batch import QueryBatch, move_batch
 from arms.device import choose_device, resolve_device
+from arms.encoders.batch import QueryBatch, move_batch
 from arms.errors import ArmsError
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from arms import progress
-from arms.progress import Progress, progress_bar
+from arms.progress import Progress
 
 
 class Terminal(io.StringIO):
@@ -20,7 +20,7 @@ class Terminal(io.StringIO):
 @contextmanager
 def shown_in(stream: io.StringIO) -> Iterator[Progress]:
     """A progress bar that goes to a stream. Set here, as pytest sets its own streams after the fixtures."""
-    with redirect_stderr(stream), progress_bar("encode image", "images") as update:
+    with redirect_stderr(stream), progress._on_stderr("encode image", "images") as update:
         yield update
 
 

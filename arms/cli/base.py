@@ -27,6 +27,9 @@ class ArmsGroup(click.Group):
     """
 
     def invoke(self, ctx: click.Context) -> Any:
+        from arms.progress import show_progress
+
+        show_progress()
         try:
             return super().invoke(ctx)
         except ArmsError as error:

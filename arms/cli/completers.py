@@ -14,7 +14,7 @@ ROUTERS = Path("data/routers")
 RAW = Path("data/raw")
 DATA_SETTINGS = Path("conf/data")
 
-_DESCRIPTION = "router.json"  # of `arms.checkpoint`, which loads torch
+_DESCRIPTION = "router.json"  # of `arms.routers.checkpoint`, which loads torch
 _QUERIES = "queries.parquet"  # of `arms.data.tables`, which loads pandas
 
 

@@ -24,7 +24,7 @@ def doctor(offline: bool, as_json: bool) -> None:
       arms doctor
       arms doctor --offline --json
     """
-    from arms.doctor import examine, is_ready, summary
+    from arms.doctor.examine import examine, is_ready, summary
 
     lines = []
     for line in examine(ask_hub=not offline):

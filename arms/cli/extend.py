@@ -58,7 +58,7 @@ def extend(
     Example:
       arms extend --profile new.yaml --outcomes outcomes.parquet --out data/routers/mine
     """
-    from arms.extend_command import Request, extend_router, report_text
+    from arms.extension.saved import Request, extend_router, report_text
     from arms.params import read_params
     from arms.progress import progress_bar
 

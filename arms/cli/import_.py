@@ -14,8 +14,8 @@ from arms.cli.completers import RAW, complete_dataset_name
 from arms.errors import ArmsError
 
 if TYPE_CHECKING:
-    from arms.data.importers.base import Importer
-    from arms.data.importers.run import ImportOptions
+    from arms.importers.base import Importer
+    from arms.importers.run import ImportOptions
 
 _COMMON_OPTIONS = (
     click.Option(
@@ -64,12 +64,12 @@ class _ImportGroup(ArmsGroup):
     """Its subcommands are the importers, which are loaded when they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        from arms.data.importers.registry import importer_names
+        from arms.importers.registry import importer_names
 
         return importer_names()
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        from arms.data.importers.registry import find_importer
+        from arms.importers.registry import find_importer
 
         if cmd_name not in self.list_commands(ctx):
             return None
@@ -175,8 +175,8 @@ def _flag(name: str) -> str:
 
 def _import(importer: "Importer", sources: tuple[Path, ...], name: str | None, as_json: bool, **values: Any) -> None:
     """Import into data/raw/<name>, and say what became of the log."""
-    from arms.data.importers.run import import_log
-    from arms.data.starter import write_starter
+    from arms.importers.run import import_log
+    from arms.importers.starter import write_starter
     from arms.progress import progress_bar
 
     started = time.perf_counter()
@@ -205,9 +205,9 @@ def _options(
     **values: Any,
 ) -> "ImportOptions":
     """The flags that every format has, as `import_log` takes them."""
-    from arms.data.catalogue import CATALOGUE
-    from arms.data.importers.run import ImportOptions
+    from arms.catalogue.match import CATALOGUE
     from arms.data.profiles import read_vlms
+    from arms.importers.run import ImportOptions
 
     files = profiles or ((CATALOGUE,) if CATALOGUE.exists() else ())
     catalogue = tuple(vlm for file in files for vlm in read_vlms(file))

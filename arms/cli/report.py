@@ -30,9 +30,9 @@ def report(metrics: Path, out: Path | None, as_json: bool) -> None:
       arms report --out docs/results.md
     """
     from arms.data.atomic import atomic_file
-    from arms.evaluation.report import read_metrics, results_table
-    from arms.evaluation.results_page import read_summaries, results_page
     from arms.params import read_data_params
+    from arms.reports.results_page import read_summaries, results_page
+    from arms.reports.results_table import read_metrics, results_table
 
     if out is None:
         if as_json:

@@ -20,7 +20,7 @@ def settings(out: Path | None, as_json: bool) -> None:
       arms settings --out docs/settings.md
     """
     from arms.data.atomic import atomic_file
-    from arms.settings_page import read_settings, settings_page
+    from arms.reports.settings_page import read_settings, settings_page
 
     if out and as_json:
         raise click.UsageError("expected --json or --out, got both: the page is Markdown")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from arms.catalogue.match import CATALOGUE
 from arms.cli.base import count, json_option, print_json
 from arms.cli.completers import complete_dataset
-from arms.data.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
     from arms.data.profiles import VlmProfile
@@ -98,8 +98,8 @@ def vlms_add(name: str, access: Literal["free", "paid"], path: Path, replace: bo
       arms vlms add InternVL2-8B --access free --provider OpenGVLab --params-b 8.1
       arms vlms add nova-1 --access paid --price-in 0.8 --price-out 3.2
     """
-    from arms.data.profile_check import check_profiles
-    from arms.data.profile_edit import add_profile
+    from arms.catalogue.edit import add_profile
+    from arms.catalogue.gaps import check_profiles
     from arms.data.profiles import VlmProfile, read_vlms
 
     replaced = add_profile(VlmProfile(name=name, access=access, **facts), path, replace=replace)
@@ -131,7 +131,7 @@ def vlms_check(path: Path, strict: bool, as_json: bool) -> None:
       arms vlms check
       arms vlms check data/raw/blindtest --strict
     """
-    from arms.data.profile_check import check_dataset_profiles, check_profiles
+    from arms.catalogue.gaps import check_dataset_profiles, check_profiles
     from arms.data.profiles import read_vlms
 
     file = _file_at(path)

@@ -31,7 +31,7 @@ class Scores:
     query_ids : sequence of N distinct str
     vlms : sequence of S distinct str, in pool order; at least one
     confidence : float array of shape (N, S), finite, in [0, 1]; kept as read-only float32
-    policy : dict, JSON-able, with its "name"; see `arms.selection`
+    policy : dict, JSON-able, with its "name"; see `arms.selection.select`
     asked : bool array of shape (N, S), or None
         The VLMs whose answers the router read before it chose, which have to be paid for too; None where it reads none.
 

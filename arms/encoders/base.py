@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from arms.batch import Batch
+from arms.encoders.batch import Batch
 from arms.errors import ArmsError
 
 

@@ -12,8 +12,8 @@ from typing import Literal, TypeVar
 import torch
 from torch import nn
 
-from arms.batch import Batch, move_batch
 from arms.encoders.base import Encoder, hash_weights
+from arms.encoders.batch import Batch, move_batch
 
 logger = logging.getLogger(__name__)
 

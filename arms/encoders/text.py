@@ -17,12 +17,12 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import nn
 
-from arms.batch import Batch
 from arms.encoders.base import Encoder, cut_layers, describe_cut, hash_weights
+from arms.encoders.batch import Batch
 from arms.encoders.bundled import BUNDLED, bundled_folder
+from arms.encoders.torchvision_guard import import_torchvision
 from arms.errors import ArmsError
 from arms.params import TextEncoderParams
-from arms.torchvision_guard import import_torchvision
 
 import_torchvision()
 

@@ -58,9 +58,9 @@ def cost_quality_curve(
 ) -> Curve:
     """Return cost and accuracy of the policy argmax_j (confidence_ij - penalty * expected cost_ij) at every penalty.
 
-    This is the policy `arms.policies.penalised`, ties included. As the penalty grows, a query follows the upper
-    envelope of the lines confidence - penalty * cost, so the policy changes at finitely many penalties only, and the
-    curve holds them all. The VLMs with a known outcome may be chosen; a query without any is left out.
+    This is `arms.selection.policies.penalised`, ties included. As the penalty grows, a query follows the upper envelope
+    of the lines confidence - penalty * cost, so the policy changes at finitely many penalties only, and the curve holds
+    them all. The VLMs with a known outcome may be chosen; a query without any is left out.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Cost and accuracy as flat records, the form that DVC plots read and `arms.evaluation.pareto_figure` draws."""
+"""Cost and accuracy as flat records, the form that DVC plots read and `arms.reports.pareto_figure` draws."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Data for plots: lists of flat records, the form that DVC plots read and `arms.evaluation.figures` draws."""
+"""Data for plots: lists of flat records, the form that DVC plots read and `arms.reports.figures` draws."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -12,7 +12,7 @@ from arms.evaluation.curves import em_by, reliability_records
 from arms.evaluation.metrics import compare, evaluate_router, round_metrics, single_vlm_em, train_accuracy
 from arms.evaluation.outcomes import correct_of, is_answerable
 from arms.evaluation.pairwise import paired_differences
-from arms.selection import select
+from arms.selection.select import select
 
 SPLITS = ("id", "ood")
 ByPool = dict[str, Scores]

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 import torch
 
-from arms.batch import Batch, QueryBatch
+from arms.encoders.batch import Batch, QueryBatch
 from arms.errors import ArmsError
 from arms.features.arrays import Array, Ragged
 from arms.features.chunks import DiskArray, DiskRagged

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from arms.batch import Batch, move_batch
 from arms.encoders.base import Encoder
+from arms.encoders.batch import Batch, move_batch
 from arms.errors import ArmsError
 from arms.features.arrays import Array, Ragged, join_arrays, offsets_of
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from arms.batch import Batch, QueryBatch
 from arms.encoders.base import Encoder
+from arms.encoders.batch import Batch, QueryBatch
 from arms.errors import ArmsError
 from arms.nn.classifier import CosineClassifier
 from arms.nn.experts import FusionExperts, mix_experts

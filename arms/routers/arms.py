@@ -12,7 +12,7 @@ from PIL import Image
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from arms.checkpoint import read_description, read_weights, write_checkpoint
+from arms.baselines.facts import Facts
 from arms.data.atomic import atomic_folder
 from arms.data.profiles import VlmProfile, profile_sentence
 from arms.device import choose_device
@@ -25,11 +25,11 @@ from arms.features.online import encode_queries, encode_texts
 from arms.nn.router_net import RouterNet
 from arms.params import EncodersParams, RouterParams, TrainParams
 from arms.routers.base import Router
-from arms.routers.facts import Facts
-from arms.training.calibration import fit_temperature
+from arms.routers.checkpoint import read_description, read_weights, write_checkpoint
 from arms.training.epoch_log import EpochLog
 from arms.training.loop import Labelled, Plan, train_net
 from arms.training.prediction import Reading, predict_logits, read_net
+from arms.training.temperature import fit_temperature
 
 TOKENIZER = "tokenizer.json"
 

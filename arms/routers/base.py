@@ -10,15 +10,15 @@ from typing import Any, BinaryIO, ClassVar, Self
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from arms.checkpoint import read_description
+from arms.baselines.facts import Facts
 from arms.data.costs import estimate_costs
 from arms.data.profiles import VlmProfile
 from arms.errors import ArmsError
 from arms.features.loader import Queries
 from arms.params import STANDARD_COSTS, CostsParams
-from arms.policies import EXPENSES
-from arms.routers.facts import Facts
-from arms.selection import ranking
+from arms.routers.checkpoint import read_description
+from arms.selection.policies import EXPENSES
+from arms.selection.select import ranking
 
 ImageSource = str | Path | BinaryIO | Image.Image
 
@@ -88,7 +88,7 @@ class Router(ABC):
 
     @property
     def policy(self) -> dict[str, Any]:
-        """The selection policy that goes with the scores (see `arms.selection`)."""
+        """The selection policy that goes with the scores (see `arms.selection.select`)."""
         return {"name": "argmax"}
 
     @staticmethod
@@ -125,7 +125,7 @@ class Router(ABC):
         exclude : names of VLMs in the pool, optional
             Left out, as if they had never been there: the policy chooses among the others.
         policy : mapping, optional
-            A selection policy (see `arms.policies`) instead of the router's own, such as
+            A selection policy (see `arms.selection.policies`) instead of the router's own, such as
             {"name": "cheapest", "tau": 0.7, "of": "cost"}. Costs are estimated from the prices in the VLMs' profiles;
             latencies are not known here.
         costs : CostsParams, optional
@@ -137,7 +137,7 @@ class Router(ABC):
             If the image cannot be read, the question is empty, `exclude` names an unknown VLM, no VLM is left, or the
             policy needs what is not known: latencies, or the costs of a VLM without prices.
         ValueError
-            If there is no such policy or a setting of it is wrong; see `arms.selection.select`.
+            If there is no such policy or a setting of it is wrong; see `arms.selection.select.select`.
         """
         return self.route_batch([image], [question], exclude=exclude, policy=policy, costs=costs)[0]
 

@@ -7,14 +7,14 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
-from arms.checkpoint import read_description, write_checkpoint
+from arms.baselines.facts import Facts
 from arms.data.atomic import atomic_folder
 from arms.data.profiles import VlmProfile
 from arms.errors import ArmsError
 from arms.features.loader import Queries
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import Router
-from arms.routers.facts import Facts
+from arms.routers.checkpoint import read_description, write_checkpoint
 
 
 class CascadeRouter(Router):
@@ -57,7 +57,7 @@ class CascadeRouter(Router):
 
     @property
     def policy(self) -> dict[str, Any]:
-        """The cascade; see `arms.policies.cascade`."""
+        """The cascade; see `arms.selection.policies.cascade`."""
         return {"name": "cascade", "theta": self.theta, "pools": [list(router.vlms) for router in self.routers]}
 
     def extended(self, theta_router: ArmsRouter) -> "CascadeRouter":

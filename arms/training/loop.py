@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from arms.batch import Batch, QueryBatch, move_batch
+from arms.encoders.batch import Batch, QueryBatch, move_batch
 from arms.errors import ArmsError
 from arms.features.loader import Queries, read_batches
 from arms.nn.router_net import RouterNet

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from arms.batch import Batch, QueryBatch, move_batch
+from arms.encoders.batch import Batch, QueryBatch, move_batch
 from arms.features.loader import Queries, read_batches
 from arms.nn.router_net import RouterNet
 

@@ -13,8 +13,8 @@ from tokenizers import Tokenizer
 from arms.encoders.bundled import bundled_folder
 from arms.encoders.pair import EncoderPair, build_encoders
 from arms.features import pooled
-from arms.features.embeddings import add_embeddings
 from arms.features.online import encode_queries
+from arms.features.pooling import add_embeddings
 from arms.params import EncodersParams, TunableLayers, read_encoders_params
 
 _CPU = torch.device("cpu")

@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from arms.baselines.registry import build_router
 from arms.data.scores import Scores
 from arms.device import choose_device
 from arms.encoders.pair import EncoderPair
 from arms.evaluation.judge import Judge
-from arms.features.embeddings import add_embeddings
+from arms.features.pooling import add_embeddings
 from arms.params import EncodersParams
 from arms.routers.arms import ArmsRouter
-from arms.routers.registry import build_router
 from benchmarks.encoder_parts.pairs import bundled, untrained
 from stages.encode import encode
 from stages.inputs import SCORED_SPLITS, Inputs, read_inputs, router_scores

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from arms.encoders.image import ImageEncoder, build_image_encoder
 from arms.encoders.precision import fastest_precision, in_precision
+from arms.encoders.torchvision_guard import import_torchvision
 from arms.features.extract import extract
 from arms.features.store import FeatureStore
-from arms.torchvision_guard import import_torchvision
 from benchmarks.feature_parts.limits import copy_alone, decode_alone, describe_limit, forward_alone, rate_limit
 from benchmarks.feature_parts.setup import SEED, Setup, check_same, make_keys
 from benchmarks.record import Line, count_cores

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from arms.batch import Batch
 from arms.encoders.base import Encoder
+from arms.encoders.batch import Batch
 from benchmarks.timing import plain_torch, seconds
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from arms.batch import Batch, QueryBatch, move_batch
+from arms.encoders.batch import Batch, QueryBatch, move_batch
 from arms.encoders.image import ImageEncoder
 from arms.encoders.pair import EncoderPair
 from arms.features.arrays import Ragged

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from arms.encoders.precision import fastest_precision, in_precision
 from arms.encoders.text import TextEncoder, build_text_encoder
+from arms.encoders.torchvision_guard import import_torchvision
 from arms.features.arrays import Ragged
 from arms.features.extract import extract
 from arms.features.store import FeatureStore
 from arms.features.trunk import run_trunk
-from arms.torchvision_guard import import_torchvision
 from benchmarks.feature_parts.limits import forward_alone
 from benchmarks.feature_parts.setup import SEED, Setup, check_same, make_keys
 from benchmarks.record import Line

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from arms.data.importers.csv.importer import CsvImporter
-from arms.data.importers.run import ImportOptions, import_log
+from arms.importers.csv.importer import CsvImporter
+from arms.importers.run import ImportOptions, import_log
 
 
 def run_import(form: str, folder: Path, out: Path) -> dict[str, int]:

@@ -5,9 +5,9 @@ from functools import partial
 
 import numpy as np
 
-from arms.routers.knn import KnnRouter, NeighbourRouter
-from arms.routers.neighbours import IndexKind
-from arms.routers.prknn import PrknnRouter
+from arms.baselines.knn import KnnRouter, NeighbourRouter
+from arms.baselines.neighbours import IndexKind
+from arms.baselines.prknn import PrknnRouter
 from benchmarks.record import Line
 from benchmarks.router_parts.plain import PlainNeighbours, ScikitLearnNeighbours
 from benchmarks.router_parts.scoring import CPU, UNIT, batch_us, single_us, times_as_fast

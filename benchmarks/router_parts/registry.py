@@ -7,15 +7,15 @@ from typing import Any
 
 from tqdm import tqdm
 
+from arms.baselines.output_aware import OutputAwareRouter
+from arms.baselines.registry import build_router
 from arms.params import read_params, read_section
 from arms.routers.base import Router
-from arms.routers.output_aware import OutputAwareRouter
-from arms.routers.registry import build_router
 from benchmarks.record import Line
 from benchmarks.router_parts.scoring import CPU, UNIT, batch_us, single_us
 from benchmarks.router_parts.setup import SEED, Setup
 from benchmarks.timing import interleave, seconds
-from stages.study import PARAMS, StudyParams
+from studies.variants import PARAMS, StudyParams
 
 PART = "registry"
 

@@ -7,9 +7,9 @@ from functools import partial
 import numpy as np
 import torch
 
+from arms.baselines.output_aware import OutputAwareRouter
 from arms.features.loader import Queries
 from arms.routers.base import Router
-from arms.routers.output_aware import OutputAwareRouter
 from benchmarks.record import Line
 from benchmarks.router_parts.setup import Part
 from benchmarks.timing import seconds

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import expit
 
+from arms.baselines.facts import Answers, Facts
 from arms.features.loader import Features, Queries
 from arms.features.pooled import Embeddings, unit_norm
-from arms.routers.facts import Answers, Facts
 
 SEED = 1
 _NOTHING = Features({}, {})

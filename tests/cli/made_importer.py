@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, Optional
 
 import pandas as pd
 
-from arms.data.importers.base import Importer, Intake, Log, setting
+from arms.importers.base import Importer, Intake, Log, setting
 
 
 @dataclass(frozen=True, kw_only=True)

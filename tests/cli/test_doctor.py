@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from arms.machine import Line
+from arms.doctor.machine import Line
 from tests.cli.helpers import run, run_json
 
 OK = Line(topic="torch", status="ok", text="2.13", facts={"version": "2.13"})
@@ -16,7 +16,7 @@ def found(monkeypatch):
     asked = []
 
     def put(*lines):
-        monkeypatch.setattr("arms.doctor.examine", lambda **options: asked.append(options) or iter(lines))
+        monkeypatch.setattr("arms.doctor.examine.examine", lambda **options: asked.append(options) or iter(lines))
         return asked
 
     return put

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from arms.data.importers import registry
-from arms.data.importers.registry import importer_names
 from arms.data.tables import read_dataset
+from arms.importers import registry
+from arms.importers.registry import importer_names
 from arms.params import read_data_params
 from tests.cli.helpers import check_failed, run, run_json
 from tests.fakes import PROFILES, make_queries

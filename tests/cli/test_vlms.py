@@ -4,7 +4,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from arms.data.catalogue import CATALOGUE
+from arms.catalogue.match import CATALOGUE
 from arms.data.profiles import VlmProfile, read_vlms
 from tests.cli.helpers import check_failed, run, run_json
 from tests.fakes import PROFILES

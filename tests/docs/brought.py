@@ -14,9 +14,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from transformers import DistilBertConfig, DistilBertModel, PreTrainedTokenizerFast
 
-from tests.data.importers.logs import blindtest, csv, helm, lmms_eval, m2, tables, vlmevalkit_many
 from tests.docs.reader import write_yaml
 from tests.fakes import DISTILBERT, VIT, tiny_tokenizer
+from tests.importers.logs import blindtest, csv, helm, lmms_eval, m2, tables, vlmevalkit_many
 from tests.pipeline import ROOT, Project
 
 Bring = Callable[[Project], None]

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import pytest
 
-from arms.data.importers.registry import IMPORTERS, find_importer
+from arms.importers.registry import IMPORTERS, find_importer
 from tests.pipeline import ROOT
 
 PAGE = (ROOT / "docs/importers.md").read_text(encoding="utf-8")

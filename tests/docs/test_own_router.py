@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from arms.routers import registry
-from arms.routers.registry import build_router
+from arms.baselines import registry
+from arms.baselines.registry import build_router
+from tests.baselines.made_vectors import VLMS, learnable
 from tests.docs.markdown import read_blocks
 from tests.pipeline import ROOT
-from tests.routers.made_vectors import VLMS, learnable
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/add-a-router.md"])

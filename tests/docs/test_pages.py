@@ -11,7 +11,7 @@ from tests.pipeline import ROOT
 LEFT_OUT = {
     "make repro": "it builds an environment first; the dvc repro and arms report that follow are run by other pages",
     "make test": "it would run this test",
-    "dvc repro studies/dvc.yaml": "tests/stages/test_studies.py runs it",
+    "dvc repro studies/dvc.yaml": "tests/studies/test_studies.py runs it",
 }
 
 

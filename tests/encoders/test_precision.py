@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from arms.batch import move_batch
 from arms.encoders import precision
 from arms.encoders.base import hash_weights
+from arms.encoders.batch import move_batch
 from arms.encoders.image import build_image_encoder
 from arms.encoders.precision import fastest_precision, in_precision
 from arms.encoders.text import build_text_encoder

@@ -12,7 +12,7 @@ from arms.evaluation.cost_metrics import charge_of, evaluate_cost, router_curve
 from arms.evaluation.cost_quality import cost_quality_curve, oracle_point, single_vlm_points
 from arms.evaluation.metrics import evaluate_router, round_metrics
 from arms.evaluation.outcomes import correct_of
-from arms.selection import select
+from arms.selection.select import select
 
 NAN = np.nan
 KEYS = ["cost_usd", "rank_score", "aiq", "nauc", "peak", "qnc", "apgr", "cpt_50", "cpt_80", "regret"]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arms.evaluation.cost_quality import Curve, cost_quality_curve, oracle_point, single_vlm_points
-from arms.selection import select
+from arms.selection.select import select
 
 NAN = np.nan
 

@@ -10,7 +10,7 @@ from sklearn import metrics as sklearn_metrics
 
 from arms.evaluation.metrics import compare, evaluate_router, round_metrics, single_vlm_em, train_accuracy
 from arms.evaluation.outcomes import correct_of, known_pairs, select_best_single
-from arms.selection import select
+from arms.selection.select import select
 
 NAN = np.nan
 EM_KEYS = ["em", "em_low", "em_high", "em_all"]

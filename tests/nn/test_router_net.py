@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from arms.batch import move_batch
+from arms.encoders.batch import move_batch
 from arms.errors import ArmsError
 from arms.features.online import encode_texts
 from arms.nn.router_net import RouterNet

@@ -12,7 +12,7 @@ from arms.errors import ArmsError
 from arms.features.online import encode_texts
 from arms.routers.base import RankedVlm, Route, Router
 from arms.routers.cascade import CascadeRouter
-from arms.training.calibration import fit_temperature
+from arms.training.temperature import fit_temperature
 from tests.fakes import CPU, PROFILES, make_queries, make_router
 
 WHOLE = {"tunable_layers": "all"}

@@ -7,7 +7,7 @@ import torch
 from arms.errors import ArmsError
 from arms.routers.base import Router
 from arms.routers.cascade import CascadeRouter
-from arms.selection import select
+from arms.selection.select import select
 from tests.fakes import PROFILES, make_queries, make_router
 
 WHOLE = {"tunable_layers": "all"}

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from tests.data.importers.logs.vlmevalkit_many import FAILURES, IMAGES, NUM_QUERIES, VLMS, write_log
+from tests.importers.logs.vlmevalkit_many import FAILURES, IMAGES, NUM_QUERIES, VLMS, write_log
 
 SETTINGS = {"data: sample ": "data: mine ", "epochs: 1 ": "epochs: 40 "}
 

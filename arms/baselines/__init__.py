@@ -1,0 +1,1 @@
+"""The routers that ARMS is compared with, and their registry."""

@@ -1,0 +1,58 @@
+"""Routers without features: references that any router has to be held against."""
+
+from typing import Self
+
+import numpy as np
+
+from arms.baselines.facts import Facts
+from arms.features.loader import Queries
+from arms.routers.base import Router
+
+
+class BestSingleRouter(Router):
+    """Always the VLM that was right most often in training; its confidences are those shares."""
+
+    def __init__(self, vlms: tuple[str, ...]) -> None:
+        self.vlms = tuple(vlms)
+
+    def fit(
+        self,
+        queries: Queries,
+        outcomes: np.ndarray,
+        val_queries: Queries | None = None,
+        val_outcomes: np.ndarray | None = None,
+        *,
+        facts: Facts | None = None,
+    ) -> Self:
+        """Take each VLM's share of right answers; see `Router.fit`."""
+        known = (~np.isnan(outcomes)).sum(axis=0)
+        self.shares = np.divide(np.nansum(outcomes, axis=0), known, out=np.zeros(len(known)), where=known > 0)
+        return self
+
+    def score(self, queries: Queries) -> np.ndarray:
+        """The same row for every query; see `Router.score`."""
+        return np.tile(self.shares.astype(np.float32), (len(queries), 1))
+
+
+class RandomRouter(Router):
+    """A uniform choice."""
+
+    def __init__(self, vlms: tuple[str, ...], *, seed: int) -> None:
+        self.vlms = tuple(vlms)
+        self.seed = seed
+
+    def fit(
+        self,
+        queries: Queries,
+        outcomes: np.ndarray,
+        val_queries: Queries | None = None,
+        val_outcomes: np.ndarray | None = None,
+        *,
+        facts: Facts | None = None,
+    ) -> Self:
+        """Nothing to learn; see `Router.fit`."""
+        return self
+
+    def score(self, queries: Queries) -> np.ndarray:
+        """Uniform random numbers, the same for the same seed and number of queries; see `Router.score`."""
+        return np.random.default_rng(self.seed).random((len(queries), len(self.vlms)), dtype=np.float32)

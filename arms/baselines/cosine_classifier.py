@@ -1,0 +1,106 @@
+"""A cosine classifier over VLMs on pooled embeddings (CosineCls)."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from arms.baselines.embedding import Examples
+from arms.baselines.facts import Facts
+from arms.baselines.gradient import Centre, Count, Loss, NetRouter, NotNegative, Positive
+from arms.baselines.targets import target_shares
+from arms.features.pooled import FeatureKind
+
+
+class CosineRouter(NetRouter):
+    """The best VLM is the one whose learned vector is most like the query's.
+
+    s_ij = t cos(W x_i, k_j), with W and the VLMs' vectors k learned by the cross-entropy of softmax(s_i) with a target
+    that the right VLMs of a query share equally. Only known outcomes enter the softmax, and a query without a right
+    VLM teaches nothing.
+
+    Parameters
+    ----------
+    vlms : sequence of str
+    features : FeatureKind
+    width : int
+        Of W x and of the VLMs' vectors.
+    logit_scale : list of float
+        Candidates for t; the best on val is taken, the first without val.
+    epochs, batch_size, learning_rate, weight_decay, seed
+        See `NetRouter`.
+    """
+
+    def __init__(
+        self,
+        vlms: Sequence[str],
+        *,
+        features: FeatureKind,
+        width: Count,
+        logit_scale: Annotated[list[Positive], Field(min_length=1)],
+        epochs: Count,
+        batch_size: Count,
+        learning_rate: Positive,
+        weight_decay: NotNegative,
+        seed: int,
+    ) -> None:
+        super().__init__(
+            vlms,
+            features=features,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            seed=seed,
+        )
+        self.width = width
+        self.candidates = list(logit_scale)
+
+    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+        """Learn W and the VLMs' vectors, and choose the scale on val."""
+        vectors_ND = torch.tensor(train.vectors)
+        known_NS = torch.tensor(~np.isnan(train.outcomes))
+        targets_NS = torch.tensor(target_shares(train.outcomes, None, "soft", 0.0))
+
+        def begin(logit_scale: float) -> tuple[nn.Module, Loss]:
+            net = CosineNet(train.vectors, len(self.vlms), self.width)
+            return net, lambda rows: masked_cross_entropy(
+                logit_scale * net(vectors_ND[rows]), targets_NS[rows], known_NS[rows]
+            )
+
+        self.logit_scale = self.fit_net(self.candidates, begin, train, val)
+
+
+class CosineNet(nn.Module):
+    """Cosines of a projected query with one learned vector per VLM."""
+
+    def __init__(self, vectors_ND: np.ndarray, num_vlms: int, width: int) -> None:
+        super().__init__()
+        self.project = nn.Sequential(Centre(vectors_ND), nn.Linear(vectors_ND.shape[1], width))
+        self.vlms_SH = nn.Parameter(torch.randn(num_vlms, width))
+
+    def query(self, vectors_ND: Tensor) -> Tensor:
+        """Projected queries at unit norm, shape (N, H)."""
+        return F.normalize(self.project(vectors_ND), dim=1)
+
+    def cosines(self, query_NH: Tensor) -> Tensor:
+        """Cosines of projected queries with the VLMs, shape (N, S)."""
+        return query_NH @ F.normalize(self.vlms_SH, dim=1).T
+
+    def forward(self, vectors_ND: Tensor) -> Tensor:
+        """Cosines of feature vectors with the VLMs, shape (N, S), in [-1, 1]."""
+        return self.cosines(self.query(vectors_ND))
+
+
+def masked_cross_entropy(logits_NS: Tensor, targets_NS: Tensor, known_NS: Tensor) -> Tensor:
+    """Mean cross-entropy of targets with the softmax over each query's known VLMs, scalar, in nats.
+
+    Rows of targets sum to 1 over the known VLMs, or are zeros and count for nothing; 0 where all are.
+    """
+    log_share_NS = logits_NS.masked_fill(~known_NS, -1e9).log_softmax(dim=1)
+    loss_N = -(targets_NS * log_share_NS).sum(dim=1)
+    return loss_N.sum() / (targets_NS > 0).any(dim=1).sum().clamp(min=1)

@@ -1,0 +1,137 @@
+"""What routers on pooled embeddings share: their feature vectors, the val set, and confidences from any score."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Self, TypeVar
+
+import numpy as np
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+
+from arms.baselines.facts import Facts
+from arms.baselines.threads import one_blas_thread
+from arms.errors import ArmsError
+from arms.features.loader import Queries
+from arms.features.pooled import FeatureKind
+from arms.routers.base import Router
+from arms.training.losses import masked_em
+
+CandidateT = TypeVar("CandidateT")
+_FEW = 16  # queries that one thread scores sooner than several
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """N queries to learn from or to choose on.
+
+    Attributes
+    ----------
+    vectors : ndarray of shape (N, D), float32
+    outcomes : ndarray of shape (N, S), float32
+        1 right, 0 wrong, NaN unknown.
+    """
+
+    vectors: np.ndarray
+    outcomes: np.ndarray
+
+    def em(self, scores: np.ndarray) -> float:
+        """EM of always taking the VLM of highest score; 0 where no query is answerable."""
+        return masked_em(scores, self.outcomes) or 0.0
+
+
+class EmbeddingRouter(Router):
+    """A router on pooled embeddings; a subclass says how to fit and how to score feature vectors.
+
+    Attributes
+    ----------
+    scale : "probability" or "rank"
+        What `score_vectors` returns: chances of being right, or numbers that only order the VLMs of one query. The
+        latter become confidences by one increasing logistic map for all VLMs (Platt 1999), which changes no choice.
+    """
+
+    scale: ClassVar[Literal["probability", "rank"]]
+
+    def __init__(self, vlms: Sequence[str], *, features: FeatureKind) -> None:
+        self.vlms = tuple(vlms)
+        self.features = features
+
+    @abstractmethod
+    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+        """Learn from train; `val`, None if no outcome is known there, chooses settings and is never learnt from."""
+
+    @abstractmethod
+    def score_vectors(self, vectors: np.ndarray) -> np.ndarray:
+        """Score each VLM on M feature vectors: shape (M, S); see `scale`."""
+
+    def fit(
+        self,
+        queries: Queries,
+        outcomes: np.ndarray,
+        val_queries: Queries | None = None,
+        val_outcomes: np.ndarray | None = None,
+        *,
+        facts: Facts | None = None,
+    ) -> Self:
+        """Learn from the training queries' embeddings; see `Router.fit`."""
+        train = Examples(self.vectors_of(queries), np.asarray(outcomes, dtype=np.float32))
+        val = None
+        if val_queries is not None and val_outcomes is not None and not np.isnan(val_outcomes).all():
+            val = Examples(self.vectors_of(val_queries), np.asarray(val_outcomes, dtype=np.float32))
+        self.fit_vectors(train, val, facts or Facts())
+        if self.scale == "rank":
+            self.confidence_map = fit_confidence_map(self.score_vectors, val or train)
+        return self
+
+    def score(self, queries: Queries) -> np.ndarray:
+        """Confidence of each VLM; see `Router.score`."""
+        if not len(queries):
+            return np.empty((0, len(self.vlms)), dtype=np.float32)
+        with one_blas_thread() if len(queries) <= _FEW else nullcontext():
+            scores = self.score_vectors(self.vectors_of(queries))
+        if self.scale == "rank":
+            slope, offset = self.confidence_map
+            scores = expit(slope * np.asarray(scores, dtype=np.float64) + offset)
+        return np.clip(scores, 0, 1).astype(np.float32)
+
+    def vectors_of(self, queries: Queries) -> np.ndarray:
+        """The queries' feature vectors, shape (N, D), float32; an ArmsError if they have no embeddings."""
+        if queries.embeddings is None:
+            raise ArmsError("these queries have no pooled embeddings; make them with arms.features.pooling")
+        return queries.embeddings.matrix(self.features)
+
+
+def best_on_val(candidates: Sequence[CandidateT], em_of: Callable[[CandidateT], float] | None) -> CandidateT:
+    """The candidate with the best EM on val, the first of equals; the first one without val (`em_of` None)."""
+    if em_of is None or len(candidates) == 1:
+        return candidates[0]
+    return max(candidates, key=em_of)
+
+
+def share_correct(outcomes: np.ndarray) -> np.ndarray:
+    """Each VLM's share of right outcomes, drawn to 0.5 where few are known (one half right of one more), shape (S,)."""
+    known_S = (~np.isnan(outcomes)).sum(axis=0)
+    return (np.nansum(outcomes, axis=0) + 0.5) / (known_S + 1)
+
+
+def fit_confidence_map(score_vectors: Callable[[np.ndarray], np.ndarray], examples: Examples) -> tuple[float, float]:
+    """Slope (> 0) and offset of the logistic map from scores to chances of being right, over the known pairs.
+
+    Where all known outcomes are alike, or the scores tell nothing or the wrong way round, the slope is as good as
+    flat and the offset gives the share of right outcomes.
+    """
+    known = ~np.isnan(examples.outcomes)
+    right = examples.outcomes[known] == 1
+    scores = np.asarray(score_vectors(examples.vectors), dtype=np.float64)[known] if len(known) else np.empty(0)
+    spread = scores.std() if len(scores) else 0.0
+    flattest = 1e-3 / spread if spread > 0 else 1e-3
+    share = (right.sum() + 0.5) / (len(right) + 1)
+    if 0 < right.sum() < len(right) and spread > 0:
+        centre = scores.mean()
+        fitted = LogisticRegression(C=np.inf).fit(((scores - centre) / spread)[:, None], right)
+        slope = float(fitted.coef_[0, 0]) / spread
+        if slope > flattest:
+            return slope, float(fitted.intercept_[0]) - slope * centre
+    centre = scores.mean() if len(scores) else 0.0
+    return flattest, float(np.log(share / (1 - share))) - flattest * centre

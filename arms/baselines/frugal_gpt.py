@@ -1,0 +1,171 @@
+"""The cascade of FrugalGPT (Chen et al. 2024, arXiv:2305.05176), on pooled embeddings."""
+
+import logging
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from scipy.special import expit
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from arms.baselines.embedding import share_correct
+from arms.baselines.facts import Facts
+from arms.baselines.frugal_search import Plan, search_plan, shortlist
+from arms.baselines.gradient import Count, NotNegative, Positive, seeded, train_small_net
+from arms.baselines.output_aware import Consulted, OutputAwareRouter, Replies
+from arms.features.pooled import FeatureKind
+from arms.training.losses import masked_loss
+
+logger = logging.getLogger(__name__)
+
+_LEAST = np.float32(1e-6)  # above the zero of a VLM that was not asked
+
+
+class FrugalGptRouter(OutputAwareRouter):
+    """Asks a few VLMs in turn, and takes the first answer that a scorer holds for right.
+
+    The scorer g(query, answer) is the chance that the answer is right, whoever gave it; in the publication it is a
+    DistilBERT on the two texts, here a net of one hidden layer on their embeddings. The list of VLMs and their
+    thresholds are those of most right answers within a budget; see `search_plan`. They are searched on val where its
+    answers are recorded, and otherwise on a part of the training queries that the scorer does not see.
+
+    Parameters
+    ----------
+    vlms : sequence of str
+    features : FeatureKind
+    length : int
+        VLMs in the list at most.
+    budget : float
+        Mean cost of a query at most, as a multiple of the cost of the VLM that is right most often in training. A
+        VLM's cost is the mean over the training queries, or 1 an answer where the dataset has no costs.
+    max_pool : int
+        VLMs to search among; see `shortlist`.
+    num_thresholds : int
+        Quantiles of a VLM's scores that are tried as its threshold.
+    search_share : float
+        Of the training queries, for the search, where val has no answers.
+    hidden_width, epochs, batch_size : int
+        Of the scorer; a batch is so many queries with all their answers.
+    learning_rate : float, > 0
+    weight_decay : float, >= 0
+    seed : int
+    """
+
+    def __init__(
+        self,
+        vlms: Sequence[str],
+        *,
+        features: FeatureKind,
+        length: Annotated[int, Field(ge=1, le=3)],
+        budget: Positive,
+        max_pool: Annotated[int, Field(ge=1, le=10)],
+        num_thresholds: Count,
+        search_share: Annotated[float, Field(gt=0, lt=1)],
+        hidden_width: Count,
+        epochs: Count,
+        batch_size: Count,
+        learning_rate: Positive,
+        weight_decay: NotNegative,
+        seed: int,
+    ) -> None:
+        super().__init__(vlms, features=features)
+        self.length = length
+        self.budget = budget
+        self.max_pool = max_pool
+        self.num_thresholds = num_thresholds
+        self.search_share = search_share
+        self.hidden_width = hidden_width
+        self.seed = seed
+        self.training: dict[str, Any] = {
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "weight_decay": weight_decay,
+            "seed": seed,
+        }
+
+    def fit_replies(self, train: Replies, val: Replies | None, facts: Facts) -> None:
+        """Train the scorer; then search list and thresholds."""
+        share_S = share_correct(train.outcomes_NS)
+        self.cost_S = np.ones(len(self.vlms)) if facts.costs is None else facts.costs.mean(axis=0, dtype=np.float64)
+        self.preference = np.argsort(-share_S, kind="stable")
+        if val is None:
+            order = np.random.default_rng(self.seed).permutation(len(train))
+            count = round(self.search_share * len(train))
+            train, val = train.subset(np.sort(order[count:])), train.subset(np.sort(order[:count]))
+        self._fit_scorer(train, val)
+        self.plan = self._search(val, share_S)
+
+    def _fit_scorer(self, train: Replies, val: Replies) -> None:
+        """Train g on the judged answers; keep the epoch whose best-scored answers have the best EM on val."""
+        with seeded(self.seed):
+            self.scorer = AnswerScorer(train.vectors_ND.shape[1], train.answer_width, self.hidden_width)
+        outcomes_NS = torch.from_numpy(train.outcomes_NS)
+        train_small_net(
+            self.scorer,
+            lambda rows: masked_loss(self.scorer(*train.inputs(rows)), outcomes_NS[rows]),
+            len(train),
+            **self.training,
+            val_em=lambda: val.em(val.run(self.scorer)),
+        )
+
+    def _search(self, replies: Replies, share_S: np.ndarray) -> Plan:
+        max_cost = self.budget * float(self.cost_S[self.preference[0]])
+        plan, cost = search_plan(
+            self._scores(replies),
+            replies.outcomes_NS,
+            self.cost_S,
+            pool=shortlist(share_S, self.cost_S, self.max_pool),
+            preference=self.preference,
+            length=self.length,
+            num_thresholds=self.num_thresholds,
+            max_cost=max_cost,
+        )
+        if cost > max_cost * (1 + 1e-9):
+            logger.warning(
+                "frugal-gpt: no list of VLMs keeps to a budget of %g a query; the cheapest, at %g, is taken",
+                max_cost,
+                cost,
+            )
+        return plan
+
+    def _scores(self, replies: Replies) -> np.ndarray:
+        """g of each answer, shape (N, S), float64: in float32 a threshold could round to the other side of a score."""
+        return expit(replies.run(self.scorer).astype(np.float64))
+
+    def consult_replies(self, replies: Replies) -> Consulted:
+        """Ask down the list; an answer that was passed over is less sure than the one that is taken; see `consult`."""
+        scores_NS = self._scores(replies)
+        taken_N, asked_NS = self.plan.follow(scores_NS, replies.recorded, self.preference)
+        sure_NS = scores_NS.clip(_LEAST, 1).astype(np.float32)
+        taken_NS = np.arange(len(self.vlms)) == taken_N[:, None]
+        top_N1 = np.take_along_axis(sure_NS, taken_N[:, None].clip(min=0), axis=1)
+        passed_NS = np.minimum(sure_NS, np.nextafter(top_N1, np.float32(0)))
+        return Consulted(np.where(asked_NS, np.where(taken_NS, sure_NS, passed_NS), np.float32(0)), asked_NS)
+
+
+class AnswerScorer(nn.Module):
+    """Logit that an answer is right, by a net of one hidden layer on query and answer; 0 before it has learnt.
+
+    Parameters
+    ----------
+    query_width, answer_width : int
+        D and P of `Replies.inputs`.
+    hidden_width : int
+    """
+
+    def __init__(self, query_width: int, answer_width: int, hidden_width: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(query_width, hidden_width)
+        self.answer = nn.Linear(answer_width, hidden_width, bias=False)
+        self.out = nn.Linear(hidden_width, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, query_ND: Tensor, answers_NSP: Tensor) -> Tensor:
+        """Logits of shape (N, S)."""
+        hidden_NSH = F.relu(self.query(query_ND)[:, None] + self.answer(answers_NSP))
+        return self.out(hidden_NSH).squeeze(-1)

@@ -1,0 +1,190 @@
+"""Routers that are small nets: minibatch training, the layers that they share, and the choice of one on val."""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from arms.baselines.centring import Centring
+from arms.baselines.embedding import EmbeddingRouter, Examples, best_on_val
+from arms.features.pooled import FeatureKind
+
+CandidateT = TypeVar("CandidateT")
+Loss = Callable[[Tensor], Tensor]  # the mean loss of the training rows at these positions
+
+# Types of settings.
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def train_small_net(
+    net: nn.Module,
+    loss_on: Loss,
+    num_rows: int,
+    *,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    weight_decay: float,
+    seed: int,
+    val_em: Callable[[], float] | None = None,
+) -> None:
+    """Train a net by AdamW, in place, and keep the epoch with the best EM on val, or the last one without val.
+
+    The learning rate falls to zero along a cosine. What the net draws from torch's CPU generator, as dropout does,
+    follows from the seed, and the generator is left as it was.
+
+    Parameters
+    ----------
+    loss_on : callable
+        The mean loss, a scalar, of the training rows at these positions (int64 tensor).
+    num_rows : int
+        Training rows; with none the net stays as it is.
+    val_em : callable, optional
+        EM on val of the net as it is; called in evaluation mode without gradients. Of equal epochs the first is kept.
+    """
+    shuffle = torch.Generator().manual_seed(seed)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    num_steps = epochs * -(-num_rows // batch_size)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=max(num_steps, 1))
+    best_em, best_state = -1.0, None
+    with seeded(seed):
+        for _ in range(epochs if num_rows else 0):
+            net.train()
+            for rows in torch.randperm(num_rows, generator=shuffle).split(batch_size):
+                optimizer.zero_grad()
+                loss_on(rows).backward()
+                optimizer.step()
+                schedule.step()
+            net.eval()
+            if val_em is not None:
+                with torch.no_grad():
+                    em = val_em()
+                if em > best_em:
+                    best_em, best_state = em, copy.deepcopy(net.state_dict())
+    if best_state is not None:
+        net.load_state_dict(best_state)
+    net.eval()
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Within, torch's CPU generator draws as from this seed; afterwards it goes on as if nothing had been drawn."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+class Centre(nn.Module):
+    """A net's first layer: vectors centred and scaled by `Centring` of the training vectors; nothing in it learns."""
+
+    def __init__(self, vectors_ND: np.ndarray) -> None:
+        super().__init__()
+        centring = Centring.of(vectors_ND)
+        self.register_buffer("mean_D", torch.tensor(centring.mean_D))
+        self.register_buffer("scale", torch.tensor(centring.scale))
+
+    def forward(self, vectors_ND: Tensor) -> Tensor:
+        """Shape (N, D), float32."""
+        return (vectors_ND - self.get_buffer("mean_D")) / self.get_buffer("scale")
+
+
+def make_mlp(vectors_ND: np.ndarray, hidden_width: int, num_outputs: int) -> nn.Sequential:
+    """A net of one hidden layer on vectors like these."""
+    return nn.Sequential(
+        Centre(vectors_ND),
+        nn.Linear(vectors_ND.shape[1], hidden_width),
+        nn.GELU(),
+        nn.Linear(hidden_width, num_outputs),
+    )
+
+
+class NetRouter(EmbeddingRouter):
+    """A router whose scores are a small net's outputs; a subclass makes the net and its loss.
+
+    Parameters
+    ----------
+    epochs : int
+        Passes over the training queries; the one with the best EM on val is kept.
+    batch_size : int
+    learning_rate : float
+        At the start.
+    weight_decay : float
+    seed : int
+    """
+
+    scale: ClassVar[Literal["probability", "rank"]] = "rank"
+
+    def __init__(
+        self,
+        vlms: Sequence[str],
+        *,
+        features: FeatureKind,
+        epochs: int,
+        batch_size: int,
+        learning_rate: float,
+        weight_decay: float,
+        seed: int,
+    ) -> None:
+        super().__init__(vlms, features=features)
+        self.training: dict[str, Any] = {
+            "epochs": epochs,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "weight_decay": weight_decay,
+            "seed": seed,
+        }
+
+    def fit_net(
+        self,
+        candidates: Sequence[CandidateT],
+        begin: Callable[[CandidateT], tuple[nn.Module, Loss]],
+        train: Examples,
+        val: Examples | None,
+    ) -> CandidateT:
+        """Train a net for each candidate setting, keep the best on val as `net`, and return its setting.
+
+        Without val the first candidate alone is trained.
+
+        Parameters
+        ----------
+        begin : callable
+            Makes an untrained net and its loss; every candidate's net is drawn from the seed.
+        """
+        self.seen_S = ~np.isnan(train.outcomes).all(axis=0)
+        em_of = None if val is None else lambda net: val.em(self.net_scores(net, val.vectors))
+        trained = []
+        for candidate in candidates if em_of else candidates[:1]:
+            with seeded(self.training["seed"]):
+                net, loss_on = begin(candidate)
+            val_em = None if em_of is None else partial(em_of, net)
+            train_small_net(net, loss_on, len(train.vectors), **self.training, val_em=val_em)
+            trained.append((candidate, net))
+        chosen, self.net = best_on_val(trained, None if em_of is None else lambda pair: em_of(pair[1]))
+        return chosen
+
+    def score_vectors(self, vectors: np.ndarray) -> np.ndarray:
+        """The net's scores, shape (M, S)."""
+        return self.net_scores(self.net, vectors)
+
+    def net_scores(self, net: nn.Module, vectors: np.ndarray) -> np.ndarray:
+        """A net's scores, shape (M, S); a VLM without a known outcome takes the lowest score of the others."""
+        scores_MS = net_outputs(net, vectors)
+        if self.seen_S.any():
+            scores_MS[:, ~self.seen_S] = scores_MS[:, self.seen_S].min(axis=1, keepdims=True)
+        return scores_MS
+
+
+@torch.no_grad()
+def net_outputs(net: nn.Module, vectors_ND: np.ndarray) -> np.ndarray:
+    """What a net in evaluation mode makes of feature vectors, float32."""
+    outputs: np.ndarray = net(torch.tensor(vectors_ND)).numpy()
+    return outputs

@@ -1,0 +1,94 @@
+"""The matrix factorisation router (RouteLLM, Ong et al. 2024, arXiv:2406.18665)."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from arms.baselines.embedding import Examples
+from arms.baselines.facts import Facts
+from arms.baselines.gradient import Centre, Count, Loss, NetRouter, NotNegative, Positive
+from arms.features.pooled import FeatureKind
+
+
+class MatrixFactorisationRouter(NetRouter):
+    """A VLM's score on a query is a bilinear form of both, taught by which of two VLMs was right.
+
+    delta(m, q) = w . (v_m * (W q + b)), with VLM vectors v of unit norm; the loss is the binary cross-entropy of
+    sigmoid(delta(winner, q) - delta(loser, q)), over the pairs of VLMs of which one was right and the other wrong.
+    Pairs with equal or unknown outcomes are left out. A VLM without such a pair takes the lowest score of the others.
+
+    Parameters
+    ----------
+    vlms : sequence of str
+    features : FeatureKind
+    dimension : list of int
+        Candidates for the width of v, w and W q; the best on val is taken, the first without val.
+    epochs, batch_size, learning_rate, weight_decay, seed
+        See `NetRouter`; a batch is one of queries, with all their pairs.
+    """
+
+    def __init__(
+        self,
+        vlms: Sequence[str],
+        *,
+        features: FeatureKind,
+        dimension: Annotated[list[Count], Field(min_length=1)],
+        epochs: Count,
+        batch_size: Count,
+        learning_rate: Positive,
+        weight_decay: NotNegative,
+        seed: int,
+    ) -> None:
+        super().__init__(
+            vlms,
+            features=features,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            seed=seed,
+        )
+        self.candidates = list(dimension)
+
+    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+        """Train a net for each dimension on the decided pairs and keep the best on val."""
+        train = decided(train)
+        vectors_ND, outcomes_NS = torch.tensor(train.vectors), torch.tensor(train.outcomes)
+
+        def begin(dimension: int) -> tuple[nn.Module, Loss]:
+            net = Factorisation(train.vectors, len(self.vlms), dimension)
+            return net, lambda rows: pair_loss(net(vectors_ND[rows]), outcomes_NS[rows])
+
+        self.dimension = self.fit_net(self.candidates, begin, train, val)
+
+
+class Factorisation(nn.Module):
+    """delta(m, q) for each VLM; zero as long as nothing is learnt."""
+
+    def __init__(self, vectors_ND: np.ndarray, num_vlms: int, dimension: int) -> None:
+        super().__init__()
+        self.project = nn.Sequential(Centre(vectors_ND), nn.Linear(vectors_ND.shape[1], dimension))
+        self.vlms_SH = nn.Parameter(torch.randn(num_vlms, dimension))
+        self.weights_H = nn.Parameter(torch.zeros(dimension))
+
+    def forward(self, vectors_ND: Tensor) -> Tensor:
+        """Shape (N, S)."""
+        return (self.project(vectors_ND) * self.weights_H) @ F.normalize(self.vlms_SH, dim=1).T
+
+
+def pair_loss(scores_NS: Tensor, outcomes_NS: Tensor) -> Tensor:
+    """Mean binary cross-entropy, in nats, of winner over loser among the decided pairs; 0 where there are none."""
+    wins_NSS = (outcomes_NS[:, :, None] == 1) & (outcomes_NS[:, None, :] == 0)
+    loss_NSS = F.softplus(scores_NS[:, None, :] - scores_NS[:, :, None])
+    return (loss_NSS * wins_NSS).sum() / wins_NSS.sum().clamp(min=1)
+
+
+def decided(examples: Examples) -> Examples:
+    """The queries on which one VLM is right and another wrong, those with a pair to learn from."""
+    mixed_N = (examples.outcomes == 1).any(axis=1) & (examples.outcomes == 0).any(axis=1)
+    return Examples(examples.vectors[mixed_N], examples.outcomes[mixed_N])

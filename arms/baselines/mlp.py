@@ -1,0 +1,81 @@
+"""The MLP router: a softmax over VLMs by a net of one hidden layer on pooled embeddings."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field
+from scipy.special import softmax
+from torch import nn
+
+from arms.baselines.cosine_classifier import masked_cross_entropy
+from arms.baselines.embedding import Examples
+from arms.baselines.facts import Facts
+from arms.baselines.gradient import Count, Loss, NetRouter, NotNegative, Positive, make_mlp
+from arms.baselines.targets import TargetKind, target_shares
+from arms.features.pooled import FeatureKind
+
+
+class MlpRouter(NetRouter):
+    """A VLM's score is its share in a softmax over the VLMs, by a net of one hidden layer.
+
+    Taught as `LinearRouter` is: by `target_shares`, with the known VLMs alone competing for a training query.
+
+    Parameters
+    ----------
+    vlms : sequence of str
+    features : FeatureKind
+    targets : "cheapest" or "soft"
+        Without `Facts.costs` both are equal shares.
+    penalty : float, >= 0
+        On the cost, for soft targets.
+    hidden_width : list of int
+        Candidates; the best on val is taken, the first without val.
+    epochs, batch_size, learning_rate, weight_decay, seed
+        See `NetRouter`.
+    """
+
+    def __init__(
+        self,
+        vlms: Sequence[str],
+        *,
+        features: FeatureKind,
+        targets: TargetKind,
+        penalty: NotNegative,
+        hidden_width: Annotated[list[Count], Field(min_length=1)],
+        epochs: Count,
+        batch_size: Count,
+        learning_rate: Positive,
+        weight_decay: NotNegative,
+        seed: int,
+    ) -> None:
+        super().__init__(
+            vlms,
+            features=features,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            seed=seed,
+        )
+        self.targets: TargetKind = targets
+        self.penalty = penalty
+        self.candidates = list(hidden_width)
+
+    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+        """Train a net for each width and keep the best on val."""
+        vectors_ND = torch.tensor(train.vectors)
+        known_NS = torch.tensor(~np.isnan(train.outcomes))
+        targets_NS = torch.tensor(target_shares(train.outcomes, facts.costs, self.targets, self.penalty))
+
+        def begin(hidden_width: int) -> tuple[nn.Module, Loss]:
+            net = make_mlp(train.vectors, hidden_width, len(self.vlms))
+            return net, lambda rows: masked_cross_entropy(net(vectors_ND[rows]), targets_NS[rows], known_NS[rows])
+
+        self.hidden_width = self.fit_net(self.candidates, begin, train, val)
+
+    def net_scores(self, net: nn.Module, vectors: np.ndarray) -> np.ndarray:
+        """Shares of the softmax, shape (M, S), rows sum to 1; see `NetRouter.net_scores`."""
+        shares_MS: np.ndarray = softmax(super().net_scores(net, vectors), axis=1)
+        return shares_MS

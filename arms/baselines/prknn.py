@@ -1,0 +1,51 @@
+"""The pairwise nearest-neighbour router on pooled embeddings: who wins most duels among the neighbours."""
+
+import numpy as np
+
+from arms.baselines.embedding import Examples
+from arms.baselines.facts import Facts
+from arms.baselines.knn import NeighbourRouter
+
+
+class PrknnRouter(NeighbourRouter):
+    """A VLM's score is its weighted Copeland sum over the K training queries most like this one.
+
+    On a training query a VLM beats another one if it alone is right, or if both outcomes are alike and it was cheaper;
+    pairs with an unknown outcome take no part, and without costs like outcomes are a draw. The score is wins minus
+    losses over all pairs that could be compared, each weighted as its neighbour, in [-1, 1]. For the settings see
+    `NeighbourRouter`.
+    """
+
+    scale = "rank"
+
+    def tell(self, train: Examples, facts: Facts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Wins minus losses, and pairs; without neighbours that compare a VLM its score over all of training, or 0."""
+        wins_NS, pairs_NS = copeland(train.outcomes, facts.costs)
+        return wins_NS, pairs_NS, wins_NS.sum(axis=0) / pairs_NS.sum(axis=0).clip(min=1)
+
+
+def copeland(outcomes: np.ndarray, costs: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Each VLM's wins minus losses against the others on each query, and how many of them it was compared with.
+
+    Parameters
+    ----------
+    outcomes : ndarray of shape (N, S), NaN where unknown
+    costs : ndarray of shape (N, S), optional
+        Which of two VLMs with like outcomes wins.
+
+    Returns
+    -------
+    wins, pairs : ndarray of shape (N, S), int64
+    """
+    known = ~np.isnan(outcomes)
+    wins, pairs = np.zeros((2, *outcomes.shape), dtype=np.int64)
+    for rival in range(outcomes.shape[1]):
+        theirs = outcomes[:, [rival]]
+        won, lost = outcomes > theirs, outcomes < theirs
+        if costs is not None:
+            alike = outcomes == theirs
+            won |= alike & (costs < costs[:, [rival]])
+            lost |= alike & (costs > costs[:, [rival]])
+        wins += won.astype(np.int64) - lost
+        pairs += known & known[:, [rival]]
+    return wins, pairs - known

@@ -1,0 +1,114 @@
+"""The routers by name: those of ARMS, and those that other packages add by an entry point."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, cast, get_type_hints
+
+from pydantic import ConfigDict, ValidationError, create_model
+
+from arms.errors import ArmsError
+from arms.routers.base import Router
+
+ENTRY_POINTS = "arms.routers"  # the group under which a package names its own, as in: mine = "my_package:MyRouter"
+
+# A router on pooled embeddings is one file and one line here.
+ROUTERS = {
+    "best-single": "arms.baselines.constant:BestSingleRouter",
+    "cosine": "arms.baselines.cosine_classifier:CosineRouter",
+    "elo": "arms.baselines.elo:EloRouter",
+    "forc": "arms.baselines.forc:ForcRouter",
+    "frugal-gpt": "arms.baselines.frugal_gpt:FrugalGptRouter",
+    "graph-router": "arms.baselines.graph_router:GraphRouter",
+    "hybrid-llm": "arms.baselines.hybrid_llm:HybridLlmRouter",
+    "kmeans": "arms.baselines.kmeans:KMeansRouter",
+    "knn": "arms.baselines.knn:KnnRouter",
+    "linear": "arms.baselines.linear:LinearRouter",
+    "matrix-factorisation": "arms.baselines.matrix_factorisation:MatrixFactorisationRouter",
+    "mlp": "arms.baselines.mlp:MlpRouter",
+    "ovr": "arms.baselines.ovr:OvrRouter",
+    "pair-ranker": "arms.baselines.pair_ranker:PairRankerRouter",
+    "prknn": "arms.baselines.prknn:PrknnRouter",
+    "prototypes": "arms.baselines.prototypes:PrototypeRouter",
+    "random": "arms.baselines.constant:RandomRouter",
+    "router-dc": "arms.baselines.router_dc:RouterDcRouter",
+    "scope": "arms.baselines.scope:ScopeRouter",
+    "to-router": "arms.baselines.to_router:ToRouter",
+    "zooter": "arms.baselines.zooter:ZooterRouter",
+}
+
+
+def build_router(
+    name: str, vlms: Sequence[str], settings: Mapping[str, Any], *, seed: int, where: str = "baselines"
+) -> Router:
+    """Make an untrained router.
+
+    Parameters
+    ----------
+    name : str
+        One of `ROUTERS`, or of an installed package's entry points; any name if the settings say which `router` it is.
+    vlms : sequence of str
+        The pool.
+    settings : mapping
+        The keyword arguments of the router's class, every one but `seed`; and `router`, for a second one of a kind.
+    seed : int
+        For the routers that take one.
+    where : str
+        Where the settings stand, for errors.
+
+    Raises
+    ------
+    ArmsError
+        If the router is unknown or cannot be loaded, or a setting is unknown, missing or of another type.
+    """
+    settings = dict(settings)
+    router_class = find_router(settings.pop("router", name), where)
+    checked = _check_settings(router_class, settings, f"{where}.{name}")
+    if "seed" in inspect.signature(router_class).parameters:
+        checked["seed"] = seed
+    return cast(Any, router_class)(tuple(vlms), **checked)
+
+
+def find_router(name: str, where: str = "baselines") -> type[Router]:
+    """The class of a router; an ArmsError if the name is unknown or its module cannot be loaded."""
+    if name in ROUTERS:
+        module, _, attribute = ROUTERS[name].partition(":")
+        return getattr(import_module(module), attribute)
+    others = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if name not in others:
+        raise ArmsError(f"{where}: unknown router {name!r}; known: {', '.join(sorted([*ROUTERS, *others]))}")
+    try:
+        found = others[name].load()
+    except Exception as error:  # whatever a foreign module raises, the user has to know which one it was
+        raise ArmsError(f"{where}.{name}: the entry point {others[name].value} cannot be loaded: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, Router)):
+        raise ArmsError(f"{where}.{name}: expected {others[name].value} to be a subclass of arms.Router, got {found!r}")
+    return found
+
+
+def _check_settings(router_class: type[Router], settings: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The settings, checked against the keyword arguments of the router's class and their types."""
+    hints = get_type_hints(router_class.__init__, include_extras=True)
+    fields: dict[str, Any] = {
+        parameter.name: (
+            hints.get(parameter.name, Any),
+            ... if parameter.default is parameter.empty else parameter.default,
+        )
+        for parameter in inspect.signature(router_class).parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.name != "seed"
+    }
+    model = create_model("Settings", __config__=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False), **fields)
+    try:
+        return dict(model.model_validate(dict(settings)))
+    except ValidationError as error:
+        raise ArmsError("\n".join(_describe(problem, where, list(fields)) for problem in error.errors())) from error
+
+
+def _describe(problem: Any, where: str, known: list[str]) -> str:
+    key = ".".join([where, *map(str, problem["loc"])])
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: unknown key '{problem['loc'][-1]}'; known: {', '.join(known) or 'none'}"
+    if problem["type"] == "missing":
+        return f"{key}: missing; every setting is written out"
+    return f"{key}: {problem['msg'].replace('Input should be', 'expected')}, got {problem['input']!r}"

@@ -1,0 +1,101 @@
+"""TO-Router: taught how near each VLM's answer came to the truth (Stripelis et al. 2024, arXiv:2408.12320)."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import nn
+
+from arms.baselines.cosine_classifier import masked_cross_entropy
+from arms.baselines.embedding import Examples
+from arms.baselines.facts import Answers, Facts
+from arms.baselines.gradient import Count, Loss, NetRouter, NotNegative, Positive, make_mlp
+from arms.baselines.zooter import known_softmax
+from arms.features.pooled import FeatureKind
+
+
+class ToRouter(NetRouter):
+    """A VLM's score is its logit in a softmax that was taught soft labels from the VLMs' answers.
+
+    A query's labels are softmax(z / temperature), where z is the similarity of each known VLM's answer to the right
+    answer, scaled to [0, 1] within the query; the loss is the cross-entropy over the known VLMs. Where no answer or no
+    truth is recorded, or `Facts.answers` is None, the outcome itself is the similarity: 1 right, 0 wrong.
+
+    Parameters
+    ----------
+    vlms : sequence of str
+    features : FeatureKind
+    hidden_width : int
+    temperature : list of float
+        Candidates for what divides the scaled similarities; the best on val is taken, the first without val.
+    epochs, batch_size, learning_rate, weight_decay, seed
+        See `NetRouter`.
+    """
+
+    learns_from_answers = True
+
+    def __init__(
+        self,
+        vlms: Sequence[str],
+        *,
+        features: FeatureKind,
+        hidden_width: Count,
+        temperature: Annotated[list[Positive], Field(min_length=1)],
+        epochs: Count,
+        batch_size: Count,
+        learning_rate: Positive,
+        weight_decay: NotNegative,
+        seed: int,
+    ) -> None:
+        super().__init__(
+            vlms,
+            features=features,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            seed=seed,
+        )
+        self.hidden_width = hidden_width
+        self.candidates = list(temperature)
+
+    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+        """Learn the soft labels, and choose their temperature on val."""
+        vectors_ND = torch.tensor(train.vectors)
+        known_NS = torch.tensor(~np.isnan(train.outcomes))
+        scaled_NS = scale_within_query(similarity_to_truth(train.outcomes, facts.answers))
+
+        def begin(temperature: float) -> tuple[nn.Module, Loss]:
+            targets_NS = torch.tensor(known_softmax(scaled_NS / temperature))
+            net = make_mlp(train.vectors, self.hidden_width, len(self.vlms))
+            return net, lambda rows: masked_cross_entropy(net(vectors_ND[rows]), targets_NS[rows], known_NS[rows])
+
+        self.temperature = self.fit_net(self.candidates, begin, train, val)
+
+
+def similarity_to_truth(outcomes_NS: np.ndarray, answers: Answers | None) -> np.ndarray:
+    """Cosine of each known VLM's answer with the right one, shape (N, S); NaN where the outcome is unknown.
+
+    The outcome itself where no answer or no truth is recorded.
+    """
+    similarity_NS = np.array(outcomes_NS)
+    if answers is None:
+        return similarity_NS
+    recorded_NS = ~np.isnan(outcomes_NS) & (answers.rows >= 0) & (answers.truth_rows >= 0)[:, None]
+    for vlm, recorded_N in enumerate(recorded_NS.T):
+        answer_ND = answers.vectors[answers.rows[recorded_N, vlm]]
+        truth_ND = answers.vectors[answers.truth_rows[recorded_N]]
+        similarity_NS[recorded_N, vlm] = (answer_ND * truth_ND).sum(axis=1)
+    return similarity_NS
+
+
+def scale_within_query(values_NS: np.ndarray) -> np.ndarray:
+    """Each row's known values from its lowest, 0, to its highest, 1, shape (N, S); all 1 where they are alike."""
+    known_NS = ~np.isnan(values_NS)
+    lowest_N1 = np.where(known_NS, values_NS, np.inf).min(axis=1, keepdims=True)
+    highest_N1 = np.where(known_NS, values_NS, -np.inf).max(axis=1, keepdims=True)
+    differ_N1 = highest_N1 - lowest_N1 > 1e-5  # less is rounding
+    scaled_NS = (values_NS - lowest_N1) / np.where(differ_N1, highest_N1 - lowest_N1, 1)
+    return np.where(differ_N1, scaled_NS, np.where(known_NS, 1.0, np.nan))

@@ -1,0 +1,101 @@
+"""Zooter: a router distilled from normalised rewards (Lu et al. 2024, arXiv:2311.08692)."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import nn
+
+from arms.baselines.cosine_classifier import masked_cross_entropy
+from arms.baselines.embedding import Examples
+from arms.baselines.facts import Facts
+from arms.baselines.gradient import Count, Loss, NetRouter, NotNegative, Positive, Share, make_mlp
+from arms.features.pooled import FeatureKind
+
+
+class ZooterRouter(NetRouter):
+    """A VLM's score is its logit in a softmax that was taught the normalised rewards of the VLMs.
+
+    The reward of a VLM on a query is its outcome, which stands for the reward model of the paper. Rewards are smoothed
+    by the query's tag (`smooth_by_tag`; without `Facts.tags` they stay as they are) and normalised among the known
+    VLMs by softmax(r / temperature). The loss is the KL divergence of the net's softmax from them, over the known VLMs.
+
+    Parameters
+    ----------
+    vlms : sequence of str
+    features : FeatureKind
+    hidden_width : int
+    beta : list of float
+        Candidates for the weight of a query's own reward; the best on val is taken, the first without val.
+    temperature : float
+        Divides the rewards.
+    epochs, batch_size, learning_rate, weight_decay, seed
+        See `NetRouter`.
+    """
+
+    def __init__(
+        self,
+        vlms: Sequence[str],
+        *,
+        features: FeatureKind,
+        hidden_width: Count,
+        beta: Annotated[list[Share], Field(min_length=1)],
+        temperature: Positive,
+        epochs: Count,
+        batch_size: Count,
+        learning_rate: Positive,
+        weight_decay: NotNegative,
+        seed: int,
+    ) -> None:
+        super().__init__(
+            vlms,
+            features=features,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            seed=seed,
+        )
+        self.hidden_width = hidden_width
+        self.candidates = list(beta)
+        self.temperature = temperature
+
+    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+        """Learn the rewards' shares, and choose how much they are smoothed on val."""
+        vectors_ND = torch.tensor(train.vectors)
+        known_NS = torch.tensor(~np.isnan(train.outcomes))
+
+        def begin(beta: float) -> tuple[nn.Module, Loss]:
+            rewards_NS = train.outcomes if facts.tags is None else smooth_by_tag(train.outcomes, facts.tags, beta)
+            targets_NS = torch.tensor(known_softmax(rewards_NS / self.temperature))
+            net = make_mlp(train.vectors, self.hidden_width, len(self.vlms))
+            # Less the targets' entropy, which has no gradient, this is their KL divergence.
+            return net, lambda rows: masked_cross_entropy(net(vectors_ND[rows]), targets_NS[rows], known_NS[rows])
+
+        # Without tags all candidates come to the same.
+        self.beta = self.fit_net(self.candidates[: 1 if facts.tags is None else None], begin, train, val)
+
+
+def smooth_by_tag(rewards_NS: np.ndarray, tags_N: np.ndarray, beta: float) -> np.ndarray:
+    """Rewards drawn towards the VLM's mean known reward on queries of the same tag, r' = beta r + (1 - beta) mean.
+
+    The tag-based label enhancement of arXiv:2311.08692, with one tag per query. Unknown rewards (NaN) stay unknown.
+    """
+    names, tag_N = np.unique(tags_N, return_inverse=True)
+    tag_NT = (tag_N[:, None] == np.arange(len(names))).astype(np.float64)
+    known_TS = tag_NT.T @ ~np.isnan(rewards_NS)
+    mean_TS = tag_NT.T @ np.nan_to_num(rewards_NS) / known_TS.clip(min=1)
+    smoothed_NS: np.ndarray = beta * rewards_NS + (1 - beta) * mean_TS[tag_N]
+    return smoothed_NS
+
+
+def known_softmax(values_NS: np.ndarray) -> np.ndarray:
+    """Softmax of each row over its known values, shape (N, S), float32; 0 where NaN, rows of zeros where all are."""
+    known_NS = ~np.isnan(values_NS)
+    highest_N1 = np.where(known_NS, values_NS, -np.inf).max(axis=1, keepdims=True)
+    weight_NS = np.exp(np.where(known_NS, values_NS - highest_N1, -np.inf))
+    total_N1 = weight_NS.sum(axis=1, keepdims=True)
+    shares_NS: np.ndarray = weight_NS / np.where(total_N1 > 0, total_N1, 1)
+    return shares_NS.astype(np.float32)

@@ -1,0 +1,1 @@
+"""Extension: the pool grows from S to S'."""

@@ -1,0 +1,316 @@
+"""`arms extend`: new VLMs join a trained router's pool, from their profiles and a table of their outcomes.
+
+The outcomes are on queries of the prepared dataset, whose features are cached: nothing is encoded but the new profiles.
+"""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from arms.data.prepared import Prepared, read_prepared
+from arms.data.scores import Scores
+from arms.data.splits import SPLITS
+from arms.errors import ArmsError
+from arms.evaluation.metrics import train_accuracy
+from arms.evaluation.outcomes import is_answerable
+from arms.extension.before_after import extension_text, judge_extension
+from arms.extension.new_vlms import join_new_vlms, read_new_outcomes, read_profiles
+from arms.extension.strategies import extend_incrementally, extend_independently
+from arms.features.loader import Features, Queries, gather_queries
+from arms.features.store import FeatureStore, open_features
+from arms.params import EvaluateParams, ExtendParams, Params, RuntimeParams
+from arms.routers.arms import ArmsRouter
+from arms.routers.base import Router
+from arms.routers.cascade import CascadeRouter
+from arms.routers.checkpoint import DESCRIPTION
+
+Progress = Callable[[int, int], None]  # steps done, steps planned
+Report = dict[str, Any]
+
+_JUDGED_SPLITS = ("val", "id", "ood")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `arms extend` is asked for.
+
+    Attributes
+    ----------
+    profile, outcomes : Path
+        What is known of the new VLMs; see `arms.extension.new_vlms`.
+    prepared, features : Path
+        The prepared dataset, and the folder that holds its image.zarr and text.zarr.
+    router, out : Path
+        The saved router to extend, which stays as it is, and where the extended one goes.
+    theta : float or None
+        The cascade's threshold; None is that of the cascade to extend, or else `extend.theta`.
+    replace : bool
+        Replace a router at `out`.
+    """
+
+    profile: Path
+    outcomes: Path
+    prepared: Path
+    features: Path
+    router: Path
+    out: Path
+    strategy: Literal["independent", "incremental"]
+    theta: float | None = None
+    replace: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class CachedDataset:
+    """A prepared dataset and its features."""
+
+    prepared: Prepared
+    images: Features
+    texts: Features
+
+    def queries(self, split: str) -> Queries:
+        """The queries of one split."""
+        frame = self.prepared.split(split)
+        ids, images, texts = (frame[name].tolist() for name in ("query_id", "image_sha256", "question_sha256"))
+        return gather_queries(ids, images, texts, self.images, self.texts)
+
+
+def extend_router(request: Request, params: Params, progress: Progress) -> Report:
+    """Extend a saved router to new VLMs, save the result, and judge both on the same queries.
+
+    Parameters
+    ----------
+    request : Request
+    params : Params
+        Of which the sections extend, evaluate and runtime are used.
+    progress : callable
+        Told the training steps done and planned.
+
+    Returns
+    -------
+    dict, JSON-able
+        What was done and what it changed; `report_text` puts it in words.
+
+    Raises
+    ------
+    ArmsError
+        If the request, a file that it names or a setting cannot be used.
+    """
+    started_s = time.perf_counter()
+    check_request(request, params.extend)
+    old = load_router(request, params.runtime)
+    prepared, set_aside = read_new(request, old)
+    dataset = CachedDataset(prepared, *read_features(request, old, params.runtime))
+    new = train_extension(request, old, dataset, params.extend, progress)
+    new.save(request.out)
+    elapsed_s = time.perf_counter() - started_s
+    return {
+        "router": str(request.router),
+        "out": str(request.out),
+        "strategy": request.strategy,
+        "elapsed_s": round(elapsed_s, 2),
+        "vlms": list(new.vlms),
+        "new": list(prepared.new),
+        "zero_shot": zero_shot(prepared),
+        "unrecorded": [vlm for vlm in old.vlms if not (prepared.outcomes["vlm"] == vlm).any()],
+        "outcomes": {**count_uses(prepared), "set_aside": set_aside},
+        "splits": judge_splits(old, new, dataset, params.evaluate),
+    }
+
+
+def check_request(request: Request, params: ExtendParams) -> None:
+    """Raise an ArmsError if parts of the request exclude each other, or `out` would touch what is to stay."""
+    out, router = request.out.resolve(), request.router.resolve()
+    if out == router or out in router.parents or router in out.parents:
+        raise ArmsError(
+            f"--out {request.out}: expected a folder apart from --router {request.router}, which stays as it is"
+        )
+    taken = os.path.lexists(request.out)
+    if taken and not request.replace:
+        raise ArmsError(
+            f"--out {request.out}: expected nothing there, got an existing path; name another folder, or add --replace"
+        )
+    if taken and not (out / DESCRIPTION).is_file():
+        raise ArmsError(
+            f"--out {request.out}: expected a router to replace, got no {DESCRIPTION} there; name another folder"
+        )
+    if request.theta is not None and not 0 <= request.theta <= 1:
+        raise ArmsError(f"--theta: expected a number in [0, 1], got {request.theta}")
+    if request.strategy == "incremental" and request.theta is not None:
+        raise ArmsError("--theta: expected with --strategy independent, whose cascade it belongs to, got incremental")
+    if request.strategy == "independent" and params.independent.start != "phi":
+        raise ArmsError(
+            "params.yaml.extend.independent.start: expected phi, as new VLMs are learnt here from a copy of the "
+            f"router's weights, got {params.independent.start}; to start from nothing run: dvc repro extend"
+        )
+
+
+def load_router(request: Request, params: RuntimeParams) -> ArmsRouter | CascadeRouter:
+    """Load the router to extend; an ArmsError if there is none, or the strategy is not for it."""
+    router = Router.load(request.router, device=params.device)
+    assert isinstance(router, ArmsRouter | CascadeRouter)
+    if isinstance(router, CascadeRouter) and request.strategy == "incremental":
+        raise ArmsError(
+            f"--router {request.router}: expected a single router for --strategy incremental, which goes on training "
+            "it, got a cascade; use --strategy independent, which puts one more router behind it"
+        )
+    return router
+
+
+def read_new(request: Request, router: ArmsRouter | CascadeRouter) -> tuple[Prepared, dict[str, int]]:
+    """The prepared dataset with the new VLMs behind the router's pool, and how many outcomes were set aside, and why.
+
+    Raises
+    ------
+    ArmsError
+        If a file cannot be used, a VLM is not new, or the strategy lacks outcomes to learn from.
+    """
+    profiles, prepared = read_profiles(request.profile), read_prepared(request.prepared)
+    names = [vlm.name for vlm in profiles]
+    if known := [name for name in names if name in router.vlms]:
+        raise ArmsError(
+            f"{request.profile}: expected VLMs that are new to {request.router}, got {', '.join(known)}; its pool: "
+            f"{', '.join(router.vlms)}"
+        )
+    outcomes, set_aside = read_new_outcomes(request.outcomes, names, prepared)
+    prepared = join_new_vlms(prepared, router.profiles, profiles, outcomes)
+    if request.strategy == "independent" and (untaught := zero_shot(prepared)):
+        raise ArmsError(
+            f"{request.outcomes}: expected outcomes on training queries, from which a new router learns, got none of "
+            f"{', '.join(untaught)}; record some, or use --strategy incremental, which needs no more than the profile"
+        )
+    return prepared, set_aside
+
+
+def read_features(
+    request: Request, router: ArmsRouter | CascadeRouter, params: RuntimeParams
+) -> tuple[Features, Features]:
+    """The cached features of images and texts that the router was trained on; an ArmsError if they are not there."""
+    phi = router.phi if isinstance(router, CascadeRouter) else router
+    stores = [
+        FeatureStore(request.features / "image.zarr", phi.encoders.image.fingerprint),
+        FeatureStore(request.features / "text.zarr", phi.encoders.text.fingerprint),
+    ]
+    for store in stores:
+        if not store.exists():
+            raise ArmsError(
+                f"{store.path}: expected the features that {request.router} was trained on, got none made by its "
+                "encoders; set data and encoders in params.yaml to those it was trained with, then: dvc repro encode"
+            )
+    images, texts = open_features(
+        stores,
+        budget_bytes=params.cache_budget_gb * 2**30,
+        window_bytes=phi.train.shuffle_window_mb * 2**20,
+    )
+    return images, texts
+
+
+def train_extension(
+    request: Request,
+    old: ArmsRouter | CascadeRouter,
+    dataset: CachedDataset,
+    params: ExtendParams,
+    progress: Progress,
+) -> ArmsRouter | CascadeRouter:
+    """Teach the new VLMs on the training queries, and calibrate on val where an outcome is known there."""
+    prepared, train = dataset.prepared, dataset.queries("train")
+    pool = prepared.new if request.strategy == "independent" else prepared.extended
+    outcomes, val_outcomes = (outcomes_on(prepared, split, pool) for split in ("train", "val"))
+    val = None if np.isnan(val_outcomes).all() else dataset.queries("val")
+    if request.strategy == "incremental":
+        assert isinstance(old, ArmsRouter)
+        return extend_incrementally(
+            old,
+            prepared.vlms,
+            train,
+            outcomes,
+            val,
+            val_outcomes,
+            params.incremental,
+            on_epoch=_ignore,
+            progress=progress,
+        )
+    if isinstance(old, CascadeRouter) and request.theta is not None:
+        old = CascadeRouter(old.phi, old.thetas, theta=request.theta)
+    return extend_independently(
+        old,
+        prepared.vlms[len(prepared.base) :],
+        train,
+        outcomes,
+        val,
+        val_outcomes,
+        params.independent,
+        theta=params.theta if request.theta is None else request.theta,
+        on_epoch=_ignore,
+        progress=progress,
+    )
+
+
+def judge_splits(
+    old: ArmsRouter | CascadeRouter, new: ArmsRouter | CascadeRouter, dataset: CachedDataset, params: EvaluateParams
+) -> dict[str, dict[str, Any]]:
+    """By split, what the extension changed; see `judge_extension`. A split with nothing to judge on is left out."""
+    prepared = dataset.prepared
+    best_single = train_accuracy(outcomes_on(prepared, "train", new.vlms))
+    judged = {}
+    for split in _JUDGED_SPLITS:
+        outcomes = outcomes_on(prepared, split, new.vlms)
+        if not is_answerable(outcomes).any():
+            continue
+        queries = dataset.queries(split)
+        judged[split] = judge_extension(
+            Scores("old", "base", queries.ids, old.vlms, old.score(queries), old.policy),
+            Scores("new", "extended", queries.ids, new.vlms, new.score(queries), new.policy),
+            outcomes,
+            best_single=best_single,
+            tasks=prepared.split(split)["task"].to_numpy(),
+            groups=prepared.image_groups(queries.ids),
+            samples=params.bootstrap_samples,
+            seed=params.seed,
+        )
+    return {split: changes for split, changes in judged.items() if changes is not None}
+
+
+def outcomes_on(prepared: Prepared, split: str, vlms: Sequence[str]) -> np.ndarray:
+    """The outcomes on the queries of one split, shape (N, S), NaN unknown."""
+    return prepared.outcome_matrix(prepared.split(split)["query_id"], vlms)
+
+
+def zero_shot(prepared: Prepared) -> list[str]:
+    """The new VLMs without an outcome on a training query: they are scored from their profiles alone."""
+    known = ~np.isnan(outcomes_on(prepared, "train", prepared.new))
+    return [vlm for vlm, taught in zip(prepared.new, known.any(axis=0), strict=True) if not taught]
+
+
+def count_uses(prepared: Prepared) -> dict[str, int]:
+    """How many of the new VLMs' outcomes taught, how many calibrated, and how many only tell in the report."""
+    train, val, *test = (int((~np.isnan(outcomes_on(prepared, split, prepared.new))).sum()) for split in SPLITS)
+    if not train:  # nothing was trained that could be calibrated
+        return {"taught": 0, "calibrated": 0, "only_reported": val + sum(test)}
+    return {"taught": train, "calibrated": val, "only_reported": sum(test)}
+
+
+def report_text(report: Report) -> str:
+    """The report of `extend_router` as lines to read."""
+    outcomes = report["outcomes"]
+    lines = [
+        f"{report['out']}: {report['router']} and {', '.join(report['new'])}, {report['strategy']}, "
+        f"{len(report['vlms'])} VLMs, in {report['elapsed_s']:.1f} s",
+        f"outcomes: {outcomes['taught']:,} taught, {outcomes['calibrated']:,} calibrated, "
+        f"{outcomes['only_reported']:,} only reported, {sum(outcomes['set_aside'].values()):,} set aside",
+        *(f"  set aside, {reason}: {count:,}" for reason, count in outcomes["set_aside"].items()),
+    ]
+    if report["zero_shot"]:
+        lines.append(f"no outcome on a training query, scored from the profile alone: {', '.join(report['zero_shot'])}")
+    if report["unrecorded"]:
+        lines.append(f"no outcome in the prepared dataset, never chosen below: {', '.join(report['unrecorded'])}")
+    lines += [extension_text(split, changes) for split, changes in report["splits"].items()]
+    return "\n".join(lines)
+
+
+def _ignore(*_: Any) -> None:
+    """The epochs' logs are not shown."""

@@ -1,0 +1,49 @@
+"""Run the encoders' tails for pooled embeddings, for routers that train no encoder."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from arms.encoders.batch import move_batch
+from arms.encoders.pair import EncoderPair
+from arms.features.loader import Features, Queries
+from arms.features.online import encode_texts
+from arms.features.pooled import Embeddings, unit_norm
+
+
+def add_embeddings(queries: Queries, encoders: EncoderPair, *, batch_size: int, device: torch.device) -> Queries:
+    """Give queries the encoders' pooled embeddings.
+
+    The tails are run as they are handed in, that is before any tuning.
+    """
+    if not len(queries):
+        empty = (np.empty((0, width), dtype=np.float32) for width in (encoders.text.width, encoders.image.width))
+        return replace(queries, embeddings=Embeddings(*empty))
+    text_ND = pool_features(encoders.text.tail, queries.texts, queries.text_rows, batch_size, device)
+    image_ND = pool_features(encoders.image.tail, queries.images, queries.image_rows, batch_size, device)
+    return replace(queries, embeddings=Embeddings(text_ND, image_ND))
+
+
+def embed_texts(texts: Sequence[str], encoders: EncoderPair, *, batch_size: int, device: torch.device) -> np.ndarray:
+    """Embeddings of M texts that no store holds, shape (M, D_q), float32, rows of unit norm."""
+    if not texts:
+        return np.empty((0, encoders.text.width), dtype=np.float32)
+    features = encode_texts(encoders, texts, device)
+    return unit_norm(pool_features(encoders.text.tail, features, np.arange(len(texts)), batch_size, device))
+
+
+@torch.inference_mode()
+def pool_features(
+    tail: nn.Module, features: Features, rows: np.ndarray, batch_size: int, device: torch.device
+) -> np.ndarray:
+    """Pooled embeddings of some rows, shape (N, D), float32; each distinct row is run once."""
+    distinct, inverse = np.unique(rows, return_inverse=True)
+    tail.to(device).eval()
+    parts = [
+        tail(move_batch(features.take(distinct[start : start + batch_size]), device))["pooled"].float().cpu().numpy()
+        for start in range(0, len(distinct), batch_size)
+    ]
+    return np.concatenate(parts)[inverse]

@@ -1,0 +1,149 @@
+"""Joins the runs of several VLMs, read row by row, into outcome tables."""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pandas as pd
+
+from arms.importers.base import Log
+from arms.importers.set_aside import SetAside
+from arms.importers.texts import as_text, encodable_texts, shown
+from arms.importers.verdicts import GradeRule, grade_all, parse_grade
+
+_TEXTS = ("benchmark", "task", "language", "question", "image", "answer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryRow:
+    """What one run says of a query; `query_id` is the key on which runs are joined."""
+
+    query_id: str
+    benchmark: str
+    task: str
+    language: str
+    question: Any  # text, or the row is set aside
+    image: str | None  # a reference, see `ImageIntake`
+    answer: Any = None  # text or what can be written as text; None where unknown
+
+
+@dataclass
+class LogBuilder:
+    """Collects queries and outcomes; the first run that has a query describes it, later ones must agree on its answer.
+
+    Parameters
+    ----------
+    aside : SetAside
+    rule : GradeRule
+        What makes a grade right.
+    verdict_metrics : collection of str
+        Metrics that say right or wrong in themselves, with 1 and 0, whatever the rule.
+    """
+
+    aside: SetAside
+    rule: GradeRule
+    verdict_metrics: Collection[str] = ()
+    _queries: dict[str, QueryRow] = field(default_factory=dict)
+    _first_seen: dict[str, str] = field(default_factory=dict)  # where a query was described
+    _outcomes: list[tuple[str, str, Any, str, str | None, float | None, float | None]] = field(default_factory=list)
+    _vlms: dict[str, None] = field(default_factory=dict)
+
+    def add_query(self, row: QueryRow, where: str) -> bool:
+        """Describe a query; False, and set aside, if it has no id or text, or is another version of a known one."""
+        if not isinstance(row.query_id, str) or not row.query_id.strip():
+            self.aside.add("query without an id", where, "give the query an id of its own", detail=shown(row.query_id))
+            return False
+        if not isinstance(row.question, str):
+            self.aside.add("question that is no text", where, "write the question as text", detail=shown(row.question))
+            return False
+        if not (row.answer is None or isinstance(row.answer, str)):
+            row = replace(row, answer=as_text(row.answer))
+        known = self._queries.setdefault(row.query_id, row)
+        first = self._first_seen.setdefault(row.query_id, where)
+        if known is row:
+            return True
+        if None not in (known.answer, row.answer) and known.answer != row.answer:
+            self.aside.add(
+                "answer differs from another run's",
+                where,
+                "import runs of one version of the benchmark",
+                detail=f"{row.query_id}: {shown(row.answer)}, {shown(known.answer)} in {first}",
+            )
+            return False
+        if known.question != row.question:
+            self.aside.note(
+                "question differs from another run's",
+                where,
+                "nothing if the runs have prompts of their own; the first one is kept",
+                detail=f"{row.query_id}: as in {first}",
+            )
+        if (known.answer is None and row.answer is not None) or (known.image is None and row.image is not None):
+            self._queries[row.query_id] = replace(
+                known,
+                answer=row.answer if known.answer is None else known.answer,
+                image=row.image if known.image is None else known.image,
+            )
+        return True
+
+    def add_outcome(
+        self,
+        where: str,
+        query_id: str,
+        vlm: str,
+        *,
+        grade: Any,
+        metric: str,
+        output: Any = None,
+        cost_usd: Any = None,
+        latency_s: Any = None,
+    ) -> None:
+        """Add how a VLM did on a query that `add_query` took; a grade that is none is reported, and unknown.
+
+        Without a VLM's name, a text on one line, it is set aside.
+        """
+        if not isinstance(vlm, str) or not vlm.strip() or not vlm.isprintable():
+            self.aside.add("outcome without a VLM's name", where, "name the VLM", detail=shown(vlm))
+            return
+        self._vlms.setdefault(vlm)
+        if parse_grade(grade) is None:
+            self.aside.note(
+                "grade that is none", where, "grade the answer with 0 or 1", detail=f"{metric}: {shown(grade)}"
+            )
+            grade = None
+        amounts = []
+        for name, amount in (("cost", cost_usd), ("latency", latency_s)):
+            number = as_amount(amount)
+            if number is None and amount is not None and amount == amount:
+                self.aside.note(
+                    f"{name} that is no amount", where, "correct it; it is taken as unknown", detail=shown(amount)
+                )
+            amounts.append(number)
+        self._outcomes.append((query_id, vlm, grade, metric, as_text(output), *amounts))
+
+    def build(self) -> Log:
+        """The log as tables."""
+        columns = ["query_id", "vlm", "grade", "metric", "output", "cost_usd", "latency_s"]
+        outcomes = pd.DataFrame(self._outcomes, columns=columns, dtype=object)
+        outcomes = outcomes.astype({"cost_usd": float, "latency_s": float})
+        correct, verdicts = grade_all(outcomes.pop("grade"), outcomes.pop("metric"), self.rule, self.verdict_metrics)
+        outcomes.insert(2, "correct", pd.Series(correct, dtype="boolean"))
+        rows = [vars(row) for row in self._queries.values()]
+        queries = pd.DataFrame(rows, columns=["query_id", *_TEXTS], dtype=object)
+        return Log(encodable_texts(queries).astype("str"), encodable_texts(outcomes), tuple(self._vlms), verdicts)
+
+
+def as_amount(value: Any) -> float | None:
+    """A cost or latency as a finite number >= 0; None for anything else."""
+    if isinstance(value, str):
+        try:
+            value = None if "_" in value else float(value)  # float() would take 1_0 for 10
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        amount = float(value)
+    except OverflowError:
+        return None
+    return amount if math.isfinite(amount) and amount >= 0 else None

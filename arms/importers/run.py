@@ -1,0 +1,289 @@
+"""From a log to a dataset folder: read, give profiles, find the images, validate, and write it whole or not at all."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from arms.catalogue.match import match_profiles, rename_vlms
+from arms.data.atomic import atomic_folder
+from arms.data.images import Progress
+from arms.data.prepared import write_json
+from arms.data.profiles import Access, VlmProfile
+from arms.data.tables import OUTCOMES, QUERIES, Dataset, write_dataset, write_table
+from arms.data.validation import Report, Validated, validate
+from arms.errors import ArmsError
+from arms.importers.base import Importer, Intake, Log
+from arms.importers.images import ImageIntake
+from arms.importers.set_aside import REPORT_FILE, SET_ASIDE_FOLDER, SetAside
+from arms.importers.texts import encodable, encodable_texts
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportOptions:
+    """What holds for every format.
+
+    Attributes
+    ----------
+    roots : tuple of Path
+        Folders in which images are looked for; empty: those of the sources.
+    image_prefix : str
+        The part before recorded image paths that the roots stand for.
+    verify_images : bool
+        Decode every image instead of reading its header alone.
+    catalogue : tuple of VlmProfile
+        Profiles for the log's VLMs, found by their names.
+    access : 'free', 'paid' or None
+        For VLMs without a profile; None: that is an error.
+    rename : mapping of str to str
+        What the log calls a VLM: what it is to be called.
+    strict : bool
+        Raise if anything is set aside.
+    workers : int, at least 1
+        Threads that read images.
+    replace : bool
+        Replace a dataset at the destination.
+
+    Raises
+    ------
+    ArmsError
+        If there is no worker.
+    """
+
+    roots: tuple[Path, ...] = ()
+    image_prefix: str = ""
+    verify_images: bool = False
+    catalogue: tuple[VlmProfile, ...] = ()
+    access: Access | None = None
+    rename: Mapping[str, str] = field(default_factory=dict)
+    strict: bool = False
+    workers: int = 4
+    replace: bool = False
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ArmsError(f"workers: expected 1 or more, got {self.workers}")
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What became of a log.
+
+    Attributes
+    ----------
+    format : str
+        The importer's class.
+    sources : tuple of str
+    settings : dict
+        The importer's.
+    verdicts : tuple of str
+        What counted as correct.
+    images_found, images_lost : int
+        How many of the references in the log led to an image, and how many did not.
+    rows_set_aside : int
+        Rows of the log that never became queries or outcomes.
+    report : Report
+        Of validation, with what the importer set aside among its findings.
+    """
+
+    format: str
+    sources: tuple[str, ...]
+    settings: dict[str, Any]
+    verdicts: tuple[str, ...]
+    images_found: int
+    images_lost: int
+    rows_set_aside: int
+    report: Report
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON-able data."""
+        return {
+            "format": self.format,
+            "sources": list(self.sources),
+            "settings": self.settings,
+            "correct": list(self.verdicts),
+            "images": {"found": self.images_found, "not_found": self.images_lost},
+            "rows_set_aside": self.rows_set_aside,
+            **self.report.to_dict(),
+        }
+
+    def text(self) -> str:
+        """The report as lines to read."""
+        lines = [
+            f"images: {self.images_found:,} found, {self.images_lost:,} not",
+            f"rows of the log set aside: {self.rows_set_aside:,}",
+        ]
+        if self.verdicts:
+            lines.append(f"correct: {', '.join(self.verdicts)}")
+        return "\n".join([*lines, self.report.text()])
+
+
+def import_log(
+    importer: Importer,
+    sources: Sequence[str | Path],
+    destination: str | Path,
+    options: ImportOptions | None = None,
+    *,
+    on_read: Progress | None = None,
+    on_images: Progress | None = None,
+) -> ImportReport:
+    """Turn a log into a dataset folder, whole or not at all.
+
+    The folder holds the clean tables, the profiles, just the images that clean queries use (as files of its own, never
+    links), import_report.json, and set_aside/ with every other row and the reason.
+
+    Parameters
+    ----------
+    importer : Importer
+    sources : sequence of str or Path
+        Files or folders of one log.
+    destination : str or Path
+    options : ImportOptions, optional
+    on_read, on_images : callable, optional
+        Told how much of the log is read, and how many of its images are checked.
+
+    Returns
+    -------
+    ImportReport
+
+    Raises
+    ------
+    ArmsError
+        If a source is missing or not in this format, the destination exists and may not be replaced or holds a source,
+        a VLM has no profile, no query is usable, (with `strict`) anything is set aside, or a file cannot be read or
+        written.
+    """
+    options = options or ImportOptions()
+    paths = [Path(source) for source in sources]
+    destination = Path(destination)
+    _check_sources(paths, options.roots)
+    kept = (*paths, *options.roots, *importer.image_roots(paths))
+    _check_destination(destination, kept, replace=options.replace)
+    try:
+        with atomic_folder(destination) as folder:
+            return _import_into(folder, importer, paths, options, on_read or _ignore, on_images or _ignore)
+    except OSError as error:  # such as a full disk, or a file that may not be read
+        place = encodable(str(error.filename or destination))
+        raise ArmsError(f"{place}: expected to read or write here, could not: {error.strerror or error}") from error
+
+
+def _import_into(
+    folder: Path,
+    importer: Importer,
+    sources: Sequence[Path],
+    options: ImportOptions,
+    on_read: Progress,
+    on_images: Progress,
+) -> ImportReport:
+    """Fill an empty folder; see `import_log`."""
+    images = ImageIntake(
+        folder,
+        options.roots or importer.image_roots(sources),
+        prefix=options.image_prefix,
+        decode=options.verify_images,
+        workers=options.workers,
+        keep_names=importer.keep_image_names,
+    )
+    aside = SetAside()
+    log = importer.read(sources, Intake(images, aside, on_read))
+    dataset = _as_dataset(log, sources[0], options, aside)
+    validated = validate(
+        dataset, progress=on_images, checker=images.check, source_findings=aside.findings(), strict=options.strict
+    )
+    if validated.dataset.queries.empty:
+        where = ", ".join(map(str, sources))
+        raise ArmsError(f"{where}: expected at least one usable query, got none\n{validated.report.text()}")
+    report = _report(importer, sources, log, images, aside, validated)
+    _write(validated, images, aside, report, folder)
+    return report
+
+
+def _check_sources(sources: Sequence[Path], roots: Sequence[Path]) -> None:
+    """Raise an ArmsError if a source or root cannot be one."""
+    if not sources:
+        raise ArmsError("expected one source or more, files or folders of the log, got none")
+    for path in sources:
+        if not (os.path.isfile(path) or os.path.isdir(path)):  # a pipe or device might never end
+            raise ArmsError(f"{path}: expected a file or folder, got {_came(path)}")
+    for path in roots:
+        if not os.path.isdir(path):
+            raise ArmsError(f"{path}: expected a folder of images, got {_came(path)}")
+
+
+def _came(path: Path) -> str:
+    return "something else" if os.path.lexists(path) else "no such path"
+
+
+def _check_destination(destination: Path, kept: Sequence[Path], *, replace: bool) -> None:
+    """Raise an ArmsError if writing the destination would remove something."""
+    real = os.path.realpath(destination)
+    for path in kept:
+        if Path(os.path.realpath(path)).is_relative_to(real):
+            raise ArmsError(f"{destination}: expected a folder that does not hold the source {path}; name another one")
+    if os.path.lexists(destination) and not replace:
+        raise ArmsError(
+            f"{destination}: expected nothing there, got an existing path; name another folder, or ask to replace it"
+        )
+
+
+def _as_dataset(log: Log, source: Path, options: ImportOptions, aside: SetAside) -> Dataset:
+    """The log as a dataset: VLMs renamed and described, texts that can be written."""
+    names, outcomes = rename_vlms(log.vlms, log.outcomes, options.rename)
+    probabilities = log.probabilities
+    if probabilities is not None:
+        _, probabilities = rename_vlms(log.vlms, probabilities, options.rename)
+    own = [replace(profile, name=options.rename.get(profile.name, profile.name)) for profile in log.profiles]
+    profiles, bare = match_profiles(names, (*own, *options.catalogue), options.access)
+    for name in bare:
+        aside.note(
+            "VLM without a profile",
+            name,
+            "say what is known of it with: arms vlms add; a router learns from profiles too",
+        )
+    return Dataset(source, encodable_texts(log.queries), encodable_texts(outcomes), profiles, probabilities)
+
+
+def _report(
+    importer: Importer, sources: Sequence[Path], log: Log, images: ImageIntake, aside: SetAside, validated: Validated
+) -> ImportReport:
+    return ImportReport(
+        format=type(importer).__name__,
+        sources=tuple(encodable(str(source)) for source in sources),
+        settings={setting.name: _as_json(getattr(importer, setting.name)) for setting in fields(importer)},
+        verdicts=tuple(map(encodable, log.verdicts)),
+        images_found=images.num_found,
+        images_lost=images.num_lost,
+        rows_set_aside=aside.count,
+        report=validated.report,
+    )
+
+
+def _write(validated: Validated, images: ImageIntake, aside: SetAside, report: ImportReport, folder: Path) -> None:
+    """Write everything but the images, which are there; those that no clean query uses are removed."""
+    dataset, used = validated.dataset, validated.image_sha256
+    images.discard_except(used)
+    names = {reference: images.name(reference) for reference in used}
+    named = Dataset(
+        folder,
+        dataset.queries.assign(image=dataset.queries["image"].map(names).astype("str")),
+        dataset.outcomes,
+        dataset.vlms,
+        dataset.probabilities,
+    )
+    write_dataset(named, folder)
+    write_json(report.to_dict(), folder / REPORT_FILE)
+    write_table(validated.set_aside_queries, folder / SET_ASIDE_FOLDER / QUERIES.file)
+    write_table(validated.set_aside_outcomes, folder / SET_ASIDE_FOLDER / OUTCOMES.file)
+    write_table(aside.table(), folder / SET_ASIDE_FOLDER / "source.parquet")
+
+
+def _as_json(value: Any) -> Any:
+    """A setting as JSON can hold it."""
+    if isinstance(value, tuple):
+        return [_as_json(one) for one in value]
+    return value if value is None or isinstance(value, bool | int | float) else encodable(str(value))
+
+
+def _ignore(done: int, total: int) -> None:
+    """Nobody watches."""

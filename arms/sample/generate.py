@@ -1,0 +1,198 @@
+"""Draw the sample dataset: pictures and queries from a seed, outcomes from the simulator, written as outcome tables."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from arms.data.atomic import atomic_folder
+from arms.data.tables import Dataset, write_dataset
+from arms.errors import ArmsError
+from arms.sample.benchmarks import BENCHMARKS
+from arms.sample.canvas import Canvas
+from arms.sample.conditions import draw_conditions
+from arms.sample.fleet import FLEET
+from arms.sample.lexicon import LANGUAGES
+from arms.sample.questions import phrase, spell
+from arms.sample.simulator import SimulatedQuery, answer, chance
+
+_ENGLISH_SHARE = 0.5  # the other languages share the rest evenly
+_PNG_LEVEL = 4  # of 9: what is beyond costs time and saves little
+_CHUNK = 16  # pictures handed to a worker process at once
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Recipe:
+    """What all pictures of one dataset have in common."""
+
+    folder: Path
+    seed: int
+    questions_per_image: int
+    missing_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows for the three tables."""
+
+    queries: list[Row] = field(default_factory=list)
+    outcomes: list[Row] = field(default_factory=list)
+    probabilities: list[Row] = field(default_factory=list)
+
+
+def generate_sample(
+    folder: Path,
+    *,
+    seed: int,
+    images_per_benchmark: int,
+    questions_per_image: int,
+    missing_share: float,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write the sample dataset to `folder`, whole or not at all; the same arguments give the same bytes.
+
+    Each picture, with its questions and outcomes, has a generator of its own, derived from the seed, the benchmark and
+    its number. So the number of workers changes nothing, more images leave the first ones as they were, and another
+    `missing_share` leaves everything else as it was.
+
+    Parameters
+    ----------
+    folder : Path
+        Replaced if there. Holds queries.parquet, outcomes.parquet, probabilities.parquet (each VLM's true chance of
+        being right on each query), vlms.yaml, and the pictures in images/.
+    seed : int
+        At least 0.
+    images_per_benchmark : int
+        At least 1.
+    questions_per_image : int
+        Each in a task of its own, so at most the number of tasks of a benchmark.
+    missing_share : float in [0, 1)
+        Share of the paid VLMs' outcomes that are absent, whatever they would have been.
+    workers : int
+        Processes that draw; 1 draws in this one.
+    progress : callable, optional
+        Called after each picture with the pictures done and all pictures.
+
+    Raises
+    ------
+    ArmsError
+        If an argument is out of range.
+    """
+    _check(seed, images_per_benchmark, questions_per_image, missing_share, workers)
+    jobs = [(number, index) for number in range(len(BENCHMARKS)) for index in range(images_per_benchmark)]
+    rows = _Rows()
+    with atomic_folder(folder) as fresh:
+        (fresh / "images").mkdir()
+        recipe = _Recipe(folder=fresh, seed=seed, questions_per_image=questions_per_image, missing_share=missing_share)
+        with _mapping(workers) as map_in_order:
+            for done, picture in enumerate(map_in_order(partial(_make_picture, recipe), jobs), start=1):
+                rows.queries.extend(picture.queries)
+                rows.outcomes.extend(picture.outcomes)
+                rows.probabilities.extend(picture.probabilities)
+                if progress is not None:
+                    progress(done, len(jobs))
+        dataset = Dataset(
+            folder=fresh,
+            queries=pd.DataFrame(rows.queries),
+            outcomes=pd.DataFrame(rows.outcomes),
+            vlms=tuple(vlm.profile for vlm in FLEET),
+            probabilities=pd.DataFrame(rows.probabilities),
+        )
+        write_dataset(dataset, fresh)
+
+
+def _check(seed: int, images_per_benchmark: int, questions_per_image: int, missing_share: float, workers: int) -> None:
+    """Raise an ArmsError that names the first argument out of range."""
+    most = min(len(benchmark.tasks) for benchmark in BENCHMARKS)
+    for name, value, allowed, fits in (
+        ("seed", seed, "an integer >= 0", seed >= 0),
+        ("images_per_benchmark", images_per_benchmark, "an integer >= 1", images_per_benchmark >= 1),
+        ("questions_per_image", questions_per_image, f"an integer from 1 to {most}", 1 <= questions_per_image <= most),
+        ("missing_share", missing_share, "a number >= 0 and < 1", 0 <= missing_share < 1),
+        ("workers", workers, "an integer >= 1", workers >= 1),
+    ):
+        if not fits:
+            raise ArmsError(f"generate_sample, {name}: expected {allowed}, got {value!r}")
+
+
+@contextmanager
+def _mapping(workers: int) -> Iterator[Callable[..., Iterator[_Rows]]]:
+    """A `map` that keeps the order: in this process, or over as many others."""
+    if workers == 1:
+        yield map
+        return
+    # Spawned, not forked: the caller may hold threads (torch, Arrow), whose locks a forked child would inherit shut.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield partial(pool.map, chunksize=_CHUNK)
+
+
+def _make_picture(recipe: _Recipe, job: tuple[int, int]) -> _Rows:
+    """Draw and write one picture and ask every VLM about it; `job` is its benchmark's place and its own number."""
+    number, index = job
+    benchmark = BENCHMARKS[number]
+    picture_rng, *question_rngs = np.random.default_rng([recipe.seed, number, index]).spawn(
+        1 + recipe.questions_per_image
+    )
+    conditions = draw_conditions(picture_rng)
+    scene = benchmark.draw_scene(conditions, picture_rng)
+    canvas = Canvas(conditions, picture_rng)
+    scene.paint(canvas)
+    name = f"{benchmark.name}-{index:05d}"
+    image = f"images/{name}.png"
+    canvas.image.save(recipe.folder / image, compress_level=_PNG_LEVEL)
+    rows = _Rows()
+    tasks = picture_rng.permutation(benchmark.tasks).tolist()
+    for turn, rng in enumerate(question_rngs):
+        fact = scene.ask(tasks[turn], rng)
+        language = _draw_language(rng)
+        query = SimulatedQuery(
+            fact=fact,
+            language=language,
+            question=phrase(fact, language, rng),
+            benchmark=benchmark.name,
+            conditions=conditions.traits(),
+            size=conditions.size,
+        )
+        _record(query, f"{name}-{turn}", image, rng, recipe.missing_share, rows)
+    return rows
+
+
+def _draw_language(rng: np.random.Generator) -> str:
+    """English for its share of the queries, else one of the others."""
+    return "en" if rng.random() < _ENGLISH_SHARE else LANGUAGES[1 + rng.integers(len(LANGUAGES) - 1)]
+
+
+def _record(
+    query: SimulatedQuery, query_id: str, image: str, rng: np.random.Generator, missing_share: float, rows: _Rows
+) -> None:
+    """Ask every VLM the query and add what is known of it to the rows."""
+    rows.queries.append(
+        {
+            "query_id": query_id,
+            "benchmark": query.benchmark,
+            "task": query.fact.task,
+            "language": query.language,
+            "question": query.question,
+            "image": image,
+            "answer": spell(query.fact.answer, query.language),
+        }
+    )
+    traits = query.traits()
+    for vlm, vlm_rng in zip(FLEET, rng.spawn(len(FLEET)), strict=True):
+        key = {"query_id": query_id, "vlm": vlm.profile.name}
+        probability = chance(vlm, traits)
+        rows.probabilities.append({**key, "probability": probability})
+        outcome = answer(vlm, query, probability, missing_share=missing_share, rng=vlm_rng)
+        if not outcome.timed_out:
+            known = {name: getattr(outcome, name) for name in ("correct", "output", "cost_usd", "latency_s")}
+            rows.outcomes.append({**key, **known})

@@ -1,0 +1,91 @@
+"""What happens when a simulated VLM is asked: is it right, what does it say, and what does that cost and take."""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from arms.sample.answers import say_right, say_wrong
+from arms.sample.fleet import SimulatedVlm
+from arms.sample.lexicon import FAMILIES
+from arms.sample.scene import Fact
+
+_PATCH_PX = 14  # an image costs a token per patch of this side
+_TOKEN_BYTES = 4  # of text in UTF-8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SimulatedQuery:
+    """A query as the simulator sees it, with what a router has to find out for itself."""
+
+    fact: Fact
+    language: str
+    question: str
+    benchmark: str
+    conditions: tuple[str, ...]  # traits of the picture
+    size: tuple[int, int]  # width, height of the picture in px
+
+    def traits(self) -> tuple[str, ...]:
+        """All that `skills` knows about."""
+        return (self.benchmark, self.fact.task, self.language, FAMILIES[self.language], *self.conditions)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What a VLM did on a query; cost and latency are None where not recorded."""
+
+    correct: bool
+    output: str
+    cost_usd: float | None
+    latency_s: float | None
+    timed_out: bool  # the call failed, for reasons of its own: nothing of this is known
+
+
+def chance(vlm: SimulatedVlm, traits: Collection[str]) -> float:
+    """The true probability that the VLM answers a query of these traits correctly."""
+    return 1 / (1 + math.exp(-vlm.skills.logit(traits)))
+
+
+def answer(
+    vlm: SimulatedVlm, query: SimulatedQuery, probability: float, *, missing_share: float, rng: np.random.Generator
+) -> Outcome:
+    """Let the VLM answer once.
+
+    Parameters
+    ----------
+    vlm : SimulatedVlm
+    query : SimulatedQuery
+    probability : float
+        Of being right, see `chance`.
+    missing_share : float
+        Probability that a paid VLM's call times out, whatever the query.
+    rng : numpy.random.Generator
+    """
+    # Drawn first and always, so that another missing_share leaves every other draw as it was.
+    luck, timeout, pace = rng.random(), rng.random(), rng.standard_normal()
+    correct = bool(luck < probability)
+    if correct:
+        output = say_right(query.fact, query.language, vlm.manner)
+    else:
+        output = say_wrong(query.fact, query.language, vlm.manner, vlm.faults, rng)
+    return Outcome(
+        correct=correct,
+        output=output,
+        cost_usd=_cost_usd(vlm, query, output),
+        latency_s=None if vlm.latency is None else vlm.latency[0] * math.exp(vlm.latency[1] * pace),
+        timed_out=vlm.profile.access == "paid" and bool(timeout < missing_share),
+    )
+
+
+def _cost_usd(vlm: SimulatedVlm, query: SimulatedQuery, output: str) -> float | None:
+    """The price of the picture, the question and the output; None for a VLM without prices."""
+    price_in, price_out = vlm.profile.price_in, vlm.profile.price_out
+    if price_in is None or price_out is None:
+        return None
+    image_tokens = math.prod(math.ceil(side / _PATCH_PX) for side in query.size)
+    return ((image_tokens + _text_tokens(query.question)) * price_in + _text_tokens(output) * price_out) / 1e6
+
+
+def _text_tokens(text: str) -> int:
+    return math.ceil(len(text.encode()) / _TOKEN_BYTES)

@@ -1,0 +1,1 @@
+"""Selection: from confidences and expenses to the VLM that answers."""

@@ -1,0 +1,206 @@
+"""Draw the studies, and put all results on one dataset into one file."""
+
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from arms.data.atomic import atomic_file, atomic_folder
+from arms.data.prepared import Prepared, read_prepared, write_json
+from arms.evaluation.complementarity import dataset_statistics, rescue_matrix
+from arms.params import read_section
+from arms.reports import study_figures
+from arms.reports.leaderboard import beaten
+from arms.reports.pareto_figure import pareto
+from stages.workspace import METRICS, PLOTS, open_workspace, stage
+from studies.variants import PARAMS, RESULTS, STUDIES, StudyParams
+
+SPLITS = ("id", "ood")
+CURVES = ("accuracy", "f1", "em")
+KEPT = ("em", "accuracy", "precision", "recall", "f1", "auroc", "ece_all")
+FIGURES = Path("studies/figures")
+
+logger = logging.getLogger("studies.summary")
+
+Results = dict[str, dict[str, Any]]
+
+
+def main() -> None:
+    """Write studies/results/<data>/summary.json and the figures in studies/figures/<data>.
+
+    Run by hand after the pipeline it does so without the studies, of which it takes those that were run.
+    """
+    workspace = open_workspace()
+    prepared, params = read_prepared(workspace.prepared), read_section(PARAMS, StudyParams)
+    folder = RESULTS / workspace.params.data
+    studies: dict[str, Results] = {
+        name: {
+            variant: _read(file)
+            for variant in getattr(params.studies, name)
+            if (file := folder / name / f"{variant}.json").exists()
+        }
+        for name in STUDIES
+    }
+    extension = {file.stem: _read(file) for file in sorted((folder / "extension").glob("*.json"))}
+    routers = _read(folder / "routers.json") if (folder / "routers.json").exists() else {}
+    metrics = {file.stem: _read(file) for file in sorted(METRICS.glob("*.json"))}
+    rescue = {split: _rescue(prepared, split) for split in SPLITS if len(prepared.split(split))}
+    with atomic_folder(FIGURES / workspace.params.data) as figures:
+        draw_studies(studies, metrics, figures)
+        draw_extension(extension, metrics, figures)
+        if routers and (records := _read(PLOTS / "routers" / "pareto.json")):
+            pareto(records, figures / "pareto.png")
+        draw_reading(figures)
+        for name in ("em.png", "reliability.png"):
+            shutil.copyfile(PLOTS / "evaluate" / name, figures / name)
+        for split, content in rescue.items():
+            matrix = np.array(content["matrix"], dtype=np.float64)
+            study_figures.rescue_heatmap(matrix, content["vlms"], figures / f"rescue-{split}.png")
+    summary = {
+        "quick": params.quick,
+        "settings": {name: getattr(workspace.params, name) for name in ("encoders", "epochs", "seed")},
+        "metrics": metrics,
+        "statistics": dataset_statistics(prepared),
+        "rescue": rescue,
+        "gates": _read(PLOTS / "reading" / "gates.json"),
+        "extension": extension_tables(extension),
+        "routers": routers
+        and {key: routers[key] for key in ("leaderboard", "sources")} | {"beaten": beaten(routers["pairs"])},
+        "studies": {name: {variant: _spread(result) for variant, result in of.items()} for name, of in studies.items()},
+    }
+    with atomic_file(folder / "summary.json") as draft:
+        write_json(summary, draft)
+    logger.info("wrote %s and %s", folder / "summary.json", FIGURES / workspace.params.data)
+
+
+def draw_studies(studies: dict[str, Results], metrics: Results, folder: Path) -> None:
+    """The ablation, and both curves with the best single VLM and kNN as references."""
+    references = {
+        split: {"best single VLM": values["best_single_em"], "kNN": values["em"]}
+        for split in SPLITS
+        if (values := metrics["knn"][split]["base"])["em"] is not None
+    }
+    for name in ("ablation", "tuning"):
+        if studies[name]:
+            study_figures.ablation(list(_records(studies[name], ("em",))), folder / f"{name}.png")
+    for name, label in (("data", "share of the training images in percent"), ("epochs", "epochs")):
+        records = [{**record, "x": float(record["variant"])} for record in _records(studies[name], CURVES)]
+        if records:
+            study_figures.sweep(records, folder / f"{name}.png", x_label=label, references=references)
+
+
+def draw_extension(extension: dict[str, Any], metrics: Results, folder: Path) -> None:
+    """EM of the extended pool by theta, by the number of outcomes, and by what Phi was trained on."""
+    references = {
+        split: {"best single VLM": values["best_single_em"]}
+        for split in SPLITS
+        if (values := metrics["knn"][split]["extended"])["em"] is not None
+    }
+    if "strategies" in extension:
+        for split in references:
+            phi_alone = extension["strategies"]["strategies"]["Phi alone"]["metrics"][split]["em"]
+            full = extension["strategies"]["strategies"]["full retraining"]["metrics"][split]["em"]
+            references[split] |= {"Phi alone, base pool": phi_alone, "full retraining": full}
+        records = [
+            {"x": r["theta"], "split": r["split"], "runs": [r["em"]],
+             "series": "calibrated" if r["calibrated"] else "not calibrated"}
+            for r in extension["strategies"]["theta"] if r["split"] in references
+        ]  # fmt: skip
+        study_figures.series(records, folder / "theta.png", x_label="theta", references=references)
+    for name, key, label in (
+        ("few-shot", "outcomes", "outcomes of each new VLM"),
+        ("initial", "share", "share of the training images that Phi was trained on"),
+    ):
+        if name in extension:
+            records = [
+                {"x": float(x), "split": split, "series": series, "runs": runs}
+                for (series, split, x), runs in _by_series(extension[name], key).items()
+                if split in references
+            ]
+            path = folder / f"{name}.png"
+            study_figures.series(records, path, x_label=label, references=references, even=name == "few-shot")
+
+
+def extension_tables(extension: dict[str, Any]) -> dict[str, Any]:
+    """What the page of results shows of the extension, runs of several seeds as mean and spread."""
+    tables: dict[str, Any] = (
+        {key: extension["strategies"][key] for key in ("new", "strategies", "forgotten", "theta")}
+        if "strategies" in extension
+        else {}
+    )
+    for name, key in (("few-shot", "outcomes"), ("initial", "share")):
+        if name in extension:
+            tables[name] = [
+                {key: x, "split": split, "strategy": series, "mean": round(float(np.mean(runs)), 4),
+                 "low": min(runs), "high": max(runs)}
+                for (series, split, x), runs in _by_series(extension[name], key).items()
+            ]  # fmt: skip
+    return tables
+
+
+def _by_series(records: list[dict[str, Any]], key: str) -> dict[tuple[str, str, float], list[float]]:
+    """The EMs of all seeds, by strategy, split and setting."""
+    runs: dict[tuple[str, str, float], list[float]] = {}
+    for record in records:
+        if record["em"] is not None:
+            runs.setdefault((record.get("strategy", "incremental"), record["split"], record[key]), []).append(
+                record["em"]
+            )
+    return runs
+
+
+def draw_reading(folder: Path) -> None:
+    """Gates, confidences and the map of fused vectors."""
+    read = PLOTS / "reading"
+    study_figures.gate_usage(_read(read / "gates.json"), folder / "gates.png")
+    study_figures.confidence_histogram(_read(read / "confidences.json"), folder / "confidences.png")
+    points = _read(read / "map.json")
+    colourings = {
+        title: [point[key] for point in points] for title, key in (("benchmark", "benchmark"), ("VLM", "vlm"))
+    }
+    at = np.array([[point["x"], point["y"]] for point in points])
+    study_figures.embedding_map(at, colourings, folder / "map.png")
+
+
+def _records(results: Results, metrics: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """One record for each variant, split and metric, with the values of all seeds."""
+    for variant, result in results.items():
+        for split in SPLITS:
+            for metric in metrics:
+                runs = [run["metrics"][split][metric] for run in result["runs"]]
+                if None not in runs:
+                    yield {"variant": variant, "split": split, "metric": metric, "runs": runs}
+
+
+def _spread(result: dict[str, Any]) -> dict[str, Any]:
+    """Mean, lowest and highest of each metric over the seeds, and what Phi has over the first seed's run."""
+    spread: dict[str, Any] = {"settings": result["settings"], "seeds": [run["seed"] for run in result["runs"]]}
+    spread["phi_minus_this"] = result["runs"][0]["phi_minus_this"]
+    for split in ("val", *SPLITS):
+        values = {metric: [run["metrics"][split][metric] for run in result["runs"]] for metric in KEPT}
+        spread[split] = {
+            metric: {"mean": round(float(np.mean(runs)), 4), "low": min(runs), "high": max(runs)}
+            for metric, runs in values.items()
+            if None not in runs
+        }
+    return spread
+
+
+def _rescue(prepared: Prepared, split: str) -> dict[str, Any]:
+    ids = prepared.split(split)["query_id"].tolist()
+    matrix = rescue_matrix(prepared.outcome_matrix(ids, prepared.extended))
+    rows = [[None if np.isnan(value) else round(float(value), 4) for value in row] for row in matrix]
+    return {"vlms": list(prepared.extended), "matrix": rows}
+
+
+def _read(file: Path) -> Any:
+    return json.loads(file.read_text())
+
+
+if __name__ == "__main__":
+    with stage("summary"):
+        main()

@@ -1,0 +1,92 @@
+"""Train Phi under other settings, once for each seed, and judge it."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+from pydantic import Field
+
+from arms.data.atomic import atomic_file
+from arms.data.prepared import write_json
+from arms.data.scores import read_scores
+from arms.evaluation.judge import SPLITS, Judge
+from arms.params import Section, read_params, read_section
+from stages.inputs import SCORED_SPLITS, read_inputs, router_scores
+from stages.train import fit_phi
+from stages.workspace import SCORES, Stopwatch, open_workspace, progress_bar, stage
+
+PARAMS = Path("studies/params.yaml")
+RESULTS = Path("studies/results")
+STUDIES = ("ablation", "tuning", "data", "epochs")
+QUICK = ("epochs=1", "train.data_share=0.1")
+
+logger = logging.getLogger("studies.variants")
+
+
+class Variants(Section):
+    """The settings of each study's variants, by name."""
+
+    ablation: dict[str, str]
+    tuning: dict[str, str]
+    data: dict[str, str]
+    epochs: dict[str, str]
+
+
+class StudyParams(Section):
+    """studies/params.yaml."""
+
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    quick: bool
+    tuned_encoders: str
+    studies: Variants
+    routers: dict[str, dict[str, Any]]  # those too heavy for the pipeline, as `baselines` of params.yaml
+
+
+@click.command()
+@click.argument("study", type=click.Choice(STUDIES))
+@click.argument("variant")
+@click.option("--quick", is_flag=True, help="One seed, one epoch, a tenth of the images.")
+def main(study: str, variant: str, quick: bool) -> None:
+    """Write studies/results/<data>/STUDY/VARIANT.json: the metrics of each seed's run on the base pool."""
+    params, watch = read_section(PARAMS, StudyParams), Stopwatch()
+    settings = getattr(params.studies, study)[variant].split()
+    if study == "tuning":
+        settings.insert(0, f"encoders={params.tuned_encoders}")
+    quick = quick or params.quick
+    runs = run_variant([*settings, *(QUICK if quick else ())], params.seeds[:1] if quick else params.seeds)
+    file = RESULTS / read_params().data / study / f"{variant}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(file) as draft:
+        write_json({"settings": settings, "quick": quick, "runs": runs}, draft)
+    ems = ", ".join(f"{run['metrics']['id']['em']:.3f}" for run in runs)
+    logger.info("%s, %s: EM on id %s, in %.1f s", study, variant, ems, watch.elapsed_s)
+
+
+def run_variant(settings: list[str], seeds: list[int]) -> list[dict[str, Any]]:
+    """Phi trained under some settings from each seed: its metrics by split, and what the pipeline's Phi has over it."""
+    workspace = open_workspace(settings)
+    evaluate, runs = workspace.params.evaluate, []
+    phi = read_scores(SCORES / "arms" / "arms-base.parquet")
+    for seed in seeds:
+        inputs, encoders = read_inputs(workspace)  # training tunes the encoders, so each seed has fresh ones
+        judge = Judge(inputs.prepared, {}, samples=evaluate.bootstrap_samples, seed=evaluate.seed)
+        # The encoders are those of the pipeline's seed, which the features belong to.
+        seeded = replace(workspace, params=workspace.params.model_copy(update={"seed": seed}))
+        with progress_bar(f"{' '.join(settings)} seed {seed}", "steps") as progress:
+            router = fit_phi(seeded, inputs, encoders, lambda _: None, progress)
+        scores = router_scores("study", "base", router, inputs.queries(*SCORED_SPLITS))
+        runs.append(
+            {
+                "seed": seed,
+                "metrics": {split: judge.metrics_on(split, scores) for split in ("val", *SPLITS)},
+                "phi_minus_this": {split: judge.compare(phi, scores, split) for split in SPLITS},
+            }
+        )
+    return runs
+
+
+if __name__ == "__main__":
+    with stage("study"):
+        main(standalone_mode=False)

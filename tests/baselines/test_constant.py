@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from arms.baselines.constant import BestSingleRouter, RandomRouter
+from arms.errors import ArmsError
+from tests.fakes import make_encoders, make_queries
+
+NAN = np.nan
+
+
+@pytest.fixture(scope="module")
+def queries():
+    return make_queries(4).encode(make_encoders())
+
+
+def test_best_single_by_hand(queries):
+    outcomes = np.array([[1, 0, NAN], [1, NAN, NAN], [0, 1, NAN], [NAN, 1, NAN]], dtype=np.float32)
+    router = BestSingleRouter(("a", "b", "c")).fit(queries, outcomes)
+    np.testing.assert_allclose(router.score(queries), [[2 / 3, 2 / 3, 0]] * 4)
+    assert router.score(queries).dtype == np.float32
+    assert router.policy == {"name": "argmax"}
+
+
+def test_best_single_is_chosen_by_its_known_outcomes(queries):
+    outcomes = np.array([[1, 1], [NAN, 1], [NAN, 1], [NAN, 0]], dtype=np.float32)
+    assert BestSingleRouter(("a", "b")).fit(queries, outcomes).score(queries)[0].tolist() == [1, 0.75]
+
+
+def test_random(queries):
+    one, again, other = (RandomRouter(("a", "b"), seed=seed).score(queries) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, other)
+
+
+def test_random_is_uniform():
+    class Many:
+        def __len__(self):
+            return 3000
+
+    scores = RandomRouter(("a", "b", "c"), seed=1).score(Many())
+    assert np.bincount(scores.argmax(axis=1)) == pytest.approx([1000] * 3, abs=100)
+    assert scores.mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_they_route_no_pictures():
+    made = make_queries(1)
+    with pytest.raises(ArmsError, match="a RandomRouter scores cached features alone; route with a saved ARMS router"):
+        RandomRouter(("a", "b"), seed=1).route(made.pictures[0], made.questions[0])

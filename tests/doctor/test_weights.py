@@ -1,0 +1,133 @@
+from pathlib import Path
+
+import pytest
+
+from arms.doctor.weights import weights_of
+from arms.encoders import bundled
+from arms.errors import ArmsError
+from arms.params import EncodersParams, read_encoders_params
+from tests.fakes import image_params, text_params
+
+ROOT = Path(__file__).resolve().parents[2]
+NO_MODEL = {"architecture": None, "vocabulary_size": None}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """An empty cache of the hub, and a function that puts files of a repository into it."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+
+    def put(repository, *names):
+        folder = tmp_path / "hub" / f"models--{repository.replace('/', '--')}"
+        for name, content in {"refs/main": "abc", **{f"snapshots/abc/{name}": "" for name in names}}.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(content)
+
+    return put
+
+
+def image(**changes):
+    return weights_of(EncodersParams(image=image_params(architecture=None, **changes), text=text_params()))[0]
+
+
+def text(model):
+    return weights_of(EncodersParams(image=image_params(), text=text_params(model=model, **NO_MODEL)))[1]
+
+
+@pytest.mark.parametrize("name", ["bundled", "tuned", "scratch"])
+def test_pairs_that_need_no_network(name):
+    pair = weights_of(read_encoders_params(name, ROOT))
+    assert [weights.modality for weights in pair] == ["image", "text"]
+    assert {weights.origin for weights in pair} == {"seed" if name == "scratch" else "package"}
+    assert all(weights.here for weights in pair)
+
+
+def test_a_bundled_pair_that_is_damaged(monkeypatch):
+    def fail(modality):
+        raise ArmsError(f"{modality}: expected sha256 1, got 2")
+
+    monkeypatch.setattr("arms.doctor.weights.bundled_folder", fail)
+    found = image(model=bundled.BUNDLED, pretrained=bundled.BUNDLED)
+    assert (found.here, found.text()) == (
+        False,
+        "image encoder bundled comes with the package: image: expected sha256 1, got 2",
+    )
+
+
+def test_an_image_encoder_in_a_folder(tmp_path):
+    found = image(model=f"local-dir:{tmp_path}", pretrained=None)
+    assert (found.origin, found.here) == ("unknown", False)
+    assert f"expected open_clip_config.json in {tmp_path}" in found.text()
+    (tmp_path / "open_clip_config.json").touch()
+    found = image(model=f"local-dir:{tmp_path}", pretrained=None)
+    assert (found.origin, found.here) == ("file", True)
+
+
+class TestPaper:
+    """CLIP and DistilBERT, before and after they were downloaded."""
+
+    def test_before(self):
+        pair = weights_of(read_encoders_params("paper", ROOT))
+        assert [weights.here for weights in pair] == [False, False]
+        assert [weights.text() for weights in pair] == [
+            "image encoder ViT-B-32/openai is to be downloaded once",
+            "text encoder distilbert-base-uncased is to be downloaded once",
+        ]
+
+    @pytest.mark.parametrize("file", ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"])
+    def test_after(self, cache, file):
+        cache("timm/vit_base_patch32_clip_224.openai", file)
+        cache("distilbert-base-uncased", "config.json", "model.safetensors", "tokenizer.json")
+        pair = weights_of(read_encoders_params("paper", ROOT))
+        assert [(weights.origin, weights.here) for weights in pair] == [("hub", True)] * 2
+        assert pair[1].text() == "text encoder distilbert-base-uncased was downloaded"
+
+    @pytest.mark.parametrize("left_out", ["config.json", "model.safetensors", "tokenizer.json"])
+    def test_half_of_it(self, cache, left_out):
+        names = {"config.json", "model.safetensors", "tokenizer.json"} - {left_out}
+        cache("distilbert-base-uncased", *names)
+        assert not text("distilbert-base-uncased").here
+
+
+class TestImage:
+    def test_a_checkpoint_file(self, tmp_path):
+        (tmp_path / "clip.pt").touch()
+        found = image(model="ViT-B-32", pretrained=str(tmp_path / "clip.pt"))
+        assert (found.origin, found.here) == ("file", True)
+
+    def test_an_architecture_without_weights(self):
+        found = image(model="ViT-B-32", pretrained=None)
+        assert (found.origin, found.here, found.name) == ("seed", True, "ViT-B-32/no weights")
+
+    def test_unknown_names(self):
+        found = image(model="ViT-B-32", pretrained="nobodys")
+        assert (found.origin, found.here) == ("unknown", False)
+        assert "expected a checkpoint file or one of the tags openai, " in found.problem
+        found = image(model="Wit-B-32", pretrained="openai")
+        assert (found.origin, found.problem) == ("unknown", "expected an open_clip architecture")
+
+    def test_a_repository(self, cache):
+        assert not image(model="hf-hub:acme/clip", pretrained=None).here
+        cache("acme/clip", "open_clip_config.json", "open_clip_model.safetensors")
+        assert image(model="hf-hub:acme/clip", pretrained=None).here
+
+    def test_what_comes_from_elsewhere_than_the_hub(self, monkeypatch, tmp_path):
+        import open_clip
+
+        source = {"url": "http://example.org/some/clip.pt", "hf_hub": ""}
+        monkeypatch.setattr(open_clip, "get_pretrained_cfg", lambda model, tag: source)
+        monkeypatch.setattr("arms.doctor.weights._URL_CACHE", str(tmp_path))
+        assert not image(model="ViT-B-32", pretrained="openai").here
+        (tmp_path / "clip.pt").touch()
+        assert image(model="ViT-B-32", pretrained="openai").here
+
+
+class TestText:
+    def test_a_folder(self, tmp_path):
+        found = text(str(tmp_path))
+        assert (found.origin, found.here) == ("file", True)
+
+    def test_what_cannot_be_a_name(self):
+        found = text("no/such/folder")
+        assert (found.origin, found.here) == ("unknown", False)
+        assert found.problem.startswith("expected a folder or a name on the hub: ")

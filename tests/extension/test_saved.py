@@ -1,0 +1,336 @@
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from arms.data.profiles import VlmProfile, write_vlms
+from arms.errors import ArmsError
+from arms.extension.saved import Request, extend_router, report_text
+from arms.params import override
+from arms.routers.arms import ArmsRouter
+from arms.routers.base import Router
+from arms.routers.cascade import CascadeRouter
+from arms.selection.select import select
+from tests.cached import MADE, NEW, OLD, SPLIT_OF, make_prepared, new_outcomes, tiny_params, write_cached
+from tests.fakes import QUESTIONS, make_router
+from tests.stores import contents, quietly
+
+OTHER = VlmProfile(name="singer", access="free", params_b=1)
+
+
+@pytest.fixture(scope="module")
+def cached(tmp_path_factory):
+    """data/ of a pipeline that ran, which no test changes."""
+    folder = tmp_path_factory.mktemp("cached")
+    write_cached(folder)
+    return folder
+
+
+@pytest.fixture
+def request_for(cached, tmp_path):
+    """Makes a request: the new VLM's outcomes on some splits, or a table of one's own, and changes to the request."""
+
+    def make(*splits, table=None, profiles=(NEW,), **changes):
+        write_vlms(profiles, tmp_path / "new.yaml")
+        outcomes = new_outcomes(*splits) if table is None else table
+        outcomes.to_parquet(tmp_path / "outcomes.parquet")
+        request = Request(
+            profile=tmp_path / "new.yaml",
+            outcomes=tmp_path / "outcomes.parquet",
+            prepared=cached / "data/prepared/tiny",
+            features=cached / "data/features/tiny/toy",
+            router=cached / "data/routers/phi",
+            out=tmp_path / "mine",
+            strategy="independent",
+        )
+        return replace(request, **changes)
+
+    return make
+
+
+def extend(request, *settings):
+    return extend_router(request, override(tiny_params(), settings), quietly)
+
+
+def rows_of(split):
+    return [i for i in range(len(MADE.questions)) if SPLIT_OF[i % 6] == split]
+
+
+def queries_of(router, rows):
+    """Queries as they come in, encoded on the spot."""
+    return router.encode([MADE.pictures[i] for i in rows], [MADE.questions[i] for i in rows])
+
+
+def expected_changes(old, new, split):
+    """EM before and after on a split's queries, and how often the new VLM is chosen, in plain Python."""
+    rows = rows_of(split)
+    old_outcomes = make_prepared().outcome_matrix([f"q{i}" for i in rows], old.vlms)
+    outcomes = np.concatenate([old_outcomes, MADE.outcomes[rows, 2:]], axis=1)
+    scores = [router.score(queries_of(router, rows)) for router in (old, new)]
+    ems = [[], []]
+    for n in range(len(rows)):
+        if not (outcomes[n] == 1).any() or np.isnan(old_outcomes[n]).all():
+            continue
+        for em, router, score, known in zip(ems, (old, new), scores, (old_outcomes, outcomes), strict=True):
+            (chosen,) = select(score[[n]], router.policy, router.vlms, ~np.isnan(known[[n]]))
+            em.append(known[n, chosen])
+    chosen = select(scores[1], new.policy, new.vlms)
+    return len(ems[0]), np.mean(ems[0]), np.mean(ems[1]), np.mean(chosen == 2)
+
+
+@pytest.mark.parametrize("strategy", ["independent", "incremental"])
+class TestBothStrategies:
+    def test_from_outcomes_to_a_router_that_routes(self, request_for, cached, strategy):
+        before = contents(cached)
+        request = request_for("train", "val", "id", "ood", strategy=strategy)
+        steps = []
+        report = extend_router(request, tiny_params(), lambda *step: steps.append(step))
+        assert contents(cached) == before  # the old router, the features and the dataset stay as they were
+        new = Router.load(request.out, device="cpu")
+        assert isinstance(new, CascadeRouter if strategy == "independent" else ArmsRouter)
+        assert new.vlms == ("counter-2b", "reader-7b", "painter")
+        assert len(new.route(MADE.pictures[0], MADE.questions[0]).ranking) == 3
+        assert steps[-1][0] == steps[-1][1] >= 6
+        assert report["outcomes"] == {"taught": 36, "calibrated": 12, "only_reported": 24, "set_aside": {}}
+        assert (report["new"], report["zero_shot"], report["unrecorded"]) == (["painter"], [], [])
+        assert report["vlms"] == list(new.vlms)
+        assert report["elapsed_s"] > 0
+        assert json.loads(json.dumps(report)) == report
+
+    def test_what_changed(self, request_for, strategy):
+        request = request_for("train", "val", "id", "ood", strategy=strategy)
+        report = extend(request)
+        old, new = (Router.load(folder, device="cpu") for folder in (request.router, request.out))
+        assert list(report["splits"]) == ["val", "id", "ood"]
+        for split, changes in report["splits"].items():
+            queries, old_em, new_em, new_chosen = expected_changes(old, new, split)
+            assert (changes["queries"], changes["queries_with_new"]) == (queries, queries)
+            assert changes["old_em"] == pytest.approx(old_em, abs=1e-4)
+            assert changes["new_em"] == pytest.approx(new_em, abs=1e-4)
+            assert changes["difference"] == pytest.approx(new_em - old_em, abs=2e-4)
+            assert changes["low"] <= changes["difference"] <= changes["high"]
+            assert changes["new_chosen"] == pytest.approx(new_chosen, abs=1e-4)
+
+    def test_it_learns(self, request_for, strategy):
+        """A VLM that counts and does not read is told from its outcomes."""
+        table = new_outcomes("train", "val")
+        counts = np.array([question in QUESTIONS[:2] for question in MADE.questions])
+        table["correct"] = counts[[int(query_id[1:]) for query_id in table["query_id"]]]
+        request = request_for(table=table, strategy=strategy)
+        extend(request, f"extend.{strategy}.min_steps=150", f"extend.{strategy}.learning_rate=0.01")
+        new = Router.load(request.out, device="cpu")
+        rows = [*rows_of("id"), *rows_of("ood")]
+        confidence = new.score(queries_of(new, rows))[:, 2]
+        assert confidence[counts[rows]].mean() > confidence[~counts[rows]].mean() + 0.2
+
+    def test_only_some_outcomes_are_known(self, request_for, strategy):
+        table = pd.concat([new_outcomes("train")[:5], new_outcomes("val")[:3]])
+        report = extend(request_for(table=table, strategy=strategy))
+        assert report["outcomes"] == {"taught": 5, "calibrated": 3, "only_reported": 0, "set_aside": {}}
+        assert report["splits"]["val"]["queries_with_new"] <= 3
+        assert report["splits"]["id"]["queries_with_new"] == 0
+
+    def test_no_outcome_on_val(self, request_for, strategy):
+        request = request_for("train", strategy=strategy)
+        report = extend(request)
+        assert report["outcomes"]["calibrated"] == 0
+        assert np.isfinite(report["splits"]["val"]["new_em"])
+
+    def test_rows_that_cannot_be_used(self, request_for, strategy):
+        table = pd.concat(
+            [new_outcomes("train"), new_outcomes("val").assign(query_id=lambda frame: "x" + frame["query_id"])]
+        )
+        table["correct"] = table["correct"].astype("boolean")
+        table.iloc[0, 2] = None
+        report = extend(request_for(table=table, strategy=strategy))
+        assert report["outcomes"] == {
+            "taught": 35,
+            "calibrated": 0,
+            "only_reported": 0,
+            "set_aside": {"query not in the prepared dataset": 12, "correct neither true nor false": 1},
+        }
+        assert "13 set aside\n  set aside, query not in the prepared dataset: 12\n" in report_text(report)
+
+    def test_several_vlms(self, request_for, strategy):
+        table = pd.concat([new_outcomes("train", "val"), new_outcomes("train")[::2].assign(vlm="singer")])
+        request = request_for(table=table, profiles=(NEW, OTHER), strategy=strategy)
+        report = extend(request)
+        assert report["new"] == ["painter", "singer"]
+        assert report["outcomes"]["taught"] == 36 + 18
+        assert Router.load(request.out, device="cpu").vlms == ("counter-2b", "reader-7b", "painter", "singer")
+
+
+class TestZeroShot:
+    def test_incremental(self, request_for):
+        request = request_for("val", "id", strategy="incremental")
+        report = extend(request)
+        assert report["zero_shot"] == ["painter"]
+        assert report["outcomes"] == {"taught": 0, "calibrated": 0, "only_reported": 24, "set_aside": {}}
+        assert "no outcome on a training query, scored from the profile alone: painter" in report_text(report)
+        old, new = (Router.load(folder, device="cpu") for folder in (request.router, request.out))
+        assert new.vlms == (*old.vlms, "painter")
+        assert all(torch.equal(old.net.state_dict()[name], value) for name, value in new.net.state_dict().items())
+        queries = queries_of(old, rows_of("id"))
+        np.testing.assert_allclose(new.score(queries)[:, :2], old.score(queries), atol=1e-6)
+        assert set(report["splits"]) == {"val", "id", "ood"}
+
+    def test_from_an_empty_table(self, request_for, tmp_path):
+        (tmp_path / "outcomes.csv").write_text("query_id,vlm,correct\n")
+        report = extend(request_for("val", outcomes=tmp_path / "outcomes.csv", strategy="incremental"))
+        assert report["zero_shot"] == ["painter"]
+        assert report["splits"]["val"]["queries_with_new"] == 0
+
+    def test_one_of_two(self, request_for):
+        request = request_for("train", "val", profiles=(NEW, OTHER), strategy="incremental")
+        report = extend(request)
+        assert (report["zero_shot"], report["outcomes"]["taught"]) == (["singer"], 36)
+
+    @pytest.mark.parametrize(
+        ("splits", "profiles", "names"), [(("val",), (NEW,), "painter"), (("train",), (NEW, OTHER), "singer")]
+    )
+    def test_independent(self, request_for, splits, profiles, names):
+        request = request_for(*splits, profiles=profiles)
+        with pytest.raises(ArmsError, match=f"got none of {names}; record some, or use --strategy incremental"):
+            extend(request)
+        assert not request.out.exists()
+
+
+@pytest.fixture(scope="module")
+def extended(cached, tmp_path_factory):
+    """A cascade of Phi and a Theta over the singer, whose outcomes the prepared dataset does not hold."""
+    folder = tmp_path_factory.mktemp("cascade") / "first"
+    phi = Router.load(cached / "data/routers/phi", device="cpu")
+    CascadeRouter(phi, [phi.over([OTHER])], theta=0.6).save(folder)
+    return folder
+
+
+class TestCascade:
+    def test_one_theta_more(self, request_for, extended):
+        before = contents(extended)
+        request = request_for("train", "val", "id", router=extended)
+        report = extend(request)
+        assert contents(extended) == before
+        new = Router.load(request.out, device="cpu")
+        assert new.policy == {
+            "name": "cascade",
+            "theta": 0.6,
+            "pools": [["counter-2b", "reader-7b"], ["singer"], ["painter"]],
+        }
+        old = Router.load(extended, device="cpu")
+        queries = queries_of(old, rows_of("id"))
+        np.testing.assert_array_equal(new.score(queries)[:, :3], old.score(queries))
+        assert report["unrecorded"] == ["singer"]
+        assert "no outcome in the prepared dataset, never chosen below: singer" in report_text(report)
+
+    def test_another_threshold(self, request_for, extended):
+        request = request_for("train", router=extended, theta=0.9)
+        extend(request)
+        assert Router.load(request.out, device="cpu").theta == 0.9
+        assert Router.load(extended, device="cpu").theta == 0.6
+
+    def test_not_incrementally(self, request_for, extended):
+        with pytest.raises(
+            ArmsError, match=r"expected a single router for --strategy incremental, .* got a cascade; use"
+        ):
+            extend(request_for("train", router=extended, strategy="incremental"))
+
+    def test_the_threshold_of_the_first_cascade(self, request_for):
+        request = request_for("train")
+        extend(request, "extend.theta=0.35")
+        assert Router.load(request.out, device="cpu").theta == 0.35
+        extend(replace(request, theta=0.2, replace=True))
+        assert Router.load(request.out, device="cpu").theta == 0.2
+
+
+class TestWhereItGoes:
+    def test_nothing_is_replaced_unasked(self, request_for):
+        request = request_for("train")
+        extend(request)
+        before = contents(request.out)
+        with pytest.raises(
+            ArmsError, match="mine: expected nothing there, got an existing path; name another folder, or"
+        ):
+            extend(request)
+        assert contents(request.out) == before
+        extend(replace(request, theta=0.1, replace=True))
+        assert contents(request.out) != before
+
+    @pytest.mark.parametrize("place", [".", "deeper", "..", "../../routers/phi"])
+    def test_the_old_router_is_out_of_reach(self, request_for, cached, place):
+        before = contents(cached)
+        router = cached / "data/routers/phi"
+        with pytest.raises(ArmsError, match=r"expected a folder apart from --router .*phi, which stays as it is"):
+            extend(request_for("train", out=router / place, replace=True))
+        assert contents(cached) == before
+
+    @pytest.mark.parametrize("kind", ["folder", "file", "broken link"])
+    def test_only_a_router_is_replaced(self, request_for, kind):
+        request = request_for("train", replace=True)
+        if kind == "folder":
+            (request.out / "photos").mkdir(parents=True)
+        elif kind == "file":
+            request.out.touch()
+        else:
+            request.out.symlink_to("nowhere")
+        with pytest.raises(ArmsError, match=r"expected a router to replace, got no router\.json there"):
+            extend(request)
+
+
+class TestErrors:
+    def test_a_vlm_of_the_pool(self, request_for):
+        table = new_outcomes("train").assign(vlm="reader-7b")
+        with pytest.raises(
+            ArmsError, match=r"expected VLMs that are new to .*phi, got reader-7b; its pool: counter-2b, re"
+        ):
+            extend(request_for(table=table, profiles=(OLD[1],)))
+
+    def test_a_threshold_without_a_cascade(self, request_for):
+        with pytest.raises(ArmsError, match=r"--theta: expected with --strategy independent, .* got incremental"):
+            extend(request_for("train", strategy="incremental", theta=0.5))
+
+    @pytest.mark.parametrize("theta", [-0.1, 1.5, float("nan")])
+    def test_a_threshold_out_of_range(self, request_for, theta):
+        with pytest.raises(ArmsError, match=rf"--theta: expected a number in \[0, 1\], got {theta}"):
+            extend(request_for("train", theta=theta))
+
+    def test_a_router_from_nothing(self, request_for):
+        with pytest.raises(
+            ArmsError, match=r"params\.yaml\.extend\.independent\.start: expected phi, .* got nothing; "
+        ):
+            extend(request_for("train"), "extend.independent.start=nothing")
+
+    def test_no_router(self, request_for, tmp_path):
+        with pytest.raises(ArmsError, match="none: no router there"):
+            extend(request_for("train", router=tmp_path / "none"))
+
+    def test_no_prepared_dataset(self, request_for, tmp_path):
+        with pytest.raises(
+            ArmsError, match="none: expected a prepared dataset, got no such folder; run: dvc repro prep"
+        ):
+            extend(request_for("train", prepared=tmp_path / "none"))
+
+    def test_features_of_other_encoders(self, request_for, tmp_path):
+        phi = make_router(OLD, image={"tunable_layers": "all"}, text={"tunable_layers": 1})
+        phi.save(tmp_path / "other")
+        told = (
+            r"image\.zarr: expected the features that .*other was trained on, got none made by its encoders; set data"
+        )
+        with pytest.raises(ArmsError, match=told):
+            extend(request_for("train", router=tmp_path / "other"))
+
+    def test_no_features(self, request_for, tmp_path):
+        with pytest.raises(ArmsError, match=r"image\.zarr: expected the features that .* then: dvc repro encode"):
+            extend(request_for("train", features=tmp_path / "none"))
+
+    def test_an_unfinished_store(self, request_for, cached, tmp_path):
+        shutil.copytree(cached / "data/features/tiny/toy", tmp_path / "toy")
+        (file,) = (tmp_path / "toy/text.zarr").glob("*/zarr.json")
+        content = json.loads(file.read_text())
+        del content["attributes"]["shards"]
+        file.write_text(json.dumps(content))
+        with pytest.raises(ArmsError, match=r"text\.zarr: the extraction was stopped before it ended"):
+            extend(request_for("train", features=tmp_path / "toy"))

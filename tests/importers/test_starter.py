@@ -1,0 +1,47 @@
+import pandas as pd
+import pytest
+
+from arms.data.profiles import VlmProfile
+from arms.data.tables import Dataset, write_dataset
+from arms.importers.starter import write_starter
+from arms.params import read_data_params
+
+NAMES = ("gpt-4o", "null", "1.5", "yes", "a: b # c", "- d", "Über 模型 🦜", "x" * 200, "'q\"", "{z}", "2024-05-13")
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project with a dataset of VLMs whose names YAML could take for something else."""
+    (tmp_path / "conf/data").mkdir(parents=True)
+    queries = {"query_id": "q", "benchmark": "b", "task": "t", "language": "en", "question": "?", "image": "i.png"}
+    outcomes = pd.DataFrame({"query_id": "q", "vlm": list(NAMES), "correct": True})
+    vlms = tuple(VlmProfile(name=name, access="free") for name in NAMES)
+    answer = pd.Series([None], dtype="str")
+    frame = pd.DataFrame([queries]).assign(answer=answer)
+    write_dataset(Dataset(tmp_path, frame, outcomes, vlms), tmp_path / "dataset")
+    return tmp_path
+
+
+def test_the_settings_are_read_back(project):
+    path = write_starter("mine", project / "dataset", 'Imported: #1 "x"', project)
+    assert path == project / "conf/data/mine.yaml"
+    params = read_data_params("mine", project)
+    assert params.description == 'Imported: #1 "x"'
+    assert tuple(params.pools.base) == NAMES
+    assert (params.pools.new, params.ood.benchmarks, params.ood.tasks) == ([], [], [])
+    assert (params.splits.val_share, params.splits.id_share, params.strict, params.sample) == (0.1, 0.2, False, None)
+    assert path.read_text().startswith("# The pools and the splits of this dataset. ")
+
+
+def test_settings_that_are_there_stay(project):
+    path = project / "conf/data/mine.yaml"
+    path.write_text("mine: own\n")
+    assert write_starter("mine", project / "dataset", "new", project) == path
+    assert path.read_text() == "mine: own\n"
+    assert [file.name for file in path.parent.iterdir()] == ["mine.yaml"]
+
+
+def test_outside_a_project(project, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    assert write_starter("mine", project / "dataset", "new", elsewhere) is None
+    assert list(elsewhere.iterdir()) == []

@@ -1,0 +1,183 @@
+import decimal
+import math
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from arms.errors import ArmsError
+from arms.importers.verdicts import (
+    GradeRule,
+    grade_all,
+    lower_is_better,
+    parse_grade,
+    parse_grades,
+    to_verdicts,
+)
+
+UNKNOWN = [None, math.nan, pd.NA, pd.NaT, "", "  ", "NaN", "n/a", "None", "null", "-"]
+GRADES = [
+    (True, 1),
+    (np.True_, 1),
+    (0, 0),
+    (-0.0, 0),
+    (0.25, 0.25),
+    (np.float32(0.5), 0.5),
+    (decimal.Decimal("0.75"), 0.75),
+    (" 1 ", 1),
+    ("1e0", 1),
+    ("-3.5", -3.5),
+    ("True", 1),
+    ("CORRECT", 1),
+    ("hit", 1),
+    ("incorrect", 0),
+    ("No", 0),
+    ("f", 0),
+]
+WRONG = [
+    "maybe",
+    "correctly",
+    "0,5",
+    "1/2",
+    "0_1",
+    math.inf,
+    "1e400",
+    10**400,
+    [1],
+    {"score": 1},
+    (1,),
+    b"x",
+    datetime.max,
+]
+
+
+@pytest.mark.parametrize("value", UNKNOWN, ids=repr)
+def test_a_grade_left_open(value: Any) -> None:
+    grade = parse_grade(value)
+    assert grade is not None
+    assert math.isnan(grade)
+
+
+@pytest.mark.parametrize(("value", "grade"), GRADES, ids=repr)
+def test_a_grade(value: Any, grade: float) -> None:
+    assert parse_grade(value) == grade
+
+
+@pytest.mark.parametrize("value", WRONG, ids=lambda value: repr(value)[:20])
+def test_what_is_no_grade(value: Any) -> None:
+    assert parse_grade(value) is None
+
+
+def test_many_grades_are_read_as_one_by_one() -> None:
+    values = [*UNKNOWN, *(value for value, _ in GRADES), *WRONG] * 2
+    grades, wrong = parse_grades(pd.Series(values, dtype=object))
+    expected = [parse_grade(value) for value in values]
+    assert wrong.tolist() == [grade is None for grade in expected]
+    np.testing.assert_array_equal(grades, [math.nan if grade is None else grade for grade in expected])
+    assert (grades.dtype, wrong.dtype) == (np.float64, bool)
+
+
+@pytest.mark.parametrize(
+    ("values", "grades", "wrong"),
+    [
+        (pd.Series([True, False]), [1, 0], [0, 0]),
+        (pd.Series([True, None], dtype="boolean"), [1, math.nan], [0, 0]),
+        (pd.Series([3, 0], dtype="uint8"), [3, 0], [0, 0]),
+        (pd.Series([1, None], dtype="Int64"), [1, math.nan], [0, 0]),
+        (pd.Series([0.5, math.nan, -math.inf]), [0.5, math.nan, math.nan], [0, 0, 1]),
+        (pd.Series(["1", None, "x"], dtype="str"), [1, math.nan, math.nan], [0, 0, 1]),
+        (pd.Series(["1", "x"], dtype="category"), [1, math.nan], [0, 1]),
+        (pd.Series([], dtype=object), [], []),
+    ],
+)
+def test_grades_of_each_type_of_column(values: pd.Series, grades: list[float], wrong: list[int]) -> None:
+    found, is_wrong = parse_grades(values)
+    np.testing.assert_array_equal(found, grades)
+    assert is_wrong.tolist() == [bool(one) for one in wrong]
+
+
+@pytest.mark.parametrize(
+    ("grades", "rule", "correct", "statement"),
+    [
+        ([1, 0, math.nan], {}, [True, False, None], "m >= 1"),
+        ([1, 1], {}, [True, True], "m >= 1"),
+        ([0, 0.49, 0.5, 1], {}, [False, False, True, True], "m >= 0.5"),
+        ([0, 0.5, 1], {"threshold": 1}, [False, False, True], "m >= 1"),
+        ([0, 0.1], {"threshold": 0}, [True, True], "m >= 0"),
+        ([1, 4, 5, math.nan], {"threshold": 4}, [False, True, True, None], "m >= 4"),
+        ([0, 1], {"lower_is_better": True}, [True, False], "m <= 0"),
+        ([0.1, 0.2, 0.3], {"threshold": 0.2, "lower_is_better": True}, [True, True, False], "m <= 0.2"),
+        ([math.nan], {}, [None], "m >= 1"),
+        ([], {}, [], "m >= 1"),
+    ],
+)
+def test_verdicts(grades: list[float], rule: dict[str, Any], correct: list[bool | None], statement: str) -> None:
+    found, said = to_verdicts(np.array(grades, dtype=float), "m", GradeRule(**rule))
+    assert found.tolist() == correct
+    assert said == statement
+
+
+@pytest.mark.parametrize(
+    ("grades", "rule", "message"),
+    [
+        (
+            [1, 5],
+            {},
+            r"^metric m: expected 0 and 1, or shares .*, got grades from 1 to 5; say from which one an answer",
+        ),
+        ([-0.5, 1], {}, "got grades from -0.5 to 1"),
+        ([0.5], {"lower_is_better": True}, "got grades from 0.5 to 0.5; say up to which one"),
+    ],
+)
+def test_grades_that_need_a_threshold(grades: list[float], rule: dict[str, Any], message: str) -> None:
+    with pytest.raises(ArmsError, match=message):
+        to_verdicts(np.array(grades), "m", GradeRule(**rule))
+
+
+@pytest.mark.parametrize("threshold", [math.nan, math.inf, -math.inf])
+def test_a_threshold_is_a_number(threshold: float) -> None:
+    with pytest.raises(ArmsError, match=f"--threshold: expected a finite number, got {threshold}"):
+        GradeRule(threshold=threshold)
+
+
+@pytest.mark.parametrize(
+    ("metric", "lower"),
+    [
+        ("exact_match", False),
+        ("toxic_frac", True),
+        ("CHAIRs", True),
+        ("charErrorRate", True),
+        ("word-error-rate", True),
+        ("WER", True),
+        ("answer", False),
+        ("flower", False),
+        ("detoxified", False),
+        ("inference_runtime", True),
+        ("", False),
+    ],
+)
+def test_metrics_that_count_what_is_bad(metric: str, lower: bool) -> None:
+    assert lower_is_better(metric) is lower
+    grades = np.array([0.0, 1.0])
+    if lower:
+        with pytest.raises(ArmsError, match=f"metric {metric}: expected one of which more is better, got one that"):
+            to_verdicts(grades, metric, GradeRule(threshold=1))
+    assert to_verdicts(grades, metric, GradeRule(lower_is_better=True))[0].tolist() == [True, False]
+
+
+def test_each_row_by_its_metric() -> None:
+    grades = [1, 0.5, "no", [1], None, 0.2]
+    metrics = ["exact", "share", "exact", "exact", "share", "share"]
+    correct, statements = grade_all(grades, metrics, GradeRule())
+    assert correct.tolist() == [True, True, False, None, None, False]
+    assert statements == ("exact >= 1", "share >= 0.5")
+    assert [one.tolist() if hasattr(one, "tolist") else one for one in grade_all([], [], GradeRule())] == [[], ()]
+
+
+def test_metrics_that_are_verdicts_need_no_rule() -> None:
+    rule = GradeRule(threshold=4)
+    correct, statements = grade_all([1, 5, 0, 3], ["hit", "grade", "hit", "grade"], rule, {"hit"})
+    assert correct.tolist() == [True, True, False, False]
+    assert statements == ("hit >= 1", "grade >= 4")

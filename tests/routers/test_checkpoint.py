@@ -1,0 +1,267 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+import arms
+from arms.errors import ArmsError
+from arms.routers.base import Router
+from arms.routers.checkpoint import read_description, read_weights, write_checkpoint
+from tests.fakes import VIT, make_queries, make_router, tiny_tokenizer
+
+MADE = make_queries(24)
+
+
+class TestFiles:
+    def test_round_trip(self, tmp_path):
+        strided = torch.arange(12.0).reshape(3, 4).T
+        tensors = {"a": strided, "b.c": torch.tensor([1, 2]), "d": torch.ones(2, dtype=torch.bfloat16)}
+        write_checkpoint(tmp_path, tensors, {"kind": "toy", "name": "日本"})
+        description = read_description(tmp_path)
+        assert {key: description[key] for key in ("format", "kind", "name")} == {
+            "format": 2,
+            "kind": "toy",
+            "name": "日本",
+        }
+        read = read_weights(tmp_path, description)
+        assert set(read) == set(tensors)
+        for name, tensor in tensors.items():
+            assert read[name].dtype == tensor.dtype
+            assert torch.equal(read[name], tensor)
+
+    def test_the_same_content_gives_the_same_bytes(self, tmp_path):
+        for name in ("one", "other"):
+            (tmp_path / name).mkdir()
+            write_checkpoint(tmp_path / name, {"a": torch.ones(3)}, {"kind": "toy"})
+        for file in ("model.safetensors", "router.json"):
+            assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "other" / file).read_bytes()
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            (None, r"toy: no router there \(router\.json is missing\); train one with: dvc repro"),
+            ("{", r"router\.json: not valid JSON: "),
+            ('{"kind": "arms"}', r"router\.json: expected checkpoint format 2, got None; train it anew"),
+            ('{"format": 3}', r"router\.json: expected checkpoint format 2, got 3; train it anew"),
+            ("[1]", r"router\.json: expected checkpoint format 2, got None; train it anew"),
+            ('{"format": 2, "kind": "forest"}', r"toy: unknown kind of router 'forest'; known: arms, cascade"),
+            ('{"format": 2}', r"toy: unknown kind of router None; known: arms, cascade"),
+        ],
+    )
+    def test_errors(self, tmp_path, content, message):
+        if content is not None:
+            (tmp_path / "toy").mkdir()
+            (tmp_path / "toy/router.json").write_text(content)
+        with pytest.raises(ArmsError, match=message):
+            Router.load(tmp_path / "toy")
+
+
+def fitted(image=None, text=None, **settings):
+    router = make_router(image=image, text=text, **settings)
+    return router.fit(MADE.encode(router.encoders), MADE.outcomes)
+
+
+def edit(folder, **changes):
+    """Change a checkpoint's description."""
+    description = json.loads((folder / "router.json").read_text())
+    (folder / "router.json").write_text(json.dumps({**description, **changes}))
+
+
+def check_same(router, read):
+    """Same pool, settings and scores, on queries that each encodes itself."""
+    assert read.profiles == router.profiles
+    assert (read.vlms, read.policy) == (router.vlms, router.policy)
+    assert (read.router, read.train, read.epochs, read.seed) == (
+        router.router,
+        router.train,
+        router.epochs,
+        router.seed,
+    )
+    for ours, theirs in ((router.encoders.image, read.encoders.image), (router.encoders.text, read.encoders.text)):
+        assert theirs.fingerprint == ours.fingerprint
+    scores = router.score(router.encode(MADE.pictures, MADE.questions))
+    np.testing.assert_array_equal(read.score(read.encode(MADE.pictures, MADE.questions)), scores)
+
+
+LAYERS = [0, 1, "all"]
+
+
+@pytest.mark.parametrize("text_layers", LAYERS)
+@pytest.mark.parametrize("image_layers", LAYERS)
+def test_a_router_survives(tmp_path, image_layers, text_layers):
+    router = fitted({"tunable_layers": image_layers}, {"tunable_layers": text_layers})
+    router.save(tmp_path / "router")
+    # A frozen trunk comes from the checkpoint and not from the seed, which other versions read otherwise.
+    edit(tmp_path / "router", encoders_seed=99)
+    read = arms.Router.load(str(tmp_path / "router"), device="cpu")
+    check_same(router, read)
+    assert not read.net.training
+
+
+def test_it_can_be_trained_on(tmp_path):
+    router = fitted({"tunable_layers": 1}, {"tunable_layers": "all"})
+    router.save(tmp_path / "router")
+    read = Router.load(tmp_path / "router", device="cpu")
+    queries = MADE.encode(router.encoders)
+    np.testing.assert_array_equal(
+        read.fit(queries, MADE.outcomes).score(queries), router.fit(queries, MADE.outcomes).score(queries)
+    )
+
+
+def test_saving_replaces_what_was_there(tmp_path):
+    router = fitted()
+    router.save(tmp_path / "router")
+    (tmp_path / "router/old.txt").touch()
+    router.save(tmp_path / "router")
+    assert sorted(path.name for path in (tmp_path / "router").iterdir()) == [
+        "model.safetensors",
+        "router.json",
+        "tokenizer.json",
+    ]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A router's folder, to be copied and not changed."""
+    folder = tmp_path_factory.mktemp("saved") / "router"
+    fitted({"tunable_layers": 1}, {"tunable_layers": 1}).save(folder)
+    return folder
+
+
+class TestDamage:
+    @pytest.fixture
+    def folder(self, saved, tmp_path):
+        return shutil.copytree(saved, tmp_path / "router")
+
+    def error(self, folder):
+        with pytest.raises(ArmsError) as caught:
+            Router.load(folder, device="cpu")
+        return str(caught.value)
+
+    def test_damaged_weights(self, folder):
+        content = bytearray((folder / "model.safetensors").read_bytes())
+        content[-5] ^= 1
+        (folder / "model.safetensors").write_bytes(content)
+        message = self.error(folder)
+        assert message.startswith(f"{folder / 'model.safetensors'}: expected sha256 ")
+        assert message.endswith("; the file is damaged")
+
+    @pytest.mark.parametrize(
+        ("file", "message"),
+        [
+            ("router.json", "no router there (router.json is missing)"),
+            ("model.safetensors", "model.safetensors is missing; the checkpoint is incomplete"),
+            ("tokenizer.json", "tokenizer.json: the router's tokenizer cannot be read"),
+        ],
+    )
+    def test_missing_files(self, folder, file, message):
+        (folder / file).unlink()
+        assert message in self.error(folder)
+
+    def test_another_tokenizer(self, folder):
+        (folder / "tokenizer.json").write_text("{")
+        assert "tokenizer.json: the router's tokenizer cannot be read" in self.error(folder)
+        tokenizer = tiny_tokenizer()
+        tokenizer.add_tokens(["extra"])
+        tokenizer.save(str(folder / "tokenizer.json"))
+        assert "tokenizer.json: not the tokenizer that the router was trained with" in self.error(folder)
+
+    def test_weights_that_do_not_fit(self, folder):
+        router = json.loads((folder / "router.json").read_text())["router"]
+        edit(folder, router={**router, "num_experts": 3, "top_k": 3})
+        assert f"{folder}: its weights do not fit its description: " in self.error(folder)
+
+    def test_a_cascade_without_theta(self, saved, tmp_path):
+        write_checkpoint(tmp_path, {}, {"kind": "cascade", "theta": 0.5, "num_thetas": 1})
+        shutil.copytree(saved, tmp_path / "phi")
+        assert f"{tmp_path / 'theta-1'}: no router there" in self.error(tmp_path)
+
+    def test_a_cascade_of_an_unknown_number(self, saved, tmp_path):
+        write_checkpoint(tmp_path, {}, {"kind": "cascade", "theta": 0.5})
+        shutil.copytree(saved, tmp_path / "phi")
+        assert "expected a cascade that says how many Thetas it has" in self.error(tmp_path)
+
+
+class TestPretrained:
+    """Encoders whose weights lie elsewhere: a frozen trunk is loaded from there, a trained one is not looked for."""
+
+    @pytest.fixture
+    def hub(self, tmp_path, monkeypatch):
+        """An open_clip checkpoint of a tag, and a folder in the layout of the Hugging Face hub."""
+        import open_clip
+        from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+        (tmp_path / "saved-vit.json").write_text(
+            json.dumps({**VIT, "text_cfg": {"context_length": 4, "vocab_size": 8, "width": 8, "heads": 1, "layers": 1}})
+        )
+        open_clip.add_model_config(tmp_path)
+        torch.manual_seed(4)
+        torch.save(open_clip.create_model("saved-vit").state_dict(), tmp_path / "vit.pt")
+        tag = {"file": str(tmp_path / "vit.pt"), "mean": (0.5, 0.4, 0.3), "quick_gelu": True}
+        monkeypatch.setitem(open_clip.pretrained._PRETRAINED, "saved-vit", {"mine": tag})
+        config = BertConfig(
+            hidden_size=8,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=16,
+            vocab_size=300,
+            max_position_embeddings=40,
+        )
+        BertModel(config).save_pretrained(tmp_path / "bert")
+        PreTrainedTokenizerFast(tokenizer_object=tiny_tokenizer(), pad_token="[PAD]").save_pretrained(tmp_path / "bert")
+        return tmp_path
+
+    def make(self, hub, image_layers, text_layers):
+        return fitted(
+            {"model": "saved-vit", "architecture": None, "pretrained": "mine", "tunable_layers": image_layers},
+            {
+                "model": str(hub / "bert"),
+                "architecture": None,
+                "vocabulary_size": None,
+                "tunable_layers": text_layers,
+            },
+        )
+
+    @pytest.mark.parametrize("text_layers", [0, 1, 2, "all"])
+    @pytest.mark.parametrize("image_layers", [0, 1, 3, "all"])
+    def test_a_router_survives(self, hub, image_layers, text_layers):
+        router = self.make(hub, image_layers, text_layers)
+        router.save(hub / "router")
+        if image_layers in (3, "all"):
+            (hub / "vit.pt").unlink()
+        if text_layers in (2, "all"):
+            shutil.rmtree(hub / "bert")
+        check_same(router, Router.load(hub / "router", device="cpu"))
+        names = set(read_weights(hub / "router", read_description(hub / "router")))
+        assert not any("trunk" in name for name in names)
+
+    def test_other_weights_of_the_image_encoder(self, hub):
+        self.make(hub, 1, 1).save(hub / "router")
+        state = torch.load(hub / "vit.pt", weights_only=True)
+        state["visual.conv1.weight"][0, 0, 0, 0] += 1
+        torch.save(state, hub / "vit.pt")
+        with pytest.raises(ArmsError) as caught:
+            Router.load(hub / "router", device="cpu")
+        assert f"{hub / 'router'}: it was trained on the frozen image encoder saved-vit/mine with weights" in str(
+            caught.value
+        )
+        assert "get those weights, or train the router anew" in str(caught.value)
+
+    def test_other_weights_of_the_text_encoder(self, hub):
+        from transformers import BertModel
+
+        self.make(hub, 1, 1).save(hub / "router")
+        model = BertModel.from_pretrained(hub / "bert")
+        with torch.no_grad():
+            model.embeddings.word_embeddings.weight[5, 0] += 1
+        model.save_pretrained(hub / "bert")
+        with pytest.raises(ArmsError, match=r"it was trained on the frozen text encoder .* with weights"):
+            Router.load(hub / "router", device="cpu")
+
+    def test_weights_that_are_gone(self, hub):
+        self.make(hub, 1, 1).save(hub / "router")
+        shutil.rmtree(hub / "bert")
+        with pytest.raises(ArmsError, match=r"text encoder .*bert' could not be loaded"):
+            Router.load(hub / "router", device="cpu")
