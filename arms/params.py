@@ -193,6 +193,16 @@ class TrainParams(Section):
     calibrate: bool  # fit a temperature on val
 
 
+class FitParams(TrainParams):
+    """What one training run receives: how it optimises, how long, and from which seed."""
+
+    epochs: PositiveInt  # passes over the training queries
+    seed: Annotated[int, Field(ge=0)]  # of weights, the order of the queries and dropout
+
+
+Strategy = Literal["incremental", "independent"]
+
+
 class IncrementalParams(Section):
     """Incremental extension (Eq. 7): continue from Phi on the outcomes of the extended pool."""
 
@@ -215,7 +225,7 @@ class IndependentParams(Section):
 class ExtendParams(Section):
     """Growing the pool from S to S'."""
 
-    strategy: Literal["incremental", "independent"]  # which of the two metrics call `arms` on the extended pool
+    strategy: Strategy  # which of the two metrics call `arms` on the extended pool
     theta: Annotated[float, Field(ge=0, le=1)]  # Theta is asked where Phi is no surer than this (Algorithm 1)
     incremental: IncrementalParams
     independent: IndependentParams
@@ -279,6 +289,11 @@ class Params(Section):
     costs: CostsParams
     evaluate: EvaluateParams
     runtime: RuntimeParams
+
+    @property
+    def fit(self) -> FitParams:
+        """The settings of training with the top-level epochs and seed."""
+        return FitParams(**self.train.model_dump(), epochs=self.epochs, seed=self.seed)
 
 
 def read_params(root: Path = Path()) -> Params:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from arms.baselines.registry import build_router
 from arms.data.atomic import atomic_folder
 from arms.data.prepared import Prepared
 from arms.data.scores import Scores, write_scores
-from stages.embedded import read_embedded
-from stages.workspace import SCORES, Stopwatch, open_workspace, progress_bar, stage
+from arms.progress import progress_bar
+from stages.dataset import SCORED_SPLITS, open_embedded
+from stages.workspace import SCORES, Stopwatch, open_workspace, stage
 
 logger = logging.getLogger("stages.baselines")
 
@@ -18,19 +20,23 @@ logger = logging.getLogger("stages.baselines")
 def main() -> None:
     """Write data/scores/baselines: one table per router of `baselines` and pool."""
     workspace, watch = open_workspace(), Stopwatch()
-    baselines, embedded = workspace.params.baselines, read_embedded(workspace)
-    prepared = embedded.inputs.prepared
-    pools = {"base": prepared.base, "extended": prepared.extended}
+    params, dataset = workspace.params, open_embedded(workspace)
+    prepared, queries = dataset.prepared, dataset.queries(*SCORED_SPLITS)
+    done, total = 0, 2 * len(params.baselines)
     with atomic_folder(SCORES / "baselines") as folder, progress_bar("baselines", "fits") as progress:
-        for number, (pool, vlms) in enumerate(pools.items()):
-            for place, (name, settings) in enumerate(baselines.items(), start=1):
-                router = embedded.fit(name, settings, vlms, "params.yaml.baselines")
-                write_scores(embedded.score(router, name, pool), folder / f"{name}-{pool}.parquet")
-                progress(number * len(baselines) + place, len(pools) * len(baselines))
-            _write_ceilings(folder, pool, vlms, prepared, embedded.scored.ids)
+        for pool, vlms in (("base", prepared.base), ("extended", prepared.extended)):
+            answers = dataset.answers(queries, vlms)
+            train, val = (dataset.labelled(split, vlms, answers=True) for split in ("train", "val"))
+            for name, settings in params.baselines.items():
+                router = build_router(name, vlms, settings, seed=params.seed, where="params.yaml.baselines")
+                scores = router.fit(train, val).scores(name, pool, queries, answers)
+                write_scores(scores, folder / f"{name}-{pool}.parquet")
+                done += 1
+                progress(done, total)
+            _write_ceilings(folder, pool, vlms, prepared, queries.ids)
     logger.info(
         "fitted %d routers on both pools and scored %s queries in %.1f s",
-        len(baselines), f"{len(embedded.scored):,}", watch.elapsed_s,
+        len(params.baselines), f"{len(queries):,}", watch.elapsed_s,
     )  # fmt: skip
 
 

@@ -9,13 +9,11 @@ import numpy as np
 from arms.data.prepared import Prepared, read_prepared
 from arms.device import choose_device
 from arms.encoders.base import Encoder
-from arms.encoders.image import build_image_encoder
-from arms.encoders.text import build_text_encoder
 from arms.errors import ArmsError
 from arms.features.extract import extract
 from arms.features.store import FeatureStore
-from stages.inputs import learn_tokenizer, settle_precision
-from stages.workspace import Stopwatch, Workspace, open_workspace, progress_bar, stage
+from stages.encoders import image_encoder, text_encoder
+from stages.workspace import Stopwatch, Workspace, open_workspace, stage
 
 logger = logging.getLogger("stages.encode")
 
@@ -34,20 +32,19 @@ def encode(workspace: Workspace, modality: str) -> None:
     prepared = read_prepared(workspace.prepared)
     runtime = workspace.params.runtime
     encoder, keys, read = (_images if modality == "image" else _texts)(workspace, prepared)
-    # The tokens of texts are at hand; images are decoded by workers.
-    num_workers = runtime.num_workers if modality == "image" else 0
     store = FeatureStore(workspace.features(modality), encoder.fingerprint)
-    with store.writing(), progress_bar(f"encode {modality}", f"{modality}s") as progress:
+    with store.writing():
         count = extract(
             store,
             keys,
             read,
             encoder,
+            label=modality,
             batch_size=runtime.extract_batch_size,
             shard_bytes=runtime.shard_mb * 2**20,
-            workers=num_workers,
+            # The tokens of texts are at hand; images are decoded by workers.
+            workers=runtime.num_workers if modality == "image" else 0,
             device=choose_device(runtime.device),
-            progress=progress,
             compiled=runtime.compile,
         )
         store.finish()
@@ -61,10 +58,7 @@ Source = tuple[Encoder, list[str], Callable[[str], np.ndarray]]
 
 
 def _images(workspace: Workspace, prepared: Prepared) -> Source:
-    params = workspace.encoders.image
-    encoder = build_image_encoder(params, seed=workspace.params.seed)
-    encoder = settle_precision(encoder, params.precision, workspace, "image")
-    paths = prepared.images()
+    encoder, paths = image_encoder(workspace), prepared.images()
 
     def read(key: str) -> np.ndarray:
         path = workspace.raw / paths[key]
@@ -81,11 +75,7 @@ def _images(workspace: Workspace, prepared: Prepared) -> Source:
 
 
 def _texts(workspace: Workspace, prepared: Prepared) -> Source:
-    params = workspace.encoders.text
-    tokenizer = learn_tokenizer(params, prepared)
-    encoder = build_text_encoder(params, tokenizer=tokenizer, seed=workspace.params.seed)
-    encoder = settle_precision(encoder, params.precision, workspace, "text")
-    texts = prepared.texts()
+    encoder, texts = text_encoder(workspace, prepared), prepared.texts()
     token_ids = dict(zip(texts, encoder.tokenize(list(texts.values())), strict=True))
     # Texts of one length go into one batch, so that hardly any padding is computed.
     return encoder, sorted(texts, key=lambda key: (len(token_ids[key]), key)), token_ids.__getitem__

@@ -5,15 +5,15 @@ from typing import Any
 
 from arms.data.atomic import atomic_folder
 from arms.data.prepared import read_prepared, write_json
-from arms.data.scores import read_scores
 from arms.evaluation.cost_judge import CostJudge
 from arms.evaluation.curves import em_records
-from arms.evaluation.judge import ByPool, Judge
+from arms.evaluation.judge import Judge
 from arms.evaluation.metrics import round_metrics
 from arms.reports.figures import em_bars, reliability
 from arms.reports.leaderboard import leaderboard
 from arms.reports.pareto_figure import pareto
-from stages.workspace import METRICS, PLOTS, SCORES, Stopwatch, open_workspace, stage
+from stages.scores import ByPool, read_routers, without_twin
+from stages.workspace import METRICS, PLOTS, Stopwatch, open_workspace, stage
 
 MARGIN = {"": "difference", "_low": "low", "_high": "high"}
 
@@ -24,7 +24,7 @@ def main() -> None:
     """Write metrics/<router>.json for every router, metrics/vlms.json, and the plots' data and pictures."""
     workspace, watch = open_workspace(), Stopwatch()
     params, prepared = workspace.params, read_prepared(workspace.prepared)
-    routers = _read_routers(workspace.params.extend.strategy)
+    routers = read_routers(params.extend.strategy, "baselines")
     best_possible = routers.pop("best-possible", {})
     judge = Judge(prepared, best_possible, samples=params.evaluate.bootstrap_samples, seed=params.evaluate.seed)
     cost_judge = CostJudge(judge, params.costs)
@@ -33,26 +33,25 @@ def main() -> None:
     # What incremental training forgot: on the base pool, the incremental router against Phi.
     on_base = {split: {"base": by_pool["base"]} for split, by_pool in metrics["incremental"].items()}
     _add_margins(on_base, "phi", routers["incremental"], routers["arms"], judge)
+    # The oracle is a line or a star in the figures.
+    shown = {name: of for name, of in without_twin(routers, params.extend.strategy).items() if name != "oracle"}
+    shown_metrics = {name: _in_pools(metrics[name], by_pool) for name, by_pool in shown.items()}
     singles = judge.singles()
-    calibration = {name: judge.vlm_calibration(scores) for name, scores in routers.items()}
-    # The oracle stands in the figures as a line or a star.
-    bars = em_records({name: content for name, content in metrics.items() if name != "oracle"}, singles)
-    # The chosen strategy's router is ARMS itself.
-    compared = {name: scores for name, scores in routers.items() if name not in ("oracle", params.extend.strategy)}
     with atomic_folder(METRICS) as folder:
         for name, content in metrics.items():
             write_json(content, folder / f"{name}.json")
         write_json(singles, folder / "vlms.json")
-        write_json(leaderboard({name: metrics[name] for name in compared}), folder / "leaderboard.json")
+        write_json(leaderboard(shown_metrics), folder / "leaderboard.json")
+    bars = em_records(shown_metrics, singles)
     curves = judge.reliability({name: routers[name] for name in ("arms", "knn")})
+    costs = cost_judge.records(shown)
     with atomic_folder(PLOTS / "evaluate") as folder:
         write_json([bar for bar in bars if _is_headline(bar)], folder / "em.json")
         write_json([point for point in curves if _is_headline(point)], folder / "reliability.json")
         for column in ("benchmark", "task", "language"):
-            write_json(judge.breakdown(routers, column), folder / f"em_by_{column}.json")
-        write_json(judge.pairs(compared), folder / "pairs.json")
-        write_json(calibration, folder / "calibration.json")
-        costs = cost_judge.records(compared)
+            write_json(judge.breakdown(shown, column), folder / f"em_by_{column}.json")
+        write_json(judge.pairs(shown), folder / "pairs.json")
+        write_json({name: judge.vlm_calibration(of) for name, of in shown.items()}, folder / "calibration.json")
         write_json([round_metrics(record, digits=8) for record in costs], folder / "pareto.json")
         if costs:
             pareto(costs, folder / "pareto.png")
@@ -65,14 +64,9 @@ def main() -> None:
     )  # fmt: skip
 
 
-def _read_routers(strategy: str) -> dict[str, ByPool]:
-    """Every router's score tables by pool; `arms` is Phi on the base pool and the chosen extension on the extended."""
-    routers: dict[str, ByPool] = {}
-    for file in sorted(SCORES.glob("*/*.parquet")):
-        scores = read_scores(file)
-        routers.setdefault(scores.router, {})[scores.pool] = scores
-    routers["arms"]["extended"] = routers[strategy]["extended"]
-    return routers
+def _in_pools(metrics: dict[str, Any], pools: ByPool) -> dict[str, Any]:
+    """The metrics in some of the pools."""
+    return {split: {pool: by_pool[pool] for pool in pools} for split, by_pool in metrics.items()}
 
 
 def _add_margins(metrics: dict[str, Any], name: str, own: ByPool, other: ByPool, judge: Judge) -> None:

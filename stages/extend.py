@@ -1,98 +1,56 @@
 """Extend Phi to the new VLMs, by one of the two strategies."""
 
 import logging
-from functools import partial
 
 import click
 
 from arms.data.atomic import atomic_folder
+from arms.data.scores import write_scores
 from arms.encoders.pair import EncoderPair
-from arms.extension.strategies import extend_incrementally, extend_independently
+from arms.extension.strategies import extend
+from arms.features.dataset import Dataset
+from arms.params import Strategy
 from arms.routers.arms import ArmsRouter
-from arms.routers.base import Router
 from arms.routers.cascade import CascadeRouter
-from stages.inputs import SCORED_SPLITS, Inputs, load_phi, read_inputs, write_router_scores
-from stages.live import OnEpoch, live_log
-from stages.workspace import (
-    PLOTS,
-    ROUTERS,
-    SCORES,
-    SNAPSHOTS,
-    Progress,
-    Stopwatch,
-    Workspace,
-    open_workspace,
-    progress_bar,
-    stage,
-)
+from stages.dataset import SCORED_SPLITS, open_dataset
+from stages.live import log_epochs
+from stages.phi import load_phi
+from stages.workspace import PLOTS, ROUTERS, SCORES, SNAPSHOTS, Stopwatch, Workspace, open_workspace, stage
 
 logger = logging.getLogger("stages.extend")
 
 
 @click.command()
 @click.argument("strategy", type=click.Choice(["incremental", "independent"]))
-def main(strategy: str) -> None:
+def main(strategy: Strategy) -> None:
     """Write the extended router to data/routers/<strategy> and its scores to data/scores/<strategy>."""
     workspace, watch = open_workspace(), Stopwatch()
-    inputs, encoders = read_inputs(workspace)
+    dataset, encoders = open_dataset(workspace)
     phi = load_phi(workspace, encoders)
-    with live_log(PLOTS / strategy) as on_epoch, progress_bar(f"extend {strategy}", "steps") as progress:
-        if inputs.prepared.new:
-            extend = partial(_incremental if strategy == "incremental" else _independent, workspace, inputs, encoders)
-            router: ArmsRouter | CascadeRouter = extend(phi, on_epoch, progress)
-        else:
-            logger.warning("conf/data/%s.yaml names no new VLM: the extended router is Phi", workspace.params.data)
-            router = phi
+    router = _extended(strategy, workspace, dataset, phi, encoders)
     router.save(ROUTERS / strategy)
-    queries = inputs.queries(*SCORED_SPLITS)
-    # The cascade leaves the base pool to Phi; the incremental router has one set of weights for both pools.
-    on_base: Router = phi
-    if isinstance(router, ArmsRouter):
-        on_base = router.over(phi.profiles)
+    queries = dataset.queries(*SCORED_SPLITS)
     with atomic_folder(SCORES / strategy) as folder:
-        write_router_scores(folder, strategy, "base", on_base, queries)
-        write_router_scores(folder, strategy, "extended", router, queries)
+        if isinstance(router, ArmsRouter):  # one set of weights for both pools; a cascade leaves the base pool to Phi
+            on_base = router.over(phi.profiles).scores(strategy, "base", queries)
+            write_scores(on_base, folder / f"{strategy}-base.parquet")
+        write_scores(router.scores(strategy, "extended", queries), folder / f"{strategy}-extended.parquet")
     logger.info("extended %d to %d VLMs in %.1f s", len(phi.vlms), len(router.vlms), watch.elapsed_s)
 
 
-def _incremental(
-    workspace: Workspace, inputs: Inputs, encoders: EncoderPair, phi: ArmsRouter, on_epoch: OnEpoch, progress: Progress
-) -> ArmsRouter:
-    train, val = inputs.queries("train"), inputs.queries("val")
-    pool = inputs.prepared.extended
-    return extend_incrementally(
-        phi,
-        inputs.prepared.vlms,
-        train,
-        inputs.outcomes(train, pool),
-        val,
-        inputs.outcomes(val, pool),
-        workspace.params.extend.incremental,
-        snapshot=SNAPSHOTS / "incremental.pt",
-        on_epoch=on_epoch,
-        progress=progress,
-    )
-
-
-def _independent(
-    workspace: Workspace, inputs: Inputs, encoders: EncoderPair, phi: ArmsRouter, on_epoch: OnEpoch, progress: Progress
-) -> CascadeRouter:
-    params, new = workspace.params.extend, inputs.prepared.new
-    train, val = inputs.queries("train"), inputs.queries("val")
-    return extend_independently(
-        phi,
-        [vlm for vlm in inputs.prepared.vlms if vlm.name in new],
-        train,
-        inputs.outcomes(train, new),
-        val,
-        inputs.outcomes(val, new),
-        params.independent,
-        theta=params.theta,
-        untuned=encoders if params.independent.start == "nothing" else None,
-        snapshot=SNAPSHOTS / "independent.pt",
-        on_epoch=on_epoch,
-        progress=progress,
-    )
+def _extended(
+    strategy: Strategy, workspace: Workspace, dataset: Dataset, phi: ArmsRouter, encoders: EncoderPair
+) -> ArmsRouter | CascadeRouter:
+    """Phi extended to the new VLMs; Phi itself where there are none."""
+    prepared, params = dataset.prepared, workspace.params.extend
+    if not prepared.new:
+        logger.warning("conf/data/%s.yaml names no new VLM: the extended router is Phi", workspace.params.data)
+        return phi
+    train, val = (dataset.labelled(split, prepared.extended) for split in ("train", "val"))
+    untuned = encoders if params.independent.start == "nothing" else None
+    extension = extend(strategy, phi, prepared.vlms, train, val, params, untuned=untuned)
+    log_epochs(extension.train(resume=SNAPSHOTS / f"{strategy}.pt"), PLOTS / strategy)
+    return extension.router
 
 
 if __name__ == "__main__":

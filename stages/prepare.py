@@ -5,7 +5,8 @@ import logging
 from arms.data.prepared import prepare_dataset, write_prepared
 from arms.data.tables import read_dataset
 from arms.data.validation import validate
-from stages.workspace import Stopwatch, Workspace, open_workspace, progress_bar, stage
+from arms.progress import progress_bar
+from stages.workspace import Stopwatch, Workspace, open_workspace, stage
 
 logger = logging.getLogger("stages.prepare")
 

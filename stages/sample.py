@@ -6,7 +6,7 @@ from pathlib import Path
 from arms.errors import ArmsError
 from arms.params import read_data_params
 from arms.sample import generate_sample
-from stages.workspace import Stopwatch, progress_bar, stage
+from stages.workspace import Stopwatch, stage
 
 logger = logging.getLogger("stages.sample")
 FOLDER = Path("data/raw/sample")
@@ -18,16 +18,14 @@ def main() -> None:
     if params is None:
         raise ArmsError("conf/data/sample.yaml.sample: expected the generator's settings, got null")
     watch = Stopwatch()
-    with progress_bar("draw", "images") as progress:
-        generate_sample(
-            FOLDER,
-            seed=params.seed,
-            images_per_benchmark=params.images_per_benchmark,
-            questions_per_image=params.questions_per_image,
-            missing_share=params.missing_share,
-            workers=2,
-            progress=progress,
-        )
+    generate_sample(
+        FOLDER,
+        seed=params.seed,
+        images_per_benchmark=params.images_per_benchmark,
+        questions_per_image=params.questions_per_image,
+        missing_share=params.missing_share,
+        workers=2,
+    )
     logger.info("drew the sample dataset into %s in %.1f s", FOLDER, watch.elapsed_s)
 
 

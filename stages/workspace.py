@@ -1,4 +1,4 @@
-"""What the stages share: where things lie, the settings and the way an error ends a stage; the bar is passed on."""
+"""What the stages share: where things lie, the settings, and the way an error ends a stage."""
 
 import logging
 import sys
@@ -18,8 +18,6 @@ from arms.params import (
     read_encoders_params,
     read_params,
 )
-from arms.progress import Progress as Progress
-from arms.progress import progress_bar as progress_bar
 from arms.progress import show_progress
 
 METRICS = Path("metrics")

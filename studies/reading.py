@@ -10,7 +10,8 @@ from arms.data.prepared import Prepared, write_json
 from arms.evaluation.tsne import tsne
 from arms.features.loader import Queries
 from arms.routers.arms import ArmsRouter
-from stages.inputs import load_phi, read_inputs
+from stages.dataset import open_dataset
+from stages.phi import load_phi
 from stages.workspace import PLOTS, Stopwatch, open_workspace, stage
 
 SPLITS = ("id", "ood")
@@ -23,9 +24,9 @@ logger = logging.getLogger("studies.reading")
 def main() -> None:
     """Write data/plots/reading: gates.json, confidences.json and map.json."""
     workspace, watch = open_workspace(), Stopwatch()
-    inputs, encoders = read_inputs(workspace)
-    phi, prepared = load_phi(workspace, encoders), inputs.prepared
-    queries = inputs.queries(*SPLITS)
+    dataset, encoders = open_dataset(workspace)
+    phi, prepared = load_phi(workspace, encoders), dataset.prepared
+    queries = dataset.queries(*SPLITS)
     reading = phi.read(queries)
     confidence_NS = phi.score(queries)
     with atomic_folder(PLOTS / "reading") as folder:

@@ -8,24 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from arms.baselines.output_aware import OutputAwareRouter
-from arms.baselines.registry import find_router
+from arms.baselines.registry import build_router, find_router
 from arms.data.atomic import atomic_file, atomic_folder
 from arms.data.prepared import write_json
-from arms.data.scores import POOLS, Scores, read_scores
+from arms.data.scores import POOLS
 from arms.evaluation.cost_judge import CostJudge
-from arms.evaluation.judge import ByPool, Judge
+from arms.evaluation.judge import Judge
 from arms.evaluation.metrics import round_metrics
+from arms.features.dataset import Dataset
 from arms.features.loader import Queries
-from arms.params import read_section
+from arms.progress import progress_bar
 from arms.reports.leaderboard import leaderboard
-from arms.routers.base import Router
-from stages.embedded import Embedded, read_embedded
-from stages.workspace import PLOTS, SCORES, Stopwatch, Workspace, open_workspace, progress_bar, stage
-from studies.variants import PARAMS, RESULTS, StudyParams
+from arms.routers.base import BaseRouter
+from stages.dataset import SCORED_SPLITS, open_embedded
+from stages.scores import ByPool, read_routers, without_twin
+from stages.workspace import PLOTS, Stopwatch, Workspace, open_workspace, stage
+from studies.settings import RESULTS, read_study_params
 
 SINGLE_QUERIES = 50
 Json = dict[str, Any]
+Job = tuple[str, Json, str]  # a router's name, its settings, and where they are
 
 logger = logging.getLogger("studies.routers")
 
@@ -33,20 +35,21 @@ logger = logging.getLogger("studies.routers")
 def main() -> None:
     """Write studies/results/<data>/routers.json, and the Pareto plot's data to data/plots/routers."""
     workspace, watch = open_workspace(), Stopwatch()
-    params, study = workspace.params, read_section(PARAMS, StudyParams)
-    embedded = read_embedded(workspace)
-    routers, times = fit_all(workspace, embedded, {} if study.quick else study.routers)
-    judge = Judge(embedded.inputs.prepared, {}, samples=params.evaluate.bootstrap_samples, seed=params.evaluate.seed)
+    params, study = workspace.params, read_study_params()
+    dataset = open_embedded(workspace)
+    fitted, times = fit_all(workspace, dataset, {} if study.quick else study.routers)
+    strategy = params.extend.strategy
+    routers = without_twin(read_routers(strategy), strategy) | fitted
+    judge = Judge(dataset.prepared, {}, samples=params.evaluate.bootstrap_samples, seed=params.evaluate.seed)
     cost_judge = CostJudge(judge, params.costs)
     metrics = {name: cost_judge.metrics(by_pool) for name, by_pool in routers.items()}
-    folder = RESULTS / params.data
-    with atomic_file(folder / "routers.json") as draft:
+    with atomic_file(RESULTS / params.data / "routers.json") as draft:
         write_json(
             {
                 "leaderboard": leaderboard(metrics, times),
                 "metrics": metrics,
                 "pairs": judge.pairs(routers),
-                "sources": {pool: cost_judge.sources("id", _vlms(embedded, pool)) for pool in POOLS},
+                "sources": {pool: cost_judge.sources("id", vlms) for pool, vlms in _pools(dataset).items()},
             },
             draft,
         )
@@ -56,47 +59,51 @@ def main() -> None:
 
 
 def fit_all(
-    workspace: Workspace, embedded: Embedded, heavy: Mapping[str, Json]
+    workspace: Workspace, dataset: Dataset, heavy: Mapping[str, Json]
 ) -> tuple[dict[str, ByPool], dict[str, dict[str, Json]]]:
-    """Every router's scores and times by pool; ARMS' scores are those of the pipeline."""
-    routers, times = _pipeline_scores(workspace), dict[str, dict[str, Json]]()
-    light = workspace.params.baselines
-    jobs = [
-        (name, pool, settings, where)
-        for where, of in (("params.yaml.baselines", light), ("studies/params.yaml.routers", heavy))
-        for name, settings in of.items()
-        if embedded.has_answers or not _reads_answers(name, settings, where)
-        for pool in POOLS
-    ]
+    """Every router's scores and times by pool."""
+    routers: dict[str, ByPool] = {}
+    times: dict[str, dict[str, Json]] = {}
+    jobs = _jobs(workspace.params.baselines, heavy, dataset.has_answers)
+    queries, done = dataset.queries(*SCORED_SPLITS), 0
     with progress_bar("routers", "fits") as progress:
-        for done, (name, pool, settings, where) in enumerate(jobs, start=1):
-            start = time.perf_counter()
-            router = embedded.fit(name, settings, _vlms(embedded, pool), where)
-            fit_s = time.perf_counter() - start
-            start = time.perf_counter()
-            scores = embedded.score(router, name, pool)
-            per_query_s = (time.perf_counter() - start) / max(1, len(embedded.scored))
-            routers.setdefault(name, {})[pool] = scores
-            times.setdefault(name, {})[pool] = {
-                "fit_s": round(fit_s, 3),
-                "us_per_query": round(per_query_s * 1e6, 2),
-                "single_us": single_latency_us(router, embedded.scored),
-            }
-            progress(done, len(jobs))
-    return routers, times
+        for pool, vlms in _pools(dataset).items():
+            answers = dataset.answers(queries, vlms)
+            train, val = (dataset.labelled(split, vlms, answers=True) for split in ("train", "val"))
+            for name, settings, where in jobs:
+                start = time.perf_counter()
+                router = build_router(name, vlms, settings, seed=workspace.params.seed, where=where)
+                router.fit(train, val)
+                fitted = time.perf_counter()
+                routers.setdefault(name, {})[pool] = router.scores(name, pool, queries, answers)
+                per_query_s = (time.perf_counter() - fitted) / max(1, len(queries))
+                times.setdefault(name, {})[pool] = {
+                    "fit_s": round(fitted - start, 3),
+                    "us_per_query": round(per_query_s * 1e6, 2),
+                    "single_us": single_latency_us(router, queries),
+                }
+                done += 1
+                progress(done, len(jobs) * len(POOLS))
+    return {name: routers[name] for name, _, _ in jobs}, times
 
 
-def _reads_answers(name: str, settings: Mapping[str, Any], where: str) -> bool:
-    """Whether a router cannot do without recorded answers; says so, as this dataset has none."""
-    if not issubclass(find_router(settings.get("router", name), where), OutputAwareRouter):
-        return False
-    logger.warning("%s.%s: left out, as the dataset records no answers (column output of its outcomes)", where, name)
-    return True
+def _jobs(light: Mapping[str, Json], heavy: Mapping[str, Json], has_answers: bool) -> list[Job]:
+    """The routers to fit; those that ask VLMs need recorded answers, and are left out with a warning without."""
+    jobs = []
+    for where, of in (("params.yaml.baselines", light), ("studies/params.yaml.routers", heavy)):
+        for name, settings in of.items():
+            if has_answers or not find_router(settings.get("router", name), where).asks_vlms:
+                jobs.append((name, settings, where))
+            else:
+                logger.warning(
+                    "%s.%s: left out, as the dataset records no answers (column output of its outcomes)", where, name
+                )
+    return jobs
 
 
-def single_latency_us(router: Router, queries: Queries) -> float | None:
-    """Median time to score one query alone, in microseconds; None for a router that has to wait for answers."""
-    if isinstance(router, OutputAwareRouter) or not len(queries):
+def single_latency_us(router: BaseRouter, queries: Queries) -> float | None:
+    """Median time to score one query by itself, in microseconds; None for a router that has to wait for answers."""
+    if router.asks_vlms or not len(queries):
         return None
     taken = []
     for row in range(min(SINGLE_QUERIES, len(queries))):
@@ -107,25 +114,10 @@ def single_latency_us(router: Router, queries: Queries) -> float | None:
     return round(statistics.median(taken) * 1e6, 1)
 
 
-def _pipeline_scores(workspace: Workspace) -> dict[str, ByPool]:
-    """ARMS on both pools, and the other way to extend it."""
-
-    def read(router: str, pool: str) -> Scores:
-        return read_scores(SCORES / router / f"{router}-{pool}.parquet")
-
-    chosen = workspace.params.extend.strategy
-    other = "incremental" if chosen == "independent" else "independent"
-    return {
-        "arms": {"base": read("arms", "base"), "extended": read(chosen, "extended")},
-        other: {pool: read(other, pool) for pool in POOLS},
-    }
-
-
-def _vlms(embedded: Embedded, pool: str) -> tuple[str, ...]:
-    prepared = embedded.inputs.prepared
-    return prepared.base if pool == "base" else prepared.extended
+def _pools(dataset: Dataset) -> dict[str, tuple[str, ...]]:
+    return {"base": dataset.prepared.base, "extended": dataset.prepared.extended}
 
 
 if __name__ == "__main__":
-    with stage("router_study"):
+    with stage("routers"):
         main()

@@ -12,12 +12,11 @@ import numpy as np
 from arms.data.atomic import atomic_file, atomic_folder
 from arms.data.prepared import Prepared, read_prepared, write_json
 from arms.evaluation.complementarity import dataset_statistics, rescue_matrix
-from arms.params import read_section
 from arms.reports import study_figures
 from arms.reports.leaderboard import beaten
 from arms.reports.pareto_figure import pareto
 from stages.workspace import METRICS, PLOTS, open_workspace, stage
-from studies.variants import PARAMS, RESULTS, STUDIES, StudyParams
+from studies.settings import RESULTS, STUDIES, read_study_params
 
 SPLITS = ("id", "ood")
 CURVES = ("accuracy", "f1", "em")
@@ -35,7 +34,7 @@ def main() -> None:
     Run by hand after the pipeline it does so without the studies, of which it takes those that were run.
     """
     workspace = open_workspace()
-    prepared, params = read_prepared(workspace.prepared), read_section(PARAMS, StudyParams)
+    prepared, params = read_prepared(workspace.prepared), read_study_params()
     folder = RESULTS / workspace.params.data
     studies: dict[str, Results] = {
         name: {

@@ -2,46 +2,23 @@
 
 import logging
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import click
-from pydantic import Field
 
 from arms.data.atomic import atomic_file
 from arms.data.prepared import write_json
 from arms.data.scores import read_scores
 from arms.evaluation.judge import SPLITS, Judge
-from arms.params import Section, read_params, read_section
-from stages.inputs import SCORED_SPLITS, read_inputs, router_scores
-from stages.train import fit_phi
-from stages.workspace import SCORES, Stopwatch, open_workspace, progress_bar, stage
+from arms.params import read_params
+from stages.dataset import SCORED_SPLITS, open_dataset
+from stages.phi import training_data, untrained_phi
+from stages.workspace import SCORES, Stopwatch, open_workspace, stage
+from studies.settings import RESULTS, STUDIES, read_study_params
 
-PARAMS = Path("studies/params.yaml")
-RESULTS = Path("studies/results")
-STUDIES = ("ablation", "tuning", "data", "epochs")
 QUICK = ("epochs=1", "train.data_share=0.1")
 
 logger = logging.getLogger("studies.variants")
-
-
-class Variants(Section):
-    """The settings of each study's variants, by name."""
-
-    ablation: dict[str, str]
-    tuning: dict[str, str]
-    data: dict[str, str]
-    epochs: dict[str, str]
-
-
-class StudyParams(Section):
-    """studies/params.yaml."""
-
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
-    quick: bool
-    tuned_encoders: str
-    studies: Variants
-    routers: dict[str, dict[str, Any]]  # those too heavy for the pipeline, as `baselines` of params.yaml
 
 
 @click.command()
@@ -50,7 +27,7 @@ class StudyParams(Section):
 @click.option("--quick", is_flag=True, help="One seed, one epoch, a tenth of the images.")
 def main(study: str, variant: str, quick: bool) -> None:
     """Write studies/results/<data>/STUDY/VARIANT.json: the metrics of each seed's run on the base pool."""
-    params, watch = read_section(PARAMS, StudyParams), Stopwatch()
+    params, watch = read_study_params(), Stopwatch()
     settings = getattr(params.studies, study)[variant].split()
     if study == "tuning":
         settings.insert(0, f"encoders={params.tuned_encoders}")
@@ -70,13 +47,12 @@ def run_variant(settings: list[str], seeds: list[int]) -> list[dict[str, Any]]:
     evaluate, runs = workspace.params.evaluate, []
     phi = read_scores(SCORES / "arms" / "arms-base.parquet")
     for seed in seeds:
-        inputs, encoders = read_inputs(workspace)  # training tunes the encoders, so each seed has fresh ones
-        judge = Judge(inputs.prepared, {}, samples=evaluate.bootstrap_samples, seed=evaluate.seed)
+        dataset, encoders = open_dataset(workspace)  # training tunes the encoders, so each seed has fresh ones
+        judge = Judge(dataset.prepared, {}, samples=evaluate.bootstrap_samples, seed=evaluate.seed)
         # The encoders are those of the pipeline's seed, which the features belong to.
         seeded = replace(workspace, params=workspace.params.model_copy(update={"seed": seed}))
-        with progress_bar(f"{' '.join(settings)} seed {seed}", "steps") as progress:
-            router = fit_phi(seeded, inputs, encoders, lambda _: None, progress)
-        scores = router_scores("study", "base", router, inputs.queries(*SCORED_SPLITS))
+        router = untrained_phi(seeded, dataset, encoders).fit(*training_data(seeded, dataset))
+        scores = router.scores("study", "base", dataset.queries(*SCORED_SPLITS))
         runs.append(
             {
                 "seed": seed,
@@ -88,5 +64,5 @@ def run_variant(settings: list[str], seeds: list[int]) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    with stage("study"):
+    with stage("variants"):
         main(standalone_mode=False)

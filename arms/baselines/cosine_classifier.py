@@ -9,10 +9,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from arms.baselines.embedding import Examples
-from arms.baselines.facts import Facts
 from arms.baselines.gradient import Centre, Count, Loss, NetRouter, NotNegative, Positive
 from arms.baselines.targets import target_shares
+from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind
 
 
@@ -60,7 +59,7 @@ class CosineRouter(NetRouter):
         self.width = width
         self.candidates = list(logit_scale)
 
-    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+    def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:
         """Learn W and the VLMs' vectors, and choose the scale on val."""
         vectors_ND = torch.tensor(train.vectors)
         known_NS = torch.tensor(~np.isnan(train.outcomes))

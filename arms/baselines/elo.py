@@ -7,9 +7,9 @@ import numpy as np
 from pydantic import Field
 from scipy.special import expit
 
-from arms.baselines.embedding import EmbeddingRouter, Examples, best_on_val
-from arms.baselines.facts import Facts
+from arms.baselines.embedding import EmbeddingRouter, best_on_val
 from arms.baselines.gradient import Positive
+from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind, unit_norm
 
 CHUNK_NUMBERS = 2**24  # of weights and battles held at once, float32
@@ -49,7 +49,7 @@ class EloRouter(EmbeddingRouter):
         super().__init__(vlms, features=features)
         self.candidates = list(temperature)
 
-    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+    def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:
         """Keep the training queries that have battles, and choose the temperature on val."""
         battle_N = (~np.isnan(train.outcomes)).sum(axis=1) > 1
         self.vectors_ND = unit_norm(train.vectors[battle_N])

@@ -3,45 +3,25 @@
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from arms.baselines.facts import Facts
 from arms.baselines.threads import one_blas_thread
 from arms.errors import ArmsError
+from arms.features.labelled import Labelled
 from arms.features.loader import Queries
 from arms.features.pooled import FeatureKind
-from arms.routers.base import Router
-from arms.training.losses import masked_em
+from arms.routers.base import BaseRouter
 
 CandidateT = TypeVar("CandidateT")
 _FEW = 16  # queries that one thread scores sooner than several
 
 
-@dataclass(frozen=True, eq=False)
-class Examples:
-    """N queries to learn from or to choose on.
-
-    Attributes
-    ----------
-    vectors : ndarray of shape (N, D), float32
-    outcomes : ndarray of shape (N, S), float32
-        1 right, 0 wrong, NaN unknown.
-    """
-
-    vectors: np.ndarray
-    outcomes: np.ndarray
-
-    def em(self, scores: np.ndarray) -> float:
-        """EM of always taking the VLM of highest score; 0 where no query is answerable."""
-        return masked_em(scores, self.outcomes) or 0.0
-
-
-class EmbeddingRouter(Router):
+class EmbeddingRouter(BaseRouter):
     """A router on pooled embeddings; a subclass says how to fit and how to score feature vectors.
 
     Attributes
@@ -58,34 +38,24 @@ class EmbeddingRouter(Router):
         self.features = features
 
     @abstractmethod
-    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+    def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:
         """Learn from train; `val`, None if no outcome is known there, chooses settings and is never learnt from."""
 
     @abstractmethod
     def score_vectors(self, vectors: np.ndarray) -> np.ndarray:
         """Score each VLM on M feature vectors: shape (M, S); see `scale`."""
 
-    def fit(
-        self,
-        queries: Queries,
-        outcomes: np.ndarray,
-        val_queries: Queries | None = None,
-        val_outcomes: np.ndarray | None = None,
-        *,
-        facts: Facts | None = None,
-    ) -> Self:
-        """Learn from the training queries' embeddings; see `Router.fit`."""
-        train = Examples(self.vectors_of(queries), np.asarray(outcomes, dtype=np.float32))
-        val = None
-        if val_queries is not None and val_outcomes is not None and not np.isnan(val_outcomes).all():
-            val = Examples(self.vectors_of(val_queries), np.asarray(val_outcomes, dtype=np.float32))
-        self.fit_vectors(train, val, facts or Facts())
+    def fit(self, train: Labelled, val: Labelled | None = None) -> Self:
+        """Learn from the queries' embeddings; see `BaseRouter.fit`."""
+        train = self._with_vectors(train)
+        val = None if val is None or not val.known.any() else self._with_vectors(val)
+        self.fit_vectors(train, val)
         if self.scale == "rank":
             self.confidence_map = fit_confidence_map(self.score_vectors, val or train)
         return self
 
     def score(self, queries: Queries) -> np.ndarray:
-        """Confidence of each VLM; see `Router.score`."""
+        """Confidence of each VLM; see `BaseRouter.score`."""
         if not len(queries):
             return np.empty((0, len(self.vlms)), dtype=np.float32)
         with one_blas_thread() if len(queries) <= _FEW else nullcontext():
@@ -94,6 +64,9 @@ class EmbeddingRouter(Router):
             slope, offset = self.confidence_map
             scores = expit(slope * np.asarray(scores, dtype=np.float64) + offset)
         return np.clip(scores, 0, 1).astype(np.float32)
+
+    def _with_vectors(self, labelled: Labelled) -> Labelled:
+        return replace(labelled, vectors=self.vectors_of(labelled.queries))
 
     def vectors_of(self, queries: Queries) -> np.ndarray:
         """The queries' feature vectors, shape (N, D), float32; an ArmsError if they have no embeddings."""
@@ -115,13 +88,13 @@ def share_correct(outcomes: np.ndarray) -> np.ndarray:
     return (np.nansum(outcomes, axis=0) + 0.5) / (known_S + 1)
 
 
-def fit_confidence_map(score_vectors: Callable[[np.ndarray], np.ndarray], examples: Examples) -> tuple[float, float]:
+def fit_confidence_map(score_vectors: Callable[[np.ndarray], np.ndarray], examples: Labelled) -> tuple[float, float]:
     """Slope (> 0) and offset of the logistic map from scores to chances of being right, over the known pairs.
 
     Where all known outcomes are alike, or the scores tell nothing or the wrong way round, the slope is as good as
     flat and the offset gives the share of right outcomes.
     """
-    known = ~np.isnan(examples.outcomes)
+    known = examples.known
     right = examples.outcomes[known] == 1
     scores = np.asarray(score_vectors(examples.vectors), dtype=np.float64)[known] if len(known) else np.empty(0)
     spread = scores.std() if len(scores) else 0.0

@@ -9,9 +9,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from arms.baselines.embedding import Examples
-from arms.baselines.facts import Facts
 from arms.baselines.gradient import Centre, Count, Loss, NetRouter, NotNegative, Positive, net_outputs
+from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind
 from arms.training.losses import masked_loss
 
@@ -19,7 +18,7 @@ from arms.training.losses import masked_loss
 class ForcRouter(NetRouter):
     """P(correct) of a query and a VLM, by one net on the pair of the query's and the VLM's vectors.
 
-    The VLM's vector is the embedding of its profile sentence, or is learned where `Facts.profiles` is None. The loss
+    The VLM's vector is the embedding of its profile sentence, or is learned where `Labelled.profiles` is None. The loss
     is the binary cross-entropy over the known pairs. The published meta-model reads the question and the VLM's name as
     one text: `features: text` is its input.
 
@@ -58,13 +57,13 @@ class ForcRouter(NetRouter):
         )
         self.candidates = list(hidden_width)
 
-    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+    def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:
         """Learn the meta-model, and choose its width on val."""
         vectors_ND = torch.tensor(train.vectors)
         outcomes_NS = torch.tensor(train.outcomes)
 
         def begin(hidden_width: int) -> tuple[nn.Module, Loss]:
-            net = PairNet(train.vectors, len(self.vlms), facts.profiles, hidden_width)
+            net = PairNet(train.vectors, len(self.vlms), train.profiles, hidden_width)
             return net, lambda rows: masked_loss(net(vectors_ND[rows]), outcomes_NS[rows])
 
         self.hidden_width = self.fit_net(self.candidates, begin, train, val)

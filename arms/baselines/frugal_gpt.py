@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from arms.baselines.embedding import share_correct
-from arms.baselines.facts import Facts
 from arms.baselines.frugal_search import Plan, search_plan, shortlist
 from arms.baselines.gradient import Count, NotNegative, Positive, seeded, train_small_net
-from arms.baselines.output_aware import Consulted, OutputAwareRouter, Replies
+from arms.baselines.output_aware import OutputAwareRouter, ReadAnswers
 from arms.features.pooled import FeatureKind
+from arms.routers.base import Consulted
 from arms.training.losses import masked_loss
 
 logger = logging.getLogger(__name__)
@@ -87,10 +87,14 @@ class FrugalGptRouter(OutputAwareRouter):
             "seed": seed,
         }
 
-    def fit_replies(self, train: Replies, val: Replies | None, facts: Facts) -> None:
+    def fit_answers(self, train: ReadAnswers, val: ReadAnswers | None) -> None:
         """Train the scorer; then search list and thresholds."""
-        share_S = share_correct(train.outcomes_NS)
-        self.cost_S = np.ones(len(self.vlms)) if facts.costs is None else facts.costs.mean(axis=0, dtype=np.float64)
+        share_S = share_correct(train.outcomes)
+        self.cost_S = (
+            np.ones(len(self.vlms))
+            if train.labelled.costs is None
+            else train.labelled.costs.mean(axis=0, dtype=np.float64)
+        )
         self.preference = np.argsort(-share_S, kind="stable")
         if val is None:
             order = np.random.default_rng(self.seed).permutation(len(train))
@@ -99,24 +103,24 @@ class FrugalGptRouter(OutputAwareRouter):
         self._fit_scorer(train, val)
         self.plan = self._search(val, share_S)
 
-    def _fit_scorer(self, train: Replies, val: Replies) -> None:
+    def _fit_scorer(self, train: ReadAnswers, val: ReadAnswers) -> None:
         """Train g on the judged answers; keep the epoch whose best-scored answers have the best EM on val."""
         with seeded(self.seed):
             self.scorer = AnswerScorer(train.vectors_ND.shape[1], train.answer_width, self.hidden_width)
-        outcomes_NS = torch.from_numpy(train.outcomes_NS)
+        outcomes_NS = torch.from_numpy(train.outcomes)
         train_small_net(
             self.scorer,
             lambda rows: masked_loss(self.scorer(*train.inputs(rows)), outcomes_NS[rows]),
             len(train),
             **self.training,
-            val_em=lambda: val.em(val.run(self.scorer)),
+            val_em=lambda: val.labelled.em(val.run(self.scorer)),
         )
 
-    def _search(self, replies: Replies, share_S: np.ndarray) -> Plan:
+    def _search(self, answers: ReadAnswers, share_S: np.ndarray) -> Plan:
         max_cost = self.budget * float(self.cost_S[self.preference[0]])
         plan, cost = search_plan(
-            self._scores(replies),
-            replies.outcomes_NS,
+            self._scores(answers),
+            answers.outcomes,
             self.cost_S,
             pool=shortlist(share_S, self.cost_S, self.max_pool),
             preference=self.preference,
@@ -132,14 +136,14 @@ class FrugalGptRouter(OutputAwareRouter):
             )
         return plan
 
-    def _scores(self, replies: Replies) -> np.ndarray:
+    def _scores(self, answers: ReadAnswers) -> np.ndarray:
         """g of each answer, shape (N, S), float64: in float32 a threshold could round to the other side of a score."""
-        return expit(replies.run(self.scorer).astype(np.float64))
+        return expit(answers.run(self.scorer).astype(np.float64))
 
-    def consult_replies(self, replies: Replies) -> Consulted:
+    def consult_answers(self, answers: ReadAnswers) -> Consulted:
         """Ask down the list; an answer that was passed over is less sure than the one that is taken; see `consult`."""
-        scores_NS = self._scores(replies)
-        taken_N, asked_NS = self.plan.follow(scores_NS, replies.recorded, self.preference)
+        scores_NS = self._scores(answers)
+        taken_N, asked_NS = self.plan.follow(scores_NS, answers.recorded, self.preference)
         sure_NS = scores_NS.clip(_LEAST, 1).astype(np.float32)
         taken_NS = np.arange(len(self.vlms)) == taken_N[:, None]
         top_N1 = np.take_along_axis(sure_NS, taken_N[:, None].clip(min=0), axis=1)
@@ -153,7 +157,7 @@ class AnswerScorer(nn.Module):
     Parameters
     ----------
     query_width, answer_width : int
-        D and P of `Replies.inputs`.
+        D and P of `ReadAnswers.inputs`.
     hidden_width : int
     """
 

@@ -12,7 +12,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from arms.baselines.centring import Centring
-from arms.baselines.embedding import EmbeddingRouter, Examples, best_on_val
+from arms.baselines.embedding import EmbeddingRouter, best_on_val
+from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind
 
 CandidateT = TypeVar("CandidateT")
@@ -147,8 +148,8 @@ class NetRouter(EmbeddingRouter):
         self,
         candidates: Sequence[CandidateT],
         begin: Callable[[CandidateT], tuple[nn.Module, Loss]],
-        train: Examples,
-        val: Examples | None,
+        train: Labelled,
+        val: Labelled | None,
     ) -> CandidateT:
         """Train a net for each candidate setting, keep the best on val as `net`, and return its setting.
 

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from arms.baselines.behaviour import check_new_vlm
 from arms.baselines.centring import Centring
-from arms.baselines.embedding import EmbeddingRouter, Examples
-from arms.baselines.facts import Facts
+from arms.baselines.embedding import EmbeddingRouter
 from arms.baselines.gradient import Count, NotNegative, Positive, seeded, train_small_net
 from arms.baselines.graph_net import GraphNet, NodeStates
 from arms.baselines.router_dc import find_clusters
 from arms.errors import ArmsError
+from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind
 from arms.training.losses import masked_loss
 
@@ -80,17 +80,17 @@ class GraphRouter(EmbeddingRouter):
         self.weight_decay = weight_decay
         self.seed = seed
 
-    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+    def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:
         """Make the graph and train the net; keep the epoch with the best EM on val."""
         self.centring = Centring.of(train.vectors)
         self.vectors_ND = self.centring(train.vectors)
         self.outcomes_NS = torch.tensor(train.outcomes)
-        self.task_N, self.tasks_KD = self._tasks(facts.tags)
+        self.task_N, self.tasks_KD = self._tasks(train.tags)
         # Without profiles a VLM is told apart by its position, and the net's weights for it are its learned vector.
         self.profile_centring, self.profiles_SP = None, torch.eye(len(self.vlms))
-        if facts.profiles is not None:
-            self.profile_centring = Centring.of(facts.profiles)
-            self.profiles_SP = self.profile_centring(facts.profiles)
+        if train.profiles is not None:
+            self.profile_centring = Centring.of(train.profiles)
+            self.profiles_SP = self.profile_centring(train.profiles)
         self.kept_S = torch.ones(len(self.vlms), dtype=torch.bool)
         with seeded(self.seed):
             self.net = GraphNet(self.vectors_ND.shape[1], self.profiles_SP.shape[1], self.hidden_width, self.num_layers)
@@ -107,7 +107,7 @@ class GraphRouter(EmbeddingRouter):
         means_KD = member_KN @ self.vectors_ND / member_KN.sum(dim=1, keepdim=True)
         return torch.tensor(task_N, dtype=torch.int64), means_KD
 
-    def _train(self, val: Examples | None) -> None:
+    def _train(self, val: Labelled | None) -> None:
         generator = torch.Generator().manual_seed(self.seed)
         every_N = torch.arange(len(self.vectors_ND))
 

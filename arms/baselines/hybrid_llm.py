@@ -9,11 +9,11 @@ from pydantic import Field
 from scipy.special import expit, logit
 from torch import nn
 
-from arms.baselines.embedding import Examples, best_on_val, share_correct
-from arms.baselines.facts import Facts
+from arms.baselines.embedding import best_on_val, share_correct
 from arms.baselines.gradient import Count, Loss, NetRouter, NotNegative, Positive, Share, make_mlp, net_outputs
 from arms.baselines.neighbours import Neighbours
 from arms.errors import ArmsError
+from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind, unit_norm
 from arms.training.losses import masked_loss
 
@@ -33,7 +33,7 @@ class HybridLlmRouter(NetRouter):
     features : FeatureKind
     weak, strong : str or None
         Names in the pool. Without one, strong is the VLM that was right most often in training, and weak the one of
-        the others that costs least (without `Facts.costs`, the one that was right least often).
+        the others that costs least (without `Labelled.costs`, the one that was right least often).
     label : "deterministic", "probabilistic" or "transformed"
     num_neighbours : int
         Training queries that stand for repeated answers to one of them; the deterministic label has no use for it.
@@ -87,10 +87,10 @@ class HybridLlmRouter(NetRouter):
         self.hidden_width = hidden_width
         self.candidates = list(threshold)
 
-    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+    def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:
         """Settle which two VLMs it is about, learn p, and choose the threshold on val."""
         self.shares_S = share_correct(train.outcomes)
-        self.weak, self.strong = self._choose_pair(train.outcomes, facts.costs)
+        self.weak, self.strong = self._choose_pair(train.outcomes, train.costs)
         pair_N2 = train.outcomes[:, [self.weak, self.strong]]
         labels_N = as_good_labels(pair_N2, train.vectors, self.label, self.num_neighbours)
         vectors_ND = torch.tensor(train.vectors)

@@ -8,9 +8,9 @@ import numpy as np
 from pydantic import Field
 from sklearn.cluster import KMeans
 
-from arms.baselines.embedding import EmbeddingRouter, Examples, best_on_val, share_correct
-from arms.baselines.facts import Facts
+from arms.baselines.embedding import EmbeddingRouter, best_on_val, share_correct
 from arms.baselines.gradient import Count
+from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind
 
 
@@ -45,7 +45,7 @@ class KMeansRouter(EmbeddingRouter):
         self.candidates = list(num_clusters)
         self.seed = seed
 
-    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+    def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:
         """Cluster the training vectors, and choose the number of clusters on val."""
         candidates = self.candidates[: 1 if val is None else None]
         clusterings = [Clustering.of(train, count, self.seed) for count in candidates]
@@ -73,7 +73,7 @@ class Clustering:
     means_CS: np.ndarray
 
     @classmethod
-    def of(cls, train: Examples, num_clusters: int, seed: int) -> Self:
+    def of(cls, train: Labelled, num_clusters: int, seed: int) -> Self:
         """Cluster training vectors and average the known outcomes in each cluster."""
         count = min(num_clusters, len(np.unique(train.vectors, axis=0)))
         assign = KMeans(count, random_state=seed).fit(train.vectors)

@@ -9,9 +9,9 @@ import torch
 from pydantic import Field
 from torch.nn.functional import embedding_bag
 
-from arms.baselines.embedding import EmbeddingRouter, Examples, best_on_val, share_correct
-from arms.baselines.facts import Facts
+from arms.baselines.embedding import EmbeddingRouter, best_on_val, share_correct
 from arms.baselines.neighbours import IndexKind, Neighbours
+from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind
 
 NeighbourCounts = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
@@ -47,7 +47,7 @@ class NeighbourRouter(EmbeddingRouter):
         self.index = index
 
     @abstractmethod
-    def tell(self, train: Examples, facts: Facts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def tell(self, train: Labelled) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What the N training queries tell of the VLMs: a score of theirs is the weighted sum of the first array over
         that of the second one.
 
@@ -60,9 +60,9 @@ class NeighbourRouter(EmbeddingRouter):
             The score where no neighbour tells anything.
         """
 
-    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+    def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:
         """Index the training vectors and choose K on val, all candidates from one search."""
-        values, counts, self.prior = self.tell(train, facts)
+        values, counts, self.prior = self.tell(train)
         self.told = torch.from_numpy(np.concatenate([values, counts], axis=1).astype(np.float32))
         most = max(self.candidates)
         self.neighbours = Neighbours(train.vectors, self.index, num_neighbours=most)
@@ -96,6 +96,6 @@ class KnnRouter(NeighbourRouter):
 
     scale = "probability"
 
-    def tell(self, train: Examples, facts: Facts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def tell(self, train: Labelled) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The outcomes; where the neighbours know none of a VLM, its share over all of training."""
         return np.nan_to_num(train.outcomes), ~np.isnan(train.outcomes), share_correct(train.outcomes)

@@ -10,11 +10,11 @@ from scipy.optimize import minimize
 from scipy.special import softmax
 from sklearn.preprocessing import StandardScaler
 
-from arms.baselines.embedding import EmbeddingRouter, Examples, best_on_val
-from arms.baselines.facts import Facts
+from arms.baselines.embedding import EmbeddingRouter, best_on_val
 from arms.baselines.gradient import NotNegative, Positive
 from arms.baselines.targets import TargetKind, target_shares
 from arms.baselines.threads import one_blas_thread
+from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind
 
 
@@ -31,7 +31,7 @@ class LinearRouter(EmbeddingRouter):
     vlms : sequence of str
     features : FeatureKind
     targets : "cheapest" or "soft"
-        Without `Facts.costs` both are equal shares.
+        Without `Labelled.costs` both are equal shares.
     penalty : float, >= 0
         On the cost, for soft targets.
     c : list of float, > 0
@@ -55,11 +55,11 @@ class LinearRouter(EmbeddingRouter):
         self.penalty = penalty
         self.candidates = list(c)
 
-    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+    def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:
         """Fit the softmax and choose C on val."""
         self.scaler = StandardScaler().fit(train.vectors)
         vectors_ND = self.scaler.transform(train.vectors)
-        targets_NS = target_shares(train.outcomes, facts.costs, self.targets, self.penalty)
+        targets_NS = target_shares(train.outcomes, train.costs, self.targets, self.penalty)
         known_NS = ~np.isnan(train.outcomes)
         candidates = self.candidates[: 1 if val is None else None]
         fitted = [SoftmaxRegression.of(vectors_ND, targets_NS, known_NS, c) for c in candidates]

@@ -9,9 +9,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from arms.baselines.embedding import Examples
-from arms.baselines.facts import Facts
 from arms.baselines.gradient import Centre, Count, Loss, NetRouter, NotNegative, Positive
+from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind
 
 
@@ -55,7 +54,7 @@ class MatrixFactorisationRouter(NetRouter):
         )
         self.candidates = list(dimension)
 
-    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+    def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:
         """Train a net for each dimension on the decided pairs and keep the best on val."""
         train = decided(train)
         vectors_ND, outcomes_NS = torch.tensor(train.vectors), torch.tensor(train.outcomes)
@@ -88,7 +87,7 @@ def pair_loss(scores_NS: Tensor, outcomes_NS: Tensor) -> Tensor:
     return (loss_NSS * wins_NSS).sum() / wins_NSS.sum().clamp(min=1)
 
 
-def decided(examples: Examples) -> Examples:
+def decided(examples: Labelled) -> Labelled:
     """The queries on which one VLM is right and another wrong, those with a pair to learn from."""
     mixed_N = (examples.outcomes == 1).any(axis=1) & (examples.outcomes == 0).any(axis=1)
-    return Examples(examples.vectors[mixed_N], examples.outcomes[mixed_N])
+    return examples.subset(np.flatnonzero(mixed_N))

@@ -10,10 +10,9 @@ from scipy.special import softmax
 from torch import nn
 
 from arms.baselines.cosine_classifier import masked_cross_entropy
-from arms.baselines.embedding import Examples
-from arms.baselines.facts import Facts
 from arms.baselines.gradient import Count, Loss, NetRouter, NotNegative, Positive, make_mlp
 from arms.baselines.targets import TargetKind, target_shares
+from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind
 
 
@@ -27,7 +26,7 @@ class MlpRouter(NetRouter):
     vlms : sequence of str
     features : FeatureKind
     targets : "cheapest" or "soft"
-        Without `Facts.costs` both are equal shares.
+        Without `Labelled.costs` both are equal shares.
     penalty : float, >= 0
         On the cost, for soft targets.
     hidden_width : list of int
@@ -63,11 +62,11 @@ class MlpRouter(NetRouter):
         self.penalty = penalty
         self.candidates = list(hidden_width)
 
-    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+    def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:
         """Train a net for each width and keep the best on val."""
         vectors_ND = torch.tensor(train.vectors)
         known_NS = torch.tensor(~np.isnan(train.outcomes))
-        targets_NS = torch.tensor(target_shares(train.outcomes, facts.costs, self.targets, self.penalty))
+        targets_NS = torch.tensor(target_shares(train.outcomes, train.costs, self.targets, self.penalty))
 
         def begin(hidden_width: int) -> tuple[nn.Module, Loss]:
             net = make_mlp(train.vectors, hidden_width, len(self.vlms))

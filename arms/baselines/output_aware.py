@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -10,59 +10,46 @@ import torch
 from torch import Tensor
 
 from arms.baselines.centring import Centring
-from arms.baselines.facts import Answers, Facts
 from arms.errors import ArmsError
+from arms.features.labelled import Answers, Labelled
 from arms.features.loader import Queries
 from arms.features.pooled import FeatureKind
-from arms.routers.base import Router
-from arms.training.losses import masked_em
+from arms.routers.base import BaseRouter, Consulted
 
 _BATCH_ROWS = 512  # queries that are scored at once; bounds the memory
 
 
 @dataclass(frozen=True, eq=False)
-class Consulted:
-    """What came of asking.
-
-    Attributes
-    ----------
-    confidence : ndarray of shape (N, S), float32, in [0, 1]
-        The VLM of highest confidence is the choice. Above 0 exactly where a VLM was asked, so a query on which no
-        answer is recorded has zeros alone.
-    asked : ndarray of shape (N, S), bool
-        Which VLMs were asked: the cost of each is charged.
-    """
-
-    confidence: np.ndarray
-    asked: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Replies:
+class ReadAnswers:
     """N queries with the VLMs' answers to them, as nets read them.
 
     Attributes
     ----------
+    labelled : Labelled
+        The outcome of an answer that is not recorded is unknown.
+    rows_NS : ndarray of shape (N, S), int64
+        The row of each VLM's answer, -1 where none is recorded.
     vectors_ND : Tensor of shape (N, D), float32
         The queries' feature vectors.
     sides : tuple of Tensors of shape (N, D_a), float32
         The text and the image embedding, each only if it is as wide as the answers' embeddings.
     texts_UD : Tensor of shape (U, D_a), float32
         The distinct answers.
-    rows_NS : ndarray of shape (N, S), int64
-        The row of each VLM's answer, -1 where none is recorded.
-    outcomes_NS : ndarray of shape (N, S), float32
-        1 right, 0 wrong, NaN unknown or without an answer.
     """
 
+    labelled: Labelled
+    rows_NS: np.ndarray
     vectors_ND: Tensor
     sides: tuple[Tensor, ...]
     texts_UD: Tensor
-    rows_NS: np.ndarray
-    outcomes_NS: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.rows_NS)
+        return len(self.labelled)
+
+    @property
+    def outcomes(self) -> np.ndarray:
+        """1 right, 0 wrong, NaN unknown or without an answer: shape (N, S), float32."""
+        return self.labelled.outcomes
 
     @property
     def recorded(self) -> np.ndarray:
@@ -77,7 +64,7 @@ class Replies:
     def inputs(self, index_B: Tensor) -> tuple[Tensor, Tensor]:
         """Feature vectors (B, D), and answers (B, S, P) as [answer; answer * side, for each of `sides`], of B queries.
 
-        Zeros stand for an answer that is not recorded.
+        An answer that is not recorded is zeros.
         """
         rows_BS = torch.from_numpy(self.rows_NS)[index_B]
         texts_BSD = self.texts_UD[rows_BS.clamp(min=0)] * (rows_BS >= 0)[:, :, None]
@@ -87,11 +74,11 @@ class Replies:
     def subset(self, index: np.ndarray) -> Self:
         """The queries at these positions, in this order."""
         return type(self)(
+            self.labelled.subset(index),
+            self.rows_NS[index],
             self.vectors_ND[index],
             tuple(side[index] for side in self.sides),
             self.texts_UD,
-            self.rows_NS[index],
-            self.outcomes_NS[index],
         )
 
     @torch.no_grad()
@@ -101,12 +88,8 @@ class Replies:
             [net(*self.inputs(index)).numpy() for index in torch.arange(len(self)).split(_BATCH_ROWS)]
         )
 
-    def em(self, scores_NS: np.ndarray) -> float:
-        """EM of always taking the answer of highest score; 0 where no query is answerable."""
-        return masked_em(scores_NS, self.outcomes_NS) or 0.0
 
-
-class OutputAwareRouter(Router):
+class OutputAwareRouter(BaseRouter):
     """A router that reads the VLMs' answers; a subclass says what it learns from them and whom it asks.
 
     Before anyone has answered it has nothing to say, so `score` is an error and `consult` takes its place: queries
@@ -114,62 +97,48 @@ class OutputAwareRouter(Router):
     """
 
     learns_from_answers = True
+    asks_vlms = True
 
     def __init__(self, vlms: Sequence[str], *, features: FeatureKind) -> None:
         self.vlms = tuple(vlms)
         self.features = features
 
     @abstractmethod
-    def fit_replies(self, train: Replies, val: Replies | None, facts: Facts) -> None:
+    def fit_answers(self, train: ReadAnswers, val: ReadAnswers | None) -> None:
         """Learn from training answers; `val`, None without a judged answer, is only to choose on."""
 
     @abstractmethod
-    def consult_replies(self, replies: Replies) -> Consulted:
+    def consult_answers(self, answers: ReadAnswers) -> Consulted:
         """Ask and choose; see `consult`."""
 
-    def fit(
-        self,
-        queries: Queries,
-        outcomes: np.ndarray,
-        val_queries: Queries | None = None,
-        val_outcomes: np.ndarray | None = None,
-        *,
-        facts: Facts | None = None,
-        val_answers: Answers | None = None,
-    ) -> Self:
-        """Learn from the answers to the training queries; see `Router.fit`.
-
-        Parameters
-        ----------
-        val_answers : Answers, optional
-            The answers to the val queries; without them val is left out.
+    def fit(self, train: Labelled, val: Labelled | None = None) -> Self:
+        """Learn from the answers to the training queries; see `BaseRouter.fit`. Val without answers is left out.
 
         Raises
         ------
         ArmsError
-            If the facts hold no answers, or answers and queries do not go together.
+            If there are no answers, or answers and queries do not go together.
         """
-        facts = facts or Facts()
-        if facts.answers is None:
+        if train.answers is None:
             raise ArmsError(
                 f"{type(self).__name__} learns from the VLMs' answers and got none: the dataset must have recorded "
                 "outputs, in the column `output` of its outcomes"
             )
-        self._centre(queries, facts.answers)
-        train = self._replies(queries, facts.answers, outcomes)
-        val = None
-        if val_queries is not None and val_outcomes is not None and val_answers is not None:
-            val = self._replies(val_queries, val_answers, val_outcomes)
-        if val is not None and np.isnan(val.outcomes_NS).all():
-            val = None
-        self.fit_replies(train, val, facts)
+        self._centre(train.queries, train.answers)
+        read_val = None if val is None or val.answers is None else self._read(val, val.answers)
+        if read_val is not None and not read_val.labelled.known.any():
+            read_val = None
+        self.fit_answers(self._read(train, train.answers), read_val)
         return self
 
     def score(self, queries: Queries) -> np.ndarray:
         """Always an ArmsError: without answers there is nothing to score."""
-        raise ArmsError(f"a {type(self).__name__} reads the VLMs' answers: call consult(queries, answers)")
+        raise self._mute()
 
-    def consult(self, queries: Queries, answers: Answers) -> Consulted:
+    def _mute(self) -> ArmsError:
+        return ArmsError(f"a {type(self).__name__} reads the VLMs' answers: call consult(queries, answers)")
+
+    def consult(self, queries: Queries, answers: Answers | None = None) -> Consulted:
         """Replay who would be asked, and how sure the router is of each answer that it gets.
 
         Parameters
@@ -180,10 +149,13 @@ class OutputAwareRouter(Router):
         Raises
         ------
         ArmsError
-            If answers and queries do not go together, or the embeddings have another width than those of training.
+            If there are no answers, answers and queries do not go together, or the embeddings have another width than
+            those of training.
         """
+        if answers is None:
+            raise self._mute()
         unknown = np.full((len(queries), len(self.vlms)), np.nan, dtype=np.float32)
-        return self.consult_replies(self._replies(queries, answers, unknown))
+        return self.consult_answers(self._read(Labelled(queries, self.vlms, unknown), answers))
 
     def _centre(self, queries: Queries, answers: Answers) -> None:
         used = np.unique(answers.rows[answers.rows >= 0])
@@ -194,9 +166,9 @@ class OutputAwareRouter(Router):
     def _sides(self) -> tuple[FeatureKind, ...]:
         return (self.features,) if self.features in ("text", "image") else ("text", "image")
 
-    def _replies(self, queries: Queries, answers: Answers, outcomes: np.ndarray) -> Replies:
-        expected = (len(queries), len(self.vlms))
-        for name, shape in (("answers.rows", answers.rows.shape), ("outcomes", np.shape(outcomes))):
+    def _read(self, labelled: Labelled, answers: Answers) -> ReadAnswers:
+        expected = (len(labelled), len(self.vlms))
+        for name, shape in (("answers.rows", answers.rows.shape), ("outcomes", labelled.outcomes.shape)):
             if shape != expected:
                 raise ArmsError(f"{type(self).__name__}: expected {name} of shape {expected} (N, S), got {shape}")
         width = len(self.text_centring.mean_D)
@@ -205,13 +177,15 @@ class OutputAwareRouter(Router):
                 f"{type(self).__name__}: expected answers embedded at width {width}, as in training, got "
                 f"{answers.vectors.shape[1]}"
             )
+        queries = labelled.queries
         parts = {kind: centring(self._matrix(queries, kind)) for kind, centring in self.centrings.items()}
-        return Replies(
+        outcomes = np.where(answers.rows < 0, np.nan, labelled.outcomes).astype(np.float32)
+        return ReadAnswers(
+            replace(labelled, outcomes=outcomes),
+            np.array(answers.rows, dtype=np.int64),
             parts[self.features],
             tuple(parts[kind] for kind in self._sides if parts[kind].shape[1] == width),
             self.text_centring(answers.vectors),
-            np.array(answers.rows, dtype=np.int64),
-            np.where(answers.rows < 0, np.nan, outcomes).astype(np.float32),
         )
 
     @staticmethod

@@ -1,7 +1,7 @@
 """One-versus-rest on pooled embeddings: a logistic regression per VLM."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -10,10 +10,10 @@ from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from arms.baselines.embedding import EmbeddingRouter, Examples, best_on_val, share_correct
-from arms.baselines.facts import Facts
+from arms.baselines.embedding import EmbeddingRouter, best_on_val, share_correct
 from arms.baselines.gradient import Positive
 from arms.baselines.threads import one_blas_thread
+from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind
 
 MAX_ITERATIONS = 5000  # far above what any fit has needed; scikit-learn's own 100 are too few at weak regularisation
@@ -51,10 +51,10 @@ class OvrRouter(EmbeddingRouter):
         self.balanced = class_weights == "balanced"
         self.candidates = list(c)
 
-    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+    def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:
         """Fit the regressions and choose C on val."""
         self.scaler = StandardScaler().fit(train.vectors)
-        train = Examples(self.scaler.transform(train.vectors), train.outcomes)
+        train = replace(train, vectors=self.scaler.transform(train.vectors))
         candidates = self.candidates[: 1 if val is None else None]
         with one_blas_thread():
             fitted = [Regressions.of(train, c, self.balanced) for c in candidates]
@@ -83,7 +83,7 @@ class Regressions:
     intercepts_S: np.ndarray
 
     @classmethod
-    def of(cls, train: Examples, c: float, balanced: bool) -> Self:
+    def of(cls, train: Labelled, c: float, balanced: bool) -> Self:
         """Fit each VLM on its known outcomes; a constant where those are all alike."""
         weights_DS = np.zeros((train.vectors.shape[1], train.outcomes.shape[1]))
         intercepts_S = logit(share_correct(train.outcomes).astype(np.float64))

@@ -9,10 +9,10 @@ from scipy.special import expit
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from arms.baselines.facts import Facts
 from arms.baselines.gradient import Count, NotNegative, Positive, seeded, train_small_net
-from arms.baselines.output_aware import Consulted, OutputAwareRouter, Replies
+from arms.baselines.output_aware import OutputAwareRouter, ReadAnswers
 from arms.features.pooled import FeatureKind
+from arms.routers.base import Consulted
 
 _LEAST = 1e-6  # above the zero of a VLM that was not asked
 
@@ -60,25 +60,25 @@ class PairRankerRouter(OutputAwareRouter):
             "seed": seed,
         }
 
-    def fit_replies(self, train: Replies, val: Replies | None, facts: Facts) -> None:
+    def fit_answers(self, train: ReadAnswers, val: ReadAnswers | None) -> None:
         """Train the comparator on pairs of a right and a wrong answer; keep the epoch with the best EM on val."""
         with seeded(self.seed):
             self.net = PairComparator(train.vectors_ND.shape[1], train.answer_width, self.hidden_width)
-        outcomes_NS = torch.from_numpy(train.outcomes_NS)
-        comparable = np.flatnonzero((train.outcomes_NS == 1).any(axis=1) & (train.outcomes_NS == 0).any(axis=1))
+        outcomes_NS = torch.from_numpy(train.outcomes)
+        comparable = np.flatnonzero((train.outcomes == 1).any(axis=1) & (train.outcomes == 0).any(axis=1))
         index_M = torch.from_numpy(comparable)
         train_small_net(
             self.net,
             lambda rows: pair_loss(self.net(*train.inputs(index_M[rows])), outcomes_NS[index_M[rows]]),
             len(index_M),
             **self.training,
-            val_em=None if val is None else lambda: val.em(self.consult_replies(val).confidence),
+            val_em=None if val is None else lambda: val.labelled.em(self.consult_answers(val).confidence),
         )
 
-    def consult_replies(self, replies: Replies) -> Consulted:
+    def consult_answers(self, answers: ReadAnswers) -> Consulted:
         """Ask every VLM with a recorded answer; see `consult`."""
-        recorded_NS = replies.recorded
-        wins_NS = mean_wins(expit(replies.run(self.net)), recorded_NS)
+        recorded_NS = answers.recorded
+        wins_NS = mean_wins(expit(answers.run(self.net)), recorded_NS)
         confidence_NS = np.where(recorded_NS, wins_NS.clip(_LEAST, 1), 0).astype(np.float32)
         return Consulted(confidence_NS, recorded_NS)
 
@@ -91,7 +91,7 @@ class PairComparator(nn.Module):
     Parameters
     ----------
     query_width, answer_width : int
-        D and P of `Replies.inputs`.
+        D and P of `ReadAnswers.inputs`.
     hidden_width : int
     """
 

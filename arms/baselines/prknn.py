@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from arms.baselines.embedding import Examples
-from arms.baselines.facts import Facts
 from arms.baselines.knn import NeighbourRouter
+from arms.features.labelled import Labelled
 
 
 class PrknnRouter(NeighbourRouter):
@@ -18,9 +17,9 @@ class PrknnRouter(NeighbourRouter):
 
     scale = "rank"
 
-    def tell(self, train: Examples, facts: Facts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def tell(self, train: Labelled) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Wins minus losses, and pairs; without neighbours that compare a VLM its score over all of training, or 0."""
-        wins_NS, pairs_NS = copeland(train.outcomes, facts.costs)
+        wins_NS, pairs_NS = copeland(train.outcomes, train.costs)
         return wins_NS, pairs_NS, wins_NS.sum(axis=0) / pairs_NS.sum(axis=0).clip(min=1)
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from arms.baselines.embedding import EmbeddingRouter, Examples
-from arms.baselines.facts import Facts
+from arms.baselines.embedding import EmbeddingRouter
+from arms.features.labelled import Labelled
 from arms.features.pooled import unit_norm
 
 
@@ -21,7 +21,7 @@ class PrototypeRouter(EmbeddingRouter):
 
     scale = "rank"
 
-    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+    def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:
         """Average the vectors of the queries that each VLM answers right."""
         right_NS = train.outcomes == 1
         self.has_prototype_S = right_NS.any(axis=0)

@@ -9,7 +9,7 @@ from typing import Any, cast, get_type_hints
 from pydantic import ConfigDict, ValidationError, create_model
 
 from arms.errors import ArmsError
-from arms.routers.base import Router
+from arms.routers.base import BaseRouter
 
 ENTRY_POINTS = "arms.routers"  # the group under which a package names its own, as in: mine = "my_package:MyRouter"
 
@@ -41,7 +41,7 @@ ROUTERS = {
 
 def build_router(
     name: str, vlms: Sequence[str], settings: Mapping[str, Any], *, seed: int, where: str = "baselines"
-) -> Router:
+) -> BaseRouter:
     """Make an untrained router.
 
     Parameters
@@ -70,7 +70,7 @@ def build_router(
     return cast(Any, router_class)(tuple(vlms), **checked)
 
 
-def find_router(name: str, where: str = "baselines") -> type[Router]:
+def find_router(name: str, where: str = "baselines") -> type[BaseRouter]:
     """The class of a router; an ArmsError if the name is unknown or its module cannot be loaded."""
     if name in ROUTERS:
         module, _, attribute = ROUTERS[name].partition(":")
@@ -82,12 +82,14 @@ def find_router(name: str, where: str = "baselines") -> type[Router]:
         found = others[name].load()
     except Exception as error:  # whatever a foreign module raises, the user has to know which one it was
         raise ArmsError(f"{where}.{name}: the entry point {others[name].value} cannot be loaded: {error}") from error
-    if not (isinstance(found, type) and issubclass(found, Router)):
-        raise ArmsError(f"{where}.{name}: expected {others[name].value} to be a subclass of arms.Router, got {found!r}")
+    if not (isinstance(found, type) and issubclass(found, BaseRouter)):
+        raise ArmsError(
+            f"{where}.{name}: expected {others[name].value} to be a subclass of arms.BaseRouter, got {found!r}"
+        )
     return found
 
 
-def _check_settings(router_class: type[Router], settings: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _check_settings(router_class: type[BaseRouter], settings: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The settings, checked against the keyword arguments of the router's class and their types."""
     hints = get_type_hints(router_class.__init__, include_extras=True)
     fields: dict[str, Any] = {

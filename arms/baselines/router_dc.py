@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from arms.baselines.cosine_classifier import CosineNet
-from arms.baselines.embedding import Examples
-from arms.baselines.facts import Facts
 from arms.baselines.gradient import Count, Loss, NetRouter, NotNegative, Positive
+from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind
 
 
@@ -76,7 +75,7 @@ class RouterDcRouter(NetRouter):
         self.candidates = list(cluster_weight)
         self.temperature = temperature
 
-    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+    def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:
         """Learn the projection and the VLMs' vectors, and choose lambda on val."""
         vectors_ND, outcomes_NS = torch.tensor(train.vectors), torch.tensor(train.outcomes)
         clusters_N = torch.tensor(find_clusters(train.vectors, self.num_clusters, self.training["seed"]))

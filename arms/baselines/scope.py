@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from arms.baselines.behaviour import Behaviour, BehaviourReadout, behaviour_on, check_new_vlm, linear_from_identity
 from arms.baselines.centring import Centring
-from arms.baselines.embedding import EmbeddingRouter, Examples
-from arms.baselines.facts import Facts
+from arms.baselines.embedding import EmbeddingRouter
 from arms.baselines.gradient import Count, NotNegative, Positive, seeded, train_small_net
+from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind
 from arms.training.losses import masked_loss
 
@@ -70,7 +70,7 @@ class ScopeRouter(EmbeddingRouter):
         }
         self.seed = seed
 
-    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+    def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:
         """Draw the calibration queries and train both towers; keep the epoch with the best EM on val.
 
         Sets `calibration_rows`, the calibration queries' positions among the training queries, ascending.
@@ -86,7 +86,7 @@ class ScopeRouter(EmbeddingRouter):
         self._train(vectors_ND, torch.tensor(train.outcomes), val)
         self.behaviour = self._behaviour(train.outcomes[self.calibration_rows])
 
-    def _train(self, vectors_ND: Tensor, outcomes_NS: Tensor, val: Examples | None) -> None:
+    def _train(self, vectors_ND: Tensor, outcomes_NS: Tensor, val: Labelled | None) -> None:
         calibration_C = torch.from_numpy(self.calibration_rows)
         calibration_CS = outcomes_NS[calibration_C]
         generator = torch.Generator().manual_seed(self.seed)

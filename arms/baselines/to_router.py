@@ -9,10 +9,9 @@ from pydantic import Field
 from torch import nn
 
 from arms.baselines.cosine_classifier import masked_cross_entropy
-from arms.baselines.embedding import Examples
-from arms.baselines.facts import Answers, Facts
 from arms.baselines.gradient import Count, Loss, NetRouter, NotNegative, Positive, make_mlp
 from arms.baselines.zooter import known_softmax
+from arms.features.labelled import Answers, Labelled
 from arms.features.pooled import FeatureKind
 
 
@@ -21,7 +20,7 @@ class ToRouter(NetRouter):
 
     A query's labels are softmax(z / temperature), where z is the similarity of each known VLM's answer to the right
     answer, scaled to [0, 1] within the query; the loss is the cross-entropy over the known VLMs. Where no answer or no
-    truth is recorded, or `Facts.answers` is None, the outcome itself is the similarity: 1 right, 0 wrong.
+    truth is recorded, or `Labelled.answers` is None, the outcome itself is the similarity: 1 right, 0 wrong.
 
     Parameters
     ----------
@@ -61,11 +60,11 @@ class ToRouter(NetRouter):
         self.hidden_width = hidden_width
         self.candidates = list(temperature)
 
-    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+    def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:
         """Learn the soft labels, and choose their temperature on val."""
         vectors_ND = torch.tensor(train.vectors)
         known_NS = torch.tensor(~np.isnan(train.outcomes))
-        scaled_NS = scale_within_query(similarity_to_truth(train.outcomes, facts.answers))
+        scaled_NS = scale_within_query(similarity_to_truth(train.outcomes, train.answers))
 
         def begin(temperature: float) -> tuple[nn.Module, Loss]:
             targets_NS = torch.tensor(known_softmax(scaled_NS / temperature))

@@ -9,9 +9,8 @@ from pydantic import Field
 from torch import nn
 
 from arms.baselines.cosine_classifier import masked_cross_entropy
-from arms.baselines.embedding import Examples
-from arms.baselines.facts import Facts
 from arms.baselines.gradient import Count, Loss, NetRouter, NotNegative, Positive, Share, make_mlp
+from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind
 
 
@@ -19,7 +18,7 @@ class ZooterRouter(NetRouter):
     """A VLM's score is its logit in a softmax that was taught the normalised rewards of the VLMs.
 
     The reward of a VLM on a query is its outcome, which stands for the reward model of the paper. Rewards are smoothed
-    by the query's tag (`smooth_by_tag`; without `Facts.tags` they stay as they are) and normalised among the known
+    by the query's tag (`smooth_by_tag`; without `Labelled.tags` they stay as they are) and normalised among the known
     VLMs by softmax(r / temperature). The loss is the KL divergence of the net's softmax from them, over the known VLMs.
 
     Parameters
@@ -62,20 +61,20 @@ class ZooterRouter(NetRouter):
         self.candidates = list(beta)
         self.temperature = temperature
 
-    def fit_vectors(self, train: Examples, val: Examples | None, facts: Facts) -> None:
+    def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:
         """Learn the rewards' shares, and choose how much they are smoothed on val."""
         vectors_ND = torch.tensor(train.vectors)
         known_NS = torch.tensor(~np.isnan(train.outcomes))
 
         def begin(beta: float) -> tuple[nn.Module, Loss]:
-            rewards_NS = train.outcomes if facts.tags is None else smooth_by_tag(train.outcomes, facts.tags, beta)
+            rewards_NS = train.outcomes if train.tags is None else smooth_by_tag(train.outcomes, train.tags, beta)
             targets_NS = torch.tensor(known_softmax(rewards_NS / self.temperature))
             net = make_mlp(train.vectors, self.hidden_width, len(self.vlms))
             # Less the targets' entropy, which has no gradient, this is their KL divergence.
             return net, lambda rows: masked_cross_entropy(net(vectors_ND[rows]), targets_NS[rows], known_NS[rows])
 
         # Without tags all candidates come to the same.
-        self.beta = self.fit_net(self.candidates[: 1 if facts.tags is None else None], begin, train, val)
+        self.beta = self.fit_net(self.candidates[: 1 if train.tags is None else None], begin, train, val)
 
 
 def smooth_by_tag(rewards_NS: np.ndarray, tags_N: np.ndarray, beta: float) -> np.ndarray:

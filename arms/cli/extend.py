@@ -60,7 +60,6 @@ def extend(
     """
     from arms.extension.saved import Request, extend_router, report_text
     from arms.params import read_params
-    from arms.progress import progress_bar
 
     params = read_params()
     request = Request(
@@ -74,8 +73,7 @@ def extend(
         theta=theta,
         replace=replace,
     )
-    with progress_bar(f"extend {request.strategy}", "steps") as progress:
-        report = extend_router(request, params, progress)
+    report = extend_router(request, params)
     if as_json:
         print_json(report)
     else:

@@ -70,14 +70,12 @@ def features_verify(path: Path, as_json: bool) -> None:
     """
     from arms.features.inspection import describe_store, verify_store
     from arms.features.store import FeatureStore
-    from arms.progress import progress_bar
 
     folders, problems, infos, started = _store_folders(path), [], [], time.perf_counter()
     for folder in folders:
         try:
             store = FeatureStore.at(folder)
-            with progress_bar(f"verify {store.path.name}", "shards") as progress:
-                problems += verify_store(store, progress)
+            problems += verify_store(store)
             infos.append(describe_store(store))
         except ArmsError as error:
             problems.append(str(error))

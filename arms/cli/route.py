@@ -11,7 +11,7 @@ from arms.cli.base import json_option
 from arms.cli.completers import ROUTERS, complete_router, complete_vlm
 
 if TYPE_CHECKING:
-    from arms.routers.base import RankedVlm
+    from arms.routers.router import RankedVlm
 
 
 @click.command()
@@ -74,7 +74,7 @@ def route(
       arms route --image photo.png --question "What is this?" --cheapest-above 0.7
       arms route --image photo.png --question "What is this?" --budget 0.001
     """
-    from arms.routers.base import Router
+    from arms.routers.router import Router
 
     policy = _policy(cheapest_above, budget, cost_penalty)
     result = Router.load(folder).route(image, question, exclude=exclude, policy=policy)

@@ -5,31 +5,29 @@ The outcomes are on queries of the prepared dataset, whose features are cached: 
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from arms.data.prepared import Prepared, read_prepared
-from arms.data.scores import Scores
 from arms.data.splits import SPLITS
 from arms.errors import ArmsError
 from arms.evaluation.metrics import train_accuracy
 from arms.evaluation.outcomes import is_answerable
 from arms.extension.before_after import extension_text, judge_extension
 from arms.extension.new_vlms import join_new_vlms, read_new_outcomes, read_profiles
-from arms.extension.strategies import extend_incrementally, extend_independently
-from arms.features.loader import Features, Queries, gather_queries
-from arms.features.store import FeatureStore, open_features
-from arms.params import EvaluateParams, ExtendParams, Params, RuntimeParams
+from arms.extension.strategies import Extension, extend_incrementally, extend_independently
+from arms.features.dataset import Dataset
+from arms.features.store import FeatureStore
+from arms.params import EvaluateParams, ExtendParams, Params, RuntimeParams, Strategy
 from arms.routers.arms import ArmsRouter
-from arms.routers.base import Router
 from arms.routers.cascade import CascadeRouter
 from arms.routers.checkpoint import DESCRIPTION
+from arms.routers.router import load_router
 
-Progress = Callable[[int, int], None]  # steps done, steps planned
 Report = dict[str, Any]
 
 _JUDGED_SPLITS = ("val", "id", "ood")
@@ -59,36 +57,19 @@ class Request:
     features: Path
     router: Path
     out: Path
-    strategy: Literal["independent", "incremental"]
+    strategy: Strategy
     theta: float | None = None
     replace: bool = False
 
 
-@dataclass(frozen=True, eq=False)
-class CachedDataset:
-    """A prepared dataset and its features."""
-
-    prepared: Prepared
-    images: Features
-    texts: Features
-
-    def queries(self, split: str) -> Queries:
-        """The queries of one split."""
-        frame = self.prepared.split(split)
-        ids, images, texts = (frame[name].tolist() for name in ("query_id", "image_sha256", "question_sha256"))
-        return gather_queries(ids, images, texts, self.images, self.texts)
-
-
-def extend_router(request: Request, params: Params, progress: Progress) -> Report:
+def extend_router(request: Request, params: Params) -> Report:
     """Extend a saved router to new VLMs, save the result, and judge both on the same queries.
 
     Parameters
     ----------
     request : Request
     params : Params
-        Of which the sections extend, evaluate and runtime are used.
-    progress : callable
-        Told the training steps done and planned.
+        The sections extend, evaluate and runtime are used.
 
     Returns
     -------
@@ -102,10 +83,10 @@ def extend_router(request: Request, params: Params, progress: Progress) -> Repor
     """
     started_s = time.perf_counter()
     check_request(request, params.extend)
-    old = load_router(request, params.runtime)
+    old = load_old(request, params.runtime)
     prepared, set_aside = read_new(request, old)
-    dataset = CachedDataset(prepared, *read_features(request, old, params.runtime))
-    new = train_extension(request, old, dataset, params.extend, progress)
+    dataset = open_dataset(request, old, prepared, params.runtime)
+    new = extension_of(request, old, dataset, params.extend).trained()
     new.save(request.out)
     elapsed_s = time.perf_counter() - started_s
     return {
@@ -149,10 +130,9 @@ def check_request(request: Request, params: ExtendParams) -> None:
         )
 
 
-def load_router(request: Request, params: RuntimeParams) -> ArmsRouter | CascadeRouter:
+def load_old(request: Request, params: RuntimeParams) -> ArmsRouter | CascadeRouter:
     """Load the router to extend; an ArmsError if there is none, or the strategy is not for it."""
-    router = Router.load(request.router, device=params.device)
-    assert isinstance(router, ArmsRouter | CascadeRouter)
+    router = load_router(request.router, device=params.device)
     if isinstance(router, CascadeRouter) and request.strategy == "incremental":
         raise ArmsError(
             f"--router {request.router}: expected a single router for --strategy incremental, which goes on training "
@@ -186,72 +166,48 @@ def read_new(request: Request, router: ArmsRouter | CascadeRouter) -> tuple[Prep
     return prepared, set_aside
 
 
-def read_features(
-    request: Request, router: ArmsRouter | CascadeRouter, params: RuntimeParams
-) -> tuple[Features, Features]:
-    """The cached features of images and texts that the router was trained on; an ArmsError if they are not there."""
+def open_dataset(
+    request: Request, router: ArmsRouter | CascadeRouter, prepared: Prepared, params: RuntimeParams
+) -> Dataset:
+    """The prepared dataset with the features that the router was trained on; an ArmsError if they are not there."""
     phi = router.phi if isinstance(router, CascadeRouter) else router
-    stores = [
-        FeatureStore(request.features / "image.zarr", phi.encoders.image.fingerprint),
-        FeatureStore(request.features / "text.zarr", phi.encoders.text.fingerprint),
-    ]
-    for store in stores:
+    images = FeatureStore(request.features / "image.zarr", phi.encoders.image.fingerprint)
+    texts = FeatureStore(request.features / "text.zarr", phi.encoders.text.fingerprint)
+    for store in (images, texts):
         if not store.exists():
             raise ArmsError(
                 f"{store.path}: expected the features that {request.router} was trained on, got none made by its "
                 "encoders; set data and encoders in params.yaml to those it was trained with, then: dvc repro encode"
             )
-    images, texts = open_features(
-        stores,
+    return Dataset.open(
+        prepared,
+        images,
+        texts,
         budget_bytes=params.cache_budget_gb * 2**30,
-        window_bytes=phi.train.shuffle_window_mb * 2**20,
+        window_bytes=phi.training.shuffle_window_mb * 2**20,
     )
-    return images, texts
 
 
-def train_extension(
-    request: Request,
-    old: ArmsRouter | CascadeRouter,
-    dataset: CachedDataset,
-    params: ExtendParams,
-    progress: Progress,
-) -> ArmsRouter | CascadeRouter:
-    """Teach the new VLMs on the training queries, and calibrate on val where an outcome is known there."""
-    prepared, train = dataset.prepared, dataset.queries("train")
+def extension_of(
+    request: Request, old: ArmsRouter | CascadeRouter, dataset: Dataset, params: ExtendParams
+) -> Extension:
+    """What is to be trained: the new VLMs on train, calibrated on val where an outcome of them is known there."""
+    prepared = dataset.prepared
     pool = prepared.new if request.strategy == "independent" else prepared.extended
-    outcomes, val_outcomes = (outcomes_on(prepared, split, pool) for split in ("train", "val"))
-    val = None if np.isnan(val_outcomes).all() else dataset.queries("val")
+    train, val = dataset.labelled("train", pool), dataset.labelled("val", pool)
+    own_val = val if val.known.any() else None
     if request.strategy == "incremental":
         assert isinstance(old, ArmsRouter)
-        return extend_incrementally(
-            old,
-            prepared.vlms,
-            train,
-            outcomes,
-            val,
-            val_outcomes,
-            params.incremental,
-            on_epoch=_ignore,
-            progress=progress,
-        )
+        return extend_incrementally(old, prepared.vlms, train, own_val, params.incremental)
     if isinstance(old, CascadeRouter) and request.theta is not None:
         old = CascadeRouter(old.phi, old.thetas, theta=request.theta)
-    return extend_independently(
-        old,
-        prepared.vlms[len(prepared.base) :],
-        train,
-        outcomes,
-        val,
-        val_outcomes,
-        params.independent,
-        theta=params.theta if request.theta is None else request.theta,
-        on_epoch=_ignore,
-        progress=progress,
-    )
+    new = prepared.vlms[len(prepared.base) :]
+    theta = params.theta if request.theta is None else request.theta
+    return extend_independently(old, new, train, own_val, params.independent, theta=theta)
 
 
 def judge_splits(
-    old: ArmsRouter | CascadeRouter, new: ArmsRouter | CascadeRouter, dataset: CachedDataset, params: EvaluateParams
+    old: ArmsRouter | CascadeRouter, new: ArmsRouter | CascadeRouter, dataset: Dataset, params: EvaluateParams
 ) -> dict[str, dict[str, Any]]:
     """By split, what the extension changed; see `judge_extension`. A split with nothing to judge on is left out."""
     prepared = dataset.prepared
@@ -263,8 +219,8 @@ def judge_splits(
             continue
         queries = dataset.queries(split)
         judged[split] = judge_extension(
-            Scores("old", "base", queries.ids, old.vlms, old.score(queries), old.policy),
-            Scores("new", "extended", queries.ids, new.vlms, new.score(queries), new.policy),
+            old.scores("old", "base", queries),
+            new.scores("new", "extended", queries),
             outcomes,
             best_single=best_single,
             tasks=prepared.split(split)["task"].to_numpy(),
@@ -310,7 +266,3 @@ def report_text(report: Report) -> str:
         lines.append(f"no outcome in the prepared dataset, never chosen below: {', '.join(report['unrecorded'])}")
     lines += [extension_text(split, changes) for split, changes in report["splits"].items()]
     return "\n".join(lines)
-
-
-def _ignore(*_: Any) -> None:
-    """The epochs' logs are not shown."""

@@ -1,37 +1,91 @@
-"""Extension: the pool grows from S to S' (section 4.3 of arXiv:2606.08970)."""
+"""The two ways to extend a pool from S to S' (section 4.3 of arXiv:2606.08970)."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from arms.data.profiles import VlmProfile
 from arms.encoders.pair import EncoderPair
-from arms.features.loader import Queries
-from arms.params import IncrementalParams, IndependentParams
+from arms.features.labelled import Labelled
+from arms.params import ExtendParams, FitParams, IncrementalParams, IndependentParams, Strategy
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import CascadeRouter
 from arms.training.epoch_log import EpochLog
 
-OnEpoch = Callable[[EpochLog], None]
-Progress = Callable[[int, int], None]
+
+@dataclass(frozen=True, eq=False)
+class Extension:
+    """An extension of the pool that is ready to be trained.
+
+    Attributes
+    ----------
+    router : ArmsRouter or CascadeRouter
+        Over the extended pool; it is what it should be once `train` has ended.
+    learner : ArmsRouter
+        The part of it that trains.
+    data : Labelled
+        The queries that teach it; without any nothing trains.
+    val : Labelled or None
+    """
+
+    router: ArmsRouter | CascadeRouter
+    learner: ArmsRouter
+    data: Labelled
+    val: Labelled | None
+
+    def train(self, resume: Path | None = None) -> Iterator[EpochLog]:
+        """Train epoch by epoch; see `ArmsRouter.train`."""
+        if len(self.data):
+            yield from self.learner.train(self.data, self.val, resume=resume)
+
+    def trained(self) -> ArmsRouter | CascadeRouter:
+        """The router after all epochs."""
+        for _ in self.train():
+            pass
+        return self.router
+
+
+def extend(
+    strategy: Strategy,
+    phi: ArmsRouter,
+    profiles: Sequence[VlmProfile],
+    train: Labelled,
+    val: Labelled | None,
+    params: ExtendParams,
+    *,
+    untuned: EncoderPair | None = None,
+) -> Extension:
+    """Extend Phi by one of the two strategies.
+
+    Parameters
+    ----------
+    profiles : sequence of VlmProfile
+        The extended pool S', Phi's own first.
+    train, val : Labelled
+        Over S'.
+    untuned : EncoderPair, optional
+        See `extend_independently`.
+    """
+    if strategy == "incremental":
+        return extend_incrementally(phi, profiles, train, val, params.incremental)
+    new = profiles[len(phi.vlms) :]
+    own = None if val is None else val.over([vlm.name for vlm in new])
+    return extend_independently(
+        phi, new, train.over([vlm.name for vlm in new]), own, params.independent, theta=params.theta, untuned=untuned
+    )
 
 
 def extend_incrementally(
     phi: ArmsRouter,
     profiles: Sequence[VlmProfile],
-    queries: Queries,
-    outcomes: np.ndarray,
-    val_queries: Queries | None,
-    val_outcomes: np.ndarray | None,
+    train: Labelled,
+    val: Labelled | None,
     params: IncrementalParams,
-    *,
-    snapshot: Path | None = None,
-    on_epoch: OnEpoch,
-    progress: Progress,
-) -> ArmsRouter:
-    """Continue training a copy of Phi on the outcomes of the extended pool (Eq. 7).
+) -> Extension:
+    """Continue training a copy of Phi on the outcomes of the extended pool (Eq. 7); Phi stays as it was.
 
     Without a known outcome of a new VLM nothing trains, and the new VLMs are scored from their profiles alone.
 
@@ -39,51 +93,29 @@ def extend_incrementally(
     ----------
     profiles : sequence of VlmProfile
         The extended pool S', Phi's own first.
-    outcomes, val_outcomes : ndarray of shape (N, S'), NaN unknown
-    snapshot : Path, optional
-        File that a killed training goes on from.
-
-    Returns
-    -------
-    ArmsRouter
-        Over S'; Phi stays as it was.
+    train, val : Labelled
+        Over S'.
     """
     num_old = len(phi.vlms)
-    if np.isnan(outcomes[:, num_old:]).all():
-        return phi.over(profiles)
-    rehearsed = rehearse(outcomes, num_old, queries.image_rows, params.rehearsal_share, phi.seed)
-    queries, rehearsed = _with_outcomes(queries, rehearsed)
-    changes = {
-        "learning_rate": params.learning_rate,
-        "tail_learning_rate": params.learning_rate,
-        "trains": params.trains,
-    }
-    router = phi.continued(
-        profiles,
-        phi.train.model_copy(update=changes),
-        epochs=enough_epochs(len(queries), phi.train.batch_size, params.epochs, params.min_steps),
-        snapshot=snapshot,
-        on_epoch=on_epoch,
-        progress=progress,
-    )
-    return router.fit(queries, rehearsed, val_queries, val_outcomes)
+    if not train.known[:, num_old:].any():
+        over = phi.over(profiles)
+        return Extension(over, over, train.subset(np.arange(0)), val)
+    rehearsed = rehearse(train, phi.vlms, params.rehearsal_share, phi.training.seed).with_outcomes()
+    training = _training(phi.training, len(rehearsed), params).model_copy(update={"trains": params.trains})
+    router = phi.continued(profiles, training)
+    return Extension(router, router, rehearsed, val)
 
 
 def extend_independently(
     phi: ArmsRouter | CascadeRouter,
     profiles: Sequence[VlmProfile],
-    queries: Queries,
-    outcomes: np.ndarray,
-    val_queries: Queries | None,
-    val_outcomes: np.ndarray | None,
+    train: Labelled,
+    val: Labelled | None,
     params: IndependentParams,
     *,
     theta: float,
     untuned: EncoderPair | None = None,
-    snapshot: Path | None = None,
-    on_epoch: OnEpoch,
-    progress: Progress,
-) -> CascadeRouter:
+) -> Extension:
     """Train Theta on the new VLMs alone and put it behind Phi in a cascade (Algorithm 1).
 
     Parameters
@@ -92,7 +124,8 @@ def extend_independently(
         A cascade gets one Theta more.
     profiles : sequence of VlmProfile
         The new VLMs.
-    outcomes, val_outcomes : ndarray of shape (N, number of new VLMs), NaN unknown
+    train, val : Labelled
+        Over the new VLMs.
     theta : float
         The threshold on Phi's best confidence; a cascade keeps its own.
     untuned : EncoderPair, optional
@@ -100,48 +133,21 @@ def extend_independently(
         starts from a copy of Phi's weights, and needs fewer outcomes.
     """
     first = phi.phi if isinstance(phi, CascadeRouter) else phi
-    rates = {"learning_rate": params.learning_rate, "tail_learning_rate": params.learning_rate}
-    train = first.train.model_copy(update=rates)
-    queries, outcomes = _with_outcomes(queries, outcomes)
-    epochs = enough_epochs(len(queries), train.batch_size, params.epochs, params.min_steps)
+    train = train.with_outcomes()
+    training = _training(first.training, len(train), params)
     if untuned is None:
-        theta_router = first.continued(
-            profiles, train, epochs=epochs, snapshot=snapshot, on_epoch=on_epoch, progress=progress
-        )
+        learner = first.continued(profiles, training)
     else:
-        theta_router = ArmsRouter(
-            profiles,
-            untuned,
-            first.router,
-            train,
-            epochs=epochs,
-            seed=first.seed,
-            device=first.device,
-            snapshot=snapshot,
-            on_epoch=on_epoch,
-            progress=progress,
-        )
-    theta_router.fit(queries, outcomes, val_queries, val_outcomes)
-    if isinstance(phi, CascadeRouter):
-        return phi.extended(theta_router)
-    return CascadeRouter(phi, [theta_router], theta=theta)
+        learner = ArmsRouter(profiles, untuned, first.router, training, device=first.device)
+    router = phi.extended(learner) if isinstance(phi, CascadeRouter) else CascadeRouter(phi, [learner], theta=theta)
+    return Extension(router, learner, train, val)
 
 
-def rehearse(outcomes: np.ndarray, num_old: int, images: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Outcomes of shape (N, S') in which those of the old VLMs are left on a random share of the images alone.
-
-    Parameters
-    ----------
-    num_old : int
-        The first so many columns are the old VLMs'.
-    images : ndarray of shape (N,)
-        Each query's image.
-    """
-    distinct, image_of = np.unique(images, return_inverse=True)
+def rehearse(train: Labelled, old: Sequence[str], share: float, seed: int) -> Labelled:
+    """The same queries, the outcomes of the old VLMs known only on a random share of the images."""
+    distinct, image_of = np.unique(train.groups, return_inverse=True)
     kept = np.random.default_rng(seed).permutation(len(distinct))[: round(share * len(distinct))]
-    rehearsed = outcomes.copy()
-    rehearsed[~np.isin(image_of, kept), :num_old] = np.nan
-    return rehearsed
+    return train.forget(~np.isin(image_of, kept), old)
 
 
 def enough_epochs(num_queries: int, batch_size: int, epochs: int, min_steps: int) -> int:
@@ -149,7 +155,8 @@ def enough_epochs(num_queries: int, batch_size: int, epochs: int, min_steps: int
     return max(epochs, math.ceil(min_steps / max(1, math.ceil(num_queries / batch_size))))
 
 
-def _with_outcomes(queries: Queries, outcomes: np.ndarray) -> tuple[Queries, np.ndarray]:
-    """The queries on which some outcome is known."""
-    rows = np.flatnonzero(~np.isnan(outcomes).all(axis=1))
-    return queries.subset(rows), outcomes[rows]
+def _training(of_phi: FitParams, num_queries: int, params: IncrementalParams | IndependentParams) -> FitParams:
+    """Phi's settings of training with the rates and the length of an extension."""
+    rates = {"learning_rate": params.learning_rate, "tail_learning_rate": params.learning_rate}
+    epochs = enough_epochs(num_queries, of_phi.batch_size, params.epochs, params.min_steps)
+    return of_phi.model_copy(update={**rates, "epochs": epochs})

@@ -5,7 +5,7 @@ while this batch is computed.
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 
@@ -16,8 +16,7 @@ from arms.features.arrays import Array, join_arrays
 from arms.features.reading import Reader, read_ahead
 from arms.features.store import FeatureStore
 from arms.features.trunk import TrunkPart, TrunkRunner, inputs_as_features
-
-Progress = Callable[[int, int], None]  # done, of
+from arms.progress import progress_bar
 
 
 def extract(
@@ -26,11 +25,11 @@ def extract(
     read: Reader,
     encoder: Encoder,
     *,
+    label: str,
     batch_size: int,
     shard_bytes: int,
     workers: int,
     device: torch.device,
-    progress: Progress,
     compiled: bool = False,
 ) -> int:
     """Encode what the store lacks and write it shard by shard.
@@ -43,10 +42,10 @@ def extract(
         Content keys wanted, in the order in which they are stored.
     read : callable
         Gives the encoder's input for a key; called in `workers` processes, or in this one where that is 0.
+    label : str
+        What a key is the key of, such as "image".
     shard_bytes : int
         A shard is closed once it holds this much.
-    progress : callable
-        Told the number of keys done and wanted, after each batch.
     compiled : bool
         Compile the trunk first.
 
@@ -60,7 +59,11 @@ def extract(
     done = len(keys) - len(pending)
     batches = [pending[start : start + batch_size] for start in range(0, len(pending), batch_size)]
     encoding = _encode(batches, read, encoder, workers=workers, device=device, compiled=compiled)
-    with _ShardWriter(store, shard_bytes) as writer, closing(encoding) as encoded:
+    with (
+        progress_bar(f"encode {label}", f"{label}s") as progress,
+        _ShardWriter(store, shard_bytes) as writer,
+        closing(encoding) as encoded,
+    ):
         for batch_keys, arrays in zip(batches, encoded, strict=True):
             writer.add(batch_keys, arrays)
             done += len(batch_keys)

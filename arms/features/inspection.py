@@ -1,6 +1,5 @@
 """What a feature store holds, and whether all of it is sound."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from arms.errors import ArmsError
 from arms.features.chunks import Chunk, DiskRagged
 from arms.features.shards import arrays_of, open_shard
 from arms.features.store import FeatureStore
+from arms.progress import progress_bar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,28 +52,23 @@ def describe_store(store: FeatureStore) -> StoreInfo:
     )
 
 
-def verify_store(store: FeatureStore, progress: Callable[[int, int], None]) -> list[str]:
-    """Read and check all of it, and say everything that is wrong, with the place; nothing where all is well.
-
-    Parameters
-    ----------
-    progress : callable
-        Told the shards done and their number.
-    """
+def verify_store(store: FeatureStore) -> list[str]:
+    """Read and check all of it, and say everything that is wrong, with the place; nothing where all is well."""
     problems, listed = [], None
     try:
         listed = store.attributes()["shards"]
     except ArmsError as error:
         problems.append(str(error))
     shards = sorted({*(listed or ()), *store.shards()})
-    for done, shard in enumerate(shards, start=1):
-        try:
-            _check_shard(store, shard, listed.get(shard) if listed else None)
-        except ArmsError as error:
-            problems.append(str(error))
-        if listed is not None and shard not in listed:
-            problems.append(f"{store.folder / shard}: not in the store's list of shards; run: dvc repro encode")
-        progress(done, len(shards))
+    with progress_bar(f"verify {store.path.name}", "shards") as progress:
+        for done, shard in enumerate(shards, start=1):
+            try:
+                _check_shard(store, shard, listed.get(shard) if listed else None)
+            except ArmsError as error:
+                problems.append(str(error))
+            if listed is not None and shard not in listed:
+                problems.append(f"{store.folder / shard}: not in the store's list of shards; run: dvc repro encode")
+            progress(done, len(shards))
     if not problems:  # each shard is well, but are they as one?
         try:
             store.open()

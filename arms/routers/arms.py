@@ -1,7 +1,7 @@
 """The ARMS router: encoders, gate, fusion experts and cosine classifier (arXiv:2606.08970)."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +12,6 @@ from PIL import Image
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from arms.baselines.facts import Facts
 from arms.data.atomic import atomic_folder
 from arms.data.profiles import VlmProfile, profile_sentence
 from arms.device import choose_device
@@ -20,25 +19,23 @@ from arms.encoders.base import hash_weights
 from arms.encoders.pair import EncoderPair, build_encoders
 from arms.encoders.precision import EncoderT, in_precision
 from arms.errors import ArmsError
+from arms.features.labelled import Labelled
 from arms.features.loader import Queries
 from arms.features.online import encode_queries, encode_texts
 from arms.nn.router_net import RouterNet
-from arms.params import EncodersParams, RouterParams, TrainParams
-from arms.routers.base import Router
+from arms.params import EncodersParams, FitParams, RouterParams
+from arms.routers.base import BaseRouter
 from arms.routers.checkpoint import read_description, read_weights, write_checkpoint
 from arms.training.epoch_log import EpochLog
-from arms.training.loop import Labelled, Plan, train_net
+from arms.training.loop import train_net
 from arms.training.prediction import Reading, predict_logits, read_net
+from arms.training.snapshot import Snapshot
 from arms.training.temperature import fit_temperature
 
 TOKENIZER = "tokenizer.json"
 
 
-def _ignore(*_: Any) -> None:
-    """Nobody to tell."""
-
-
-class ArmsRouter(Router):
+class ArmsRouter(BaseRouter):
     """The router Phi of the paper, over any pool.
 
     Parameters
@@ -47,13 +44,9 @@ class ArmsRouter(Router):
         The pool, in order.
     encoders : EncoderPair
         Their tails become part of this router and are trained with it.
-    router, train : RouterParams, TrainParams
-    epochs, seed : int
+    router : RouterParams
+    training : FitParams
     device : torch.device
-    snapshot : Path, optional
-        File that a killed `fit` goes on from.
-    on_epoch, progress : callable, optional
-        Told the log of each epoch, and the steps done and planned.
     """
 
     def __init__(
@@ -61,22 +54,15 @@ class ArmsRouter(Router):
         profiles: Sequence[VlmProfile],
         encoders: EncoderPair,
         router: RouterParams,
-        train: TrainParams,
+        training: FitParams,
         *,
-        epochs: int,
-        seed: int,
         device: torch.device,
-        snapshot: Path | None = None,
-        on_epoch: Callable[[EpochLog], None] = _ignore,
-        progress: Callable[[int, int], None] = _ignore,
     ) -> None:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.manual_seed(training.seed)
             self.net = RouterNet(encoders.image, encoders.text, router)
         self.encoders = encoders
-        self.router, self.train = router, train
-        self.epochs, self.seed, self.device = epochs, seed, device
-        self.snapshot, self.on_epoch, self.progress = snapshot, on_epoch, progress
+        self.router, self.training, self.device = router, training, device
         self.temperature = 1.0
         self.set_pool(profiles)
 
@@ -90,41 +76,34 @@ class ArmsRouter(Router):
         features = encode_texts(self.encoders, sentences, self.device)
         self.profile_batch = features.take(np.arange(len(sentences)))
 
-    def fit(
-        self,
-        queries: Queries,
-        outcomes: np.ndarray,
-        val_queries: Queries | None = None,
-        val_outcomes: np.ndarray | None = None,
-        *,
-        facts: Facts | None = None,
-    ) -> Self:
-        """Train from the present weights on, and calibrate on val where that is asked for; see `Router.fit`."""
-        val = None
-        if val_queries is not None and val_outcomes is not None:
-            val = Labelled(queries=val_queries, outcomes=val_outcomes)
-        train_net(
-            self.net,
-            self.profile_batch,
-            Labelled(queries=queries, outcomes=outcomes),
-            val,
-            Plan(
-                params=self.train,
-                epochs=self.epochs,
-                seed=self.seed,
-                device=self.device,
-                snapshot=self.snapshot,
-                fingerprints={"image": self.encoders.image.fingerprint, "text": self.encoders.text.fingerprint},
-            ),
-            on_epoch=self.on_epoch,
-            progress=self.progress,
-        )
-        if val is not None and self.train.calibrate:
-            self.temperature = fit_temperature(self._logits(val.queries), val.outcomes)
+    def fit(self, train: Labelled, val: Labelled | None = None) -> Self:
+        """Train from the present weights on; see `train`."""
+        for _ in self.train(train, val):
+            pass
         return self
 
+    def train(self, train: Labelled, val: Labelled | None = None, *, resume: Path | None = None) -> Iterator[EpochLog]:
+        """Train epoch by epoch, and calibrate on val at the end where that is asked for.
+
+        Parameters
+        ----------
+        train, val : Labelled
+            See `BaseRouter.fit`.
+        resume : Path, optional
+            File that a killed training goes on from.
+
+        Yields
+        ------
+        EpochLog
+        """
+        fingerprints = {"image": self.encoders.image.fingerprint, "text": self.encoders.text.fingerprint}
+        snapshot = Snapshot(resume, fingerprints)
+        yield from train_net(self.net, self.profile_batch, train, val, self.training, self.device, snapshot)
+        if val is not None and self.training.calibrate:
+            self.temperature = fit_temperature(self._logits(val.queries), val.outcomes)
+
     def score(self, queries: Queries) -> np.ndarray:
-        """Confidences c = sigmoid(t / T), T the calibrated temperature, shape (N, S); see `Router.score`."""
+        """Confidences c = sigmoid(t / T), T the calibrated temperature, shape (N, S); see `BaseRouter.score`."""
         return torch.from_numpy(self._logits(queries) / self.temperature).float().sigmoid().numpy()
 
     def _logits(self, queries: Queries) -> np.ndarray:
@@ -132,8 +111,8 @@ class ArmsRouter(Router):
             self.net,
             self.profile_batch,
             queries,
-            batch_size=4 * self.train.batch_size,
-            window_mb=self.train.shuffle_window_mb,
+            batch_size=4 * self.training.batch_size,
+            window_mb=self.training.shuffle_window_mb,
             device=self.device,
         )
 
@@ -142,30 +121,20 @@ class ArmsRouter(Router):
         return read_net(
             self.net,
             queries,
-            batch_size=4 * self.train.batch_size,
-            window_mb=self.train.shuffle_window_mb,
+            batch_size=4 * self.training.batch_size,
+            window_mb=self.training.shuffle_window_mb,
             device=self.device,
         )
 
     def encode(self, images: Sequence[Image.Image], questions: Sequence[str]) -> Queries:
-        """Encode queries with this router's own encoders; see `Router.encode`."""
+        """Encode queries up to the cut with this router's own encoders."""
         return encode_queries(self.encoders, images, questions, self.device)
 
-    def continued(
-        self,
-        profiles: Sequence[VlmProfile],
-        train: TrainParams,
-        *,
-        epochs: int,
-        snapshot: Path | None = None,
-        on_epoch: Callable[[EpochLog], None] = _ignore,
-        progress: Callable[[int, int], None] = _ignore,
-    ) -> "ArmsRouter":
+    def continued(self, profiles: Sequence[VlmProfile], training: FitParams) -> "ArmsRouter":
         """A router over another pool that starts from a copy of this one's weights; this one stays as it is."""
         other = copy.copy(self)
         other.net = copy.deepcopy(self.net)
-        other.train, other.epochs = train, epochs
-        other.snapshot, other.on_epoch, other.progress = snapshot, on_epoch, progress
+        other.training = training
         other.set_pool(profiles)
         return other
 
@@ -176,7 +145,7 @@ class ArmsRouter(Router):
         return other
 
     def save(self, path: str | Path) -> None:
-        """Write everything that `Router.load` needs into a folder, whole or not at all.
+        """Write everything that `load_router` needs into a folder, whole or not at all.
 
         The frozen trunks are left out where they are pretrained: they are loaded from where they came from, and
         checked against the hash that is kept here.
@@ -206,9 +175,9 @@ class ArmsRouter(Router):
             "kind": "arms",
             "vlms": [asdict(profile) for profile in self.profiles],
             "router": self.router.model_dump(),
-            "train": self.train.model_dump(),
-            "epochs": self.epochs,
-            "seed": self.seed,
+            "train": self.training.model_dump(exclude={"epochs", "seed"}),
+            "epochs": self.training.epochs,
+            "seed": self.training.seed,
             "temperature": self.temperature,
             "encoders": self.encoders.params.model_dump(),
             "encoders_seed": self.encoders.seed,
@@ -218,7 +187,7 @@ class ArmsRouter(Router):
 
     @classmethod
     def from_folder(cls, folder: Path, *, device: str) -> Self:
-        """Load what `save` wrote; use `Router.load`."""
+        """Load what `save` wrote; use `load_router`."""
         description = read_description(folder)
         tensors = read_weights(folder, description)
         params = EncodersParams.model_validate(description["encoders"])
@@ -241,9 +210,7 @@ class ArmsRouter(Router):
             [VlmProfile(**profile) for profile in description["vlms"]],
             encoders,
             RouterParams.model_validate(description["router"]),
-            TrainParams.model_validate(description["train"]),
-            epochs=description["epochs"],
-            seed=description["seed"],
+            FitParams(**description["train"], epochs=description["epochs"], seed=description["seed"]),
             device=choose_device(device),
         )
         router.temperature = description["temperature"]

@@ -1,231 +1,73 @@
-"""What every router is: fitted on queries and outcomes, it scores queries."""
+"""What every router is: fitted on queries with outcomes, it scores queries."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
-from arms.baselines.facts import Facts
-from arms.data.costs import estimate_costs
-from arms.data.profiles import VlmProfile
-from arms.errors import ArmsError
+from arms.data.scores import Scores
+from arms.features.labelled import Answers, Labelled
 from arms.features.loader import Queries
-from arms.params import STANDARD_COSTS, CostsParams
-from arms.routers.checkpoint import read_description
-from arms.selection.policies import EXPENSES
-from arms.selection.select import ranking
-
-ImageSource = str | Path | BinaryIO | Image.Image
-
-# The routers that can be saved, by the `kind` in their description, and the class that loads each.
-SAVED_ROUTERS = {
-    "arms": "arms.routers.arms:ArmsRouter",
-    "cascade": "arms.routers.cascade:CascadeRouter",
-}
 
 
-@dataclass(frozen=True)
-class RankedVlm:
-    """A VLM and the router's confidence, in [0, 1], that it will answer correctly.
+@dataclass(frozen=True, eq=False)
+class Consulted:
+    """How sure a router is of each VLM, and whom it had to ask to know.
 
-    Where the policy weighs costs, also the USD that the VLM is expected to cost.
+    Attributes
+    ----------
+    confidence : ndarray of shape (N, S), float32, in [0, 1]
+        Of a router that asks VLMs: above 0 exactly where it asked.
+    asked : ndarray of shape (N, S), bool, or None
+        The VLMs that were asked, each at its cost; None: only the one that is chosen will be.
     """
 
-    vlm: str
-    confidence: float
-    expected_cost_usd: float | None = None
+    confidence: np.ndarray
+    asked: np.ndarray | None = None
 
 
-@dataclass(frozen=True)
-class Route:
-    """Where one query goes: the policy's choice first, the rest of the pool by falling confidence."""
+class BaseRouter(ABC):
+    """A router over a pool of VLMs, named in `vlms`.
 
-    ranking: tuple[RankedVlm, ...]
-
-    @property
-    def vlm(self) -> str:
-        """The chosen VLM."""
-        return self.ranking[0].vlm
-
-
-class Router(ABC):
-    """A router over a pool of VLMs, named in `vlms`."""
+    Attributes
+    ----------
+    learns_from_answers : bool
+        `fit` reads `Labelled.answers`.
+    asks_vlms : bool
+        It has to see answers before it can choose: `consult` reads them too.
+    """
 
     vlms: tuple[str, ...]
-    learns_from_answers: ClassVar[bool] = False  # whether `fit` looks at `Facts.answers`
+    learns_from_answers: ClassVar[bool] = False
+    asks_vlms: ClassVar[bool] = False
 
     @abstractmethod
-    def fit(
-        self,
-        queries: Queries,
-        outcomes: np.ndarray,
-        val_queries: Queries | None = None,
-        val_outcomes: np.ndarray | None = None,
-        *,
-        facts: Facts | None = None,
-    ) -> Self:
+    def fit(self, train: Labelled, val: Labelled | None = None) -> Self:
         """Learn from recorded outcomes.
 
         Parameters
         ----------
-        queries : Queries of N training queries
-        outcomes : ndarray of shape (N, S), float32
-            1 right, 0 wrong, NaN unknown; columns in the order of `vlms`.
-        val_queries, val_outcomes : optional
+        train : Labelled
+            Over the pool: its VLMs are those of `vlms`, in that order.
+        val : Labelled, optional
             For choosing what is to be chosen; never trained on.
-        facts : Facts, optional
-            What else is recorded of the training queries, for the routers that learn from it.
         """
 
     @abstractmethod
     def score(self, queries: Queries) -> np.ndarray:
         """Confidence of each VLM on each query: shape (N, S), float32, in [0, 1]."""
 
+    def consult(self, queries: Queries, answers: Answers | None = None) -> Consulted:
+        """Confidences as in `score`; a router that asks VLMs is replayed on their recorded answers."""
+        return Consulted(self.score(queries))
+
     @property
     def policy(self) -> dict[str, Any]:
-        """The selection policy that goes with the scores (see `arms.selection.select`)."""
+        """The selection policy that goes with the scores (see `arms.selection`)."""
         return {"name": "argmax"}
 
-    @staticmethod
-    def load(path: str | Path, *, device: str = "auto") -> "Router":
-        """Load a router that was saved to a folder.
-
-        Raises
-        ------
-        ArmsError
-            If there is none, it is damaged, or it does not fit this installation.
-        """
-        folder = Path(path)
-        kind = read_description(folder).get("kind")
-        if kind not in SAVED_ROUTERS:
-            raise ArmsError(f"{folder}: unknown kind of router {kind!r}; known: {', '.join(SAVED_ROUTERS)}")
-        module, _, name = SAVED_ROUTERS[kind].partition(":")
-        return getattr(import_module(module), name).from_folder(folder, device=device)
-
-    def route(
-        self,
-        image: ImageSource,
-        question: str,
-        *,
-        exclude: Collection[str] = (),
-        policy: Mapping[str, Any] | None = None,
-        costs: CostsParams | None = None,
-    ) -> Route:
-        """Rank the pool for one query.
-
-        Parameters
-        ----------
-        image : path, binary file or PIL image
-        question : str
-        exclude : names of VLMs in the pool, optional
-            Left out, as if they had never been there: the policy chooses among the others.
-        policy : mapping, optional
-            A selection policy (see `arms.selection.policies`) instead of the router's own, such as
-            {"name": "cheapest", "tau": 0.7, "of": "cost"}. Costs are estimated from the prices in the VLMs' profiles;
-            latencies are not known here.
-        costs : CostsParams, optional
-            The token counts and prices behind the estimate; `arms.params.STANDARD_COSTS` by default.
-
-        Raises
-        ------
-        ArmsError
-            If the image cannot be read, the question is empty, `exclude` names an unknown VLM, no VLM is left, or the
-            policy needs what is not known: latencies, or the costs of a VLM without prices.
-        ValueError
-            If there is no such policy or a setting of it is wrong; see `arms.selection.select.select`.
-        """
-        return self.route_batch([image], [question], exclude=exclude, policy=policy, costs=costs)[0]
-
-    def route_batch(
-        self,
-        images: Sequence[ImageSource],
-        questions: Sequence[str],
-        *,
-        exclude: Collection[str] = (),
-        policy: Mapping[str, Any] | None = None,
-        costs: CostsParams | None = None,
-    ) -> list[Route]:
-        """Rank the pool for N queries at once; see `route`."""
-        if len(images) != len(questions):
-            raise ArmsError(f"expected one question per image, got {len(images)} images and {len(questions)} questions")
-        left = self._without(exclude)
-        if not images:
-            return []
-        for row, question in enumerate(questions):
-            if not isinstance(question, str) or not question.strip():
-                raise ArmsError(f"question {row}: expected text, got {question!r}")
-        policy = self.policy if policy is None else policy
-        expected = self._expected_costs(questions, left, policy, costs or STANDARD_COSTS)
-        confidence = self.score(self.encode([_open_image(image) for image in images], list(questions)))
-        known = np.tile(left, (len(images), 1))
-        # Those that may not be chosen come last in the ranking.
-        order = ranking(confidence, policy, self.vlms, known, costs=expected)[:, : left.sum()]
-        cost = (np.full(confidence.shape, None) if expected is None else expected).tolist()
-        return [
-            Route(tuple(RankedVlm(self.vlms[j], float(confidence[i, j]), cost[i][j]) for j in positions))
-            for i, positions in enumerate(order)
-        ]
-
-    def _expected_costs(
-        self, questions: Sequence[str], left: np.ndarray, policy: Mapping[str, Any], params: CostsParams
-    ) -> np.ndarray | None:
-        """What each VLM is expected to cost on each question, shape (N, S), USD; None if the policy does not ask.
-
-        Zero stands for a VLM that is left out and of unknown cost.
-        """
-        if policy.get("of") not in EXPENSES:
-            return None
-        where = f"policy {policy.get('name')}"
-        if policy["of"] == "latency":
-            raise ArmsError(f"{where}: expected of: cost, got latency, which is not known when routing")
-        profiles = getattr(self, "profiles", None)
-        if not isinstance(profiles, tuple) or not all(isinstance(profile, VlmProfile) for profile in profiles):
-            raise ArmsError(
-                f"{where}: costs are estimated from VLM profiles, which a {type(self).__name__} does not hold; route "
-                "with a saved ARMS router"
-            )
-        expected = estimate_costs(profiles, [len(question) for question in questions], params)
-        unknown = np.isnan(expected).any(axis=0)
-        if (unknown & left).any():
-            names = ", ".join(np.array(self.vlms)[unknown & left])
-            raise ArmsError(
-                f"{where}: expected VLMs whose cost can be estimated, got {names}: price_in and price_out are needed, "
-                "of a free VLM params_b; exclude them, or train a router with these facts in vlms.yaml"
-            )
-        return np.where(unknown, 0.0, expected)
-
-    def _without(self, exclude: Collection[str]) -> np.ndarray:
-        """Which VLMs of the pool are left, bool of shape (S,); an ArmsError if a name is unknown or none is left."""
-        names = [exclude] if isinstance(exclude, str) else list(exclude)
-        unknown = [name for name in names if name not in self.vlms]
-        if unknown:
-            raise ArmsError(f"exclude: unknown VLM {', '.join(map(repr, unknown))}; known: {', '.join(self.vlms)}")
-        left = np.array([name not in names for name in self.vlms])
-        if not left.any():
-            raise ArmsError(f"exclude: expected one VLM or more to be left, got all: {', '.join(self.vlms)}")
-        return left
-
-    def encode(self, images: Sequence[Image.Image], questions: Sequence[str]) -> Queries:
-        """Turn images and questions into what `score` takes."""
-        raise ArmsError(f"a {type(self).__name__} scores cached features alone; route with a saved ARMS router")
-
-
-def _open_image(source: ImageSource) -> Image.Image:
-    if not (isinstance(source, str | Path | Image.Image) or hasattr(source, "read")):
-        raise ArmsError(f"expected an image as a path, binary file or PIL image, got {type(source).__name__}")
-    try:
-        if isinstance(source, Image.Image):
-            source.load()
-            return source
-        with Image.open(source) as image:
-            image.load()
-        return image
-    except FileNotFoundError as error:
-        raise ArmsError(f"{source}: no such image") from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ArmsError(f"{source}: not a readable image: {error}") from error
+    def scores(self, name: str, pool: str, queries: Queries, answers: Answers | None = None) -> Scores:
+        """The score table of some queries, under the router's name and its pool's."""
+        consulted = self.consult(queries, answers)
+        return Scores(name, pool, queries.ids, self.vlms, consulted.confidence, self.policy, consulted.asked)

@@ -7,17 +7,17 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
-from arms.baselines.facts import Facts
 from arms.data.atomic import atomic_folder
 from arms.data.profiles import VlmProfile
 from arms.errors import ArmsError
+from arms.features.labelled import Labelled
 from arms.features.loader import Queries
 from arms.routers.arms import ArmsRouter
-from arms.routers.base import Router
+from arms.routers.base import BaseRouter
 from arms.routers.checkpoint import read_description, write_checkpoint
 
 
-class CascadeRouter(Router):
+class CascadeRouter(BaseRouter):
     """The scores of Phi and of each Theta side by side; the policy is Algorithm 1 of arXiv:2606.08970.
 
     Parameters
@@ -64,30 +64,18 @@ class CascadeRouter(Router):
         """A cascade with one Theta more, over further VLMs; the routers so far are shared, and stay as they are."""
         return CascadeRouter(self.phi, [*self.thetas, theta_router], theta=self.theta)
 
-    def fit(
-        self,
-        queries: Queries,
-        outcomes: np.ndarray,
-        val_queries: Queries | None = None,
-        val_outcomes: np.ndarray | None = None,
-        *,
-        facts: Facts | None = None,
-    ) -> Self:
-        """Train every router on the outcomes of its own VLMs; see `Router.fit`."""
-        start = 0
+    def fit(self, train: Labelled, val: Labelled | None = None) -> Self:
+        """Train every router on the outcomes of its own VLMs; see `BaseRouter.fit`."""
         for router in self.routers:
-            columns = slice(start, start + len(router.vlms))
-            val = None if val_outcomes is None else val_outcomes[:, columns]
-            router.fit(queries, outcomes[:, columns], val_queries, val)
-            start = columns.stop
+            router.fit(train.over(router.vlms), None if val is None else val.over(router.vlms))
         return self
 
     def score(self, queries: Queries) -> np.ndarray:
-        """All routers' confidences side by side; see `Router.score`."""
+        """All routers' confidences side by side; see `BaseRouter.score`."""
         return np.concatenate([router.score(queries) for router in self.routers], axis=1)
 
     def encode(self, images: Sequence[Image.Image], questions: Sequence[str]) -> Queries:
-        """Encode queries up to the cut, which all routers share; see `Router.encode`."""
+        """Encode queries up to the cut, which all routers share."""
         return self.phi.encode(images, questions)
 
     def save(self, path: str | Path) -> None:
@@ -100,7 +88,7 @@ class CascadeRouter(Router):
 
     @classmethod
     def from_folder(cls, folder: Path, *, device: str) -> Self:
-        """Load what `save` wrote; use `Router.load`."""
+        """Load what `save` wrote; use `load_router`."""
         description = read_description(folder)
         if "num_thetas" not in description:
             raise ArmsError(f"{folder}: expected a cascade that says how many Thetas it has, got none; train it anew")

@@ -15,6 +15,7 @@ import pandas as pd
 from arms.data.atomic import atomic_folder
 from arms.data.tables import Dataset, write_dataset
 from arms.errors import ArmsError
+from arms.progress import progress_bar
 from arms.sample.benchmarks import BENCHMARKS
 from arms.sample.canvas import Canvas
 from arms.sample.conditions import draw_conditions
@@ -57,7 +58,6 @@ def generate_sample(
     questions_per_image: int,
     missing_share: float,
     workers: int = 1,
-    progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write the sample dataset to `folder`, whole or not at all; the same arguments give the same bytes.
 
@@ -80,8 +80,6 @@ def generate_sample(
         Share of the paid VLMs' outcomes that are absent, whatever they would have been.
     workers : int
         Processes that draw; 1 draws in this one.
-    progress : callable, optional
-        Called after each picture with the pictures done and all pictures.
 
     Raises
     ------
@@ -94,13 +92,12 @@ def generate_sample(
     with atomic_folder(folder) as fresh:
         (fresh / "images").mkdir()
         recipe = _Recipe(folder=fresh, seed=seed, questions_per_image=questions_per_image, missing_share=missing_share)
-        with _mapping(workers) as map_in_order:
+        with _mapping(workers) as map_in_order, progress_bar("draw", "images") as progress:
             for done, picture in enumerate(map_in_order(partial(_make_picture, recipe), jobs), start=1):
                 rows.queries.extend(picture.queries)
                 rows.outcomes.extend(picture.outcomes)
                 rows.probabilities.extend(picture.probabilities)
-                if progress is not None:
-                    progress(done, len(jobs))
+                progress(done, len(jobs))
         dataset = Dataset(
             folder=fresh,
             queries=pd.DataFrame(rows.queries),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from arms.training.losses import masked_em
+from arms.features.labelled import masked_em
 
 
 @dataclass(frozen=True, kw_only=True)

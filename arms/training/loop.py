@@ -3,9 +3,8 @@
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,63 +13,64 @@ from torch import Tensor, nn
 
 from arms.encoders.batch import Batch, QueryBatch, move_batch
 from arms.errors import ArmsError
-from arms.features.loader import Queries, read_batches
+from arms.features.labelled import Labelled, masked_em
+from arms.features.loader import read_batches
 from arms.nn.router_net import RouterNet
-from arms.params import TrainParams
+from arms.params import FitParams
+from arms.progress import Progress, progress_bar
 from arms.training.augmentation import augment
 from arms.training.epoch_log import EpochLog, RunningLog
-from arms.training.losses import balanced_weights, importance_loss, masked_em, masked_loss
+from arms.training.losses import balanced_weights, importance_loss, masked_loss
 from arms.training.optimiser import build_optimizer, learning_rate_factor
 from arms.training.order import shuffled
 from arms.training.prediction import predict_logits
-from arms.training.snapshot import Snapshot, identify
+from arms.training.random_state import RandomState
+from arms.training.snapshot import NO_SNAPSHOT, Snapshot, identify
 
 _EXPLODED = 2.0  # nats per outcome over an epoch; a toss of a coin has 0.69
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Labelled:
-    """Queries with their outcomes.
+def train_net(
+    net: RouterNet,
+    profiles: Batch,
+    data: Labelled,
+    val: Labelled | None,
+    params: FitParams,
+    device: torch.device,
+    snapshot: Snapshot = NO_SNAPSHOT,
+) -> Iterator[EpochLog]:
+    """Train a net in place; with `keep: best` it ends with the weights of the epoch with the best EM on val.
 
-    Attributes
+    Parameters
     ----------
-    queries : Queries
-    outcomes : ndarray of shape (N, S), float32
-        1 right, 0 wrong, NaN unknown.
+    profiles : dict of str to Tensor
+        What crosses the text encoder's cut for the S profile sentences.
+    snapshot : Snapshot, optional
+        A killed run goes on from it. It is written after each epoch and removed at the end.
+
+    Yields
+    ------
+    EpochLog
+        Of each epoch, those before a resumption too. The net is trained once all are taken.
+
+    Raises
+    ------
+    ArmsError
+        If there are no training queries, or the loss is not a number or explodes. The snapshot, if one is asked for,
+        then holds the last good epoch.
     """
-
-    queries: Queries
-    outcomes: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.queries)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What a training run is asked for, beside net and data.
-
-    Attributes
-    ----------
-    snapshot : Path or None
-        File that a killed run goes on from, written after each epoch and removed at the end.
-    fingerprints : dict
-        What the features were made by; a snapshot made on others is not gone on from.
-    """
-
-    params: TrainParams
-    epochs: int
-    seed: int
-    device: torch.device
-    snapshot: Path | None = None
-    fingerprints: dict[str, Any] = field(default_factory=dict)
+    if not len(data):
+        raise ArmsError("expected training queries, got none; see the shares and held-out parts under conf/data/")
+    run = _Run(net, profiles, data, val if val is not None and len(val) else None, params, device, snapshot)
+    yield from run.epochs()
+    net.eval()
 
 
 @dataclass
-class _Progress:
-    """Where a run stands.
+class _Done:
+    """How far a run is.
 
     Attributes
     ----------
@@ -84,42 +84,8 @@ class _Progress:
     kept: dict[str, Tensor] | None = None
 
 
-def train_net(
-    net: RouterNet,
-    profiles: Batch,
-    data: Labelled,
-    val: Labelled | None,
-    plan: Plan,
-    *,
-    on_epoch: Callable[[EpochLog], None],
-    progress: Callable[[int, int], None],
-) -> None:
-    """Train a net in place; with `keep: best` it ends with the weights of the epoch with the best EM on val.
-
-    Parameters
-    ----------
-    profiles : dict of str to Tensor
-        What crosses the text encoder's cut for the S profile sentences.
-    on_epoch, progress : callable
-        Told the log of each epoch, and the steps done and planned.
-
-    Raises
-    ------
-    ArmsError
-        If there are no training queries, or the loss is not a number or explodes. The snapshot, if one is asked for,
-        then holds the last good epoch.
-    """
-    if not len(data):
-        raise ArmsError("expected training queries, got none; see the shares and held-out parts under conf/data/")
-    devices = [plan.device] if plan.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(plan.seed)  # dropout and augmentation
-        _Run(net, profiles, data, val if val is not None and len(val) else None, plan, on_epoch, progress).go()
-    net.eval()
-
-
 class _Run:
-    """One run of training: its optimiser, its random order, and where it stands."""
+    """One run of training: its optimiser, its random order, and how far it is."""
 
     def __init__(
         self,
@@ -127,46 +93,49 @@ class _Run:
         profiles: Batch,
         data: Labelled,
         val: Labelled | None,
-        plan: Plan,
-        on_epoch: Callable[[EpochLog], None],
-        progress: Callable[[int, int], None],
+        params: FitParams,
+        device: torch.device,
+        snapshot: Snapshot,
     ) -> None:
-        self.net, self.data, self.val, self.plan, self.params = net, data, val, plan, plan.params
-        self.on_epoch, self.progress = on_epoch, progress
-        self.snapshot = Snapshot(plan.snapshot, self._identity(profiles) if plan.snapshot else "")
-        net.to(plan.device)
-        self.profiles = move_batch(profiles, plan.device)
-        tails = net.tail_parameters(self.params.trains)
+        self.net, self.data, self.val, self.params, self.device = net, data, val, params, device
+        self.snapshot = snapshot.of(lambda: self._identity(profiles))
+        net.to(device)
+        self.profiles = move_batch(profiles, device)
+        tails = net.tail_parameters(params.trains)
         net.requires_grad_(False)
         self.trained = [*net.head_parameters(), *tails]
         for parameter in self.trained:
             parameter.requires_grad_(True)
-        self.optimizer = build_optimizer(net.head_parameters(), tails, self.params)
-        self.windows = data.queries.windows(self.params.shuffle_window_mb * 2**20)
-        self.num_steps = plan.epochs * sum(math.ceil(len(window) / self.params.batch_size) for window in self.windows)
+        self.optimizer = build_optimizer(net.head_parameters(), tails, params)
+        self.windows = data.queries.windows(params.shuffle_window_mb * 2**20)
+        self.num_steps = params.epochs * sum(math.ceil(len(window) / params.batch_size) for window in self.windows)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda step: learning_rate_factor(step, self.num_steps, self.params)
+            self.optimizer, lambda step: learning_rate_factor(step, self.num_steps, params)
         )
-        self.shuffle = np.random.default_rng(plan.seed)
+        self.shuffle = np.random.default_rng(params.seed)
+        self.random = RandomState(params.seed, device)  # dropout and augmentation
         self.class_weights: Tensor | None = None
-        if self.params.class_weights == "balanced":
-            self.class_weights = torch.from_numpy(balanced_weights(data.outcomes)).to(plan.device)
-        self.done = _Progress()
+        if params.class_weights == "balanced":
+            self.class_weights = torch.from_numpy(balanced_weights(data.outcomes)).to(device)
+        self.done = _Done()
 
-    def go(self) -> None:
-        """All epochs that are not done."""
+    def epochs(self) -> Iterator[EpochLog]:
+        """All epochs that are not done, after the logs of those that are."""
         self._resume()
-        while len(self.done.logs) < self.plan.epochs and not self._out_of_patience():
-            log = self._epoch(len(self.done.logs) + 1)
-            self.done.logs.append(log)
-            self._keep(log)
-            self.snapshot.save(self._state())
-            self.on_epoch(log)
+        yield from self.done.logs
+        with progress_bar("train", "steps") as progress:
+            while len(self.done.logs) < self.params.epochs and not self._out_of_patience():
+                with self.random.used():
+                    log = self._epoch(len(self.done.logs) + 1, progress)
+                self.done.logs.append(log)
+                self._keep(log)
+                self.snapshot.save(self._state())
+                yield log
         if self.done.kept is not None:
             self.net.load_state_dict(self.done.kept)
         self.snapshot.remove()
 
-    def _epoch(self, epoch: int) -> EpochLog:
+    def _epoch(self, epoch: int, progress: Progress) -> EpochLog:
         _set_training(self.net)
         log = RunningLog()
         orders = shuffled(self.data.queries, self.windows, self.shuffle, group_by_image=self.params.group_by_image)
@@ -180,7 +149,7 @@ class _Run:
                     f"the training loss is not a number at epoch {epoch}, step {self.done.step}; {self._advice()}"
                 )
             log.add(loss, logits_NS, outcomes_NS)
-            self.progress(self.done.step, self.num_steps)
+            progress(self.done.step, self.num_steps)
         elapsed_s = time.perf_counter() - log.started_s
         val_loss, val_em = self._evaluate()
         closed = log.close(epoch, val_loss, val_em, elapsed_s)
@@ -193,11 +162,11 @@ class _Run:
 
     def _step(self, batch: QueryBatch, outcomes_NS: np.ndarray) -> tuple[float, np.ndarray]:
         """One optimizer step on a batch of queries; its loss and their logits."""
-        batch = batch.to(self.plan.device)
+        batch = batch.to(self.device)
         if self.params.augment and "pixels" in batch.images:
             batch = batch._replace(images={**batch.images, "pixels": augment(batch.images["pixels"])})
         logits_NS, gate_NE = self.net.forward_with_gate(batch, self.profiles)
-        known_NS = torch.from_numpy(outcomes_NS).to(self.plan.device)
+        known_NS = torch.from_numpy(outcomes_NS).to(self.device)
         loss = masked_loss(logits_NS, known_NS, self.class_weights)
         whole = loss
         if self.params.importance_weight:
@@ -219,7 +188,7 @@ class _Run:
             self.val.queries,
             batch_size=self.params.batch_size,
             window_mb=self.params.shuffle_window_mb,
-            device=self.plan.device,
+            device=self.device,
         )
         loss = masked_loss(torch.from_numpy(logits), torch.from_numpy(self.val.outcomes)).item()
         return loss, masked_em(logits, self.val.outcomes)
@@ -242,31 +211,25 @@ class _Run:
         return True
 
     def _resume(self) -> None:
-        """Take up the snapshot, if there is one of this very run."""
+        """Go on from the snapshot, if there is one of this very run."""
         if (state := self.snapshot.load()) is None:
             return
         self.net.load_state_dict(state["net"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.shuffle.bit_generator.state = state["shuffle"]
-        torch.set_rng_state(state["rng"])
-        if self.plan.device.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda_rng"], self.plan.device)
+        self.random.states = state["random"]
         logs = [EpochLog(**log) for log in state["logs"]]
-        self.done = _Progress(step=state["step"], logs=logs, best_epoch=state["best_epoch"], kept=state["kept"])
-        logger.info("going on after epoch %d of %d", len(logs), self.plan.epochs)
-        for log in logs:
-            self.on_epoch(log)
+        self.done = _Done(step=state["step"], logs=logs, best_epoch=state["best_epoch"], kept=state["kept"])
+        logger.info("going on after epoch %d of %d", len(logs), self.params.epochs)
 
     def _state(self) -> dict[str, Any]:
-        cuda = self.plan.device.type == "cuda"
         return {
             "net": self.net.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "shuffle": self.shuffle.bit_generator.state,
-            "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state(self.plan.device) if cuda else None,
+            "random": self.random.states,
             "logs": [asdict(log) for log in self.done.logs],
             "step": self.done.step,
             "best_epoch": self.done.best_epoch,
@@ -277,9 +240,8 @@ class _Run:
         """All that the run's result depends on."""
         parts = [self.data, *([self.val] if self.val is not None else [])]
         settings = {
-            **vars(self.plan),
-            "snapshot": None,
             "params": self.params.model_dump(),
+            "device": str(self.device),
             "router": self.net.params.model_dump(),
             "queries": [part.queries.ids for part in parts],
         }
@@ -289,9 +251,9 @@ class _Run:
         """What to do where training went wrong."""
         rates = f"train.learning_rate ({self.params.learning_rate:g}), train.tail_learning_rate"
         text = f"lower {rates} ({self.params.tail_learning_rate:g}) or set train.clip_norm"
-        if self.plan.snapshot is None or not self.done.logs:
+        if self.snapshot.file is None or not self.done.logs:
             return text
-        return f"{text}; {self.plan.snapshot} holds epoch {len(self.done.logs)}, the last good one"
+        return f"{text}; {self.snapshot.file} holds epoch {len(self.done.logs)}, the last good one"
 
 
 def _rank(log: EpochLog) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Losses on logits and outcomes (Eq. 1 of arXiv:2606.08970), and the EM that training is judged by."""
+"""Losses on logits and outcomes (Eq. 1 of arXiv:2606.08970)."""
 
 import numpy as np
 import torch
@@ -45,11 +45,3 @@ def importance_loss(gate_NE: Tensor) -> Tensor:
     """
     importance_E = gate_NE.sum(dim=0)
     return importance_E.var(correction=0) / importance_E.mean().square()
-
-
-def masked_em(logits_NS: np.ndarray, outcomes_NS: np.ndarray) -> float | None:
-    """Share of the answerable queries whose highest-scored known VLM was right; None without such queries."""
-    answerable = (outcomes_NS == 1).any(axis=1)
-    choice = np.where(np.isnan(outcomes_NS), -np.inf, logits_NS).argmax(axis=1)
-    right = outcomes_NS[np.arange(len(choice)), choice] == 1
-    return float(right[answerable].mean()) if answerable.any() else None

@@ -1,9 +1,10 @@
-"""Where a training run stands after each epoch, on disk, so that one that was killed goes on to the same weights."""
+"""A training run as it is after each epoch, on disk, so that one that was killed goes on to the same weights."""
 
 import hashlib
 import json
 import logging
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,25 @@ logger = logging.getLogger(__name__)
 
 
 class Snapshot:
-    """One file, which is taken up only by the run that would have come to it.
+    """One file, which only the run that wrote it goes on from.
 
     Parameters
     ----------
     file : Path or None
         None keeps nothing.
+    about : dict
+        What the run depends on and does not know itself, such as the fingerprints of its features.
     identity : str
-        Hash of all that the run's result depends on; see `identify`.
+        Hash of all that the run's result depends on; see `of`.
     """
 
-    def __init__(self, file: Path | None, identity: str) -> None:
-        self.file, self.identity = file, identity
+    def __init__(self, file: Path | None, about: dict[str, Any], identity: str = "") -> None:
+        self.file, self.about, self.identity = file, about, identity
+
+    def of(self, identity: Callable[[], str]) -> "Snapshot":
+        """The snapshot of one run; its identity is only computed where there is a file."""
+        own = "" if self.file is None else f"{identity()} {json.dumps(self.about, sort_keys=True, default=str)}"
+        return Snapshot(self.file, self.about, own)
 
     def load(self) -> dict[str, Any] | None:
         """The state that was saved last; None if there is none, or it is another run's or damaged."""
@@ -52,9 +60,12 @@ class Snapshot:
                 torch.save({"identity": self.identity, "state": state}, draft)
 
     def remove(self) -> None:
-        """Nothing is left to go on with."""
+        """Remove the file: there is nothing left to go on with."""
         if self.file is not None:
             self.file.unlink(missing_ok=True)
+
+
+NO_SNAPSHOT = Snapshot(None, {})
 
 
 def identify(settings: dict[str, Any], weights: dict[str, Tensor], *arrays: np.ndarray) -> str:

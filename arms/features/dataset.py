@@ -1,0 +1,128 @@
+"""A prepared dataset joined to its features: where queries, outcomes and all that routers learn from come from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import torch
+
+from arms.data.costs import costs_of
+from arms.data.prepared import Prepared
+from arms.data.profiles import profile_sentence
+from arms.encoders.pair import EncoderPair
+from arms.features.labelled import Answers, Labelled
+from arms.features.loader import Features, Queries, gather_queries
+from arms.features.pooling import add_embeddings, embed_texts
+from arms.features.store import FeatureStore, open_features
+from arms.params import CostsParams
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """Encoders that pool features into embeddings, as they are before any tuning, and how they are run."""
+
+    encoders: EncoderPair
+    batch_size: int
+    device: torch.device
+
+    def queries(self, queries: Queries) -> Queries:
+        """The queries with their pooled embeddings."""
+        return add_embeddings(queries, self.encoders, batch_size=self.batch_size, device=self.device)
+
+    def texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Embeddings of M texts: shape (M, D), float32, rows of unit norm."""
+        return embed_texts(texts, self.encoders, batch_size=self.batch_size, device=self.device)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Prepared tables and the features of their images and texts.
+
+    Attributes
+    ----------
+    embedder : Embedder or None
+        With it queries have pooled embeddings, and answers and profiles can be had.
+    costs : CostsParams or None
+        With it the queries that routers learn from have costs.
+    """
+
+    prepared: Prepared
+    images: Features
+    texts: Features
+    embedder: Embedder | None = None
+    costs: CostsParams | None = None
+
+    @classmethod
+    def open(
+        cls, prepared: Prepared, images: FeatureStore, texts: FeatureStore, *, budget_bytes: float, window_bytes: int
+    ) -> Self:
+        """Join a prepared dataset to its two stores; for the budget and the errors see `open_features`."""
+        opened = open_features([images, texts], budget_bytes=budget_bytes, window_bytes=window_bytes)
+        return cls(prepared, images=opened[0], texts=opened[1])
+
+    def with_embeddings(self, embedder: Embedder, costs: CostsParams) -> Self:
+        """The same for routers on pooled embeddings."""
+        return replace(self, embedder=embedder, costs=costs)
+
+    def queries(self, *splits: str) -> Queries:
+        """The queries of some splits, one split after the other."""
+        frames = [self.prepared.split(split) for split in splits]
+        columns = ("query_id", "image_sha256", "question_sha256")
+        ids, image_keys, text_keys = ([key for frame in frames for key in frame[column]] for column in columns)
+        queries = gather_queries(ids, image_keys, text_keys, self.images, self.texts)
+        return queries if self.embedder is None else self.embedder.queries(queries)
+
+    def labelled(self, split: str, vlms: Sequence[str], *, answers: bool = False) -> Labelled:
+        """The queries of a split with what is recorded of a pool.
+
+        Parameters
+        ----------
+        answers : bool
+            Embed the VLMs' answers too, where the dataset records them.
+        """
+        queries = self.queries(split)
+        return Labelled(
+            queries=queries,
+            vlms=tuple(vlms),
+            outcomes=self.prepared.outcome_matrix(queries.ids, vlms),
+            costs=self._costs(queries, vlms),
+            tags=self.prepared.split(split)["task"].to_numpy(dtype=str),
+            answers=self.answers(queries, vlms) if answers else None,
+            profiles=self._profiles(vlms),
+        )
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether the dataset records what the VLMs answered."""
+        return bool(self.prepared.recorded_outputs)
+
+    def answers(self, queries: Queries, vlms: Sequence[str]) -> Answers | None:
+        """What the VLMs answered to some queries; None if the dataset records no outputs."""
+        if not self.has_answers:
+            return None
+        row_of, vectors = self._answer_vectors
+        texts, truths = self.prepared.outputs(queries.ids, vlms)
+        rows = np.array([[row_of.get(text, -1) for text in line] for line in texts], dtype=np.int64)
+        truth_rows = np.array([row_of.get(text, -1) for text in truths], dtype=np.int64)
+        return Answers(vectors, rows.reshape(len(queries), len(vlms)), truth_rows)
+
+    @cached_property
+    def _answer_vectors(self) -> tuple[dict[str | None, int], np.ndarray]:
+        """Each distinct answer's row and all their embeddings."""
+        assert self.embedder is not None, "answers are read as embeddings"
+        texts = sorted({*self.prepared.recorded_outputs, *self.prepared.queries["answer"].dropna()})
+        return {text: row for row, text in enumerate(texts)}, self.embedder.texts(texts)
+
+    def _costs(self, queries: Queries, vlms: Sequence[str]) -> np.ndarray | None:
+        if self.costs is None:
+            return None
+        costs = costs_of(self.prepared, queries.ids, vlms, self.costs).charged
+        return None if np.isnan(costs).any() else costs.astype(np.float32)
+
+    def _profiles(self, vlms: Sequence[str]) -> np.ndarray | None:
+        if self.embedder is None:
+            return None
+        profile_of = {vlm.name: vlm for vlm in self.prepared.vlms}
+        return self.embedder.texts([profile_sentence(profile_of[name], "full") for name in vlms])

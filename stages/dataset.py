@@ -1,0 +1,40 @@
+"""The dataset of a run: its prepared tables with the features that the encode stage stored."""
+
+from arms.data.prepared import read_prepared
+from arms.device import choose_device
+from arms.encoders.pair import EncoderPair
+from arms.features.dataset import Dataset, Embedder
+from arms.features.store import FeatureStore
+from stages.encoders import build_encoders
+from stages.workspace import Workspace
+
+SCORED_SPLITS = ("val", "id", "ood")
+
+
+def open_dataset(workspace: Workspace) -> tuple[Dataset, EncoderPair]:
+    """Join the prepared tables to their features, and build the encoders as they are before any tuning.
+
+    Raises
+    ------
+    ArmsError
+        If a store is missing, unfinished, damaged, or was made by other settings.
+    """
+    prepared = read_prepared(workspace.prepared)
+    encoders = build_encoders(workspace, prepared)
+    params = workspace.params
+    dataset = Dataset.open(
+        prepared,
+        FeatureStore(workspace.features("image"), encoders.image.fingerprint),
+        FeatureStore(workspace.features("text"), encoders.text.fingerprint),
+        budget_bytes=params.runtime.cache_budget_gb * 2**30,
+        window_bytes=params.train.shuffle_window_mb * 2**20,
+    )
+    return dataset, encoders
+
+
+def open_embedded(workspace: Workspace) -> Dataset:
+    """The dataset with pooled embeddings, and costs, for the routers that train no encoder."""
+    dataset, encoders = open_dataset(workspace)
+    runtime = workspace.params.runtime
+    embedder = Embedder(encoders, runtime.extract_batch_size, choose_device(runtime.device))
+    return dataset.with_embeddings(embedder, workspace.params.costs)

@@ -1,0 +1,47 @@
+"""The encoders that the settings name, as they are before any tuning; a router trains the tails of its own."""
+
+from arms.data.prepared import Prepared
+from arms.data.profiles import profile_sentence
+from arms.device import choose_device
+from arms.encoders.image import ImageEncoder, build_image_encoder
+from arms.encoders.pair import EncoderPair
+from arms.encoders.precision import PRECISIONS, EncoderT, fastest_precision, in_precision
+from arms.encoders.text import TextEncoder, build_text_encoder, train_tokenizer
+from arms.features.store import FeatureStore
+from arms.params import PrecisionChoice
+from stages.workspace import Workspace
+
+
+def build_encoders(workspace: Workspace, prepared: Prepared) -> EncoderPair:
+    """Both encoders."""
+    image, text = image_encoder(workspace), text_encoder(workspace, prepared)
+    return EncoderPair(image, text, workspace.encoders, workspace.params.seed)
+
+
+def image_encoder(workspace: Workspace) -> ImageEncoder:
+    """The image encoder."""
+    params = workspace.encoders.image
+    encoder = build_image_encoder(params, seed=workspace.params.seed)
+    return _settle_precision(encoder, params.precision, workspace, "image")
+
+
+def text_encoder(workspace: Workspace, prepared: Prepared) -> TextEncoder:
+    """The text encoder; one of one's own learns its vocabulary from the training questions and base profiles."""
+    params, tokenizer = workspace.encoders.text, None
+    if params.vocabulary_size is not None:
+        profiles = [profile_sentence(vlm, "full") for vlm in prepared.vlms if vlm.name in prepared.base]
+        texts = [*prepared.split("train")["question"], *profiles]
+        tokenizer = train_tokenizer(texts, vocabulary_size=params.vocabulary_size)
+    encoder = build_text_encoder(params, tokenizer=tokenizer, seed=workspace.params.seed)
+    return _settle_precision(encoder, params.precision, workspace, "text")
+
+
+def _settle_precision(encoder: EncoderT, wanted: PrecisionChoice, workspace: Workspace, modality: str) -> EncoderT:
+    """The encoder with its trunk in the precision asked for; auto takes that of a store at hand, else the faster."""
+    if wanted != "auto" or not len(encoder.trunk):
+        return in_precision(encoder, "float32" if wanted == "auto" else wanted)
+    for precision in PRECISIONS:
+        candidate = in_precision(encoder, precision)
+        if FeatureStore(workspace.features(modality), candidate.fingerprint).exists():
+            return candidate
+    return in_precision(encoder, fastest_precision(encoder, choose_device(workspace.params.runtime.device)))

@@ -1,0 +1,29 @@
+"""The score tables of the routers' stages, by router and pool."""
+
+from arms.data.scores import Scores, read_scores
+from arms.params import Strategy
+from stages.workspace import SCORES
+
+ByPool = dict[str, Scores]
+ARMS = ("arms", "incremental", "independent")  # the stages' folders that hold Phi's scores and those of both strategies
+
+
+def read_routers(strategy: Strategy, *more: str) -> dict[str, ByPool]:
+    """The score tables of ARMS and of the other routers in some folders of data/scores.
+
+    `arms` is Phi on the base pool and the chosen strategy on the extended one.
+    """
+    routers: dict[str, ByPool] = {}
+    for folder in (*ARMS, *more):
+        for file in sorted((SCORES / folder).glob("*.parquet")):
+            scores = read_scores(file)
+            routers.setdefault(scores.router, {})[scores.pool] = scores
+    routers["arms"]["extended"] = routers[strategy]["extended"]
+    return routers
+
+
+def without_twin(routers: dict[str, ByPool], strategy: Strategy) -> dict[str, ByPool]:
+    """The routers without what the chosen strategy scored on the extended pool, which is there as `arms`."""
+    shown = dict(routers)
+    shown[strategy] = {pool: scores for pool, scores in routers[strategy].items() if pool != "extended"}
+    return {name: by_pool for name, by_pool in shown.items() if by_pool}

@@ -1,0 +1,53 @@
+"""Extend the pool by few outcomes of the new VLMs."""
+
+import numpy as np
+
+from arms.data.scores import Scores
+from arms.evaluation.judge import SPLITS
+from arms.features.dataset import Dataset
+from stages.workspace import stage
+from studies.knn import knn_scores
+from studies.setup import Json, Setup, open_setup, write_part
+
+COUNTS = (0, 16, 64, 256, 1024)
+
+
+def main() -> None:
+    """Write studies/results/<data>/extension/few-shot.json."""
+    setup = open_setup()
+    write_part(setup, "few-shot", study_few_shot(setup))
+
+
+def study_few_shot(setup: Setup) -> list[Json]:
+    """EM of the extended pool after n outcomes of each new VLM, by strategy and draw."""
+    records = []
+    for seed in setup.seeds:
+        for count in COUNTS:
+            for strategy, scores in _few_shot(setup, draw_known(setup.dataset, count, seed)).items():
+                for split in SPLITS:
+                    em = setup.judge.metrics_on(split, scores)["em"]
+                    records.append({"outcomes": count, "strategy": strategy, "split": split, "seed": seed, "em": em})
+    return records
+
+
+def draw_known(dataset: Dataset, count: int, seed: int) -> np.ndarray:
+    """Which training queries have outcomes of the new VLMs, bool of shape (N,): `count` of those that do, at random."""
+    candidates = np.flatnonzero(dataset.labelled("train", dataset.prepared.new).known.any(axis=1))
+    known = np.zeros(len(dataset.prepared.split("train")), dtype=bool)
+    known[np.random.default_rng(seed).permutation(candidates)[:count]] = True
+    return known
+
+
+def _few_shot(setup: Setup, known: np.ndarray) -> dict[str, Scores]:
+    scores = {
+        "incremental": setup.scored("incremental", setup.extended("incremental", setup.phi, known)),
+        "kNN": knn_scores(setup, known),
+    }
+    if known.any():
+        scores["independent"] = setup.scored("independent", setup.extended("independent", setup.phi, known))
+    return scores
+
+
+if __name__ == "__main__":
+    with stage("few_shot"):
+        main()

@@ -1,0 +1,40 @@
+"""Extend a Phi that was trained on a share of the images, incrementally, on all."""
+
+from arms.evaluation.judge import SPLITS
+from arms.routers.arms import ArmsRouter
+from stages.dataset import open_dataset
+from stages.phi import training_data, untrained_phi
+from stages.workspace import stage
+from studies.setup import Json, Setup, open_setup, with_seed, write_part
+
+SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
+
+
+def main() -> None:
+    """Write studies/results/<data>/extension/initial.json."""
+    setup = open_setup()
+    write_part(setup, "initial", study_initial(setup))
+
+
+def study_initial(setup: Setup) -> list[Json]:
+    """EM of the extended pool, by the share of the images that Phi was trained on, and by seed."""
+    records = []
+    for seed in setup.seeds:
+        for share in SHARES:
+            scores = setup.scored("incremental", setup.extended("incremental", _phi_on(setup, share, seed)))
+            for split in SPLITS:
+                em = setup.judge.metrics_on(split, scores)["em"]
+                records.append({"share": share, "split": split, "seed": seed, "em": em})
+    return records
+
+
+def _phi_on(setup: Setup, share: float, seed: int) -> ArmsRouter:
+    _, encoders = open_dataset(setup.workspace)
+    seeded = with_seed(setup.workspace, seed, data_share=share)
+    phi = untrained_phi(seeded, setup.dataset, encoders)
+    return phi.fit(*training_data(seeded, setup.dataset))
+
+
+if __name__ == "__main__":
+    with stage("initial"):
+        main()

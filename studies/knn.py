@@ -1,0 +1,25 @@
+"""kNN over the extended pool: new outcomes go into its index without any training."""
+
+import numpy as np
+
+from arms.baselines.registry import build_router
+from arms.data.scores import Scores
+from arms.device import choose_device
+from arms.features.dataset import Embedder
+from stages.dataset import SCORED_SPLITS, open_dataset
+from studies.setup import Setup
+
+
+def knn_scores(setup: Setup, known: np.ndarray | None = None) -> Scores:
+    """Fit kNN on all outcomes, or of the new VLMs on those of some training queries only; see `Setup.extended`."""
+    params = setup.workspace.params
+    _, untuned = open_dataset(setup.workspace)
+    embedder = Embedder(untuned, 256, choose_device(params.runtime.device))
+    dataset = setup.dataset.with_embeddings(embedder, params.costs)
+    pool = dataset.prepared.extended
+    train, val = (dataset.labelled(split, pool) for split in ("train", "val"))
+    if known is not None:
+        train = train.forget(~known, setup.new)
+        val = val.forget(np.ones(len(val), dtype=bool), setup.new)
+    router = build_router("knn", pool, params.baselines["knn"], seed=params.seed)
+    return router.fit(train, val).scores("knn", "extended", dataset.queries(*SCORED_SPLITS))

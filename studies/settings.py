@@ -1,0 +1,36 @@
+"""studies/params.yaml: what the studies vary."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from arms.params import Section, read_section
+
+PARAMS = Path("studies/params.yaml")
+RESULTS = Path("studies/results")
+STUDIES = ("ablation", "tuning", "data", "epochs")
+
+
+class Variants(Section):
+    """The settings of each study's variants, by name."""
+
+    ablation: dict[str, str]
+    tuning: dict[str, str]
+    data: dict[str, str]
+    epochs: dict[str, str]
+
+
+class StudyParams(Section):
+    """studies/params.yaml."""
+
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    quick: bool
+    tuned_encoders: str
+    studies: Variants
+    routers: dict[str, dict[str, Any]]  # those too heavy for the pipeline, as `baselines` of params.yaml
+
+
+def read_study_params() -> StudyParams:
+    """Read studies/params.yaml; raise ArmsError with the key, the value and what is allowed."""
+    return read_section(PARAMS, StudyParams)

@@ -1,0 +1,98 @@
+"""What the studies of the extension work on: the dataset, Phi as the pipeline trained it, and the judge."""
+
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from arms.data.atomic import atomic_file
+from arms.data.prepared import write_json
+from arms.data.scores import Scores
+from arms.evaluation.judge import Judge
+from arms.extension.strategies import extend
+from arms.features.dataset import Dataset
+from arms.params import Strategy
+from arms.routers.arms import ArmsRouter
+from arms.routers.base import BaseRouter
+from arms.routers.cascade import CascadeRouter
+from stages.dataset import SCORED_SPLITS, open_dataset
+from stages.phi import load_phi
+from stages.workspace import Workspace, open_workspace
+from studies.settings import RESULTS, read_study_params
+
+Json = dict[str, Any]
+
+logger = logging.getLogger("studies.extension")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A dataset with new VLMs, and the Phi that is extended to them.
+
+    Attributes
+    ----------
+    seeds : tuple of int
+        Of the studies; one of them where they are to be quick.
+    """
+
+    workspace: Workspace
+    dataset: Dataset
+    phi: ArmsRouter
+    judge: Judge
+    seeds: tuple[int, ...]
+
+    @property
+    def new(self) -> tuple[str, ...]:
+        """The new VLMs."""
+        return self.dataset.prepared.new
+
+    def scored(self, name: str, router: BaseRouter) -> Scores:
+        """A router's scores over the extended pool."""
+        return router.scores(name, "extended", self.dataset.queries(*SCORED_SPLITS))
+
+    def extended(
+        self, strategy: Strategy, phi: ArmsRouter, known: np.ndarray | None = None
+    ) -> ArmsRouter | CascadeRouter:
+        """Phi extended by one of the two strategies.
+
+        Parameters
+        ----------
+        known : ndarray of shape (N,), bool, optional
+            The training queries with outcomes of the new VLMs; no val outcomes of them are used then. All by default.
+        """
+        prepared = self.dataset.prepared
+        train, val = (self.dataset.labelled(split, prepared.extended) for split in ("train", "val"))
+        own_val = val
+        if known is not None:
+            train = train.forget(~known, self.new)
+            own_val = val.forget(np.ones(len(val), dtype=bool), self.new)
+        no_val = known is not None and strategy == "independent"  # Theta's val has outcomes of the new VLMs only
+        params = self.workspace.params.extend
+        return extend(strategy, phi, prepared.vlms, train, None if no_val else own_val, params).trained()
+
+
+def open_setup() -> Setup:
+    """Read the pipeline's settings, features and Phi."""
+    workspace, params = open_workspace(), read_study_params()
+    dataset, encoders = open_dataset(workspace)
+    evaluate = workspace.params.evaluate
+    judge = Judge(dataset.prepared, {}, samples=evaluate.bootstrap_samples, seed=evaluate.seed)
+    seeds = tuple(params.seeds[:1] if params.quick else params.seeds)
+    return Setup(workspace, dataset, load_phi(workspace, encoders), judge, seeds)
+
+
+def write_part(setup: Setup, part: str, content: Any) -> None:
+    """Write studies/results/<data>/extension/PART.json."""
+    file = RESULTS / setup.workspace.params.data / "extension" / f"{part}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(file) as draft:
+        write_json(content, draft)
+    logger.info("wrote %s", file)
+
+
+def with_seed(workspace: Workspace, seed: int, **train: Any) -> Workspace:
+    """The workspace with another seed, and changes to the settings of training."""
+    params = workspace.params
+    changed = params.model_copy(update={"seed": seed, "train": params.train.model_copy(update=train)})
+    return replace(workspace, params=changed)

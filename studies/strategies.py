@@ -1,0 +1,128 @@
+"""Compare the ways to extend the pool, with all outcomes of the new VLMs."""
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from arms.data.scores import Scores
+from arms.evaluation.judge import SPLITS
+from arms.routers.arms import ArmsRouter
+from arms.routers.base import BaseRouter
+from arms.routers.cascade import CascadeRouter
+from stages.dataset import SCORED_SPLITS, open_dataset
+from stages.workspace import stage
+from studies.knn import knn_scores
+from studies.setup import Json, Setup, open_setup, write_part
+
+THETAS = tuple(round(0.5 + 0.05 * step, 2) for step in range(11))
+
+
+def main() -> None:
+    """Write studies/results/<data>/extension/strategies.json."""
+    setup = open_setup()
+    write_part(setup, "strategies", compare_strategies(setup))
+
+
+def compare_strategies(setup: Setup) -> Json:
+    """Every strategy on the extended pool, against Phi alone and against training on everything anew."""
+    phi = setup.phi
+    routers: dict[str, tuple[BaseRouter, float]] = {
+        "full retraining": _timed(partial(_retrained, setup)),
+        "incremental": _timed(partial(setup.extended, "incremental", phi)),
+        "independent": _timed(partial(setup.extended, "independent", phi)),
+        "zero-shot": _timed(lambda: phi.over(setup.dataset.prepared.vlms)),
+    }
+    scores = {name: setup.scored(name, router) for name, (router, _) in routers.items()}
+    times = {name: seconds for name, (_, seconds) in routers.items()}
+    scores["kNN"], times["kNN"] = _timed(partial(knn_scores, setup))
+    scores["Phi alone"], times["Phi alone"] = _phi_alone(setup), 0.0
+    incremental, independent = (routers[name][0] for name in ("incremental", "independent"))
+    assert isinstance(incremental, ArmsRouter)
+    assert isinstance(independent, CascadeRouter)
+    return {
+        "new": list(setup.new),
+        "strategies": {name: _judged(setup, name, scores, times[name]) for name in scores},
+        "forgotten": _forgotten(setup, incremental),
+        "theta": list(_theta_records(setup, independent)),
+    }
+
+
+def _judged(setup: Setup, name: str, scores: dict[str, Scores], seconds: float) -> Json:
+    own, judge = scores[name], setup.judge
+    return {
+        "seconds": round(seconds, 2),
+        "metrics": {split: judge.metrics_on(split, own) for split in SPLITS},
+        "over_phi_alone": {split: judge.compare(own, scores["Phi alone"], split) for split in SPLITS},
+        "over_full": {split: judge.compare(own, scores["full retraining"], split) for split in SPLITS},
+        "new_share": {split: _new_share(setup, own, split) for split in SPLITS},
+    }
+
+
+def _phi_alone(setup: Setup) -> Scores:
+    """Phi's scores over its own pool, in the extended one: the new VLMs are never chosen."""
+    own = setup.scored("phi", setup.phi)
+    unknown = np.zeros((len(own.query_ids), len(setup.new)), dtype=np.float32)
+    return replace(own, vlms=own.vlms + setup.new, confidence=np.concatenate([own.confidence, unknown], axis=1))
+
+
+def _retrained(setup: Setup) -> ArmsRouter:
+    """A router over the extended pool, trained on all outcomes from nothing."""
+    dataset, encoders = open_dataset(setup.workspace)
+    params, prepared = setup.workspace.params, dataset.prepared
+    router = ArmsRouter(prepared.vlms, encoders, params.router, params.fit, device=setup.phi.device)
+    return router.fit(*(dataset.labelled(split, prepared.extended) for split in ("train", "val")))
+
+
+def _new_share(setup: Setup, scores: Scores, split: str) -> float | None:
+    """Share of the queries for which a new VLM is chosen."""
+    chosen = setup.judge.selected(split, scores)
+    return round(float((chosen >= len(setup.phi.vlms)).mean()), 4) if len(chosen) else None
+
+
+def _forgotten(setup: Setup, router: ArmsRouter) -> Json:
+    """On the base pool: Phi, the incremental router, and what the latter has over the former."""
+    queries, judge = setup.dataset.queries(*SCORED_SPLITS), setup.judge
+    before = setup.phi.scores("phi", "base", queries)
+    after = router.over(setup.phi.profiles).scores("incremental", "base", queries)
+    return {
+        split: {
+            "before": judge.metrics_on(split, before),
+            "after": judge.metrics_on(split, after),
+            "after_minus_before": judge.compare(after, before, split),
+        }
+        for split in SPLITS
+    }
+
+
+def _theta_records(setup: Setup, cascade: CascadeRouter) -> Iterator[Json]:
+    """EM of the cascade by theta, with both routers calibrated and with neither."""
+    for calibrated in (True, False):
+        scores = setup.scored("independent", cascade if calibrated else _uncalibrated(cascade))
+        for theta in THETAS:
+            at_theta = replace(scores, policy=scores.policy | {"theta": theta})
+            for split in ("val", *SPLITS):
+                em = setup.judge.metrics_on(split, at_theta)["em"]
+                yield {"theta": theta, "split": split, "calibrated": calibrated, "em": em}
+
+
+def _uncalibrated(cascade: CascadeRouter) -> CascadeRouter:
+    phi, *thetas = (copy.copy(router) for router in cascade.routers)
+    for router in (phi, *thetas):
+        router.temperature = 1.0
+    return CascadeRouter(phi, thetas, theta=cascade.theta)
+
+
+def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    """What some work gives, and the seconds it takes."""
+    start = time.perf_counter()
+    return work(), time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    with stage("strategies"):
+        main()
