@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from arms.baselines.registry import build_router
+from arms.baselines.registry import any_learns_from_answers, build_router
 from arms.data.atomic import atomic_folder
 from arms.data.prepared import Prepared
 from arms.data.scores import Scores, write_scores
@@ -22,11 +22,12 @@ def main() -> None:
     workspace, watch = open_workspace(), Stopwatch()
     params, dataset = workspace.params, open_embedded(workspace)
     prepared, queries = dataset.prepared, dataset.queries(*SCORED_SPLITS)
+    reads_answers = any_learns_from_answers(params.baselines, "params.yaml.baselines")
     done, total = 0, 2 * len(params.baselines)
     with atomic_folder(SCORES / "baselines") as folder, progress_bar("baselines", "fits") as progress:
         for pool, vlms in (("base", prepared.base), ("extended", prepared.extended)):
-            answers = dataset.answers(queries, vlms)
-            train, val = (dataset.labelled(split, vlms, answers=True) for split in ("train", "val"))
+            answers = dataset.answers(queries, vlms) if reads_answers else None
+            train, val = (dataset.labelled(split, vlms, answers=reads_answers) for split in ("train", "val"))
             for name, settings in params.baselines.items():
                 router = build_router(name, vlms, settings, seed=params.seed, where="params.yaml.baselines")
                 scores = router.fit(train, val).scores(name, pool, queries, answers)

@@ -12,10 +12,11 @@ from tokenizers import Tokenizer
 from arms.data.profiles import VlmProfile, profile_sentence
 from arms.encoders.pair import EncoderPair, build_encoders
 from arms.encoders.text import train_tokenizer
+from arms.features.labelled import Labelled
 from arms.features.loader import Queries
 from arms.features.online import encode_queries
 from arms.features.pooling import add_embeddings
-from arms.params import EncodersParams, ImageEncoderParams, RouterParams, TextEncoderParams, TrainParams
+from arms.params import EncodersParams, FitParams, ImageEncoderParams, RouterParams, TextEncoderParams, TrainParams
 from arms.routers.arms import ArmsRouter
 
 CPU = torch.device("cpu")
@@ -37,6 +38,7 @@ PROFILES = (
     VlmProfile(name="reader-7b", access="free", params_b=7, language_model="Prose"),
     VlmProfile(name="painter", access="paid", price_in=5, price_out=15, vision_model="Brush"),
 )
+NAMES = tuple(profile.name for profile in PROFILES)
 
 
 def image_params(**changes: Any) -> ImageEncoderParams:
@@ -112,6 +114,13 @@ def train_params(**changes: Any) -> TrainParams:
     return TrainParams(**{**settings, **changes})
 
 
+def fit_params(**changes: Any) -> FitParams:
+    """One epoch of these."""
+    settings = {"epochs": 1, "seed": 1, **changes}
+    length = {key: settings.pop(key) for key in ("epochs", "seed")}
+    return FitParams(**train_params(**settings).model_dump(), **length)
+
+
 def tiny_tokenizer() -> Tokenizer:
     """Word pieces of the made-up questions and profiles."""
     sentences = [profile_sentence(profile, "full") for profile in PROFILES]
@@ -124,14 +133,21 @@ def make_encoders(image: dict[str, Any] | None = None, text: dict[str, Any] | No
     return build_encoders(params, seed=1, tokenizer=tiny_tokenizer())
 
 
+def label(queries: Queries, outcomes: Any, vlms: Sequence[str] | None = None, **more: Any) -> Labelled:
+    """Queries with outcomes of shape (N, S); the VLMs are named by number if not given."""
+    outcomes = np.asarray(outcomes, dtype=np.float32)
+    names = tuple(map(str, range(outcomes.shape[1]))) if vlms is None else tuple(vlms)
+    return Labelled(queries, names, outcomes, **more)
+
+
 def make_router(profiles: Sequence[VlmProfile] = PROFILES, **settings: Any) -> ArmsRouter:
     """An untrained ARMS router on encoders of its own.
 
-    `router`, `train`, `image` and `text` are changes to those settings; the rest goes to the router as it is.
+    `router`, `train`, `image` and `text` are changes to those settings; the rest, such as `epochs`, to those of training.
     """
     encoders = make_encoders(settings.pop("image", None), settings.pop("text", None))
-    head, train = router_params(**settings.pop("router", {})), train_params(**settings.pop("train", {}))
-    return ArmsRouter(profiles, encoders, head, train, **{"epochs": 1, "seed": 1, "device": CPU, **settings})
+    head = router_params(**settings.pop("router", {}))
+    return ArmsRouter(profiles, encoders, head, fit_params(**settings.pop("train", {}), **settings), device=CPU)
 
 
 @dataclass(frozen=True)
@@ -146,6 +162,11 @@ class MadeUp:
         """What crosses these encoders' cuts, with pooled embeddings if asked for."""
         queries = encode_queries(encoders, self.pictures, self.questions, CPU)
         return add_embeddings(queries, encoders, batch_size=16, device=CPU) if embeddings else queries
+
+    def label(self, encoders: EncoderPair, vlms: Sequence[str] = NAMES, embeddings: bool = False) -> Labelled:
+        """The encoded queries with the outcomes of some of the three VLMs of `PROFILES`."""
+        columns = [NAMES.index(vlm) for vlm in vlms]
+        return label(self.encode(encoders, embeddings), self.outcomes[:, columns], vlms)
 
 
 def make_queries(count: int, seed: int = 0) -> MadeUp:

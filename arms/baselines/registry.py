@@ -89,6 +89,13 @@ def find_router(name: str, where: str = "baselines") -> type[BaseRouter]:
     return found
 
 
+def any_learns_from_answers(routers: Mapping[str, Mapping[str, Any]], where: str = "baselines") -> bool:
+    """Whether some of these routers, by name with their settings, needs the VLMs' answers."""
+    return any(
+        find_router(settings.get("router", name), where).learns_from_answers for name, settings in routers.items()
+    )
+
+
 def _check_settings(router_class: type[BaseRouter], settings: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The settings, checked against the keyword arguments of the router's class and their types."""
     hints = get_type_hints(router_class.__init__, include_extras=True)
