@@ -13,7 +13,7 @@ from arms.features.store import FeatureStore
 from arms.features.trunk import run_trunk
 from arms.params import Params, override, read_params
 from arms.routers.arms import ArmsRouter
-from tests.fakes import CPU, PROFILES, QUESTIONS, make_queries, make_router
+from tests.fakes import CPU, NAMES, PROFILES, QUESTIONS, make_queries, make_router
 from tests.stores import keys
 
 MADE = make_queries(72)
@@ -95,7 +95,7 @@ def write_features(encoders: EncoderPair, folder: Path) -> None:
 def make_phi(**settings: Any) -> ArmsRouter:
     """A router over the old VLMs, trained on all queries."""
     phi = make_router(OLD, image={"tunable_layers": 1}, text={"tunable_layers": 1}, **settings)
-    return phi.fit(MADE.encode(phi.encoders), MADE.outcomes[:, :2])
+    return phi.fit(MADE.label(phi.encoders, NAMES[:2]))
 
 
 def write_cached(folder: Path) -> ArmsRouter:

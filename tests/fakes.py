@@ -1,10 +1,12 @@
 """Tiny encoders, settings and made-up queries, for tests that need some of each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from tokenizers import Tokenizer
@@ -17,6 +19,7 @@ from arms.features.loader import Queries
 from arms.features.online import encode_queries
 from arms.features.pooling import add_embeddings
 from arms.params import EncodersParams, FitParams, ImageEncoderParams, RouterParams, TextEncoderParams, TrainParams
+from arms.progress import Progress
 from arms.routers.arms import ArmsRouter
 
 CPU = torch.device("cpu")
@@ -39,6 +42,24 @@ PROFILES = (
     VlmProfile(name="painter", access="paid", price_in=5, price_out=15, vision_model="Brush"),
 )
 NAMES = tuple(profile.name for profile in PROFILES)
+
+
+def watch_progress(
+    monkeypatch: pytest.MonkeyPatch, react: Progress = lambda done, total: None
+) -> list[tuple[str, int, int]]:
+    """Take note of all progress: the label of the work, how much is done, how much there is; and react to it."""
+    seen: list[tuple[str, int, int]] = []
+
+    @contextmanager
+    def show(label: str, unit: str) -> Iterator[Progress]:
+        def take(done: int, total: int) -> None:
+            seen.append((label, done, total))
+            react(done, total)
+
+        yield take
+
+    monkeypatch.setattr("arms.progress._show", show)
+    return seen
 
 
 def image_params(**changes: Any) -> ImageEncoderParams:
@@ -143,7 +164,7 @@ def label(queries: Queries, outcomes: Any, vlms: Sequence[str] | None = None, **
 def make_router(profiles: Sequence[VlmProfile] = PROFILES, **settings: Any) -> ArmsRouter:
     """An untrained ARMS router on encoders of its own.
 
-    `router`, `train`, `image` and `text` are changes to those settings; the rest, such as `epochs`, to those of training.
+    `router`, `train`, `image` and `text` are changes to those settings; `epochs` and `seed` are those of training.
     """
     encoders = make_encoders(settings.pop("image", None), settings.pop("text", None))
     head = router_params(**settings.pop("router", {}))

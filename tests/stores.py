@@ -46,7 +46,3 @@ def flip(file: Path, position: int, bit: int = 0) -> None:
     content = bytearray(file.read_bytes())
     content[position] ^= 1 << bit
     file.write_bytes(content)
-
-
-def quietly(done: int, total: int) -> None:
-    """Tell no progress."""

@@ -12,12 +12,12 @@ from arms.errors import ArmsError
 from arms.extension.saved import Request, extend_router, report_text
 from arms.params import override
 from arms.routers.arms import ArmsRouter
-from arms.routers.base import Router
 from arms.routers.cascade import CascadeRouter
+from arms.routers.router import Router, load_router
 from arms.selection.select import select
 from tests.cached import MADE, NEW, OLD, SPLIT_OF, make_prepared, new_outcomes, tiny_params, write_cached
-from tests.fakes import QUESTIONS, make_router
-from tests.stores import contents, quietly
+from tests.fakes import QUESTIONS, make_router, watch_progress
+from tests.stores import contents
 
 OTHER = VlmProfile(name="singer", access="free", params_b=1)
 
@@ -53,7 +53,7 @@ def request_for(cached, tmp_path):
 
 
 def extend(request, *settings):
-    return extend_router(request, override(tiny_params(), settings), quietly)
+    return extend_router(request, override(tiny_params(), settings))
 
 
 def rows_of(split):
@@ -84,17 +84,17 @@ def expected_changes(old, new, split):
 
 @pytest.mark.parametrize("strategy", ["independent", "incremental"])
 class TestBothStrategies:
-    def test_from_outcomes_to_a_router_that_routes(self, request_for, cached, strategy):
+    def test_from_outcomes_to_a_router_that_routes(self, request_for, cached, strategy, monkeypatch):
         before = contents(cached)
         request = request_for("train", "val", "id", "ood", strategy=strategy)
-        steps = []
-        report = extend_router(request, tiny_params(), lambda *step: steps.append(step))
+        steps = watch_progress(monkeypatch)
+        report = extend_router(request, tiny_params())
         assert contents(cached) == before  # the old router, the features and the dataset stay as they were
-        new = Router.load(request.out, device="cpu")
+        new = load_router(request.out, device="cpu")
         assert isinstance(new, CascadeRouter if strategy == "independent" else ArmsRouter)
         assert new.vlms == ("counter-2b", "reader-7b", "painter")
-        assert len(new.route(MADE.pictures[0], MADE.questions[0]).ranking) == 3
-        assert steps[-1][0] == steps[-1][1] >= 6
+        assert len(Router(new).route(MADE.pictures[0], MADE.questions[0]).ranking) == 3
+        assert steps[-1][1] == steps[-1][2] >= 6
         assert report["outcomes"] == {"taught": 36, "calibrated": 12, "only_reported": 24, "set_aside": {}}
         assert (report["new"], report["zero_shot"], report["unrecorded"]) == (["painter"], [], [])
         assert report["vlms"] == list(new.vlms)
@@ -104,7 +104,7 @@ class TestBothStrategies:
     def test_what_changed(self, request_for, strategy):
         request = request_for("train", "val", "id", "ood", strategy=strategy)
         report = extend(request)
-        old, new = (Router.load(folder, device="cpu") for folder in (request.router, request.out))
+        old, new = (load_router(folder, device="cpu") for folder in (request.router, request.out))
         assert list(report["splits"]) == ["val", "id", "ood"]
         for split, changes in report["splits"].items():
             queries, old_em, new_em, new_chosen = expected_changes(old, new, split)
@@ -122,7 +122,7 @@ class TestBothStrategies:
         table["correct"] = counts[[int(query_id[1:]) for query_id in table["query_id"]]]
         request = request_for(table=table, strategy=strategy)
         extend(request, f"extend.{strategy}.min_steps=150", f"extend.{strategy}.learning_rate=0.01")
-        new = Router.load(request.out, device="cpu")
+        new = load_router(request.out, device="cpu")
         rows = [*rows_of("id"), *rows_of("ood")]
         confidence = new.score(queries_of(new, rows))[:, 2]
         assert confidence[counts[rows]].mean() > confidence[~counts[rows]].mean() + 0.2
@@ -161,7 +161,7 @@ class TestBothStrategies:
         report = extend(request)
         assert report["new"] == ["painter", "singer"]
         assert report["outcomes"]["taught"] == 36 + 18
-        assert Router.load(request.out, device="cpu").vlms == ("counter-2b", "reader-7b", "painter", "singer")
+        assert load_router(request.out, device="cpu").vlms == ("counter-2b", "reader-7b", "painter", "singer")
 
 
 class TestZeroShot:
@@ -171,7 +171,7 @@ class TestZeroShot:
         assert report["zero_shot"] == ["painter"]
         assert report["outcomes"] == {"taught": 0, "calibrated": 0, "only_reported": 24, "set_aside": {}}
         assert "no outcome on a training query, scored from the profile alone: painter" in report_text(report)
-        old, new = (Router.load(folder, device="cpu") for folder in (request.router, request.out))
+        old, new = (load_router(folder, device="cpu") for folder in (request.router, request.out))
         assert new.vlms == (*old.vlms, "painter")
         assert all(torch.equal(old.net.state_dict()[name], value) for name, value in new.net.state_dict().items())
         queries = queries_of(old, rows_of("id"))
@@ -203,7 +203,7 @@ class TestZeroShot:
 def extended(cached, tmp_path_factory):
     """A cascade of Phi and a Theta over the singer, whose outcomes the prepared dataset does not hold."""
     folder = tmp_path_factory.mktemp("cascade") / "first"
-    phi = Router.load(cached / "data/routers/phi", device="cpu")
+    phi = load_router(cached / "data/routers/phi", device="cpu")
     CascadeRouter(phi, [phi.over([OTHER])], theta=0.6).save(folder)
     return folder
 
@@ -214,13 +214,13 @@ class TestCascade:
         request = request_for("train", "val", "id", router=extended)
         report = extend(request)
         assert contents(extended) == before
-        new = Router.load(request.out, device="cpu")
+        new = load_router(request.out, device="cpu")
         assert new.policy == {
             "name": "cascade",
             "theta": 0.6,
             "pools": [["counter-2b", "reader-7b"], ["singer"], ["painter"]],
         }
-        old = Router.load(extended, device="cpu")
+        old = load_router(extended, device="cpu")
         queries = queries_of(old, rows_of("id"))
         np.testing.assert_array_equal(new.score(queries)[:, :3], old.score(queries))
         assert report["unrecorded"] == ["singer"]
@@ -229,8 +229,8 @@ class TestCascade:
     def test_another_threshold(self, request_for, extended):
         request = request_for("train", router=extended, theta=0.9)
         extend(request)
-        assert Router.load(request.out, device="cpu").theta == 0.9
-        assert Router.load(extended, device="cpu").theta == 0.6
+        assert load_router(request.out, device="cpu").theta == 0.9
+        assert load_router(extended, device="cpu").theta == 0.6
 
     def test_not_incrementally(self, request_for, extended):
         with pytest.raises(
@@ -241,9 +241,9 @@ class TestCascade:
     def test_the_threshold_of_the_first_cascade(self, request_for):
         request = request_for("train")
         extend(request, "extend.theta=0.35")
-        assert Router.load(request.out, device="cpu").theta == 0.35
+        assert load_router(request.out, device="cpu").theta == 0.35
         extend(replace(request, theta=0.2, replace=True))
-        assert Router.load(request.out, device="cpu").theta == 0.2
+        assert load_router(request.out, device="cpu").theta == 0.2
 
 
 class TestWhereItGoes:

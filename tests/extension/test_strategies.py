@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from arms.extension.strategies import enough_epochs, extend_incrementally, extend_independently, rehearse
-from arms.params import IncrementalParams, IndependentParams
+from arms.extension.strategies import enough_epochs, extend, extend_incrementally, extend_independently, rehearse
+from arms.params import ExtendParams, IncrementalParams, IndependentParams
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import CascadeRouter
 from arms.selection.select import select
-from tests.fakes import PROFILES, make_queries, make_router
+from tests.fakes import NAMES, PROFILES, label, make_queries, make_router, watch_progress
 
 WHOLE = {"tunable_layers": "all"}
 TRAINING = {"epochs": 3, "min_steps": 1, "learning_rate": 0.005}
@@ -20,7 +20,7 @@ MADE, VAL = make_queries(48), make_queries(16, seed=1)
 def phi():
     """Phi over the first two VLMs."""
     router = make_router(PROFILES[:2], image=WHOLE, text=WHOLE, epochs=2)
-    return router.fit(MADE.encode(router.encoders), MADE.outcomes[:, :2])
+    return router.fit(MADE.label(router.encoders, NAMES[:2]))
 
 
 def state(router):
@@ -38,34 +38,24 @@ class Watched:
         self.phi = phi
         self.queries = VAL.encode(phi.encoders)
         self.state, self.vlms, self.scores = state(phi), phi.vlms, phi.score(self.queries)
-        self.settings = (phi.train, phi.epochs, phi.on_epoch, phi.progress)
+        self.training = phi.training
 
     def check(self):
         assert len(same(self.state, state(self.phi))) == len(self.state)
         assert self.phi.vlms == self.vlms
         np.testing.assert_array_equal(self.phi.score(self.queries), self.scores)
-        assert self.settings == (
-            self.phi.train,
-            self.phi.epochs,
-            self.phi.on_epoch,
-            self.phi.progress,
-        )
+        assert self.phi.training == self.training
 
 
 def incrementally(phi, trains="all", outcomes=MADE.outcomes, **changes):
-    logs, steps = [], []
-    router = extend_incrementally(
+    extension = extend_incrementally(
         phi,
         PROFILES,
-        MADE.encode(phi.encoders),
-        outcomes,
-        VAL.encode(phi.encoders),
-        VAL.outcomes,
+        label(MADE.encode(phi.encoders), outcomes, NAMES),
+        VAL.label(phi.encoders),
         IncrementalParams(**{"trains": trains, **TRAINING, "rehearsal_share": 1.0, **changes}),
-        on_epoch=logs.append,
-        progress=lambda *step: steps.append(step),
     )
-    return router, logs, steps
+    return list(extension.train()), extension.router
 
 
 class TestIncremental:
@@ -75,8 +65,9 @@ class TestIncremental:
         incrementally(phi, trains)
         watched.check()
 
-    def test_it_covers_the_extended_pool(self, phi):
-        router, logs, steps = incrementally(phi)
+    def test_it_covers_the_extended_pool(self, phi, monkeypatch):
+        steps = watch_progress(monkeypatch)
+        logs, router = incrementally(phi)
         assert isinstance(router, ArmsRouter)
         assert router.vlms == ("counter-2b", "reader-7b", "painter")
         scores = router.score(VAL.encode(router.encoders))
@@ -84,25 +75,25 @@ class TestIncremental:
         assert select(scores, router.policy, router.vlms).shape == (16,)
         assert [log.epoch for log in logs] == [1, 2, 3]
         assert logs[-1].train_loss < logs[0].train_loss
-        assert steps[-1] == (9, 9)
-        assert (router.train.learning_rate, router.train.batch_size) == (0.005, phi.train.batch_size)
+        assert steps[-1] == ("train", 9, 9)
+        assert (router.training.learning_rate, router.training.batch_size) == (0.005, phi.training.batch_size)
 
     def test_it_starts_from_phi(self, phi):
-        router, _, _ = incrementally(phi, learning_rate=1e-12)
+        _, router = incrementally(phi, learning_rate=1e-12)
         queries = VAL.encode(phi.encoders)
         np.testing.assert_allclose(router.score(queries)[:, :2], phi.score(queries), atol=1e-5)
 
     def test_which_parts_train(self, phi):
-        router, _, _ = incrementally(phi, "head")
+        _, router = incrementally(phi, "head")
         unchanged = same(state(phi), state(router))
         assert set(unchanged) == {name for name in state(phi) if "tail" in name}
-        router, _, _ = incrementally(phi, "all")
+        _, router = incrementally(phi, "all")
         assert not same(state(phi), state(router))
 
     def test_without_outcomes_of_the_new_vlm_it_is_scored_from_its_profile(self, phi):
         outcomes = MADE.outcomes.copy()
         outcomes[:, 2] = np.nan
-        router, logs, _ = incrementally(phi, outcomes=outcomes)
+        logs, router = incrementally(phi, outcomes=outcomes)
         assert router.vlms == ("counter-2b", "reader-7b", "painter")
         assert not logs
         assert len(same(state(phi), state(router))) == len(state(phi))
@@ -112,7 +103,7 @@ class TestIncremental:
         wrong = MADE.outcomes.copy()
         wrong[:, :2] = 1 - wrong[:, :2]
         found = {
-            (share, name): incrementally(phi, outcomes=outcomes, rehearsal_share=share)[0]
+            (share, name): incrementally(phi, outcomes=outcomes, rehearsal_share=share)[1]
             for share in (0.0, 1.0)
             for name, outcomes in (("true", MADE.outcomes), ("wrong", wrong))
         }
@@ -121,22 +112,12 @@ class TestIncremental:
             assert (len(same(one, other)) == len(one)) == alike
 
 
-def independently(phi, theta=0.6, epochs=2, **settings):
-    queries, val = MADE.encode(first(phi).encoders), VAL.encode(first(phi).encoders)
-    new = settings.pop("profiles", PROFILES[2:])
-    return extend_independently(
-        phi,
-        new,
-        queries,
-        MADE.outcomes[:, 2:],
-        val,
-        VAL.outcomes[:, 2:],
-        IndependentParams(**TRAINING | {"epochs": epochs, "start": "phi"}),
-        theta=theta,
-        on_epoch=lambda log: None,
-        progress=lambda done, total: None,
-        **settings,
-    )
+def independently(phi, theta=0.6, epochs=2, profiles=PROFILES[2:], **settings):
+    encoders = first(phi).encoders
+    names = [vlm.name for vlm in profiles]
+    train, val = (label(made.encode(encoders), made.outcomes[:, 2:], names) for made in (MADE, VAL))
+    params = IndependentParams(**TRAINING | {"epochs": epochs, "start": "phi"})
+    return extend_independently(phi, profiles, train, val, params, theta=theta, **settings).trained()
 
 
 def first(phi):
@@ -170,17 +151,14 @@ class TestIndependent:
             epochs=2,
             train=dict.fromkeys(("learning_rate", "tail_learning_rate"), 0.005),
         )
-        alone.fit(MADE.encode(alone.encoders), MADE.outcomes[:, 2:])
+        alone.fit(MADE.label(alone.encoders, NAMES[2:]))
         assert len(same(state(alone), state(theta_router))) == len(state(alone))
 
     def test_theta_starts_from_phi_where_nothing_else_is_asked_for(self, phi):
-        phi.fit(MADE.encode(phi.encoders), MADE.outcomes[:, :2])
         slow = IndependentParams(epochs=1, min_steps=1, learning_rate=1e-12, start="phi")
-        queries = MADE.encode(phi.encoders)
-        cascade = extend_independently(
-            phi, PROFILES[2:], queries, MADE.outcomes[:, 2:], None, None, slow,
-            theta=0.5, on_epoch=lambda log: None, progress=lambda done, total: None,
-        )  # fmt: skip
+        train = MADE.label(phi.encoders, NAMES[2:])
+        cascade = extend_independently(phi, PROFILES[2:], train, None, slow, theta=0.5).trained()
+        queries = train.queries
         expected = phi.over(PROFILES[2:]).score(queries)
         np.testing.assert_allclose(cascade.thetas[0].score(queries), expected, atol=1e-5)
 
@@ -194,20 +172,38 @@ class TestIndependent:
 
 
 class TestRehearse:
+    def labelled(self, images):
+        queries = MADE.encode(make_router().encoders).subset(np.arange(40))
+        return label(replace(queries, image_rows=images), np.ones((40, 3)), NAMES)
+
     def test_a_share_of_the_images_keeps_its_old_outcomes(self):
-        outcomes, images = np.ones((40, 3), np.float32), np.repeat(np.arange(20), 2)
-        rehearsed = rehearse(outcomes, 2, images, 0.25, seed=1)
-        kept = ~np.isnan(rehearsed[:, 0])
+        images = np.repeat(np.arange(20), 2)
+        train = self.labelled(images)
+        known = rehearse(train, NAMES[:2], 0.25, seed=1).known
+        kept = known[:, 0]
         assert kept.sum() == 10
         assert all(kept[images == image].all() or not kept[images == image].any() for image in range(20))
-        np.testing.assert_array_equal(np.isnan(rehearsed[:, 1]), ~kept)
-        assert not np.isnan(rehearsed[:, 2]).any()
-        assert not np.isnan(outcomes).any(), "the table handed in stays as it was"
+        np.testing.assert_array_equal(known[:, 1], kept)
+        assert known[:, 2].all()
+        assert train.known.all(), "what was handed in stays as it was"
 
     @pytest.mark.parametrize(("share", "kept"), [(0.0, 0), (1.0, 40)])
     def test_none_and_all(self, share, kept):
-        rehearsed = rehearse(np.ones((40, 3), np.float32), 2, np.arange(40), share, seed=1)
-        assert (~np.isnan(rehearsed[:, :2])).sum() == 2 * kept
+        assert rehearse(self.labelled(np.arange(40)), NAMES[:2], share, seed=1).known[:, :2].sum() == 2 * kept
+
+
+class TestExtend:
+    """Both strategies from one table of outcomes over the extended pool."""
+
+    @pytest.mark.parametrize("strategy", ["incremental", "independent"])
+    def test_it_is_the_strategy(self, phi, strategy):
+        lengths = {"incremental": {**TRAINING, "trains": "all", "rehearsal_share": 1.0}}
+        lengths["independent"] = {**TRAINING, "epochs": 2, "start": "phi"}
+        params = ExtendParams.model_validate({"strategy": strategy, "theta": 0.6, **lengths})
+        train, val = MADE.label(phi.encoders), VAL.label(phi.encoders)
+        router = extend(strategy, phi, PROFILES, train, val, params).trained()
+        expected = incrementally(phi)[1] if strategy == "incremental" else independently(phi)
+        np.testing.assert_array_equal(router.score(val.queries), expected.score(val.queries))
 
 
 @pytest.mark.parametrize(

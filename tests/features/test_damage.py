@@ -9,7 +9,8 @@ from arms.features.arrays import Ragged
 from arms.features.inspection import describe_store, verify_store
 from arms.features.loader import Features
 from arms.features.store import FeatureStore
-from tests.stores import contents, flip, keys, quietly, sequences, write_store
+from tests.fakes import watch_progress
+from tests.stores import contents, flip, keys, sequences, write_store
 
 CHUNKS = ("keys/c/0/0", "states/c/0/0", "offsets/c/0")
 NUM_FLIPS = 100  # of each kind of store
@@ -34,7 +35,7 @@ def test_damage_is_an_error_that_names_the_place(store, file, damage):
     with pytest.raises(ArmsError) as caught:
         store.load()
     assert str(caught.value) == told
-    assert verify_store(store, quietly) == [told]
+    assert verify_store(store) == [told]
     if file.startswith("keys"):
         with pytest.raises(ArmsError, match="shard-00001 is damaged"), store.writing():
             store.stored_keys()
@@ -65,7 +66,7 @@ def test_values_of_other_offsets(store):
     told = "shard-00001 is damaged: offsets: they end at 4, the values 5; delete this folder and run: dvc repro encode"
     with pytest.raises(ArmsError, match=told):
         store.load()
-    assert any(problem.endswith(told) for problem in verify_store(store, quietly))
+    assert any(problem.endswith(told) for problem in verify_store(store))
 
 
 def test_a_deleted_shard_is_written_anew_under_its_own_name(store):
@@ -88,7 +89,7 @@ def test_rows_of_another_shape(tmp_path):
     with pytest.raises(ArmsError) as caught:
         store.load()
     assert str(caught.value) == told
-    assert verify_store(store, quietly) == [told]
+    assert verify_store(store) == [told]
 
 
 def test_keys_stored_twice(store):
@@ -99,7 +100,7 @@ def test_keys_stored_twice(store):
     with pytest.raises(ArmsError) as caught:
         store.open()
     assert str(caught.value) == told
-    assert verify_store(store, quietly) == [told]
+    assert verify_store(store) == [told]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b"{}", b"\xff", b'{"attributes": {"fingerprint": {}}}', b"[]"])
@@ -115,7 +116,7 @@ def test_a_lost_list_of_shards_is_written_anew(store, content):
         for attempt in (store.load, lambda: describe_store(store), lambda: FeatureStore.all_in(store.path)):
             with pytest.raises(ArmsError, match=told):
                 attempt()
-        (problem,) = verify_store(store, quietly)
+        (problem,) = verify_store(store)
         assert problem.startswith(f"{file}: not a feature store's metadata: ")
         file.unlink()
     with store.writing():
@@ -133,16 +134,16 @@ def test_damaged_metadata_of_the_whole(store):
     (store.path / "zarr.json").unlink()
     with store.writing():
         pass
-    assert verify_store(store, quietly) == []
+    assert verify_store(store) == []
 
 
-def test_verify_tells_every_problem(tmp_path):
+def test_verify_tells_every_problem(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     shards = [{"pooled": rng.random((2, 3)), "tokens": rng.random((2, 4, 3))} for _ in range(6)]
     store = write_store(tmp_path / "x.zarr", *shards)
-    done = []
-    assert verify_store(store, lambda *counts: done.append(counts)) == []
-    assert done == [(number, 6) for number in range(1, 7)]
+    done = watch_progress(monkeypatch)
+    assert verify_store(store) == []
+    assert done == [("verify x.zarr", number, 6) for number in range(1, 7)]
     flip(store.folder / "shard-00000/pooled/c/0/0", 0)
     flip(store.folder / "shard-00001/keys/c/0/0", -1)
     (store.folder / "shard-00002/tokens/c/0/0/0").unlink()
@@ -160,7 +161,7 @@ def test_verify_tells_every_problem(tmp_path):
         "shard-00004 is damaged: it lacks zarr.json; delete this folder and run: ",
         "shard-00006: not in the store's list of shards; run: ",
     ]
-    problems = verify_store(store, quietly)
+    problems = verify_store(store)
     assert len(problems) == len(wrong)
     for problem, told in zip(problems, wrong, strict=True):
         assert problem.startswith(f"{store.folder}/{told}")
@@ -230,9 +231,9 @@ def test_no_flipped_bit_gives_wrong_numbers(any_store):
         except ArmsError:
             num_refused += 1
         assert rows.items() <= right.items(), place
-        assert len(rows) == len(right) or verify_store(any_store, quietly), place
+        assert len(rows) == len(right) or verify_store(any_store), place
         with contextlib.suppress(ArmsError):
             describe_store(any_store)
         flip(file, position, bit)
     assert num_refused > NUM_FLIPS / 2
-    assert verify_store(any_store, quietly) == []
+    assert verify_store(any_store) == []

@@ -12,7 +12,7 @@ from arms.features.arrays import Ragged
 from arms.features.extract import extract
 from arms.features.store import FeatureStore
 from arms.features.trunk import run_trunk
-from tests.fakes import CPU, QUESTIONS, make_encoders, make_queries
+from tests.fakes import CPU, QUESTIONS, make_encoders, make_queries, watch_progress
 
 NUM_KEYS = 14
 KEYS = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(NUM_KEYS)]
@@ -50,7 +50,7 @@ def encoder_of(cut):
     return getattr(make_encoders(**{modality: changes}), modality), modality
 
 
-def run(store, source, encoder, keys=KEYS, *, shard_bytes=1, workers=0, progress=lambda done, total: None):
+def run(store, source, encoder, keys=KEYS, *, shard_bytes=1, workers=0):
     """Extract in batches of four; with shards of one byte, each batch is a shard."""
     with store.writing():
         count = extract(
@@ -58,11 +58,11 @@ def run(store, source, encoder, keys=KEYS, *, shard_bytes=1, workers=0, progress
             keys,
             source,
             encoder,
+            label="image",
             batch_size=4,
             shard_bytes=shard_bytes,
             workers=workers,
             device=CPU,
-            progress=progress,
         )
         store.finish()
     return count
@@ -74,13 +74,13 @@ def contents(folder):
 
 
 @pytest.mark.parametrize("cut", CUTS)
-def test_what_is_stored_is_what_crosses_the_cut(tmp_path, cut):
+def test_what_is_stored_is_what_crosses_the_cut(tmp_path, monkeypatch, cut):
     encoder, modality = encoder_of(cut)
     source = Source(encoder, modality)
     store = FeatureStore(tmp_path / "x.zarr", encoder.fingerprint)
-    done = []
-    assert run(store, source, encoder, progress=lambda *counts: done.append(counts)) == NUM_KEYS
-    assert done == [(4, 14), (8, 14), (12, 14), (14, 14)]
+    done = watch_progress(monkeypatch)
+    assert run(store, source, encoder) == NUM_KEYS
+    assert done == [("encode image", count, 14) for count in (4, 8, 12, 14)]
     assert sorted(source.read) == sorted(KEYS)
     features = store.load()
     assert set(features.arrays) == set(encoder.crossing)
@@ -110,7 +110,7 @@ def test_states_are_stored_to_the_precision_of_float16(tmp_path):
 
 @pytest.mark.parametrize("cut", ["image-states", "text-states", "token-ids"])
 @pytest.mark.parametrize(("shard_bytes", "left_behind"), [(1, 2), (None, 1)])
-def test_a_killed_run_resumes_where_it_stopped(tmp_path, cut, shard_bytes, left_behind):
+def test_a_killed_run_resumes_where_it_stopped(tmp_path, monkeypatch, cut, shard_bytes, left_behind):
     """Killed in its third or fourth batch, with batches of four and shards of one batch or of two."""
     encoder, modality = encoder_of(cut)
     source = Source(encoder, modality)
@@ -129,10 +129,10 @@ def test_a_killed_run_resumes_where_it_stopped(tmp_path, cut, shard_bytes, left_
         killed.load()
 
     source = Source(encoder, modality)
-    done = []
-    assert run(killed, source, encoder, shard_bytes=shard_bytes, progress=lambda *counts: done.append(counts)) == 6
+    done = watch_progress(monkeypatch)
+    assert run(killed, source, encoder, shard_bytes=shard_bytes) == 6
     assert sorted(source.read) == sorted(KEYS[8:])
-    assert done == [(12, 14), (14, 14)]
+    assert [counts for _, *counts in done] == [[12, 14], [14, 14]]
     after = contents(killed.folder)
     assert {name: after[name] for name in kept if name.startswith("shard-")} == {
         name: content for name, content in kept.items() if name.startswith("shard-")
@@ -227,17 +227,15 @@ def test_worker_processes_change_nothing(tmp_path, cut, monkeypatch):
     assert run(stores[1], Source(encoder, modality), encoder, workers=2) == 0
 
 
-def test_an_interrupted_run_leaves_no_worker_behind(tmp_path):
+def test_an_interrupted_run_leaves_no_worker_behind(tmp_path, monkeypatch):
     encoder, modality = encoder_of("pixels")
 
     def interrupt(done, total):
         raise KeyboardInterrupt
 
+    watch_progress(monkeypatch, interrupt)
     with pytest.raises(KeyboardInterrupt):
-        run(
-            FeatureStore(tmp_path / "x.zarr", encoder.fingerprint),
-            Source(encoder, modality), encoder, workers=2, progress=interrupt,
-        )  # fmt: skip
+        run(FeatureStore(tmp_path / "x.zarr", encoder.fingerprint), Source(encoder, modality), encoder, workers=2)
     assert multiprocessing.active_children() == []
 
 

@@ -18,7 +18,7 @@ from arms.features.extract import extract
 from arms.features.inspection import describe_store
 from arms.features.store import FeatureStore
 from tests.fakes import CPU, make_encoders, make_queries
-from tests.stores import contents, keys, quietly
+from tests.stores import contents, keys
 
 NUM_IMAGES, BATCH_SIZE = 40, 4
 KEYS = keys(*range(NUM_IMAGES))
@@ -35,7 +35,7 @@ def read_slowly(key):
 def run(path):
     """Extract in shards of one batch each, some 0.3 s in all; how many images were encoded."""
     store = FeatureStore(path, ENCODER.fingerprint)
-    options = {"batch_size": BATCH_SIZE, "shard_bytes": 1, "workers": 2, "device": CPU, "progress": quietly}
+    options = {"batch_size": BATCH_SIZE, "shard_bytes": 1, "workers": 2, "device": CPU, "label": "image"}
     with store.writing():
         count = extract(store, KEYS, read_slowly, ENCODER, **options)
         store.finish()

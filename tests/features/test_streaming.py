@@ -13,7 +13,7 @@ from arms.errors import ArmsError
 from arms.features.arrays import Ragged
 from arms.features.loader import Queries, gather_queries, read_batches
 from arms.features.store import FeatureStore
-from tests.fakes import make_queries, make_router
+from tests.fakes import label, make_queries, make_router
 
 NUM_IMAGES, NUM_TEXTS, NUM_QUERIES = 23, 9, 60
 
@@ -181,7 +181,8 @@ def test_a_router_trained_either_way_is_the_same(tmp_path, group_by_image):
         # The smallest window that can be set holds all of these: divide it as larger features would be.
         queries = _Divided(**vars(queries))
         assert len(queries.windows(2**20)) > 3
-        router.fit(queries, made.outcomes, queries, made.outcomes)
+        train = label(queries, made.outcomes, router.vlms)
+        router.fit(train, train)
         trained.append((router.net.state_dict(), router.score(queries)))
     (weights, scores), (same_weights, same_scores) = trained
     assert all(torch.equal(weights[name], same_weights[name]) for name in weights)

@@ -10,10 +10,10 @@ from PIL import Image
 from arms.data.profiles import VlmProfile, profile_sentence
 from arms.errors import ArmsError
 from arms.features.online import encode_texts
-from arms.routers.base import RankedVlm, Route, Router
 from arms.routers.cascade import CascadeRouter
+from arms.routers.router import RankedVlm, Route, Router, load_router
 from arms.training.temperature import fit_temperature
-from tests.fakes import CPU, PROFILES, make_queries, make_router
+from tests.fakes import CPU, NAMES, PROFILES, make_queries, make_router
 
 WHOLE = {"tunable_layers": "all"}
 MADE = make_queries(48)
@@ -23,7 +23,7 @@ MADE = make_queries(48)
 def router():
     """A router that has learnt a little, to be read from only."""
     router = make_router(image=WHOLE, text=WHOLE, epochs=12)
-    return router.fit(MADE.encode(router.encoders), MADE.outcomes)
+    return router.fit(MADE.label(router.encoders))
 
 
 class TestPool:
@@ -63,22 +63,18 @@ class TestContinued:
     def test_the_first_one_stays_as_it_is(self, router):
         queries = MADE.encode(router.encoders)
         before, scores = {k: v.clone() for k, v in router.net.state_dict().items()}, router.score(queries)
-        train = router.train.model_copy(update={"learning_rate": 0.1})
-        other = router.continued(PROFILES[:2], train, epochs=1)
+        training = router.training.model_copy(update={"learning_rate": 0.1, "epochs": 1})
+        other = router.continued(PROFILES[:2], training)
         np.testing.assert_allclose(other.score(queries), scores[:, :2], atol=1e-6)  # it starts from the same weights
-        other.fit(queries, MADE.outcomes[:, :2])
+        other.fit(MADE.label(router.encoders, NAMES[:2]))
         assert np.abs(other.score(queries) - scores[:, :2]).max() > 1e-3
         assert all(torch.equal(value, before[name]) for name, value in router.net.state_dict().items())
         np.testing.assert_array_equal(router.score(queries), scores)
-        assert (router.vlms, router.epochs, router.train.learning_rate) == (
-            ("counter-2b", "reader-7b", "painter"),
-            12,
-            0.01,
-        )
+        assert (router.vlms, router.training.epochs, router.training.learning_rate) == (NAMES, 12, 0.01)
 
     def test_training_the_head_leaves_the_tails(self, router):
-        other = router.continued(PROFILES, router.train.model_copy(update={"trains": "head"}), epochs=1)
-        other.fit(MADE.encode(router.encoders), MADE.outcomes)
+        other = router.continued(PROFILES, router.training.model_copy(update={"trains": "head", "epochs": 1}))
+        other.fit(MADE.label(router.encoders))
         for name, value in other.net.state_dict().items():
             assert torch.equal(value, router.net.state_dict()[name]) == ("tail" in name), name
 
@@ -89,9 +85,8 @@ def pair():
     routers = []
     for calibrate in (False, True):
         router = make_router(train={"calibrate": calibrate}, epochs=3)
-        queries, val_queries = made.encode(router.encoders), val.encode(router.encoders)
-        routers.append(router.fit(queries, made.outcomes, val_queries, val.outcomes))
-    return *routers, val_queries, val.outcomes
+        routers.append(router.fit(made.label(router.encoders), val.label(router.encoders)))
+    return *routers, val.encode(router.encoders), val.outcomes
 
 
 class TestCalibration:
@@ -117,13 +112,13 @@ class TestCalibration:
     def test_it_is_saved(self, pair, tmp_path):
         _, calibrated, queries, _ = pair
         calibrated.save(tmp_path / "router")
-        loaded = Router.load(tmp_path / "router", device="cpu")
+        loaded = load_router(tmp_path / "router", device="cpu")
         assert loaded.temperature == calibrated.temperature
         np.testing.assert_array_equal(loaded.score(queries), calibrated.score(queries))
 
     def test_without_val_there_is_none(self):
         made, router = make_queries(20), make_router(train={"calibrate": True})
-        assert router.fit(made.encode(router.encoders), made.outcomes).temperature == 1
+        assert router.fit(made.label(router.encoders)).temperature == 1
 
 
 def test_a_seed_gives_the_untrained_net():
@@ -135,7 +130,7 @@ def test_a_seed_gives_the_untrained_net():
 class TestRoute:
     def test_it_ranks_the_pool_by_confidence(self, router):
         (scores,) = router.score(router.encode(MADE.pictures[:1], MADE.questions[:1]))
-        route = router.route(MADE.pictures[0], MADE.questions[0])
+        route = Router(router).route(MADE.pictures[0], MADE.questions[0])
         assert isinstance(route, Route)
         order = np.argsort(-scores, kind="stable")
         assert [ranked.vlm for ranked in route.ranking] == [router.vlms[j] for j in order]
@@ -144,47 +139,47 @@ class TestRoute:
 
     def test_a_batch_is_one_after_the_other(self, router):
         pictures, questions = MADE.pictures[:9], MADE.questions[:9]
-        batch = router.route_batch(pictures, questions)
+        batch = Router(router).route_batch(pictures, questions)
         for route, picture, question in zip(batch, pictures, questions, strict=True):
-            alone = router.route(picture, question)
+            alone = Router(router).route(picture, question)
             assert [ranked.vlm for ranked in route.ranking] == [ranked.vlm for ranked in alone.ranking]
             expected = [ranked.confidence for ranked in alone.ranking]
             assert [ranked.confidence for ranked in route.ranking] == pytest.approx(expected, abs=1e-5)
         assert len({route.vlm for route in batch}) > 1
 
     def test_an_empty_batch(self, router):
-        assert router.route_batch([], []) == []
+        assert Router(router).route_batch([], []) == []
 
     def test_images_from_anywhere(self, router, tmp_path):
         MADE.pictures[0].save(tmp_path / "a.png")
         content = (tmp_path / "a.png").read_bytes()
         with (tmp_path / "a.png").open("rb") as opened:
             sources = [tmp_path / "a.png", str(tmp_path / "a.png"), opened, io.BytesIO(content), MADE.pictures[0]]
-            routes = router.route_batch(sources, MADE.questions[:1] * 5)
+            routes = Router(router).route_batch(sources, MADE.questions[:1] * 5)
         assert (
             len({tuple((ranked.vlm, round(ranked.confidence, 5)) for ranked in route.ranking) for route in routes}) == 1
         )
 
     @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "I;16"])
     def test_images_of_any_mode(self, router, mode):
-        assert len(router.route(Image.new(mode, (40, 30)), "Read the sign.").ranking) == 3
+        assert len(Router(router).route(Image.new(mode, (40, 30)), "Read the sign.").ranking) == 3
 
     def test_questions_in_any_script(self, router):
-        routes = router.route_batch(MADE.pictures[:3], ["有几个点?", "Сколько точек?", "word " * 500])
+        routes = Router(router).route_batch(MADE.pictures[:3], ["有几个点?", "Сколько точек?", "word " * 500])
         assert all(0 <= ranked.confidence <= 1 for route in routes for ranked in route.ranking)
 
     @pytest.mark.parametrize("question", ["", " \n", None, 3])
     def test_no_question(self, router, question):
         with pytest.raises(ArmsError, match=re.escape(f"question 1: expected text, got {question!r}")):
-            router.route_batch(MADE.pictures[:2], ["Read the sign.", question])
+            Router(router).route_batch(MADE.pictures[:2], ["Read the sign.", question])
 
     def test_unequal_lengths(self, router):
         with pytest.raises(ArmsError, match="expected one question per image, got 2 images and 1 questions"):
-            router.route_batch(MADE.pictures[:2], ["Read the sign."])
+            Router(router).route_batch(MADE.pictures[:2], ["Read the sign."])
 
     def test_a_missing_image(self, router, tmp_path):
         with pytest.raises(ArmsError, match=r"none\.png: no such image"):
-            router.route(tmp_path / "none.png", "Read the sign.")
+            Router(router).route(tmp_path / "none.png", "Read the sign.")
 
     def test_images_that_cannot_be_read(self, router, tmp_path):
         (tmp_path / "text.png").write_text("not a picture")
@@ -195,18 +190,18 @@ class TestRoute:
         with Image.open(tmp_path / "cut.png") as lazy:
             for source in (*tmp_path.iterdir(), str(tmp_path), io.BytesIO(b"GIF89a"), lazy):
                 with pytest.raises(ArmsError, match="not a readable image: "):
-                    router.route(source, "Read the sign.")
+                    Router(router).route(source, "Read the sign.")
 
     def test_what_is_no_image(self, router):
         with pytest.raises(ArmsError, match="expected an image as a path, binary file or PIL image, got ndarray"):
-            router.route(np.zeros((3, 3, 3), dtype=np.uint8), "Read the sign.")
+            Router(router).route(np.zeros((3, 3, 3), dtype=np.uint8), "Read the sign.")
 
     def test_the_choice_is_the_policys(self, router):
         """With the cascade Phi's VLM comes first where Phi is sure, though Theta is surer of its own."""
         phi, theta_router = router.over(PROFILES[:2]), router.over(PROFILES[2:])
         for theta in (0.0, 1.0):
             cascade = CascadeRouter(phi, [theta_router], theta=theta)
-            routes = cascade.route_batch(MADE.pictures, MADE.questions)
+            routes = Router(cascade).route_batch(MADE.pictures, MADE.questions)
             best = [max(route.ranking, key=lambda ranked: ranked.confidence).vlm for route in routes]
             assert "painter" in best
             if theta == 0:

@@ -26,6 +26,7 @@ from arms.sample.shapes import draw_shapes
 from arms.sample.simulator import chance
 from arms.sample.skills import SKILLS, Skills
 from arms.sample.words import draw_word
+from tests.fakes import watch_progress
 
 IMAGES = 20
 MISSING_SHARE = 0.2
@@ -140,11 +141,12 @@ class TestTables:
 
 
 class TestWholeOrNotAtAll:
-    def test_a_failure_half_way_leaves_nothing(self, tmp_path: Path) -> None:
+    def test_a_failure_half_way_leaves_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(done: int, total: int) -> None:
             if done == total // 2:
                 raise RuntimeError("stop")
 
+        watch_progress(monkeypatch, fail)
         with pytest.raises(RuntimeError, match="stop"):
             generate_sample(
                 tmp_path / "sample",
@@ -152,21 +154,19 @@ class TestWholeOrNotAtAll:
                 images_per_benchmark=2,
                 questions_per_image=1,
                 missing_share=0,
-                progress=fail,
             )
         assert list(tmp_path.iterdir()) == []
 
-    def test_progress_counts_every_picture(self, tmp_path: Path) -> None:
-        calls: list[tuple[int, int]] = []
+    def test_progress_counts_every_picture(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        calls = watch_progress(monkeypatch)
         generate_sample(
             tmp_path / "sample",
             seed=1,
             images_per_benchmark=2,
             questions_per_image=3,
             missing_share=0.0,
-            progress=lambda done, total: calls.append((done, total)),
         )
-        assert calls == [(done, 8) for done in range(1, 9)]
+        assert calls == [("draw", done, 8) for done in range(1, 9)]
 
     @pytest.mark.parametrize(
         ("change", "message"),

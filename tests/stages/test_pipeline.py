@@ -16,7 +16,9 @@ def test_repro_writes_the_metrics_of_every_router(project):
     assert set(metrics) == {f"{router}.json" for router in ROUTERS} | {"vlms.json", "leaderboard.json"}
     for router in ROUTERS:
         for split in ("id", "ood"):
-            for pool in ("base", "extended"):
+            pools = ("extended",) if router == "independent" else ("base", "extended")  # its base pool is Phi's
+            assert tuple(metrics[f"{router}.json"][split]) == pools
+            for pool in pools:
                 values = metrics[f"{router}.json"][split][pool]
                 assert values["em_low"] <= values["em"] <= values["em_high"] <= values["oracle_em"] == 1
                 assert {
@@ -29,6 +31,9 @@ def test_repro_writes_the_metrics_of_every_router(project):
                     "ece",
                 } <= set(values)
     assert metrics["oracle.json"]["id"]["base"]["em"] == 1
+    for split in ("id", "ood"):
+        arms, chosen = (metrics[f"{name}.json"][split]["extended"] for name in ("arms", "independent"))
+        assert {name: arms[name] for name in chosen} == chosen, "ARMS on the extended pool is the chosen strategy"
     one, other = (metrics[f"{name}.json"]["id"]["base"] for name in ("incremental", "arms"))
     assert one["over_phi"] == pytest.approx(one["em"] - other["em"], abs=2e-4), "what was forgotten"
     assert metrics["best-single.json"]["ood"]["extended"]["gain"] == 0

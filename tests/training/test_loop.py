@@ -7,36 +7,27 @@ import pytest
 import torch
 
 from arms.errors import ArmsError
+from arms.features.labelled import masked_em
 from arms.features.loader import Queries
-from arms.params import TrainParams
 from arms.training import loop
-from arms.training.loop import Labelled, Plan, train_net
-from arms.training.losses import masked_em, masked_loss
+from arms.training.loop import train_net
+from arms.training.losses import masked_loss
 from arms.training.prediction import predict_logits
-from tests.fakes import CPU, RESNET, make_queries, make_router, train_params
+from arms.training.snapshot import Snapshot
+from tests.fakes import CPU, RESNET, fit_params, label, make_queries, make_router, watch_progress
 
 NAN = np.nan
 
 
-def train(router, made, queries=None, val=None, on_epoch=None, progress=lambda done, total: None, **changes):
+def train(router, made, queries=None, val=None, on_epoch=None, snapshot=None, fingerprints=None, **changes):
     """Train a router's net for an epoch or more; returns the logs."""
+    data = label(made.encode(router.encoders) if queries is None else queries, made.outcomes)
     logs = []
-    params = train_params(**{key: changes.pop(key) for key in list(changes) if key in TrainParams.model_fields})
-
-    def log_epoch(log):
+    resume = Snapshot(snapshot, fingerprints or {})
+    for log in train_net(router.net, router.profile_batch, data, val, fit_params(**changes), CPU, resume):
         logs.append(log)
         if on_epoch is not None:
             on_epoch(log)
-
-    train_net(
-        router.net,
-        router.profile_batch,
-        Labelled(queries=made.encode(router.encoders) if queries is None else queries, outcomes=made.outcomes),
-        val,
-        Plan(**{"params": params, "epochs": 1, "seed": 1, "device": CPU, **changes}),
-        on_epoch=log_epoch,
-        progress=progress,
-    )
     return logs
 
 
@@ -55,7 +46,7 @@ class TestTrainNet:
         for inputs in ("both", "text", "image"):
             whole = {"tunable_layers": "all"}
             router = make_router(router={"inputs": inputs}, image=whole, text=whole)
-            labelled = Labelled(queries=val.encode(router.encoders), outcomes=val.outcomes)
+            labelled = label(val.encode(router.encoders), val.outcomes)
             found[inputs] = train(router, made, val=labelled, epochs=12)
         both = found["both"]
         assert both[-1].train_loss < 0.4 < 0.6 < both[0].train_loss
@@ -64,19 +55,19 @@ class TestTrainNet:
         assert both[-1].val_em > 0.9
         assert all(logs[-1].val_em < 0.8 for inputs, logs in found.items() if inputs != "both")
 
-    def test_the_log(self):
+    def test_the_log(self, monkeypatch):
         made = make_queries(20)
         router = make_router()
-        steps = []
+        steps = watch_progress(monkeypatch)
         queries = made.encode(router.encoders)
-        val = Labelled(queries=queries.subset(np.arange(4)), outcomes=np.full((4, 3), NAN, np.float32))
-        logs = train(router, made, queries, val, epochs=2, progress=lambda *step: steps.append(step))
-        assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+        val = label(queries.subset(np.arange(4)), np.full((4, 3), NAN, np.float32))
+        logs = train(router, made, queries, val, epochs=2)
+        assert steps == [("train", 1, 4), ("train", 2, 4), ("train", 3, 4), ("train", 4, 4)]
         assert [log.epoch for log in logs] == [1, 2]
         assert all(log.queries_per_s > 0 for log in logs)
         assert [log.val_em for log in logs] == [None, None]
         assert train(router, made)[0].val_loss is None
-        nobody = Labelled(queries=queries.subset(np.arange(0)), outcomes=np.zeros((0, 3), np.float32))
+        nobody = label(queries.subset(np.arange(0)), np.zeros((0, 3), np.float32))
         assert train(router, made, queries, nobody)[0].val_loss is None
 
     def test_the_first_loss_is_that_of_the_untrained_net(self):
@@ -166,6 +157,14 @@ class TestTrainNet:
         train(router, made)
         assert torch.rand(1) == expected
 
+    def test_what_happens_between_epochs_changes_nothing(self):
+        made, weights = make_queries(40), []
+        for disturb in (lambda log: None, lambda log: torch.rand(7)):
+            router = make_router(router={"dropout": 0.3})
+            train(router, made, epochs=3, on_epoch=disturb)
+            weights.append(state(router))
+        assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
 
 class TestBatches:
     @pytest.fixture
@@ -215,7 +214,7 @@ class TestKeep:
         made = make_queries(64)
         router = make_router()
         queries = made.encode(router.encoders)
-        val = Labelled(queries=queries, outcomes=1 - made.outcomes)
+        val = label(queries, 1 - made.outcomes)
         states = []
         logs = train(router, made, queries, val, on_epoch=lambda _: states.append(state(router)), **changes)
         return router, logs, states
@@ -255,9 +254,15 @@ class TestResume:
             if log.epoch == kill_after:
                 raise KeyboardInterrupt
 
-        val = Labelled(queries=made.encode(router.encoders), outcomes=made.outcomes)
+        val = label(made.encode(router.encoders), made.outcomes)
         settings = {"epochs": 4, "schedule": "cosine", "keep": "best", "augment": True, "importance_weight": 0.1}
         return train(router, made, val=val, on_epoch=kill, snapshot=snapshot, **(settings | changes))
+
+    def watch_epochs(self, monkeypatch):
+        """Which epochs are gone through."""
+        run, epochs = loop._Run._epoch, []
+        monkeypatch.setattr(loop._Run, "_epoch", lambda run_, epoch, bar: epochs.append(epoch) or run(run_, epoch, bar))
+        return epochs
 
     @pytest.mark.parametrize("kill_after", [1, 2, 4])
     def test_a_killed_run_ends_with_the_same_weights(self, tmp_path, kill_after):
@@ -277,7 +282,9 @@ class TestResume:
         with pytest.raises(KeyboardInterrupt):
             self.run(self.router(), made, tmp_path / "s.pt", 3)
         run, epochs = loop._Run._epoch, []
-        monkeypatch.setattr(loop._Run, "_epoch", lambda self, epoch: epochs.append(epoch) or run(self, epoch))
+        monkeypatch.setattr(
+            loop._Run, "_epoch", lambda self, epoch, progress: epochs.append(epoch) or run(self, epoch, progress)
+        )
         self.run(self.router(), made, tmp_path / "s.pt")
         assert epochs == [4]
 
@@ -295,7 +302,9 @@ class TestResume:
         with pytest.raises(KeyboardInterrupt):
             self.run(self.router(), made, tmp_path / "s.pt", 3)
         run, epochs = loop._Run._epoch, []
-        monkeypatch.setattr(loop._Run, "_epoch", lambda self, epoch: epochs.append(epoch) or run(self, epoch))
+        monkeypatch.setattr(
+            loop._Run, "_epoch", lambda self, epoch, progress: epochs.append(epoch) or run(self, epoch, progress)
+        )
         other(self, made, tmp_path / "s.pt")
         assert epochs == [1, 2, 3, 4]
 

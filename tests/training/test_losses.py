@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arms.training.losses import balanced_weights, importance_loss, masked_em, masked_loss
+from arms.features.labelled import masked_em
+from arms.training.losses import balanced_weights, importance_loss, masked_loss
 
 NAN = np.nan
 
