@@ -74,7 +74,7 @@ _EXPECTED: dict[Kind, str] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset:
+class OutcomeTables:
     """Recorded outcomes: which VLM was right on which query.
 
     Attributes
@@ -98,7 +98,7 @@ class Dataset:
     probabilities: pd.DataFrame | None = None
 
 
-def read_dataset(folder: str | Path) -> Dataset:
+def read_dataset(folder: str | Path) -> OutcomeTables:
     """Read a dataset folder, checking files, columns and column types but not the rows (see `validation.validate`).
 
     Parameters
@@ -108,7 +108,7 @@ def read_dataset(folder: str | Path) -> Dataset:
 
     Returns
     -------
-    Dataset
+    OutcomeTables
         Texts as pandas `str`, numbers as float64; `correct` as bool, as nullable boolean if any is null, or as it
         stands if any value is no verdict.
 
@@ -124,7 +124,7 @@ def read_dataset(folder: str | Path) -> Dataset:
             f"got {'a file' if folder.exists() else 'no such folder'}"
         )
     simulated = (folder / PROBABILITIES.file).exists()
-    return Dataset(
+    return OutcomeTables(
         folder=folder,
         queries=read_table(folder / QUERIES.file, QUERIES),
         outcomes=read_table(folder / OUTCOMES.file, OUTCOMES),
@@ -133,7 +133,7 @@ def read_dataset(folder: str | Path) -> Dataset:
     )
 
 
-def write_dataset(dataset: Dataset, folder: str | Path) -> None:
+def write_dataset(dataset: OutcomeTables, folder: str | Path) -> None:
     """Write a dataset's tables and profiles, not its images; the same dataset gives the same bytes.
 
     Each file appears whole or not at all, and the folder's other files stay. For a folder that appears whole, images
@@ -141,7 +141,7 @@ def write_dataset(dataset: Dataset, folder: str | Path) -> None:
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset : OutcomeTables
     folder : str or Path
         Made where missing. An older probabilities.parquet is removed if `dataset` has none.
 
@@ -162,7 +162,7 @@ def write_dataset(dataset: Dataset, folder: str | Path) -> None:
         write_table(dataset.probabilities, folder / PROBABILITIES.file)
 
 
-def conform_dataset(dataset: Dataset) -> Dataset:
+def conform_dataset(dataset: OutcomeTables) -> OutcomeTables:
     """The dataset with its tables as `read_dataset` gives them; the same errors, for tables made in memory."""
     folder = Path(dataset.folder)
     check_distinct_names(dataset.vlms, folder / VLMS_FILE)
@@ -170,7 +170,7 @@ def conform_dataset(dataset: Dataset) -> Dataset:
     if probabilities is not None:
         probabilities = conform(probabilities, PROBABILITIES, folder / PROBABILITIES.file)
         _check_probabilities(probabilities, folder / PROBABILITIES.file)
-    return Dataset(
+    return OutcomeTables(
         folder=folder,
         queries=conform(dataset.queries, QUERIES, folder / QUERIES.file),
         outcomes=conform(dataset.outcomes, OUTCOMES, folder / OUTCOMES.file),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from arms.data.images import IMAGE_ADVICE, ImageCheck, ImageChecker, Progress, folder_checker
-from arms.data.tables import Dataset, conform_dataset, is_in, parse_verdicts
+from arms.data.tables import OutcomeTables, conform_dataset, is_in, parse_verdicts
 from arms.errors import ArmsError
 
 _EXAMPLES = 5  # rows shown per finding
@@ -80,7 +80,7 @@ class Validated:
 
     Attributes
     ----------
-    dataset : Dataset
+    dataset : OutcomeTables
         The clean rows in their order; `correct` as bool.
     report : Report
     set_aside_queries, set_aside_outcomes : DataFrame
@@ -89,7 +89,7 @@ class Validated:
         For each image path of the clean queries, the hex digest of the file's bytes.
     """
 
-    dataset: Dataset
+    dataset: OutcomeTables
     report: Report
     set_aside_queries: pd.DataFrame
     set_aside_outcomes: pd.DataFrame
@@ -97,7 +97,7 @@ class Validated:
 
 
 def validate(
-    dataset: Dataset,
+    dataset: OutcomeTables,
     *,
     strict: bool = False,
     workers: int = 4,
@@ -113,7 +113,7 @@ def validate(
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset : OutcomeTables
     strict : bool
         Raise if any row is set aside.
     workers : int, at least 1
@@ -275,7 +275,7 @@ def _check_outcome_rows(outcomes: _Sieve, queries: _Sieve, vlms: list[str]) -> N
             outcomes.set_aside(wrong.to_numpy(), f"{column} is negative or infinite", "correct it; null where unknown")
 
 
-def _clean_dataset(dataset: Dataset, queries: pd.DataFrame, outcomes: pd.DataFrame) -> Dataset:
+def _clean_dataset(dataset: OutcomeTables, queries: pd.DataFrame, outcomes: pd.DataFrame) -> OutcomeTables:
     """The dataset with the rows kept alone; probabilities follow their queries and VLMs."""
     outcomes = outcomes.assign(correct=parse_verdicts(outcomes["correct"]).astype(bool)).reset_index(drop=True)
     probabilities = dataset.probabilities

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from arms.data.atomic import atomic_folder
-from arms.data.tables import Dataset, write_dataset
+from arms.data.tables import OutcomeTables, write_dataset
 from arms.errors import ArmsError
 from arms.sample.benchmarks import BENCHMARKS
 from arms.sample.canvas import Canvas
@@ -101,7 +101,7 @@ def generate_sample(
                 rows.probabilities.extend(picture.probabilities)
                 if progress is not None:
                     progress(done, len(jobs))
-        dataset = Dataset(
+        dataset = OutcomeTables(
             folder=fresh,
             queries=pd.DataFrame(rows.queries),
             outcomes=pd.DataFrame(rows.outcomes),

@@ -11,11 +11,11 @@ from pandas.testing import assert_frame_equal
 
 from arms.data.prepared import Prepared, prepare_dataset, read_prepared, write_prepared
 from arms.data.profiles import profile_sentence
-from arms.data.tables import Dataset
+from arms.data.tables import OutcomeTables
 from arms.data.validation import Validated, validate
 from arms.errors import ArmsError
 
-MakeDataset = Callable[..., Dataset]
+MakeDataset = Callable[..., OutcomeTables]
 
 
 def prepare(validated: Validated, **settings: Any) -> Prepared:

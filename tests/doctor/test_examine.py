@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from arms.baselines.registry import ROUTERS
-from arms.data.tables import Dataset, write_dataset
+from arms.data.tables import OutcomeTables, write_dataset
 from arms.doctor import machine
 from arms.doctor.examine import FAISS_ROUTERS, examine, is_ready, summary
 from arms.doctor.machine import Line
@@ -57,7 +57,7 @@ def import_tiny(vlms=PROFILES[:2]):
     prepared = make_prepared()
     queries = prepared.queries.drop(columns=["image_sha256", "question_sha256", "split"])
     folder = Path("data/raw/tiny")
-    write_dataset(Dataset(folder, queries, prepared.outcomes, tuple(vlms)), folder)
+    write_dataset(OutcomeTables(folder, queries, prepared.outcomes, tuple(vlms)), folder)
     shutil.copy("conf/data/sample.yaml", "conf/data/tiny.yaml")
     change("conf/data/tiny.yaml", pools={"base": ["counter-2b", "reader-7b"], "new": []}, sample=None)
     change("params.yaml", data="tiny")
