@@ -259,6 +259,11 @@ def _check_workers(value: Any) -> Any:
     raise ValueError(f"expected an integer >= 1 or 'auto', got {value!r}")
 
 
+def count_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 Workers = Annotated[int | Literal["auto"], BeforeValidator(_check_workers)]
 
 
@@ -275,9 +280,7 @@ class RuntimeParams(Section):
     @property
     def num_workers(self) -> int:
         """How many processes or threads decode images."""
-        if self.workers != "auto":
-            return self.workers
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return count_cores() if self.workers == "auto" else self.workers
 
 
 class Params(Section):
