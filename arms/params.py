@@ -135,7 +135,7 @@ def _check_source(section: Any, model: str | None, architecture: dict | None, pr
     if (model is None) == (architecture is None):
         raise ValueError("set exactly one of model and architecture; the other is null")
     if architecture is not None and pretrained is not None:
-        raise ValueError("pretrained weights go with a model, not with an architecture of one's own")
+        raise ValueError("pretrained weights go with a model, not with `architecture`")
     return section
 
 
@@ -228,7 +228,7 @@ class ExtendParams(Section):
     """Growing the pool from S to S'."""
 
     strategy: Literal["incremental", "independent"] = Field(description="which one metrics/arms.json reports")
-    theta: float = Field(ge=0, le=1, description="ask Theta where Phi is no surer than this (Algorithm 1)")
+    theta: float = Field(ge=0, le=1, description="ask Theta where Phi's confidence is at most this (Algorithm 1)")
     incremental: IncrementalParams
     independent: IndependentParams
 

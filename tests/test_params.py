@@ -232,7 +232,7 @@ def test_data_errors(root, old, new, message):
         (
             "model: ViT-B-32, architecture: null",
             "model: null, architecture: {embed_dim: 8}",
-            "pair.yaml.image: pretrained weights go with a model, not with an architecture of one's own",
+            "pair.yaml.image: pretrained weights go with a model, not with `architecture`",
         ),
         ("resize: shortest", "resize: crop", "image.resize: expected 'shortest', 'longest' or 'squash', got 'crop'"),
     ],

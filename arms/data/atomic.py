@@ -61,7 +61,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def _draft_of(path: Path) -> Iterator[Path]:
-    """A free name in a workspace of one's own; what has that name when the block ends becomes `path`."""
+    """Yield a free name in a locked workspace; what has that name when the block ends becomes `path`."""
     work, lock = (path.with_name(f".{path.name}.{suffix}") for suffix in ("tmp", "lock"))
     draft, old = work / path.name, work / f"{path.name}.old"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def _clear(work: Path, old: Path, path: Path) -> None:
 
 
 def _sync(draft: Path) -> None:
-    """Have a draft on the disk before its rename, lest a crash of the machine leave empty files under final names."""
+    """Write a draft to the disk before its rename: a crash of the machine could else leave empty files there."""
     with ThreadPoolExecutor(_SYNC_THREADS) as pool:
         list(pool.map(_sync_one, [draft, *draft.rglob("*")]))
 

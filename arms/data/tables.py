@@ -59,8 +59,8 @@ PROBABILITIES = TableFormat(
     {"query_id": "text", "vlm": "text", "probability": "number"},  # in [0, 1]
 )
 
-# What pandas' infer_dtype calls the values that a column of each kind may hold. A verdict column of mixed values is
-# let through, so that validation can set aside just the rows that are no verdict.
+# What pandas' infer_dtype calls the values that a column of each kind may hold. A verdict column may hold mixed values,
+# so that validation can set aside only the rows that are not a verdict.
 _ACCEPTED: dict[Kind, tuple[str, ...]] = {
     "text": ("string",),
     "number": ("floating", "integer", "mixed-integer-float", "decimal"),
@@ -109,8 +109,8 @@ def read_dataset(folder: str | Path) -> OutcomeTables:
     Returns
     -------
     OutcomeTables
-        Texts as pandas `str`, numbers as float64; `correct` as bool, as nullable boolean if any is null, or as it
-        stands if any value is no verdict.
+        Texts as pandas `str`, numbers as float64; `correct` as bool, as nullable boolean if any is null, or unchanged
+        if any value is not a verdict.
 
     Raises
     ------
@@ -184,11 +184,11 @@ def read_table(path: Path, table: TableFormat) -> pd.DataFrame:
     if not path.is_file():
         raise ArmsError(f"{path}: expected a Parquet file with columns {', '.join(table.required)}, got no such file")
     try:
-        with pa.OSFile(os.fsencode(path)) as file:  # as bytes: Arrow takes a name that is no UTF-8 in no other way
+        with pa.OSFile(os.fsencode(path)) as file:  # as bytes: Arrow refuses a str that is not UTF-8
             content = pq.ParquetFile(file).read()
-        content.validate(full=True)  # Arrow itself would hand on text that is not UTF-8
+        content.validate(full=True)  # Arrow itself lets text pass that is not UTF-8
         frame = content.to_pandas(ignore_metadata=True)
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:  # names of columns may be no UTF-8 either
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:  # column names may not be UTF-8 either
         raise ArmsError(f"{path}: expected a Parquet file, could not read it: {error}") from error
     return conform(frame, table, path)
 
@@ -270,7 +270,7 @@ def _conform_column(column: pd.Series, kind: Kind, where: str | Path) -> pd.Seri
         return column.astype("float64")
     verdicts = parse_verdicts(column)
     if (verdicts.isna() & column.notna()).any():
-        # Values of several types in one column could be neither compared nor written: what is no verdict becomes text.
+        # Values of several types in one column cannot be compared or written, so what is not a verdict becomes text.
         return column if found not in ("mixed", "mixed-integer") else column.map(_verdict_or_text, na_action="ignore")
     return verdicts if verdicts.isna().any() else verdicts.astype(bool)
 

@@ -114,8 +114,8 @@ def _look_at_other_datasets(names: Sequence[str]) -> Found:
     """The other datasets that have settings, and which of them have no tables."""
     without = [name for name in names if _lacking_tables(Path("data/raw") / name)]
     ready = [name for name in names if name not in without]
-    told = {"ready": ready, "without tables, to be imported or drawn": without}
-    text = "; ".join(f"{label}: {', '.join(found)}" for label, found in told.items() if found)
+    lists = {"ready": ready, "without tables, to be imported or drawn": without}
+    text = "; ".join(f"{label}: {', '.join(found)}" for label, found in lists.items() if found)
     return "note" if without else "ok", text, {"ready": ready, "without_tables": without}
 
 

@@ -167,7 +167,7 @@ def look_at_hub(ask: bool) -> Found:
 
 
 def _answer(url: str) -> str:
-    """The status of a HEAD request, as in HTTP 200, or why there is none; seconds, however many addresses are tried."""
+    """The status of a HEAD request, as in HTTP 200, or why none came; within seconds, whatever it tries."""
     from huggingface_hub import get_session
 
     answers = [f"no answer in {_HUB_TIMEOUT_S + 1:g} s"]

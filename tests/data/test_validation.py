@@ -362,7 +362,7 @@ def test_headers_alone_are_read_where_that_will_do(make_dataset: MakeDataset) ->
 
 
 def test_a_checker_of_ones_own(make_dataset: MakeDataset) -> None:
-    """It is told the references of the usable rows, each once, and may know other problems than files have."""
+    """It receives the references of the usable rows, each once, and may report problems that files do not have."""
     names = ["a", "a", "b", "c", "d", "e", None, "f"]
     dataset = make_dataset()
     dataset = replace(dataset, queries=dataset.queries.assign(image=names))
