@@ -6,12 +6,12 @@ from arms.errors import ArmsError
 
 
 def resolve_device(name: str) -> str:
-    """What `runtime.device` comes to on this machine: auto takes a GPU where there is one.
+    """The device that `runtime.device` means on this machine: auto takes a GPU if there is one.
 
     Raises
     ------
     ArmsError
-        If cuda is asked for and there is none.
+        If `name` is cuda and there is no CUDA GPU.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise ArmsError("runtime.device: expected a CUDA GPU for 'cuda', found none; use auto or cpu")
@@ -25,6 +25,6 @@ def choose_device(name: str) -> torch.device:
     name = resolve_device(name)
     # The same seed gives the same weights on the same machine; an operation that cannot promise it says so.
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # Else every new tensor is filled first, lest it be read before it is written.
+    # By default that would also fill every new tensor, in case it is read before it is written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return torch.device(name)

@@ -1,7 +1,7 @@
 """The settings tree: params.yaml and the files under conf/ that it names, read and checked.
 
-Every setting stands in those files and none has a default here, so that ``dvc params diff`` shows every change.
-Each class below is one section; a stage hands each part of ``arms`` its own section, never the whole tree.
+Those files hold every setting, and none has a default here, so ``dvc params diff`` shows every change. Each class below
+is one section; a part of ``arms`` receives its own section, never the whole tree.
 """
 
 import os
@@ -27,6 +27,7 @@ class Section(BaseModel):
 
 
 SectionT = TypeVar("SectionT", bound=Section)
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 # --- conf/data/<name>.yaml ---------------------------------------------------------------------------------------
@@ -35,43 +36,43 @@ SectionT = TypeVar("SectionT", bound=Section)
 class PoolParams(Section):
     """Which VLMs can be chosen: from the start, and after the extension."""
 
-    base: Annotated[list[str], Field(min_length=1)]  # VLMs that can be chosen from the start, S
-    new: list[str]  # VLMs that join later, S' without S; none: the extended pool is the base pool
+    base: list[str] = Field(min_length=1, description="VLMs that can be chosen from the start, S")
+    new: list[str] = Field(description="VLMs that join later, S' without S; [] leaves the pool as it is")
 
 
 class OodParams(Section):
-    """What is held out of training altogether to measure generalisation."""
+    """What training never sees, to measure generalisation."""
 
-    benchmarks: list[str]  # benchmarks held out, by the column `benchmark`
-    tasks: list[str]  # tasks held out, by the column `task`
+    benchmarks: list[str] = Field(description="benchmarks held out, by the column `benchmark`")
+    tasks: list[str] = Field(description="tasks held out, by the column `task`")
 
 
 class SplitParams(Section):
-    """How the other images are divided; the rest of them is the training split."""
+    """How the images that are not held out are divided; the rest of them is the training split."""
 
-    val_share: Share  # share of the images not held out that settings are chosen and calibrated on
-    id_share: Share  # share of these images that is the test in distribution
-    seed: int  # of the images' places in the splits
+    val_share: Share = Field(description="share of these images that settings are chosen and calibrated on")
+    id_share: Share = Field(description="share of these images that is the test in distribution")
+    seed: int = Field(description="decides which image goes to which split")
 
 
 class SampleParams(Section):
     """The generator of the embedded sample dataset."""
 
-    seed: Annotated[int, Field(ge=0)]  # of the pictures, the questions and the VLMs' answers
-    images_per_benchmark: PositiveInt  # of each benchmark
-    questions_per_image: Annotated[int, Field(ge=1, le=2)]  # one or two
-    missing_share: Share  # share of the paid VLMs' outcomes that is unknown
+    seed: int = Field(ge=0, description="of the pictures, the questions and the VLMs' answers")
+    images_per_benchmark: PositiveInt = Field(description="images of each benchmark")
+    questions_per_image: int = Field(ge=1, le=2, description="one or two")
+    missing_share: Share = Field(description="share of the paid VLMs' outcomes that is unknown")
 
 
 class DataParams(Section):
     """One dataset of outcome tables, conf/data/<name>.yaml; its tables lie in data/raw/<name>."""
 
-    description: str  # what it is and where it comes from, for the page of results
+    description: str = Field(description="what it is and where it comes from, for the results page")
     pools: PoolParams
     ood: OodParams
     splits: SplitParams
-    strict: bool  # refuse a dataset with unusable rows instead of setting them aside
-    sample: SampleParams | None  # null: the tables are imported, not generated
+    strict: bool = Field(description="refuse a dataset with unusable rows instead of setting them aside")
+    sample: SampleParams | None = Field(description="null: the tables are imported, not generated")
 
 
 # --- conf/encoders/<name>.yaml -----------------------------------------------------------------------------------
@@ -90,13 +91,13 @@ PrecisionChoice = Literal["auto", "float32", "bfloat16"]
 class ImageEncoderParams(Section):
     """The image encoder, an open_clip visual tower."""
 
-    model: str | None  # bundled, or the name of an open_clip architecture; null: `architecture` below
-    architecture: dict[str, Any] | None  # an open_clip model configuration: embed_dim, vision_cfg
-    pretrained: str | None  # bundled, an open_clip tag or the path of a checkpoint; null: initialised from the seed
-    resize: Literal["shortest", "longest", "squash"]  # to the tower's square input: cropped, padded or distorted
-    tunable_layers: TunableLayers  # blocks above the cut, which train with the head; 0: all are frozen and cached
-    precision: PrecisionChoice  # of the frozen blocks; auto: bfloat16 where that is measured to be faster
-    store_tokens: bool  # keep the token states too where all layers are frozen; `fusion: tokens` needs them
+    model: str | None = Field(description="bundled, or an open_clip architecture; null: see `architecture`")
+    architecture: dict[str, Any] | None = Field(description="an open_clip model configuration: embed_dim, vision_cfg")
+    pretrained: str | None = Field(description="bundled, an open_clip tag or a checkpoint's path; null: from the seed")
+    resize: Literal["shortest", "longest", "squash"] = Field(description="to a square: crop, pad or distort")
+    tunable_layers: TunableLayers = Field(description="blocks above the cut, trained with the head; 0: all are frozen")
+    precision: PrecisionChoice = Field(description="of the frozen blocks; auto: bfloat16 where it measures faster")
+    store_tokens: bool = Field(description="keep token states where all blocks are frozen, for `fusion: tokens`")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -106,13 +107,15 @@ class ImageEncoderParams(Section):
 class TextEncoderParams(Section):
     """The text encoder, a transformers model with a list of layers, such as DistilBERT or BERT."""
 
-    model: str | None  # bundled, a hub name or the path of a folder in the hub's layout; null: `architecture` below
-    architecture: dict[str, Any] | None  # a DistilBertConfig, initialised from the seed
-    vocabulary_size: PositiveInt | None  # word pieces learnt from the training questions, for `architecture`
-    pooling: Literal["cls", "mean"]  # a text's vector: the first token's state, or the mean over all tokens
-    max_tokens: PositiveInt  # longer texts are cut off, and reported
-    tunable_layers: TunableLayers  # blocks above the cut, which train with the head; 0: all are frozen and cached
-    precision: PrecisionChoice  # of the frozen blocks; auto: bfloat16 where that is measured to be faster
+    model: str | None = Field(description="bundled, a hub name or a folder like the hub's; null: see `architecture`")
+    architecture: dict[str, Any] | None = Field(description="a DistilBertConfig; its weights start from the seed")
+    vocabulary_size: PositiveInt | None = Field(
+        description="word pieces to learn from the questions, for `architecture`"
+    )
+    pooling: Literal["cls", "mean"] = Field(description="a text's vector: its first token's state, or the mean of all")
+    max_tokens: PositiveInt = Field(description="longer texts are cut off, and reported")
+    tunable_layers: TunableLayers = Field(description="blocks above the cut, trained with the head; 0: all are frozen")
+    precision: PrecisionChoice = Field(description="of the frozen blocks; auto: bfloat16 where it measures faster")
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -132,7 +135,7 @@ def _check_source(section: Any, model: str | None, architecture: dict | None, pr
     if (model is None) == (architecture is None):
         raise ValueError("set exactly one of model and architecture; the other is null")
     if architecture is not None and pretrained is not None:
-        raise ValueError("pretrained weights go with a model, not with an architecture of one's own")
+        raise ValueError("pretrained weights go with a model, not with `architecture`")
     return section
 
 
@@ -142,20 +145,22 @@ def _check_source(section: Any, model: str | None, architecture: dict | None, pr
 class RouterParams(Section):
     """The net: gate, fusion experts and cosine classifier."""
 
-    profile: Literal["full", "name"]  # what a VLM's sentence M_j says: all facts, or its name alone
-    inputs: Literal["both", "text", "image"]  # text and image leave the other one out, as ablations
-    fusion: Literal["pooled", "tokens", "concat"]  # attention to one image vector (published), to tokens, or none
-    num_experts: PositiveInt  # fusion experts, E
-    top_k: PositiveInt  # experts kept per query; E is the published dense mixture
-    num_heads: PositiveInt  # heads of an expert's attention
-    attention_width: PositiveInt  # of an expert's attention, all heads together; a multiple of num_heads
-    ffn_width: PositiveInt  # of an expert's hidden layer
-    dropout: Share  # in an expert's hidden layer
-    project_profiles: bool  # put a learned map before the VLMs' profile vectors; false as published
-    logit_scale: PositiveFloat  # factor of the logits, the arctanh of a cosine, at the start; 1 as published
-    learn_logit_scale: bool  # let that factor train; false as published
-    logit_min: Annotated[float, Field(lt=0)]  # logits below it are raised to it (Eq. 6)
-    logit_max: PositiveFloat  # logits above it are lowered to it (Eq. 6)
+    profile: Literal["full", "name"] = Field(description="what a VLM's sentence M_j says: all facts, or only its name")
+    inputs: Literal["both", "text", "image"] = Field(description="what the net reads; text and image are ablations")
+    fusion: Literal["pooled", "tokens", "concat"] = Field(
+        description="attention to one image vector (published), to tokens, or none"
+    )
+    num_experts: PositiveInt = Field(description="fusion experts, E")
+    top_k: PositiveInt = Field(description="experts kept per query; E is the published dense mixture")
+    num_heads: PositiveInt = Field(description="heads of an expert's attention")
+    attention_width: PositiveInt = Field(description="width of an expert's attention, a multiple of num_heads")
+    ffn_width: PositiveInt = Field(description="width of an expert's hidden layer")
+    dropout: Share = Field(description="share of an expert's hidden layer that a training step leaves out")
+    project_profiles: bool = Field(description="learn a map of the VLMs' profile vectors; false as published")
+    logit_scale: PositiveFloat = Field(description="first factor of the logits (arctanh of a cosine); 1 as published")
+    learn_logit_scale: bool = Field(description="let that factor train; false as published")
+    logit_min: float = Field(lt=0, description="lower logits are raised to it (Eq. 6)")
+    logit_max: PositiveFloat = Field(description="higher logits are lowered to it (Eq. 6)")
 
     @model_validator(mode="after")
     def _sizes_agree(self) -> Self:
@@ -168,36 +173,36 @@ class RouterParams(Section):
         return self
 
 
-Trains = Literal["all", "head", "image", "text"]  # the head, and both, neither or one of the encoders' tunable layers
+Trains = Literal["all", "head", "image", "text"]
 
 
 class TrainParams(Section):
     """Optimisation by AdamW."""
 
-    trains: Trains  # the head, and: all tunable layers, none, the image encoder's or the text encoder's
-    data_share: Annotated[float, Field(gt=0, le=1)]  # share of the training images that is trained on
-    batch_size: PositiveInt  # queries a step; each brings its outcomes on every VLM
-    group_by_image: bool  # put queries that share an image into one batch, where it is encoded once
-    shuffle_window_mb: PositiveInt  # MiB of features among which queries are shuffled; all, where they are fewer
-    learning_rate: PositiveFloat  # of the head
-    tail_learning_rate: PositiveFloat  # of the encoders' tunable layers
-    weight_decay: Annotated[float, Field(ge=0)]  # of AdamW
-    schedule: Literal["constant", "cosine"]  # of the learning rates after the warm-up; cosine falls to zero
-    warmup_share: Share  # share of the steps over which the learning rates rise
-    clip_norm: PositiveFloat | None  # largest norm of the gradient; null: as it is
-    class_weights: Literal["none", "balanced"]  # balanced: a VLM's right and wrong outcomes count alike
-    importance_weight: Annotated[float, Field(ge=0)]  # weight of a loss that has the experts used alike
-    augment: bool  # shift pictures and change their light, where their pixels train
-    keep: Literal["best", "last"]  # the weights of the epoch with the best EM on val, or of the last one
-    patience: PositiveInt | None  # epochs without a better EM on val after which training stops; null: never
-    calibrate: bool  # fit a temperature on val
+    trains: Trains = Field(description="the head, and all, none or one of the encoders' tunable layers")
+    data_share: float = Field(gt=0, le=1, description="share of the training images to train on")
+    batch_size: PositiveInt = Field(description="queries a step; each brings its outcomes on every VLM")
+    group_by_image: bool = Field(description="put queries that share an image into one batch, to encode it once")
+    shuffle_window_mb: PositiveInt = Field(description="MiB of features among which queries are shuffled")
+    learning_rate: PositiveFloat = Field(description="of the head")
+    tail_learning_rate: PositiveFloat = Field(description="of the encoders' tunable layers")
+    weight_decay: float = Field(ge=0, description="of AdamW")
+    schedule: Literal["constant", "cosine"] = Field(description="of the rates after the warm-up; cosine ends at 0")
+    warmup_share: Share = Field(description="share of the steps in which the learning rates rise")
+    clip_norm: PositiveFloat | None = Field(description="largest norm of the gradient; null: no limit")
+    class_weights: Literal["none", "balanced"] = Field(description="balanced: right and wrong outcomes weigh alike")
+    importance_weight: float = Field(ge=0, description="weight of a loss that spreads the use of the experts")
+    augment: bool = Field(description="shift pictures and change their light, where their pixels train")
+    keep: Literal["best", "last"] = Field(description="weights of the epoch with the best EM on val, or of the last")
+    patience: PositiveInt | None = Field(description="epochs without a better EM on val to stop after; null: never")
+    calibrate: bool = Field(description="fit a temperature on val")
 
 
 class FitParams(TrainParams):
-    """What one training run receives: how it optimises, how long, and from which seed."""
+    """All that a fit needs: the section `train`, and `epochs` and `seed` from the top of params.yaml."""
 
-    epochs: PositiveInt  # passes over the training queries
-    seed: Annotated[int, Field(ge=0)]  # of weights, the order of the queries and dropout
+    epochs: PositiveInt = Field(description="passes over the training queries")
+    seed: int = Field(ge=0, description="of weights, the order of the queries and dropout")
 
 
 Strategy = Literal["incremental", "independent"]
@@ -206,49 +211,49 @@ Strategy = Literal["incremental", "independent"]
 class IncrementalParams(Section):
     """Incremental extension (Eq. 7): continue from Phi on the outcomes of the extended pool."""
 
-    trains: Trains  # as train.trains
-    epochs: PositiveInt  # passes over the queries
-    min_steps: PositiveInt  # optimizer steps at least: there are more epochs where outcomes are few
-    learning_rate: PositiveFloat  # of all that trains
-    rehearsal_share: Annotated[float, Field(ge=0, le=1)]  # share of the images whose old outcomes train again
+    trains: Trains = Field(description="as train.trains")
+    epochs: PositiveInt = Field(description="passes over the queries")
+    min_steps: PositiveInt = Field(description="least optimizer steps: few outcomes get more epochs")
+    learning_rate: PositiveFloat = Field(description="of all that trains")
+    rehearsal_share: float = Field(ge=0, le=1, description="share of the images whose old outcomes train again")
 
 
 class IndependentParams(Section):
-    """Independent extension: Theta on the new VLMs alone."""
+    """Independent extension: Theta trains on the new VLMs only."""
 
-    start: Literal["phi", "nothing"]  # a copy of Phi's weights, or a new router, as published
-    epochs: PositiveInt  # passes over the queries with an outcome of a new VLM
-    min_steps: PositiveInt  # optimizer steps at least: there are more epochs where outcomes are few
-    learning_rate: PositiveFloat  # of all that trains
+    start: Literal["phi", "nothing"] = Field(description="a copy of Phi's weights, or a new router, as published")
+    epochs: PositiveInt = Field(description="passes over the queries with an outcome of a new VLM")
+    min_steps: PositiveInt = Field(description="least optimizer steps: few outcomes get more epochs")
+    learning_rate: PositiveFloat = Field(description="of all that trains")
 
 
 class ExtendParams(Section):
     """Growing the pool from S to S'."""
 
-    strategy: Strategy  # which of the two metrics call `arms` on the extended pool
-    theta: Annotated[float, Field(ge=0, le=1)]  # Theta is asked where Phi is no surer than this (Algorithm 1)
+    strategy: Strategy = Field(description="which one metrics/arms.json reports")
+    theta: float = Field(ge=0, le=1, description="ask Theta where Phi's confidence is at most this (Algorithm 1)")
     incremental: IncrementalParams
     independent: IndependentParams
 
 
 class CostsParams(Section):
-    """What an answer is taken to cost where no cost is recorded: see `arms.data.costs.estimate_costs`."""
+    """The estimate of an answer's cost where none is recorded: see `arms.data.costs.estimate_costs`."""
 
-    characters_per_token: PositiveFloat  # of a question, on average
-    image_tokens: Annotated[int, Field(ge=0)]  # tokens of an image, in the prompt
-    answer_tokens: Annotated[int, Field(ge=0)]  # tokens of an answer
-    own_compute_usd_per_b: Annotated[float, Field(ge=0)]  # of a free VLM: USD for 1e6 tokens and 1e9 parameters
+    characters_per_token: PositiveFloat = Field(description="of a question, on average")
+    image_tokens: int = Field(ge=0, description="tokens of an image, in the prompt")
+    answer_tokens: int = Field(ge=0, description="tokens of an answer")
+    own_compute_usd_per_b: float = Field(ge=0, description="of a free VLM: USD for 1e6 tokens and 1e9 parameters")
 
 
-# What params.yaml holds; for those who route without that file.
+# As in params.yaml; for routing without that file.
 STANDARD_COSTS = CostsParams(characters_per_token=4.0, image_tokens=768, answer_tokens=32, own_compute_usd_per_b=0.02)
 
 
 class EvaluateParams(Section):
     """How scores become metrics."""
 
-    bootstrap_samples: Annotated[int, Field(ge=100)]  # draws behind each 95 % interval
-    seed: int  # of the draws
+    bootstrap_samples: int = Field(ge=100, description="draws behind each 95 % interval")
+    seed: int = Field(description="of the draws")
 
 
 def _check_workers(value: Any) -> Any:
@@ -257,42 +262,48 @@ def _check_workers(value: Any) -> Any:
     raise ValueError(f"expected an integer >= 1 or 'auto', got {value!r}")
 
 
-class RuntimeParams(Section):
-    """What changes speed alone; no stage lists it, so changing it re-runs nothing."""
+def count_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
-    device: Literal["auto", "cpu", "cuda"]  # auto: a GPU where there is one
-    extract_batch_size: PositiveInt  # images or texts that are encoded at a time
-    compile: bool  # compile frozen blocks before a long extraction
-    workers: Annotated[int | Literal["auto"], BeforeValidator(_check_workers)]  # decoders of images; auto: one a core
-    shard_mb: PositiveInt  # size of a feature store's shards, in MiB
-    cache_budget_gb: PositiveFloat  # features up to so many GiB are held in memory, more are streamed
+
+Workers = Annotated[int | Literal["auto"], BeforeValidator(_check_workers)]
+
+
+class RuntimeParams(Section):
+    """What only changes speed; no stage lists it, so changing it re-runs nothing."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field(description="auto: a GPU if there is one")
+    extract_batch_size: PositiveInt = Field(description="images or texts encoded at a time")
+    compile: bool = Field(description="compile frozen blocks before a long extraction")
+    workers: Workers = Field(description="processes or threads that decode images; auto: one a core")
+    shard_mb: PositiveInt = Field(description="size of a feature store's shards, in MiB")
+    cache_budget_gb: PositiveFloat = Field(description="GiB of features to hold in memory; larger ones are streamed")
 
     @property
     def num_workers(self) -> int:
         """How many processes or threads decode images."""
-        if self.workers != "auto":
-            return self.workers
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return count_cores() if self.workers == "auto" else self.workers
 
 
 class Params(Section):
     """All of params.yaml."""
 
-    data: str  # a dataset: conf/data/<name>.yaml, its tables in data/raw/<name>
-    encoders: str  # an encoder pair: conf/encoders/<name>.yaml
-    epochs: PositiveInt  # passes over the training queries
-    seed: Annotated[int, Field(ge=0)]  # of weights, the order of the queries and dropout
+    data: str = Field(description="a dataset: conf/data/<name>.yaml, its tables in data/raw/<name>")
+    encoders: str = Field(description="an encoder pair: conf/encoders/<name>.yaml")
+    epochs: PositiveInt = Field(description="passes over the training queries")
+    seed: int = Field(ge=0, description="of weights, the order of the queries and dropout")
     router: RouterParams
     train: TrainParams
     extend: ExtendParams
-    baselines: dict[str, dict[str, Any]]  # the routers that ARMS is compared with, by name, and their settings
+    baselines: dict[str, dict[str, Any]] = Field(description="routers to compare ARMS with, and their settings")
     costs: CostsParams
     evaluate: EvaluateParams
     runtime: RuntimeParams
 
     @property
     def fit(self) -> FitParams:
-        """The settings of training with the top-level epochs and seed."""
+        """What `train`, `epochs` and `seed` say, in one object."""
         return FitParams(**self.train.model_dump(), epochs=self.epochs, seed=self.seed)
 
 
@@ -332,7 +343,7 @@ def override(params: Params, assignments: Sequence[str]) -> Params:
             section[key] = YAML(typ="safe", pure=True).load(value)
         except YAMLError as error:
             raise ArmsError(f"{assignment}: not valid YAML: {error}") from error
-    return _validate(Path("params.yaml"), content, Params)
+    return check(Params, content, "params.yaml")
 
 
 def read_section(path: Path, section: type[SectionT]) -> SectionT:
@@ -345,37 +356,44 @@ def read_section(path: Path, section: type[SectionT]) -> SectionT:
         content = YAML(typ="safe", pure=True).load(path)
     except YAMLError as error:
         raise ArmsError(f"{path}: not valid YAML: {error}") from error
-    return _validate(path, content, section)
+    return check(section, content, path.as_posix())
 
 
-def _validate(path: Path, content: Any, section: type[SectionT]) -> SectionT:
+def check(model: type[ModelT], content: Any, where: str) -> ModelT:
+    """Settings as an instance of `model`; `where` they come from begins each line of the error.
+
+    Raises
+    ------
+    ArmsError
+        If pydantic finds anything wrong; a line per finding names the key, what was expected and what came.
+    """
     try:
-        return section.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
-        raise ArmsError("\n".join(_describe(path, section, problem) for problem in error.errors())) from error
+        raise ArmsError("\n".join(_describe(problem, model, where) for problem in error.errors())) from error
 
 
-def _describe(path: Path, section: type[Section], problem: Any) -> str:
+def _describe(problem: Any, model: type[BaseModel], where: str) -> str:
     """Put one of pydantic's findings as ``params.yaml.router.top_k: expected ..., got ...``."""
-    where = ".".join([path.as_posix(), *(str(part) for part in problem["loc"])])
-    if problem["type"] == "extra_forbidden":
-        *parents, key = problem["loc"]
-        known = ", ".join(_fields(section, parents))
-        return f"{'.'.join([path.as_posix(), *map(str, parents)])}: unknown key '{key}'; known: {known}"
-    if problem["type"] == "missing":
-        return f"{where}: missing; every setting is written out, none has a default"
-    if problem["type"] == "value_error":
-        return f"{where}: {problem['ctx']['error']}"
-    if problem["type"] == "too_short":
-        return f"{where}: expected {problem['ctx']['min_length']} or more, got {problem['input']!r}"
+    *parents, _ = keys = [where, *map(str, problem["loc"])]
+    place, kind = ".".join(keys), problem["type"]
+    if kind == "extra_forbidden":
+        known = ", ".join(_fields(model, parents[1:])) or "none"
+        return f"{'.'.join(parents)}: unknown key '{keys[-1]}'; known: {known}"
+    if kind == "missing":
+        return f"{place}: missing; every setting is written out, none has a default"
+    if kind == "value_error":
+        return f"{place}: {problem['ctx']['error']}"
+    if kind == "too_short":
+        return f"{place}: expected {problem['ctx']['min_length']} or more, got {problem['input']!r}"
     expected = problem["msg"].removeprefix("Input should be ").removeprefix("Value should be ")
-    return f"{where}: expected {expected}, got {problem['input']!r}"
+    return f"{place}: expected {expected}, got {problem['input']!r}"
 
 
-def _fields(section: type[Section], parents: list[Any]) -> list[str]:
+def _fields(model: type[BaseModel], parents: list[str]) -> list[str]:
     """Names of the fields of the section that the keys `parents` lead to."""
     for parent in parents:
-        annotation = section.model_fields[str(parent)].annotation
+        annotation = model.model_fields[parent].annotation
         options = [annotation, *getattr(annotation, "__args__", ())]
-        section = next(option for option in options if isinstance(option, type) and issubclass(option, Section))
-    return list(section.model_fields)
+        model = next(option for option in options if isinstance(option, type) and issubclass(option, BaseModel))
+    return list(model.model_fields)

@@ -16,6 +16,7 @@ import psutil
 import torch
 
 from arms.data.atomic import atomic_file
+from arms.params import count_cores
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -156,7 +157,7 @@ def _core_s_of_others() -> float:
 def describe_machine(*, gpu: bool) -> dict[str, Any]:
     """The machine that this process runs on."""
     return {
-        "cpu": _cpu_model(),
+        "cpu": torch.cpu.get_capabilities().get("cpu_name", platform.machine()),
         "cores": count_cores(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "gpu": torch.cuda.get_device_name() if gpu else None,
@@ -165,11 +166,6 @@ def describe_machine(*, gpu: bool) -> dict[str, Any]:
         "torch": torch.__version__,
         "torch_threads": torch.get_num_threads(),
     }
-
-
-def count_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe_commit() -> dict[str, Any]:
@@ -185,12 +181,6 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return run.stdout.strip()
-
-
-def _cpu_model() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def _round(value: float) -> float:

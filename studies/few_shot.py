@@ -3,7 +3,7 @@
 import numpy as np
 
 from arms.data.scores import Scores
-from arms.evaluation.judge import SPLITS
+from arms.evaluation.judge import TEST_SPLITS
 from arms.features.dataset import Dataset
 from stages.workspace import stage
 from studies.knn import knn_scores
@@ -24,7 +24,7 @@ def study_few_shot(setup: Setup) -> list[Json]:
     for seed in setup.seeds:
         for count in COUNTS:
             for strategy, scores in _few_shot(setup, draw_known(setup.dataset, count, seed)).items():
-                for split in SPLITS:
+                for split in TEST_SPLITS:
                     em = setup.judge.metrics_on(split, scores)["em"]
                     records.append({"outcomes": count, "strategy": strategy, "split": split, "seed": seed, "em": em})
     return records

@@ -1,6 +1,6 @@
 """Extend a Phi that was trained on a share of the images, incrementally, on all."""
 
-from arms.evaluation.judge import SPLITS
+from arms.evaluation.judge import TEST_SPLITS
 from arms.routers.arms import ArmsRouter
 from stages.dataset import open_dataset
 from stages.phi import training_data, untrained_phi
@@ -22,7 +22,7 @@ def study_initial(setup: Setup) -> list[Json]:
     for seed in setup.seeds:
         for share in SHARES:
             scores = setup.scored("incremental", setup.extended("incremental", _phi_on(setup, share, seed)))
-            for split in SPLITS:
+            for split in TEST_SPLITS:
                 em = setup.judge.metrics_on(split, scores)["em"]
                 records.append({"share": share, "split": split, "seed": seed, "em": em})
     return records

@@ -7,6 +7,7 @@ import numpy as np
 
 from arms.data.atomic import atomic_folder
 from arms.data.prepared import Prepared, write_json
+from arms.evaluation.judge import TEST_SPLITS
 from arms.evaluation.tsne import tsne
 from arms.features.loader import Queries
 from arms.routers.arms import ArmsRouter
@@ -14,7 +15,6 @@ from stages.dataset import open_dataset
 from stages.phi import load_phi
 from stages.workspace import PLOTS, Stopwatch, open_workspace, stage
 
-SPLITS = ("id", "ood")
 NUM_MAPPED = 2000  # queries in the map of fused vectors: more would cover each other
 NUM_BINS = 20
 
@@ -26,7 +26,7 @@ def main() -> None:
     workspace, watch = open_workspace(), Stopwatch()
     dataset, encoders = open_dataset(workspace)
     phi, prepared = load_phi(workspace, encoders), dataset.prepared
-    queries = dataset.queries(*SPLITS)
+    queries = dataset.queries(*TEST_SPLITS)
     reading = phi.read(queries)
     confidence_NS = phi.score(queries)
     with atomic_folder(PLOTS / "reading") as folder:
@@ -55,7 +55,7 @@ def confidence_records(
     split_of = prepared.queries.set_index("query_id")["split"].loc[list(queries.ids)].to_numpy()
     outcomes_NS = prepared.outcome_matrix(queries.ids, phi.vlms)
     edges, records = np.linspace(0, 1, NUM_BINS + 1), []
-    for split in SPLITS:
+    for split in TEST_SPLITS:
         rows = split_of == split
         counts = [np.histogram(confidence_NS[rows][outcomes_NS[rows] == value], edges)[0].tolist() for value in (1, 0)]
         records += [

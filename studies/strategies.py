@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from arms.data.scores import Scores
-from arms.evaluation.judge import SPLITS
+from arms.evaluation.judge import TEST_SPLITS
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import BaseRouter
 from arms.routers.cascade import CascadeRouter
@@ -56,10 +56,10 @@ def _judged(setup: Setup, name: str, scores: dict[str, Scores], seconds: float) 
     own, judge = scores[name], setup.judge
     return {
         "seconds": round(seconds, 2),
-        "metrics": {split: judge.metrics_on(split, own) for split in SPLITS},
-        "over_phi_alone": {split: judge.compare(own, scores["Phi alone"], split) for split in SPLITS},
-        "over_full": {split: judge.compare(own, scores["full retraining"], split) for split in SPLITS},
-        "new_share": {split: _new_share(setup, own, split) for split in SPLITS},
+        "metrics": {split: judge.metrics_on(split, own) for split in TEST_SPLITS},
+        "over_phi_alone": {split: judge.compare(own, scores["Phi alone"], split) for split in TEST_SPLITS},
+        "over_full": {split: judge.compare(own, scores["full retraining"], split) for split in TEST_SPLITS},
+        "new_share": {split: _new_share(setup, own, split) for split in TEST_SPLITS},
     }
 
 
@@ -95,7 +95,7 @@ def _forgotten(setup: Setup, router: ArmsRouter) -> Json:
             "after": judge.metrics_on(split, after),
             "after_minus_before": judge.compare(after, before, split),
         }
-        for split in SPLITS
+        for split in TEST_SPLITS
     }
 
 
@@ -105,7 +105,7 @@ def _theta_records(setup: Setup, cascade: CascadeRouter) -> Iterator[Json]:
         scores = setup.scored("independent", cascade if calibrated else _uncalibrated(cascade))
         for theta in THETAS:
             at_theta = replace(scores, policy=scores.policy | {"theta": theta})
-            for split in ("val", *SPLITS):
+            for split in ("val", *TEST_SPLITS):
                 em = setup.judge.metrics_on(split, at_theta)["em"]
                 yield {"theta": theta, "split": split, "calibrated": calibrated, "em": em}
 

@@ -12,13 +12,13 @@ import numpy as np
 from arms.data.atomic import atomic_file, atomic_folder
 from arms.data.prepared import Prepared, read_prepared, write_json
 from arms.evaluation.complementarity import dataset_statistics, rescue_matrix
+from arms.evaluation.judge import TEST_SPLITS
 from arms.reports import study_figures
 from arms.reports.leaderboard import beaten
 from arms.reports.pareto_figure import pareto
 from stages.workspace import METRICS, PLOTS, open_workspace, stage
 from studies.settings import RESULTS, STUDIES, read_study_params
 
-SPLITS = ("id", "ood")
 CURVES = ("accuracy", "f1", "em")
 KEPT = ("em", "accuracy", "precision", "recall", "f1", "auroc", "ece_all")
 FIGURES = Path("studies/figures")
@@ -47,7 +47,7 @@ def main() -> None:
     extension = {file.stem: _read(file) for file in sorted((folder / "extension").glob("*.json"))}
     routers = _read(folder / "routers.json") if (folder / "routers.json").exists() else {}
     metrics = {file.stem: _read(file) for file in sorted(METRICS.glob("*.json"))}
-    rescue = {split: _rescue(prepared, split) for split in SPLITS if len(prepared.split(split))}
+    rescue = {split: _rescue(prepared, split) for split in TEST_SPLITS if len(prepared.split(split))}
     with atomic_folder(FIGURES / workspace.params.data) as figures:
         draw_studies(studies, metrics, figures)
         draw_extension(extension, metrics, figures)
@@ -80,7 +80,7 @@ def draw_studies(studies: dict[str, Results], metrics: Results, folder: Path) ->
     """The ablation, and both curves with the best single VLM and kNN as references."""
     references = {
         split: {"best single VLM": values["best_single_em"], "kNN": values["em"]}
-        for split in SPLITS
+        for split in TEST_SPLITS
         if (values := metrics["knn"][split]["base"])["em"] is not None
     }
     for name in ("ablation", "tuning"):
@@ -96,7 +96,7 @@ def draw_extension(extension: dict[str, Any], metrics: Results, folder: Path) ->
     """EM of the extended pool by theta, by the number of outcomes, and by what Phi was trained on."""
     references = {
         split: {"best single VLM": values["best_single_em"]}
-        for split in SPLITS
+        for split in TEST_SPLITS
         if (values := metrics["knn"][split]["extended"])["em"] is not None
     }
     if "strategies" in extension:
@@ -168,7 +168,7 @@ def draw_reading(folder: Path) -> None:
 def _records(results: Results, metrics: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     """One record for each variant, split and metric, with the values of all seeds."""
     for variant, result in results.items():
-        for split in SPLITS:
+        for split in TEST_SPLITS:
             for metric in metrics:
                 runs = [run["metrics"][split][metric] for run in result["runs"]]
                 if None not in runs:
@@ -179,7 +179,7 @@ def _spread(result: dict[str, Any]) -> dict[str, Any]:
     """Mean, lowest and highest of each metric over the seeds, and what Phi has over the first seed's run."""
     spread: dict[str, Any] = {"settings": result["settings"], "seeds": [run["seed"] for run in result["runs"]]}
     spread["phi_minus_this"] = result["runs"][0]["phi_minus_this"]
-    for split in ("val", *SPLITS):
+    for split in ("val", *TEST_SPLITS):
         values = {metric: [run["metrics"][split][metric] for run in result["runs"]] for metric in KEPT}
         spread[split] = {
             metric: {"mean": round(float(np.mean(runs)), 4), "low": min(runs), "high": max(runs)}

@@ -9,7 +9,7 @@ import click
 from arms.data.atomic import atomic_file
 from arms.data.prepared import write_json
 from arms.data.scores import read_scores
-from arms.evaluation.judge import SPLITS, Judge
+from arms.evaluation.judge import TEST_SPLITS, Judge
 from arms.params import read_params
 from stages.dataset import SCORED_SPLITS, open_dataset
 from stages.phi import training_data, untrained_phi
@@ -56,8 +56,8 @@ def run_variant(settings: list[str], seeds: list[int]) -> list[dict[str, Any]]:
         runs.append(
             {
                 "seed": seed,
-                "metrics": {split: judge.metrics_on(split, scores) for split in ("val", *SPLITS)},
-                "phi_minus_this": {split: judge.compare(phi, scores, split) for split in SPLITS},
+                "metrics": {split: judge.metrics_on(split, scores) for split in ("val", *TEST_SPLITS)},
+                "phi_minus_this": {split: judge.compare(phi, scores, split) for split in TEST_SPLITS},
             }
         )
     return runs

@@ -1,9 +1,18 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ConfigDict, create_model
 
 from arms.errors import ArmsError
-from arms.params import STANDARD_COSTS, override, read_data_params, read_encoders_params, read_params
+from arms.params import (
+    STANDARD_COSTS,
+    TrainParams,
+    check,
+    override,
+    read_data_params,
+    read_encoders_params,
+    read_params,
+)
 
 ROOT = Path(__file__).parents[1]
 DATASETS = sorted(file.stem for file in (ROOT / "conf/data").glob("*.yaml"))
@@ -104,6 +113,26 @@ def test_values(root):
     assert read_encoders_params("pair", root).image.tunable_layers == 2
 
 
+def test_what_a_fit_receives(root):
+    params = read_params(root)
+    assert params.fit.model_dump() == {**params.train.model_dump(), "epochs": 2, "seed": 1}
+    assert isinstance(params.fit, TrainParams)
+
+
+def test_check_serves_any_model():
+    near = create_model(
+        "Near", __config__=ConfigDict(extra="forbid", strict=True), k=(int, ...), weights=(str, "uniform")
+    )
+    assert check(near, {"k": 3}, "baselines.knn").model_dump() == {"k": 3, "weights": "uniform"}
+    with pytest.raises(ArmsError) as caught:
+        check(near, {"weights": 1, "size": 2}, "baselines.knn")
+    assert str(caught.value).splitlines() == [
+        "baselines.knn.k: missing; every setting is written out, none has a default",
+        "baselines.knn.weights: expected a valid string, got 1",
+        "baselines.knn: unknown key 'size'; known: k, weights",
+    ]
+
+
 def test_a_setting_cannot_be_reassigned(root):
     with pytest.raises(ValueError, match="frozen"):
         read_params(root).epochs = 3
@@ -165,7 +194,7 @@ def test_a_file_that_is_no_mapping(root, content):
     assert "params.yaml: expected a valid dictionary" in error_of(root, read_params)
 
 
-def test_every_problem_is_told_at_once(root):
+def test_every_problem_is_reported_at_once(root):
     change(root / "params.yaml", "epochs: 2", "epochs: 0")
     change(root / "params.yaml", "workers: 2", "workers: 0")
     lines = error_of(root, read_params).splitlines()
@@ -203,7 +232,7 @@ def test_data_errors(root, old, new, message):
         (
             "model: ViT-B-32, architecture: null",
             "model: null, architecture: {embed_dim: 8}",
-            "pair.yaml.image: pretrained weights go with a model, not with an architecture of one's own",
+            "pair.yaml.image: pretrained weights go with a model, not with `architecture`",
         ),
         ("resize: shortest", "resize: crop", "image.resize: expected 'shortest', 'longest' or 'squash', got 'crop'"),
     ],

@@ -2,7 +2,6 @@
 
 import logging
 import os
-from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
@@ -177,26 +176,18 @@ def _search_by_list(index: Any, vectors: np.ndarray, num_neighbours: int) -> tup
 
 
 def import_faiss() -> ModuleType:
-    """Import faiss, with OpenBLAS told what this processor can do.
+    """Import faiss, and let its OpenBLAS know what this processor can do.
 
     The OpenBLAS inside faiss-cpu takes recent Xeons for a processor of 2004, which makes exact search four to five
     times slower; the variable is read when its library loads.
     """
-    flags = _cpu_flags()
-    if "avx512f" in flags:
+    has = torch.cpu.get_capabilities()
+    if has.get("avx512_f"):
         os.environ.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
-    elif "avx2" in flags:
+    elif has.get("avx2"):
         os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
     try:
         import faiss
     except ImportError as error:
         raise ArmsError("faiss is not installed; install arms[cpu], or arms[gpu] on a machine with a GPU") from error
     return faiss
-
-
-def _cpu_flags() -> set[str]:
-    file = Path("/proc/cpuinfo")
-    if not file.exists():
-        return set()
-    line = next((line for line in file.read_text().splitlines() if line.startswith("flags")), "")
-    return set(line.split())

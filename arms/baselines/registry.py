@@ -6,9 +6,10 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, cast, get_type_hints
 
-from pydantic import ConfigDict, ValidationError, create_model
+from pydantic import ConfigDict, create_model
 
 from arms.errors import ArmsError
+from arms.params import check
 from arms.routers.base import BaseRouter
 
 ENTRY_POINTS = "arms.routers"  # the group under which a package names its own, as in: mine = "my_package:MyRouter"
@@ -108,16 +109,4 @@ def _check_settings(router_class: type[BaseRouter], settings: Mapping[str, Any],
         if parameter.kind is parameter.KEYWORD_ONLY and parameter.name != "seed"
     }
     model = create_model("Settings", __config__=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False), **fields)
-    try:
-        return dict(model.model_validate(dict(settings)))
-    except ValidationError as error:
-        raise ArmsError("\n".join(_describe(problem, where, list(fields)) for problem in error.errors())) from error
-
-
-def _describe(problem: Any, where: str, known: list[str]) -> str:
-    key = ".".join([where, *map(str, problem["loc"])])
-    if problem["type"] == "extra_forbidden":
-        return f"{where}: unknown key '{problem['loc'][-1]}'; known: {', '.join(known) or 'none'}"
-    if problem["type"] == "missing":
-        return f"{key}: missing; every setting is written out"
-    return f"{key}: {problem['msg'].replace('Input should be', 'expected')}, got {problem['input']!r}"
+    return dict(check(model, dict(settings), where))

@@ -1,4 +1,4 @@
-"""The `arms` command: one file a subcommand. Whatever is heavy is imported when a command runs."""
+"""The `arms` command: one file a subcommand. Heavy modules are imported when a command runs."""
 
 import click
 

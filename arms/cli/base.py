@@ -23,7 +23,7 @@ workers_option = click.option(
 class ArmsGroup(click.Group):
     """Ends with the text of an ArmsError and exit status 1, not with a traceback.
 
-    The same where a file or folder cannot be read or written, which no command checks beforehand.
+    So do files or folders that cannot be read or written, which no command checks beforehand.
     """
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -35,7 +35,7 @@ class ArmsGroup(click.Group):
         except ArmsError as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
-            if error.filename is None:  # such as a pipe that nobody reads any more, which click knows how to end
+            if error.filename is None:  # such as a pipe that nobody reads any more; click knows how to end that
                 raise
             raise click.ClickException(f"{error.filename}: {error.strerror}") from error
 

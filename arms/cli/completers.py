@@ -1,6 +1,6 @@
 """What a shell offers for the values of arguments: routers, datasets and VLMs that are there.
 
-A shell asks at every press of a key, so only names of files and small JSON are read, and what is broken is passed over.
+A shell asks at every key press, so only file names and small JSON are read, and broken files are skipped.
 """
 
 import json
@@ -19,12 +19,12 @@ _QUERIES = "queries.parquet"  # of `arms.data.tables`, which loads pandas
 
 
 def complete_router(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The trained routers under data/routers, or folders where none fits."""
+    """The trained routers under data/routers, or folders if none fits."""
     return _folders(ROUTERS, _DESCRIPTION, incomplete) or [CompletionItem(incomplete, type="dir")]
 
 
 def complete_dataset(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The datasets under data/raw, or files and folders where none fits."""
+    """The datasets under data/raw, or files and folders if none fits."""
     return _folders(RAW, _QUERIES, incomplete) or [CompletionItem(incomplete, type="file")]
 
 
@@ -35,7 +35,7 @@ def complete_dataset_name(ctx: click.Context, param: click.Parameter, incomplete
 
 
 def complete_vlm(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The VLMs in the pool of the router that --router names, but for those that are given already."""
+    """The VLMs in the pool of the router that --router names, without those already given."""
     router = next((one for one in ctx.command.params if one.name == "folder"), None)
     folder = ctx.params.get("folder") or (router and router.get_default(ctx))
     given = ctx.params.get(param.name or "") or ()
@@ -52,7 +52,7 @@ def _items(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
 
 
 def _pool(folder: Path) -> list[str]:
-    """The VLMs of a router: its own, or those of the routers inside a cascade; none where it cannot be read."""
+    """The VLMs of a router: its own, or those of the routers inside a cascade; none if it cannot be read."""
     names: dict[str, None] = {}
     for file in (folder / _DESCRIPTION, *folder.glob(f"*/{_DESCRIPTION}")):
         try:

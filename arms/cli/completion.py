@@ -9,8 +9,7 @@ from click.shell_completion import get_completion_class
 def completion(shell: str) -> None:
     """Print the script with which a shell completes commands, options, routers, datasets and VLMs.
 
-    It asks `arms` itself, so `arms` has to be on the PATH of the shell. Put one of these lines where your shell reads
-    it at its start; for fish, run it once.
+    The script asks `arms` itself, so `arms` must be on the PATH. Run the line for your shell once.
 
     \b
     Examples:

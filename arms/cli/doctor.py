@@ -17,7 +17,7 @@ def doctor(offline: bool, as_json: bool) -> None:
     """Say what this machine and this project have, and what is missing for what.
 
     Each line is `ok`, a `note`, or `missing`: what `dvc repro` needs with the present params.yaml. Exits with status 1
-    if anything is missing. Nothing is measured or downloaded; the hub is asked for a sign of life alone.
+    if anything is missing. Nothing is measured or downloaded; the hub is only asked for a sign of life.
 
     \b
     Examples:

@@ -45,7 +45,7 @@ def features_info(path: Path, as_json: bool) -> None:
     for folder in _store_folders(path):
         try:
             described.append(_describe(describe_store(FeatureStore.at(folder))))
-        except ArmsError as error:  # the others are told all the same
+        except ArmsError as error:  # the others are still described
             described.append({"path": str(folder.parent), "fingerprint": folder.name, "error": str(error)})
     if as_json:
         print_json(described)
@@ -102,7 +102,7 @@ def _store_folders(path: Path) -> list[Path]:
     for folder, names, _ in os.walk(path) if not stores else ():
         stores += [Path(folder, name) for name in names if name.endswith(".zarr")]
         names[:] = [name for name in names if not name.endswith(".zarr")]
-    # One that lost its list of shards is a store too.
+    # A store that lost its list of shards counts too.
     folders = {
         file.parent for store in sorted(stores) for name in ("zarr.json", "shard-*") for file in store.glob(f"*/{name}")
     }
@@ -112,7 +112,7 @@ def _store_folders(path: Path) -> list[Path]:
 
 
 def _describe(info: "StoreInfo") -> dict[str, Any]:
-    """A store as JSON; what crosses a cut before the encoder has no blocks and no precision."""
+    """A store as JSON; a store of the encoder's inputs has no blocks and no precision."""
     encoder = info.fingerprint.get("encoder")
     return {
         "path": str(info.path),

@@ -16,7 +16,7 @@ from arms.cli.completers import complete_dataset
 def validate(folder: Path, strict: bool, as_json: bool, workers: int) -> None:
     """Check a dataset in outcome-table form and report every unusable row.
 
-    FOLDER holds queries.parquet, outcomes.parquet, vlms.yaml and the images, each of which is decoded.
+    FOLDER holds queries.parquet, outcomes.parquet, vlms.yaml and the images; every image is decoded.
 
     \b
     Examples:

@@ -19,22 +19,22 @@ _MILLION = 1e6
 
 @dataclass(frozen=True, eq=False)
 class Expenses:
-    """The costs in USD, or the latencies in seconds, of S VLMs on N queries; NaN where nothing is known of them.
+    """The costs in USD, or the latencies in seconds, of S VLMs on N queries; NaN where unknown.
 
     Attributes
     ----------
     vlms : tuple of S str
     charged : ndarray of shape (N, S), float64, >= 0
-        What an answer came to: what a selection is judged by.
+        What an answer cost: what a selection is judged by.
     expected : ndarray of shape (N, S), float64, >= 0
-        What a router may know beforehand, from prices, sizes and the means over the training split: never what is
-        recorded of the very answer. A column is NaN throughout or nowhere.
+        What a router may know before it chooses, from prices, sizes and the means over the training split: never the
+        record of that answer. A column is all NaN or has no NaN.
     sources : dict of str to Source
-        By VLM, where its charges come from on the queries whose outcome is known: all of them recorded, some, none but
+        By VLM, where its charges come from on the queries whose outcome is known: all recorded, some recorded, all
         estimated, or unknown.
     without_charge : tuple of str
-        The VLMs whose charge is unknown on some query whose outcome is known. Unless it is empty, nobody can say what a
-        selection from this pool came to.
+        The VLMs whose charge is unknown on some query whose outcome is known. If there are any, nobody can say what a
+        selection from this pool cost.
     """
 
     vlms: tuple[str, ...]
@@ -45,7 +45,7 @@ class Expenses:
 
     @property
     def without_expectation(self) -> tuple[str, ...]:
-        """The VLMs of which nothing is known beforehand. Unless it is empty, no policy can weigh this pool."""
+        """The VLMs without an expectation. If there are any, no policy can weigh this pool."""
         return tuple(vlm for vlm, column in zip(self.vlms, self.expected.T, strict=True) if np.isnan(column).any())
 
 
@@ -109,9 +109,9 @@ def estimate_costs(
 ) -> NDArray[np.float64]:
     """Estimate from prices and token counts what each VLM of a pool costs on each query.
 
-    cost = (price_in * prompt_tokens + price_out * answer_tokens) / 1e6, where prompt_tokens are those of the question
-    and of the image. A free VLM without both prices costs its own compute: so much for each token and parameter; where
-    its size is undisclosed it is taken to be as large as the VLMs of the pool are on average.
+    cost = (price_in * prompt_tokens + price_out * answer_tokens) / 1e6, where prompt_tokens counts the question and the
+    image. A free VLM without both prices costs its own compute: a price for each token and parameter. If its size is
+    undisclosed, it counts as large as the VLMs of the pool on average.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def _prices(profile: VlmProfile, pool: Sequence[VlmProfile], params: CostsParams
 def _scaled(
     estimate: NDArray[np.float64], train_estimate: NDArray[np.float64], train_recorded: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """The estimate, scaled to the mean of what was recorded in training; that mean where there is nothing to scale."""
+    """The estimate, scaled to the mean recorded cost in training; that mean where there is no estimate to scale."""
     known = ~np.isnan(train_recorded)
     mean_recorded, mean_estimate = _mean(train_recorded, known), _mean(train_estimate, known)
     scalable = mean_estimate > 0
@@ -158,7 +158,7 @@ def _scaled(
 
 
 def _mean(values: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The mean of the chosen values of each column; NaN where none is."""
+    """The mean of the chosen values of each column; NaN where none is chosen."""
     count = chosen.sum(axis=0)
     total = np.where(chosen, values, 0.0).sum(axis=0)
     return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)

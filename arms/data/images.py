@@ -22,14 +22,14 @@ IMAGE_ADVICE = {
     "absolute image path": "write the path relative to the dataset's folder",
     "image path with '..'": "write the path from the dataset's folder down",
     "image outside the folder": "copy the image into the dataset's folder instead of linking to it",
-    "image outside the roots": "name the folder that holds it as a root, and the recorded paths' part before it",
-    "image on the web": "download it, and put the file's path in the place of the address",
+    "image outside the roots": "name the folder that holds it as a root, and the part of the recorded paths before it",
+    "image on the web": "download it, and write the file's path instead of the address",
     "image under a table's name": "give the image file another name",
     "missing image file": "add the file, or correct the path in the image column",
     "unreadable image": "replace the file by one that opens, or remove its queries",
     "oversized image": "scale the image down, or remove its queries",
     "several images": "nothing: a query has one image",
-    "no image in the log": "add what holds the benchmark's images, whole and of the version that was evaluated",
+    "no image in the log": "add the source of the benchmark's images, complete and of the version that was evaluated",
 }
 
 
@@ -50,7 +50,7 @@ ImageChecker = Callable[[Sequence[str], Progress | None], dict[str, ImageCheck]]
 
 @contextmanager
 def huge_images_raise() -> Iterator[None]:
-    """Beyond Image.MAX_IMAGE_PIXELS Pillow first warns, beyond twice that it raises; here it raises both times."""
+    """Let Pillow raise above Image.MAX_IMAGE_PIXELS, where it would only warn; it raises by itself above twice that."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
@@ -83,7 +83,7 @@ def check_images(
 
 
 def check_file(root: Path, relative: str, *, decode: bool = True) -> ImageCheck:
-    """Check that a path stays in the folder `root`, a real path, and leads to an image; hash the very bytes checked."""
+    """Check that a path stays in the folder `root`, a real path, and leads to an image; hash the checked bytes."""
     if PurePosixPath(relative).is_absolute() or PureWindowsPath(relative).anchor:
         return ImageCheck(problem="absolute image path", detail=relative)
     if ".." in PurePosixPath(relative).parts:
@@ -102,7 +102,7 @@ def check_file(root: Path, relative: str, *, decode: bool = True) -> ImageCheck:
 
 
 def read_image(path: Path, where: str, *, decode: bool = True) -> tuple[ImageCheck, bytes]:
-    """Read a file, one that `is_file`, and check it as `check_content`; with the very bytes checked."""
+    """Read a file that exists and check it as `check_content` does; returns its bytes too."""
     try:
         if path.stat().st_size > LARGEST_FILE:
             return ImageCheck(problem="oversized image", detail=f"{where}: more than {LARGEST_FILE:,} bytes"), b""
@@ -113,12 +113,12 @@ def read_image(path: Path, where: str, *, decode: bool = True) -> tuple[ImageChe
 
 
 def check_content(content: bytes, where: str, *, decode: bool = True) -> ImageCheck:
-    """Check the bytes of an image file: all of it, or with `decode` off its header alone; under `huge_images_raise`."""
+    """Check the bytes of an image file, or only its header if not `decode`; call it under `huge_images_raise`."""
     try:
         with Image.open(BytesIO(content)) as image:
             found = image.format or ""
             if found in _PROGRAMS:
-                return ImageCheck(problem="unreadable image", detail=f"{where} is {found}, a program and no picture")
+                return ImageCheck(problem="unreadable image", detail=f"{where} is {found}, a program, not a picture")
             if decode:
                 image.load()
     except UnidentifiedImageError:  # its text holds a memory address, which would differ from run to run

@@ -1,4 +1,4 @@
-"""What the prepare stage hands on: clean queries with their splits and hashes, outcomes, and the two pools."""
+"""The prepared dataset: clean queries with their splits and hashes, outcomes, and the two pools."""
 
 import hashlib
 import json
@@ -326,7 +326,7 @@ def _factorize(query_ids: Iterable[str]) -> tuple[np.ndarray, pd.Index]:
 
 
 def _positions(index: pd.Index, wanted: pd.Index, kind: str, *, show_known: bool) -> np.ndarray:
-    """Where each wanted name stands in `index`; an ArmsError if one does not."""
+    """The position of each wanted name in `index`; an ArmsError if one is missing."""
     positions = index.get_indexer(wanted)
     if (positions < 0).any():
         missing = wanted[positions < 0]

@@ -22,7 +22,7 @@ _TEXTS = ("provider", "architecture", "language_model", "vision_model", "release
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VlmProfile:
-    """What is known of one VLM; None is undisclosed.
+    """The known facts about one VLM; None is undisclosed.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def read_vlms(path: str | Path) -> tuple[VlmProfile, ...]:
     Raises
     ------
     ArmsError
-        If the file is missing or no such list, or an entry breaks the rules; names the file, the entry and the key.
+        If the file is missing or is not such a list, or an entry breaks the rules; names the file, entry and key.
     """
     path = Path(path)
     if not path.is_file():  # a pipe would be waited for
@@ -126,14 +126,14 @@ def check_distinct_names(vlms: Sequence[VlmProfile], where: str | Path) -> None:
 
 
 def profile_sentence(vlm: VlmProfile, kind: ProfileKind) -> str:
-    """The sentence M_j that a router encodes for VLM j; a function of the profile alone.
+    """The sentence M_j that a router encodes for VLM j; it depends only on the profile.
 
     Parameters
     ----------
     vlm : VlmProfile
     kind : 'full' or 'name'
-        'full' tells the name, provider, parameter count, architecture, language and vision model and access, leaving
-        out what is undisclosed; 'name' is the name alone.
+        'full' has the name, provider, parameter count, architecture, language and vision model and access, and leaves
+        out what is undisclosed; 'name' is only the name.
 
     Returns
     -------
@@ -156,8 +156,8 @@ def profile_sentence(vlm: VlmProfile, kind: ProfileKind) -> str:
         ("language model", vlm.language_model),
         ("vision model", vlm.vision_model),
     )
-    told = [f"{label}: {value}" for label, value in (*facts, ("access", vlm.access)) if value is not None]
-    return _one_line(f"{vlm.name} is a vision-language model{maker}{size}; {'; '.join(told)}.")
+    known = [f"{label}: {value}" for label, value in (*facts, ("access", vlm.access)) if value is not None]
+    return _one_line(f"{vlm.name} is a vision-language model{maker}{size}; {'; '.join(known)}.")
 
 
 def parse_entry(entry: Any, where: str) -> VlmProfile:
@@ -183,7 +183,7 @@ def parse_entry(entry: Any, where: str) -> VlmProfile:
 
 
 def _is_amount(value: Any) -> bool:
-    """Whether a value is a finite number >= 0 (a bool is none)."""
+    """Whether a value is a finite number >= 0; a bool is not a number here."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
 
 

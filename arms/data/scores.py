@@ -121,7 +121,7 @@ class Scores:
 def write_scores(scores: Scores, path: str | Path) -> None:
     """Write scores as one wide Parquet file: query_id, one float32 column per VLM, and one more each of `asked`.
 
-    Router, pool, VLM order and policy lie in the schema's metadata as JSON. Equal scores give equal bytes, and the
+    The schema's metadata holds router, pool, VLM order and policy as JSON. Equal scores give equal bytes, and the
     file appears whole or not at all.
     """
     about = {"router": scores.router, "pool": scores.pool, "vlms": scores.vlms, "policy": scores.policy}
@@ -143,7 +143,7 @@ def read_scores(path: str | Path) -> Scores:
     Raises
     ------
     ArmsError
-        If the file is missing, is no Parquet file, or is not a table of scores.
+        If the file is missing, is not Parquet, or is not a table of scores.
     """
     remedy = "run the stage that writes it again"
     try:
@@ -153,7 +153,9 @@ def read_scores(path: str | Path) -> Scores:
     except FileNotFoundError as error:
         raise ArmsError(f"{path}: expected a score table, found no file; {remedy}") from error
     except (pa.ArrowException, OSError) as error:
-        raise ArmsError(f"{path}: expected a score table, got a file that is no Parquet ({error}); {remedy}") from error
+        raise ArmsError(
+            f"{path}: expected a score table, got a file that is not Parquet ({error}); {remedy}"
+        ) from error
     metadata = table.schema.metadata or {}
     if METADATA_KEY not in metadata:
         raise ArmsError(
@@ -186,7 +188,7 @@ def _distinct(names: Sequence[str] | NDArray[Any], where: str) -> tuple[str, ...
     if len(set(names)) != len(names):
         seen: set[str] = set()
         doubled = [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
-        raise ValueError(f"{where}: expected each name once, {len(doubled)} come again: {_first(doubled)}")
+        raise ValueError(f"{where}: expected each name once, got {len(doubled)} again: {_first(doubled)}")
     return names
 
 

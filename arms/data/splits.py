@@ -1,4 +1,4 @@
-"""Train, validation and test splits by image, so that no test image is ever seen in training."""
+"""Train, validation and test splits by image, so that training never sees a test image."""
 
 import hashlib
 from collections.abc import Collection
@@ -26,8 +26,8 @@ def assign_splits(
     """Assign each query to a split.
 
     Queries of a held-out benchmark or task are 'ood'. Any other query on one of their images is 'excluded', as it
-    would show the held-out image in training. The rest is split by image: each image's place follows from the seed and
-    its content alone, so data added later moves no image that was there (unless it holds one out).
+    would show the held-out image in training. The rest is split by image: an image's place depends only on the seed and
+    its content, so data added later moves none of the old images (unless it holds one out).
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def assign_splits(
 
 
 def image_uniform(image_sha256: str, seed: int) -> float:
-    """An image's place in [0, 1), uniform over images, from its content and the seed alone."""
+    """An image's place in [0, 1), uniform over images, from its content and the seed."""
     digest = hashlib.sha256(f"{seed}:{image_sha256}".encode()).digest()
     return (int.from_bytes(digest[:8], "big") >> 11) / 2**53  # 53 bits: exact as a float, never rounded up to 1
 

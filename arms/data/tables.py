@@ -59,8 +59,8 @@ PROBABILITIES = TableFormat(
     {"query_id": "text", "vlm": "text", "probability": "number"},  # in [0, 1]
 )
 
-# What pandas' infer_dtype calls the values that a column of each kind may hold. A verdict column of mixed values is
-# let through, so that validation can set aside just the rows that are no verdict.
+# What pandas' infer_dtype calls the values that a column of each kind may hold. A verdict column may hold mixed values,
+# so that validation can set aside only the rows that are not a verdict.
 _ACCEPTED: dict[Kind, tuple[str, ...]] = {
     "text": ("string",),
     "number": ("floating", "integer", "mixed-integer-float", "decimal"),
@@ -74,7 +74,7 @@ _EXPECTED: dict[Kind, str] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset:
+class OutcomeTables:
     """Recorded outcomes: which VLM was right on which query.
 
     Attributes
@@ -98,7 +98,7 @@ class Dataset:
     probabilities: pd.DataFrame | None = None
 
 
-def read_dataset(folder: str | Path) -> Dataset:
+def read_dataset(folder: str | Path) -> OutcomeTables:
     """Read a dataset folder, checking files, columns and column types but not the rows (see `validation.validate`).
 
     Parameters
@@ -108,9 +108,9 @@ def read_dataset(folder: str | Path) -> Dataset:
 
     Returns
     -------
-    Dataset
-        Texts as pandas `str`, numbers as float64; `correct` as bool, as nullable boolean if any is null, or as it
-        stands if any value is no verdict.
+    OutcomeTables
+        Texts as pandas `str`, numbers as float64; `correct` as bool, as nullable boolean if any is null, or unchanged
+        if any value is not a verdict.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def read_dataset(folder: str | Path) -> Dataset:
             f"got {'a file' if folder.exists() else 'no such folder'}"
         )
     simulated = (folder / PROBABILITIES.file).exists()
-    return Dataset(
+    return OutcomeTables(
         folder=folder,
         queries=read_table(folder / QUERIES.file, QUERIES),
         outcomes=read_table(folder / OUTCOMES.file, OUTCOMES),
@@ -133,7 +133,7 @@ def read_dataset(folder: str | Path) -> Dataset:
     )
 
 
-def write_dataset(dataset: Dataset, folder: str | Path) -> None:
+def write_dataset(dataset: OutcomeTables, folder: str | Path) -> None:
     """Write a dataset's tables and profiles, not its images; the same dataset gives the same bytes.
 
     Each file appears whole or not at all, and the folder's other files stay. For a folder that appears whole, images
@@ -141,7 +141,7 @@ def write_dataset(dataset: Dataset, folder: str | Path) -> None:
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset : OutcomeTables
     folder : str or Path
         Made where missing. An older probabilities.parquet is removed if `dataset` has none.
 
@@ -162,7 +162,7 @@ def write_dataset(dataset: Dataset, folder: str | Path) -> None:
         write_table(dataset.probabilities, folder / PROBABILITIES.file)
 
 
-def conform_dataset(dataset: Dataset) -> Dataset:
+def conform_dataset(dataset: OutcomeTables) -> OutcomeTables:
     """The dataset with its tables as `read_dataset` gives them; the same errors, for tables made in memory."""
     folder = Path(dataset.folder)
     check_distinct_names(dataset.vlms, folder / VLMS_FILE)
@@ -170,7 +170,7 @@ def conform_dataset(dataset: Dataset) -> Dataset:
     if probabilities is not None:
         probabilities = conform(probabilities, PROBABILITIES, folder / PROBABILITIES.file)
         _check_probabilities(probabilities, folder / PROBABILITIES.file)
-    return Dataset(
+    return OutcomeTables(
         folder=folder,
         queries=conform(dataset.queries, QUERIES, folder / QUERIES.file),
         outcomes=conform(dataset.outcomes, OUTCOMES, folder / OUTCOMES.file),
@@ -184,11 +184,11 @@ def read_table(path: Path, table: TableFormat) -> pd.DataFrame:
     if not path.is_file():
         raise ArmsError(f"{path}: expected a Parquet file with columns {', '.join(table.required)}, got no such file")
     try:
-        with pa.OSFile(os.fsencode(path)) as file:  # as bytes: Arrow takes a name that is no UTF-8 in no other way
+        with pa.OSFile(os.fsencode(path)) as file:  # as bytes: Arrow refuses a str that is not UTF-8
             content = pq.ParquetFile(file).read()
-        content.validate(full=True)  # Arrow itself would hand on text that is not UTF-8
+        content.validate(full=True)  # Arrow itself lets text pass that is not UTF-8
         frame = content.to_pandas(ignore_metadata=True)
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:  # names of columns may be no UTF-8 either
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:  # column names may not be UTF-8 either
         raise ArmsError(f"{path}: expected a Parquet file, could not read it: {error}") from error
     return conform(frame, table, path)
 
@@ -270,7 +270,7 @@ def _conform_column(column: pd.Series, kind: Kind, where: str | Path) -> pd.Seri
         return column.astype("float64")
     verdicts = parse_verdicts(column)
     if (verdicts.isna() & column.notna()).any():
-        # Values of several types in one column could be neither compared nor written: what is no verdict becomes text.
+        # Values of several types in one column cannot be compared or written, so what is not a verdict becomes text.
         return column if found not in ("mixed", "mixed-integer") else column.map(_verdict_or_text, na_action="ignore")
     return verdicts if verdicts.isna().any() else verdicts.astype(bool)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from arms.data.images import IMAGE_ADVICE, ImageCheck, ImageChecker, Progress, folder_checker
-from arms.data.tables import Dataset, conform_dataset, is_in, parse_verdicts
+from arms.data.tables import OutcomeTables, conform_dataset, is_in, parse_verdicts
 from arms.errors import ArmsError
 
 _EXAMPLES = 5  # rows shown per finding
@@ -80,7 +80,7 @@ class Validated:
 
     Attributes
     ----------
-    dataset : Dataset
+    dataset : OutcomeTables
         The clean rows in their order; `correct` as bool.
     report : Report
     set_aside_queries, set_aside_outcomes : DataFrame
@@ -89,7 +89,7 @@ class Validated:
         For each image path of the clean queries, the hex digest of the file's bytes.
     """
 
-    dataset: Dataset
+    dataset: OutcomeTables
     report: Report
     set_aside_queries: pd.DataFrame
     set_aside_outcomes: pd.DataFrame
@@ -97,7 +97,7 @@ class Validated:
 
 
 def validate(
-    dataset: Dataset,
+    dataset: OutcomeTables,
     *,
     strict: bool = False,
     workers: int = 4,
@@ -108,12 +108,12 @@ def validate(
 ) -> Validated:
     """Check every row of a dataset and every image that its queries use.
 
-    Of identical duplicate rows the first is kept; rows that share a key but disagree are all set aside, as none can
-    be told to be right. An outcome goes with its query.
+    The first of several identical rows is kept; rows that share a key but disagree are all set aside, as nobody knows
+    which is right. An outcome is set aside with its query.
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset : OutcomeTables
     strict : bool
         Raise if any row is set aside.
     workers : int, at least 1
@@ -121,11 +121,11 @@ def validate(
     progress : callable, optional
         Called with the number of images checked and their total after each image.
     decode : bool
-        Decode every image; otherwise their headers alone are read.
+        Decode every image; otherwise only read their headers.
     checker : callable, optional
         Checks the images by what the queries call them; by default these are paths in the dataset's folder.
     source_findings : tuple of Finding
-        What was found before, in the log that the dataset comes from; they open the report, and `strict` counts them.
+        Findings in the log that the dataset comes from; they open the report, and `strict` counts them.
 
     Returns
     -------
@@ -182,24 +182,24 @@ class _Sieve:
         self.table = table
         self.frame = frame
         self.reason = np.full(len(frame), None, dtype=object)
-        self.standing = np.ones(len(frame), dtype=bool)
+        self.is_kept = np.ones(len(frame), dtype=bool)
         self.findings: list[Finding] = []
 
     def set_aside(self, mask: np.ndarray, kind: str, advice: str, reasons: Iterable[str] | None = None) -> None:
-        """Set the masked rows that still stand aside, for `kind` or, row by row, for the fuller `reasons`."""
-        mask = mask & self.standing
+        """Set aside the masked rows that are still kept, for `kind` or, row by row, for the fuller `reasons`."""
+        mask = mask & self.is_kept
         if not mask.any():
             return
         self.reason[mask] = kind if reasons is None else np.asarray(reasons, dtype=object)[mask]
-        self.standing &= ~mask
+        self.is_kept &= ~mask
         first = self.frame[mask].head(_EXAMPLES).assign(reason=self.reason[mask][:_EXAMPLES])
         rows = tuple({str(key): _plain(value) for key, value in row.items()} for row in first.to_dict("records"))
         self.findings.append(Finding(kind, self.table, int(mask.sum()), rows, advice))
 
     def set_aside_duplicates(self, key: list[str]) -> None:
-        """Among standing rows of one key, keep the first if all are identical, none if they disagree."""
-        standing = self.frame[self.standing]
-        shared = standing[standing.duplicated(key, keep=False)]
+        """Among the kept rows of one key, keep the first if all are identical, none if they disagree."""
+        kept = self.frame[self.is_kept]
+        shared = kept[kept.duplicated(key, keep=False)]
         if shared.empty:
             return
         distinct = shared.drop_duplicates()
@@ -213,16 +213,16 @@ class _Sieve:
         self.set_aside(self._mask(shared.index[repeat]), f"repeated row for one {name}", "nothing: the first is kept")
 
     def kept(self) -> pd.DataFrame:
-        """The rows that stand."""
-        return self.frame[self.standing]
+        """The rows not set aside."""
+        return self.frame[self.is_kept]
 
     def rejected(self) -> pd.DataFrame:
         """The rows set aside, with their reasons."""
-        rows = self.frame[~self.standing].reset_index(drop=True)
+        rows = self.frame[~self.is_kept].reset_index(drop=True)
         for column in rows:
             if pd.api.types.is_object_dtype(rows[column].dtype):  # values of several types, which no file could hold
                 rows[column] = rows[column].map(str, na_action="ignore")
-        return rows.assign(reason=pd.Series(self.reason[~self.standing], dtype="str"))
+        return rows.assign(reason=pd.Series(self.reason[~self.is_kept], dtype="str"))
 
     def _mask(self, index: pd.Index) -> np.ndarray:
         mask = np.zeros(len(self.frame), dtype=bool)
@@ -231,15 +231,15 @@ class _Sieve:
 
 
 def _check_query_rows(queries: _Sieve) -> None:
-    """Set aside queries without what identifies and describes them, and duplicates."""
-    queries.set_aside(_blank(queries.frame["query_id"]), "no query_id", "give the query an id of its own")
+    """Set aside queries that lack an id or a description, and duplicates."""
+    queries.set_aside(_blank(queries.frame["query_id"]), "no query_id", "give the query its own id")
     queries.set_aside_duplicates(["query_id"])
     for column in ("question", "image", "benchmark", "task", "language"):
         queries.set_aside(_blank(queries.frame[column]), f"no {column}", f"fill in the {column} column")
 
 
 def _set_aside_images(queries: _Sieve, checks: dict[str, ImageCheck]) -> None:
-    """Set aside queries whose image cannot be used; the reason tells what happened."""
+    """Set aside queries whose image cannot be used; the reason says what happened."""
     problems = {path: check.problem for path, check in checks.items() if check.problem}
     if not problems:
         return
@@ -253,7 +253,7 @@ def _set_aside_images(queries: _Sieve, checks: dict[str, ImageCheck]) -> None:
 def _check_outcome_rows(outcomes: _Sieve, queries: _Sieve, vlms: list[str]) -> None:
     """Set aside outcomes that belong to no usable query or known VLM, duplicates, and rows without a usable value."""
     frame, query_ids = outcomes.frame, outcomes.frame["query_id"]
-    lost = queries.frame[~queries.standing].assign(reason=queries.reason[~queries.standing])
+    lost = queries.frame[~queries.is_kept].assign(reason=queries.reason[~queries.is_kept])
     lost = lost[~is_in(lost["query_id"], queries.kept()["query_id"])].drop_duplicates("query_id")
     with_lost = is_in(query_ids, lost["query_id"]) & ~_blank(query_ids)
     reasons = np.full(len(frame), None, dtype=object)
@@ -275,8 +275,8 @@ def _check_outcome_rows(outcomes: _Sieve, queries: _Sieve, vlms: list[str]) -> N
             outcomes.set_aside(wrong.to_numpy(), f"{column} is negative or infinite", "correct it; null where unknown")
 
 
-def _clean_dataset(dataset: Dataset, queries: pd.DataFrame, outcomes: pd.DataFrame) -> Dataset:
-    """The dataset with the rows kept alone; probabilities follow their queries and VLMs."""
+def _clean_dataset(dataset: OutcomeTables, queries: pd.DataFrame, outcomes: pd.DataFrame) -> OutcomeTables:
+    """The dataset with only the rows kept; probabilities follow their queries and VLMs."""
     outcomes = outcomes.assign(correct=parse_verdicts(outcomes["correct"]).astype(bool)).reset_index(drop=True)
     probabilities = dataset.probabilities
     if probabilities is not None:

@@ -1,14 +1,12 @@
 """`arms doctor`: what this machine and this project have, and what is missing for what."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from arms.doctor import machine
-from arms.doctor.machine import Line, Status, safely
+from arms.doctor.machine import Found, Line, Status, report
 from arms.errors import ArmsError
-from arms.params import DataParams, Params, read_data_params, read_encoders_params, read_params
+from arms.params import read_data_params, read_encoders_params, read_params
 
 # The baselines that search with faiss.
 FAISS_ROUTERS = ("hybrid-llm", "knn", "prknn")
@@ -17,40 +15,37 @@ FAISS_ROUTERS = ("hybrid-llm", "knn", "prknn")
 def examine(*, ask_hub: bool = True) -> Iterator[Line]:
     """Look at the machine and at the project in the working directory, one line after the other.
 
-    A line is `missing` if `dvc repro` with the present params.yaml needs what it is about; outside a project, if no
-    command of ARMS can do without it.
-
-    Parameters
-    ----------
-    ask_hub : bool
-        Ask the model hub for a sign of life.
+    A line is `missing` if `dvc repro` with the present params.yaml needs its subject; outside a project, if every
+    command of ARMS needs it. With `ask_hub` the model hub is asked for a sign of life.
     """
-    params, settings = _read_settings()
-    yield safely("python", machine.look_at_python)
-    yield safely("machine", machine.look_at_processor)
-    yield safely("torch", machine.look_at_torch, failed="missing")
-    wanted = params.runtime.device if params else "auto"
-    device = safely("device", partial(machine.look_at_device, wanted))
-    yield device
-    yield safely("bfloat16", partial(machine.look_at_bfloat16, device.facts.get("device")))
-    yield safely("torchvision", machine.look_at_torchvision, failed="missing")
+    settings = report("settings", _look_at_settings, failed="missing")
+    params = read_params() if settings.status == "ok" else None
+    searches = params and any(own.get("router", name) in FAISS_ROUTERS for name, own in params.baselines.items())
+    yield report("python", machine.look_at_python)
+    yield report("machine", machine.look_at_processor)
+    yield report("torch", machine.look_at_package, "torch", failed="missing")
+    found = report("device", machine.look_at_device, params.runtime.device if params else "auto", failed="missing")
+    yield found
+    device = found.facts.get("device")
+    yield report("bfloat16", machine.look_at_bfloat16, device)
+    yield report("torchvision", machine.look_at_torchvision, failed="missing")
     for package in ("open_clip", "transformers", "zarr"):
-        yield safely(package, partial(machine.look_at_package, package), failed="missing")
-    need_faiss: Status = "missing" if params and _searches_with_faiss(params) else "note"
-    yield safely("faiss", partial(machine.look_at_faiss, device.facts.get("device")), failed=need_faiss)
-    yield safely("dvc", partial(machine.look_at_package, "dvc"), failed="missing" if params else "note")
-    yield safely("git", machine.look_at_git)
-    yield safely("disk", partial(machine.look_at_disk, Path()))
-    hub = safely("hub", partial(machine.look_at_hub, ask=ask_hub))
-    yield hub
-    yield settings
-    if params is None:
-        return
-    yield _look_at_dvc_project()
-    yield safely("dataset", partial(_look_at_dataset, params.data), failed="missing")
-    yield from _look_at_other_datasets(params.data)
-    yield from _look_at_encoders(params.encoders, hub.facts.get("reachable"))
-    yield safely("routers", _look_at_routers)
+        yield report(package, machine.look_at_package, package, failed="missing")
+    yield report("faiss", machine.look_at_faiss, device, failed="missing" if searches else "note")
+    yield report("dvc", machine.look_at_package, "dvc", failed="missing" if params else "note")
+    yield report("git", machine.look_at_git)
+    yield report("disk", machine.look_at_disk, Path())
+    hub = report("hub", machine.look_at_hub, ask_hub)
+    yield from (hub, settings)
+    if params:
+        yield report("dvc project", _look_at_dvc_project)
+        yield report("dataset", _look_at_dataset, params.data, failed="missing")
+        if others := _names_in("conf/data", params.data):
+            yield report("others", _look_at_other_datasets, others)
+        for name in (params.encoders, *_names_in("conf/encoders", params.encoders)):
+            lack: Status = "missing" if name == params.encoders else "note"
+            yield report(f"encoders {name}", _look_at_encoders, name, hub.facts.get("reachable"), lack, failed=lack)
+        yield report("routers", _look_at_routers)
 
 
 def is_ready(lines: Sequence[Line]) -> bool:
@@ -59,7 +54,7 @@ def is_ready(lines: Sequence[Line]) -> bool:
 
 
 def summary(lines: Sequence[Line]) -> str:
-    """What the lines come to."""
+    """The report in one sentence."""
     missing = [line.topic for line in lines if line.status == "missing"]
     in_project = any(line.topic == "dvc project" for line in lines)
     if missing:
@@ -67,90 +62,46 @@ def summary(lines: Sequence[Line]) -> str:
     return "`dvc repro` has all that it needs" if in_project else "nothing is missing on this machine"
 
 
-def _read_settings() -> tuple[Params | None, Line]:
-    """params.yaml, if it is there and right, and what there is to say of it."""
-    file = Path("params.yaml")
-    if not file.exists():
-        text = "no params.yaml here: run it in the project's folder to see what its settings need"
-        return None, Line(topic="settings", status="note", text=text, facts={"data": None, "encoders": None})
-    try:
-        params = read_params()
-    except (ArmsError, OSError, UnicodeDecodeError) as error:
-        return None, Line(topic="settings", status="missing", text=str(error), facts={"error": str(error)})
-    facts = {"data": params.data, "encoders": params.encoders}
-    text = f"params.yaml: data {params.data}, encoders {params.encoders}"
-    return params, Line(topic="settings", status="ok", text=text, facts=facts)
+def _look_at_settings() -> Found:
+    if not Path("params.yaml").exists():
+        return "note", "no params.yaml here: run it in the project's folder to see what its settings need", {}
+    data, encoders = (params := read_params()).data, params.encoders
+    return "ok", f"params.yaml: data {data}, encoders {encoders}", {"data": data, "encoders": encoders}
 
 
-def _searches_with_faiss(params: Params) -> bool:
-    """Whether a baseline does; its settings may say that it is another router than its name."""
-    return any(settings.get("router", name) in FAISS_ROUTERS for name, settings in params.baselines.items())
+def _names_in(folder: str, chosen: str) -> list[str]:
+    """The settings files of a folder, but the chosen one."""
+    return sorted(file.stem for file in Path(folder).glob("*.yaml") if file.stem != chosen)
 
 
-def _look_at_dvc_project() -> Line:
+def _look_at_dvc_project() -> Found:
     here = Path().resolve()
-    facts = {
-        "dvc_yaml": Path("dvc.yaml").is_file(),
-        "initialised": any((folder / ".dvc").is_dir() for folder in (here, *here.parents)),
-    }
-    if not facts["dvc_yaml"]:
-        return Line(topic="dvc project", status="missing", text="no dvc.yaml here: restore it", facts=facts)
-    if not facts["initialised"]:
-        return Line(topic="dvc project", status="missing", text="no .dvc folder here: run dvc init", facts=facts)
-    return Line(topic="dvc project", status="ok", text="dvc.yaml and .dvc are here", facts=facts)
+    if not Path("dvc.yaml").is_file():
+        return "missing", "no dvc.yaml here: restore it", {}
+    if not any((folder / ".dvc").is_dir() for folder in (here, *here.parents)):
+        return "missing", "no .dvc folder here: run dvc init", {}
+    return "ok", "dvc.yaml and .dvc are here", {}
 
 
-def _look_at_dataset(name: str) -> Line:
-    """The dataset that params.yaml names: its settings, its tables, and whether they go together."""
-    try:
-        params = read_data_params(name)
-    except ArmsError as error:
-        return Line(topic="dataset", status="missing", text=str(error), facts={"name": name})
-    folder = Path("data/raw") / name
-    facts: dict[str, Any] = {"name": name, "folder": str(folder), "lacks": _lacking_tables(folder)}
-    if _is_drawn(name, params):
-        return Line(topic="dataset", status="ok", text=f"{name}: the pipeline draws it itself", facts=facts)
-    if facts["lacks"]:
-        text = f"{name}: {folder} has no {', '.join(facts['lacks'])}; run: arms import --help"
-        return Line(topic="dataset", status="missing", text=text, facts=facts)
-    return _look_at_tables(name, folder, params, facts)
-
-
-def _look_at_tables(name: str, folder: Path, params: DataParams, facts: dict[str, Any]) -> Line:
-    """Whether the tables open, and hold the VLMs that the settings name."""
+def _look_at_dataset(name: str) -> Found:
+    """The dataset that params.yaml names: whether its tables are there and hold the VLMs that its settings name."""
     import pyarrow.parquet as pq
 
     from arms.data.profiles import read_vlms
     from arms.data.tables import QUERIES, VLMS_FILE
 
+    params, folder = read_data_params(name), Path("data/raw") / name
+    facts = {"name": name, "folder": str(folder), "lacks": _lacking_tables(folder)}
+    if name == "sample" and params.sample is not None:
+        return "ok", f"{name}: the pipeline draws it itself", facts
+    if facts["lacks"]:
+        return "missing", f"{name}: {folder} has no {', '.join(facts['lacks'])}; run: arms import --help", facts
     known = [vlm.name for vlm in read_vlms(folder / VLMS_FILE)]
-    unknown = [vlm for vlm in (*params.pools.base, *params.pools.new) if vlm not in known]
-    if unknown:
-        text = (
-            f"conf/data/{name}.yaml.pools: expected VLMs of {folder / VLMS_FILE}, got {', '.join(unknown)}; "
-            f"known: {', '.join(known)}"
-        )
-        return Line(topic="dataset", status="missing", text=text, facts=facts)
+    if unknown := [vlm for vlm in (*params.pools.base, *params.pools.new) if vlm not in known]:
+        text = f"expected VLMs of {folder / VLMS_FILE}, got {', '.join(unknown)}; known: {', '.join(known)}"
+        return "missing", f"conf/data/{name}.yaml.pools: {text}", facts
     rows = pq.read_metadata(folder / QUERIES.file).num_rows
-    text = f"{name}: {rows:,} queries, {len(known)} VLMs"
-    return Line(topic="dataset", status="ok", text=text, facts=facts | {"queries": rows, "vlms": known})
-
-
-def _look_at_other_datasets(chosen: str) -> Iterator[Line]:
-    """The datasets that have settings, and which of them have no tables."""
-    names = sorted(file.stem for file in Path("conf/data").glob("*.yaml") if file.stem != chosen)
-    without = [name for name in names if _lacking_tables(Path("data/raw") / name)]
-    if names:
-        ready = [name for name in names if name not in without]
-        told = [f"ready: {', '.join(ready)}"] if ready else []
-        told += [f"without tables, to be imported or drawn: {', '.join(without)}"] if without else []
-        facts = {"ready": ready, "without_tables": without}
-        yield Line(topic="others", status="note" if without else "ok", text="; ".join(told), facts=facts)
-
-
-def _is_drawn(name: str, params: DataParams) -> bool:
-    """Whether the pipeline makes the dataset's tables, as it does the sample's alone."""
-    return name == "sample" and params.sample is not None
+    return "ok", f"{name}: {rows:,} queries, {len(known)} VLMs", facts | {"queries": rows, "vlms": known}
 
 
 def _lacking_tables(folder: Path) -> list[str]:
@@ -159,41 +110,33 @@ def _lacking_tables(folder: Path) -> list[str]:
     return [name for name in (QUERIES.file, OUTCOMES.file, VLMS_FILE) if not (folder / name).is_file()]
 
 
-def _look_at_encoders(chosen: str, hub_reachable: bool | None) -> Iterator[Line]:
-    """Each encoder pair that has settings, the chosen one first; only that one can be missing."""
-    others = sorted(file.stem for file in Path("conf/encoders").glob("*.yaml") if file.stem != chosen)
-    for name in (chosen, *others):
-        failed: Status = "missing" if name == chosen else "note"
-        yield safely(f"encoders {name}", partial(_look_at_pair, name, hub_reachable, failed), failed=failed)
+def _look_at_other_datasets(names: Sequence[str]) -> Found:
+    """The other datasets that have settings, and which of them have no tables."""
+    without = [name for name in names if _lacking_tables(Path("data/raw") / name)]
+    ready = [name for name in names if name not in without]
+    lists = {"ready": ready, "without tables, to be imported or drawn": without}
+    text = "; ".join(f"{label}: {', '.join(found)}" for label, found in lists.items() if found)
+    return "note" if without else "ok", text, {"ready": ready, "without_tables": without}
 
 
-def _look_at_pair(name: str, hub_reachable: bool | None, failed: Status) -> Line:
+def _look_at_encoders(name: str, hub_reachable: bool | None, lack: Status) -> Found:
     from arms.doctor.weights import weights_of
 
-    topic = f"encoders {name}"
-    try:
-        pair = weights_of(read_encoders_params(name))
-    except ArmsError as error:
-        return Line(topic=topic, status=failed, text=str(error), facts={"name": name})
-    facts = {
-        "name": name,
-        "weights": [
-            {"modality": one.modality, "name": one.name, "origin": one.origin, "here": one.here} for one in pair
-        ],
-    }
+    pair = weights_of(read_encoders_params(name))
+    keys = ("modality", "name", "origin", "here")
+    facts = {"name": name, "weights": [{key: getattr(one, key) for key in keys} for one in pair]}
     text = "; ".join(weights.text() for weights in pair)
-    away = [weights for weights in pair if not weights.here]
+    away = {weights.origin for weights in pair if not weights.here}
     if not away:
-        return Line(topic=topic, status="ok", text=f"need no network: {text}", facts=facts)
-    if hub_reachable is False or any(weights.origin != "hub" for weights in away):
-        if all(weights.origin == "hub" for weights in away):
-            text += "; the hub is not reachable (`encoders: bundled` needs none)"
-        return Line(topic=topic, status=failed, text=text, facts=facts)
-    asked = "" if hub_reachable else "; the hub was not asked"
-    return Line(topic=topic, status="note", text=text + asked, facts=facts)
+        return "ok", f"need no network: {text}", facts
+    if away != {"hub"}:
+        return lack, text, facts
+    if hub_reachable is False:
+        return lack, f"{text}; the hub is not reachable (`encoders: bundled` needs none)", facts
+    return "note", text if hub_reachable else f"{text}; the hub was not asked", facts
 
 
-def _look_at_routers() -> Line:
+def _look_at_routers() -> Found:
     """The trained routers that `arms route` can load."""
     from arms.routers.checkpoint import DESCRIPTION, read_description
 
@@ -205,8 +148,7 @@ def _look_at_routers() -> Line:
             broken.append(str(error))
     facts = {"trained": kinds, "broken": broken}
     if broken:
-        return Line(topic="routers", status="note", text="; ".join(broken), facts=facts)
+        return "note", "; ".join(broken), facts
     if not kinds:
-        text = "none is trained yet: `arms route` and `arms extend` need one; run: dvc repro"
-        return Line(topic="routers", status="note", text=text, facts=facts)
-    return Line(topic="routers", status="ok", text=f"trained: {', '.join(kinds)}", facts=facts)
+        return "note", "none is trained yet: `arms route` and `arms extend` need one; run: dvc repro", facts
+    return "ok", f"trained: {', '.join(kinds)}", facts

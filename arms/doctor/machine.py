@@ -1,7 +1,4 @@
-"""What this machine has: processor, memory, GPUs, libraries, disk, and whether the model hub answers.
-
-Each function looks at one thing and gives a line; `safely` is for those that other people's code may fail in.
-"""
+"""What this machine has: processor, memory, GPUs, libraries, disk, and whether the model hub answers."""
 
 import importlib
 import os
@@ -14,30 +11,25 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal
 
+from arms.errors import ArmsError
+from arms.params import count_cores
+
 Status = Literal["ok", "note", "missing"]
+Found = tuple[Status, str, dict[str, Any]]  # status, text and facts of a `Line`
 
 _GIB = 2**30
-_LITTLE_SPACE = 2 * _GIB  # a note below it
+_LITTLE_SPACE = 2 * _GIB  # less is worth a note
 _HUB_TIMEOUT_S = 3.0
-_BF16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "bf16")  # of x86, and the last one of Arm
+_BF16_INSTRUCTIONS = ("amx_bf16", "avx512_bf16", "bf16")  # x86's, and the last one Arm's
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
-    """What was found of one thing.
+    """A line of the report: what there is, or what is missing and for what, as a text and as JSON-able facts.
 
-    Attributes
-    ----------
-    topic : str
-    status : Status
-        ok; note: nothing that the pipeline needs as it is set; missing: something that it needs.
-    text : str
-        What there is, or what is missing and for what.
-    facts : dict
-        The same for a program, JSON-able.
+    Its status is missing if the pipeline needs the thing as it is set, note if only the user should know, else ok.
     """
 
     topic: str
@@ -46,197 +38,159 @@ class Line:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def safely(topic: str, look: Callable[[], Line], *, failed: Status = "note") -> Line:
-    """What `look` finds, or in the place of an error of whatever kind a line that tells it."""
+def report(topic: str, look: Callable[..., Found], *args: Any, failed: Status = "note") -> Line:
+    """The line of what `look` finds; if it raises, a line of status `failed` with the error."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return look()
-    except Exception as error:  # a broken library may raise anything, and that is what is to be found out here
-        told = f"{type(error).__name__}: {error}".partition("\n")[0]
-        return Line(topic=topic, status=failed, text=f"does not work: {told}", facts={"error": told})
+            status, text, facts = look(*args)
+    except ArmsError as error:
+        status, text, facts = failed, str(error), {"error": str(error)}
+    except Exception as error:  # a broken library may raise anything, and that is what the doctor is to find
+        status, text, facts = failed, f"does not work: {_first_line(error)}", {"error": _first_line(error)}
+    return Line(topic=topic, status=status, text=text, facts=facts)
 
 
-def look_at_python() -> Line:
+def look_at_python() -> Found:
     """Version and platform, and whether the stages would run in this environment."""
     own, found = Path(sys.executable), shutil.which("python")
     version, system = platform.python_version(), platform.platform()
     facts = {"version": version, "platform": system, "executable": str(own), "on_path": found}
-    text = f"{version} on {system}"
     if found and Path(found).parent.resolve() == own.parent.resolve():
-        return Line(topic="python", status="ok", text=text, facts=facts)
-    told = f"the pipeline's stages run the `python` of the PATH, {found or 'which has none'}, not {own}"
-    return Line(topic="python", status="note", text=f"{text}; {told}: activate this environment first", facts=facts)
+        return "ok", f"{version} on {system}", facts
+    other = f"the PATH leads to {found}" if found else "the PATH has none"
+    text = f"{version} on {system}; the stages need the `python` {own}, but {other}: activate its environment"
+    return "note", text, facts
 
 
-def look_at_processor() -> Line:
+def look_at_processor() -> Found:
     """Cores that this process may use, and memory."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    num_bytes = _memory_bytes()
+    cores, num_bytes = count_cores(), _memory_bytes()
     text = f"{cores} cores, {num_bytes / _GIB:.1f} GiB of memory"
-    return Line(topic="machine", status="ok", text=text, facts={"cores": cores, "memory_bytes": num_bytes})
+    return "ok", text, {"cores": cores, "memory_bytes": num_bytes}
 
 
-def look_at_torch() -> Line:
-    """Version of torch, and what it was built for."""
-    import torch
-
-    built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "the CPU alone"
-    facts = {"version": torch.__version__, "cuda": torch.version.cuda}
-    return Line(topic="torch", status="ok", text=f"{torch.__version__}, built for {built}", facts=facts)
+def look_at_package(name: str) -> Found:
+    """Version of a package that can be imported; torch's says what it was built for."""
+    version = importlib.import_module(name).__version__
+    return "ok", version, {"version": version}
 
 
-def look_at_device(wanted: str) -> Line:
+def look_at_device(wanted: str) -> Found:
     """The device that `runtime.device` leads to, and the GPUs."""
     import torch
 
     from arms.device import resolve_device
-    from arms.errors import ArmsError
 
-    gpus = [_gpu(number) for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-    try:
-        device = resolve_device(wanted)
-    except ArmsError as error:
-        return Line(topic="device", status="missing", text=str(error), facts={"device": None, "gpus": gpus})
-    facts = {"device": device, "gpus": gpus}
-    told = ", ".join(f"{gpu['name']} with {gpu['memory_bytes'] / _GIB:.0f} GiB" for gpu in gpus)
-    if device == "cuda":
-        return Line(topic="device", status="ok", text=f"cuda: {told}", facts=facts)
-    if gpus:
-        return Line(topic="device", status="note", text=f"cpu, as runtime.device says, beside {told}", facts=facts)
+    numbers = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
+    cards = [torch.cuda.get_device_properties(number) for number in numbers]
+    names = ", ".join(f"{card.name} with {card.total_memory / _GIB:.0f} GiB" for card in cards)
+    gpus = [{"name": card.name, "memory_bytes": card.total_memory} for card in cards]
+    facts = {"device": resolve_device(wanted), "gpus": gpus}
+    if facts["device"] == "cuda":
+        return "ok", f"cuda: {names}", facts
+    if cards:
+        return "note", f"cpu, as runtime.device says, though there is {names}", facts
     text = "cpu; no GPU: extraction and training run on the CPU"
     if torch.version.cuda is None and shutil.which("nvidia-smi"):
-        text += "; a driver is there, but this torch is built for the CPU alone: install one that is built for CUDA"
-    return Line(topic="device", status="note", text=text, facts=facts)
+        text += "; there is a driver, but this torch is built for the CPU only: install one that is built for CUDA"
+    return "note", text, facts
 
 
-def look_at_bfloat16(device: str | None) -> Line:
-    """Whether bfloat16 is fast on the device; by what it says of itself, nothing is measured."""
+def look_at_bfloat16(device: str | None) -> Found:
+    """Whether bfloat16 is fast on the device, as torch knows it; nothing is measured."""
     import torch
 
     if device == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
-        has = "native" if native else "only emulated"
         facts = {"native": native, "instructions": []}
-        return Line(topic="bfloat16", status="ok" if native else "note", text=f"{has} on the GPU", facts=facts)
-    found = [name for name in _BF16_INSTRUCTIONS if name in _processor_flags()]
+        return ("ok", "native on the GPU", facts) if native else ("note", "only emulated on the GPU", facts)
+    found = [name for name in _BF16_INSTRUCTIONS if torch.cpu.get_capabilities().get(name)]
     facts = {"native": bool(found), "instructions": found}
     if found:
-        return Line(topic="bfloat16", status="ok", text=f"fast on this CPU: {', '.join(found)}", facts=facts)
+        return "ok", f"fast on this CPU: {', '.join(found)}", facts
     text = "works, but slowly: this CPU has neither avx512_bf16 nor amx_bf16; `precision: auto` then takes float32"
-    return Line(topic="bfloat16", status="note", text=text, facts=facts)
+    return "note", text, facts
 
 
-def look_at_torchvision() -> Line:
-    """Version of torchvision, and whether its library goes with torch's."""
+def look_at_torchvision() -> Found:
+    """Version of torchvision, and whether its library fits torch's."""
     from arms.encoders.torchvision_guard import import_torchvision, is_stood_in_for
 
     import_torchvision()
     version, guarded = sys.modules["torchvision"].__version__, is_stood_in_for()
-    text = f"{version}, its Python transforms alone: its library does not go with torch's" if guarded else version
-    return Line(topic="torchvision", status="ok", text=text, facts={"version": version, "guard_in_use": guarded})
+    text = f"{version}, only its Python transforms: its library does not fit torch's" if guarded else version
+    return "ok", text, {"version": version, "guard_in_use": guarded}
 
 
-def look_at_package(name: str) -> Line:
-    """Version of an installed package."""
-    version = importlib.import_module(name).__version__
-    return Line(topic=name, status="ok", text=version, facts={"version": version})
-
-
-def look_at_faiss(device: str | None) -> Line:
+def look_at_faiss(device: str | None) -> Found:
     """Version of faiss, and whether it is built for GPUs."""
-    faiss: ModuleType = importlib.import_module("faiss")
+    faiss = importlib.import_module("faiss")
     on_gpu = hasattr(faiss, "StandardGpuResources")
-    facts = {"version": faiss.__version__, "gpu": on_gpu}
     text = f"{faiss.__version__}, built for {'GPUs' if on_gpu else 'the CPU'}"
+    facts = {"version": faiss.__version__, "gpu": on_gpu}
     if device == "cuda" and not on_gpu:
-        text += ": kNN runs on the CPU; install arms[gpu] in the place of arms[cpu]"
-        return Line(topic="faiss", status="note", text=text, facts=facts)
-    return Line(topic="faiss", status="ok", text=text, facts=facts)
+        return "note", f"{text}: kNN runs on the CPU; install arms[gpu] instead of arms[cpu]", facts
+    return "ok", text, facts
 
 
-def look_at_git() -> Line:
+def look_at_git() -> Found:
     """Version of git."""
     if shutil.which("git") is None:
-        text = "not on the PATH: results cannot be compared with those of other commits"
-        return Line(topic="git", status="note", text=text, facts={"version": None})
-    done = subprocess.run(["git", "--version"], capture_output=True, text=True, timeout=10, check=True)
-    version = done.stdout.strip().removeprefix("git version ")
-    return Line(topic="git", status="ok", text=version, facts={"version": version})
+        return "note", "not on the PATH: results cannot be compared with those of other commits", {"version": None}
+    version = subprocess.check_output(["git", "--version"], text=True, timeout=10).strip().removeprefix("git version ")
+    return "ok", version, {"version": version}
 
 
-def look_at_disk(root: Path) -> Line:
-    """Free space where data/ lies, and what the feature stores take of it."""
+def look_at_disk(root: Path) -> Found:
+    """Free space for data/, and what the feature stores take of it."""
     data = root / "data"
     free = shutil.disk_usage(data if data.exists() else root).free
-    stores = sum(
-        os.lstat(Path(folder, name)).st_size for folder, _, names in os.walk(data / "features") for name in names
-    )
+    stores = sum(path.lstat().st_size for path in (data / "features").rglob("*") if not path.is_dir())
     text = f"{free / _GIB:.1f} GiB free; the feature stores take {stores / _GIB:.2f} GiB"
-    status: Status = "note" if free < _LITTLE_SPACE else "ok"
-    return Line(topic="disk", status=status, text=text, facts={"free_bytes": free, "features_bytes": stores})
+    return "note" if free < _LITTLE_SPACE else "ok", text, {"free_bytes": free, "features_bytes": stores}
 
 
-def look_at_hub(*, ask: bool) -> Line:
-    """Whether the model hub answers, where huggingface_hub is set up to reach it; None if it was not asked."""
+def look_at_hub(ask: bool) -> Found:
+    """Whether the model hub answers at the address that huggingface_hub is set to; unknown if it is not to be asked."""
     from huggingface_hub import constants
 
-    where = {"endpoint": constants.ENDPOINT}
+    where = constants.ENDPOINT
     if constants.HF_HUB_OFFLINE:
-        text = "off, as HF_HUB_OFFLINE says: nothing is downloaded"
-        return Line(topic="hub", status="note", text=text, facts=where | {"reachable": False})
+        return "note", "off, as HF_HUB_OFFLINE says: nothing is downloaded", {"endpoint": where, "reachable": False}
     if not ask:
-        text = f"{constants.ENDPOINT} was not asked (--offline)"
-        return Line(topic="hub", status="note", text=text, facts=where | {"reachable": None})
-    answer = _answer(constants.ENDPOINT)
-    # A server without a page at its root may have models all the same.
-    reachable = isinstance(answer, int) and (answer < 400 or answer in (404, 405))
-    told = "answers" if reachable else f"is not reachable ({answer if isinstance(answer, str) else f'HTTP {answer}'})"
-    text = f"{constants.ENDPOINT} {told}"
-    return Line(topic="hub", status="ok" if reachable else "note", text=text, facts=where | {"reachable": reachable})
+        return "note", f"{where} was not asked (--offline)", {"endpoint": where, "reachable": None}
+    answer = _answer(where)
+    if answer.startswith(("HTTP 2", "HTTP 3")) or answer in ("HTTP 404", "HTTP 405"):  # no page there, yet models
+        return "ok", f"{where} answers", {"endpoint": where, "reachable": True}
+    return "note", f"{where} is not reachable ({answer})", {"endpoint": where, "reachable": False}
 
 
-def _answer(url: str) -> int | str:
-    """The HTTP status of a HEAD request, or why there is none, within seconds however many addresses are tried."""
+def _answer(url: str) -> str:
+    """The status of a HEAD request, as in HTTP 200, or why none came; within seconds, whatever it tries."""
     from huggingface_hub import get_session
 
-    answers: list[int | str] = []
+    answers = [f"no answer in {_HUB_TIMEOUT_S + 1:g} s"]
 
     def request() -> None:
         try:
-            answers.append(get_session().head(url, timeout=_HUB_TIMEOUT_S).status_code)
+            answers.append(f"HTTP {get_session().head(url, timeout=_HUB_TIMEOUT_S).status_code}")
         except Exception as error:  # which ones depends on the HTTP library that this version of the hub uses
-            answers.append(f"{type(error).__name__}: {error}".partition("\n")[0])
+            answers.append(_first_line(error))
 
     thread = threading.Thread(target=request, daemon=True)
     thread.start()
     thread.join(_HUB_TIMEOUT_S + 1)
-    return answers[0] if answers else f"no answer in {_HUB_TIMEOUT_S + 1:g} s"
-
-
-def _gpu(number: int) -> dict[str, Any]:
-    import torch
-
-    found = torch.cuda.get_device_properties(number)
-    return {"name": found.name, "memory_bytes": found.total_memory}
+    return answers[-1]
 
 
 def _memory_bytes() -> int:
     """The machine's memory, or what a container may use of it."""
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            total = min(total, int(Path(file).read_text()))
-        except (OSError, ValueError):  # no such limit, or the word max
-            continue
-    return total
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for file in map(Path, ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")):
+        limits += [int(text) for text in (file.read_text().split() if file.is_file() else ()) if text.isdigit()]
+    return min(limits)
 
 
-def _processor_flags() -> set[str]:
-    """The instruction sets that the processor says it has."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return set()
-    line = next((line for line in lines if line.startswith(("flags", "Features"))), "")
-    return set(line.partition(":")[2].split())
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".partition("\n")[0]

@@ -27,9 +27,9 @@ class Encoder(ABC):
     name : str
         For messages, such as "ViT-B-32/openai".
     trunk : nn.Sequential
-        Frozen, in evaluation mode, float32 as built (see `precision`); without layers where all of them are tunable.
+        Frozen, in evaluation mode, float32 as built (see `precision`); has no layers if all of them are tunable.
     tail : nn.Sequential
-        Trains with the head, in float32; without layers where none of them is tunable.
+        Trains with the head, in float32; has no layers if none of them is tunable.
     width : int
         D, the width of the pooled embedding.
     token_width : int
@@ -37,7 +37,7 @@ class Encoder(ABC):
     crossing : tuple of str
         The arrays that cross the cut, and that a feature store holds.
     fingerprint : dict
-        All that determines the arrays that cross the cut, JSON-able.
+        All that the arrays that cross the cut depend on, JSON-able.
     """
 
     name: str
@@ -58,7 +58,8 @@ def cut_layers(
 ) -> tuple[nn.Sequential, nn.Sequential]:
     """Cut the chain below its last `tunable_layers` blocks.
 
-    With 0 tunable layers the tail is empty, `finish` frozen too; with all of them the trunk is, `embed` tunable too.
+    With 0 tunable layers the tail is empty and `finish` is frozen too; with all, the trunk is empty and `embed` is
+    tunable too.
 
     Returns
     -------
@@ -67,7 +68,7 @@ def cut_layers(
     Raises
     ------
     ArmsError
-        If the encoder has fewer blocks than are to be tuned.
+        If the encoder has fewer blocks than `tunable_layers`.
     """
     depth = len(blocks)
     if tunable_layers != "all" and tunable_layers > depth:

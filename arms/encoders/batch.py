@@ -18,7 +18,7 @@ def _widen(tensor: Tensor) -> Tensor:
 
 
 class QueryBatch(NamedTuple):
-    """Queries as the net takes them: each distinct image and question once, and who asks what of which.
+    """Queries as the net takes them: each distinct image and question once, and which query has which.
 
     Attributes
     ----------

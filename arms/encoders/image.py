@@ -28,7 +28,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2  # noqa: E402
 from open_clip.transformer import VisionTransformer  # noqa: E402
 from torchvision.transforms import Compose  # noqa: E402
 
-# open_clip builds both towers of a CLIP; the text tower is thrown away at once, so it is made small.
+# open_clip always builds both towers of a CLIP; we drop the text tower at once, so it is small.
 _NO_TEXT = {"context_length": 4, "vocab_size": 4, "width": 8, "heads": 1, "layers": 1}
 
 
@@ -39,7 +39,7 @@ class ImageEncoder(Encoder):
     resize: Compose
 
     def read(self, image: Image.Image | BinaryIO | str) -> np.ndarray:
-        """Decode, resize and crop an image as open_clip does, short of normalising it.
+        """Decode, resize and crop an image as open_clip does, without normalising it.
 
         Returns
         -------
@@ -93,7 +93,7 @@ def build_image_encoder(params: ImageEncoderParams, *, seed: int, load_weights: 
     if cut != "inputs":
         fingerprint |= {
             "encoder": name,
-            "architecture": params.architecture,  # the weights do not tell the number of heads, for one
+            "architecture": params.architecture,  # the weights do not show the number of heads, for one
             "blocks_frozen": len(blocks) if cut == "pooled" else len(trunk) - 1,
             "mean": list(preprocess.mean),
             "std": list(preprocess.std),
@@ -120,8 +120,8 @@ def _build_visual(params: ImageEncoderParams, seed: int, load_weights: bool = Tr
         if params.architecture is not None:
             return _build_own_visual(params.architecture), f"own architecture, seed {seed}"
         assert params.model is not None
-        # What open_clip knows of a tag: mean, deviation, and the activation that the weights were trained with, which
-        # it otherwise takes from the architecture's name alone (ViT-B-32 or ViT-B-32-quickgelu).
+        # What open_clip knows of a tag: mean, deviation, and the activation that the weights were trained with. It
+        # would otherwise guess the activation from the architecture's name (ViT-B-32 or ViT-B-32-quickgelu).
         tag = open_clip.get_pretrained_cfg(params.model.replace("/", "-"), params.pretrained or "")
         try:
             clip = open_clip.create_model(
@@ -167,7 +167,7 @@ def _take_apart(visual: Any, name: str) -> tuple[nn.Module, list[nn.Module], nn.
     if isinstance(visual, VisionTransformer):
         if visual.pool_type == "none":
             raise ArmsError(
-                f"image encoder {name}: a tower that pools nothing (pool_type: none, attentional_pool: parallel or "
+                f"image encoder {name}: a tower without pooling (pool_type: none, attentional_pool: parallel or "
                 "cascade) has no embedding; use pool_type: tok or avg, or attentional_pool: true"
             )
         embed = _without(visual, "transformer", "ln_post", "proj", "attn_pool", "attn_pool_contrastive")
@@ -186,7 +186,7 @@ def _take_apart(visual: Any, name: str) -> tuple[nn.Module, list[nn.Module], nn.
 
 
 def _without(module: nn.Module, *names: str) -> Any:
-    """A copy of a module that shares its parameters but for those named, which belong to other layers."""
+    """A copy of a module that shares its parameters, without those named, which belong to other layers."""
     part = copy.copy(module)
     part._modules = {name: child for name, child in module._modules.items() if name not in names}
     part._parameters = {name: value for name, value in module._parameters.items() if name not in names}
@@ -196,11 +196,11 @@ def _without(module: nn.Module, *names: str) -> Any:
 
 
 class _Normalise(nn.Module):
-    """Pixels of 0 to 255 to the mean and deviation that the tower was trained on, in float32 for any weights."""
+    """Shift and scale pixels of 0 to 255 as in the tower's training, in float32 whatever the weights are."""
 
     def __init__(self, config: PreprocessCfg) -> None:
         super().__init__()
-        # Numbers and not buffers, which would be rounded with the weights.
+        # Numbers, as buffers would be rounded with the weights.
         self.mean, self.std = config.mean, config.std
 
     def forward(self, batch: Batch) -> Batch:

@@ -12,7 +12,7 @@ from arms.params import EncodersParams
 
 @dataclass(frozen=True)
 class EncoderPair:
-    """Both encoders of a router, with all that is needed to build them again.
+    """Both encoders of a router, with all it takes to build them again.
 
     Attributes
     ----------
@@ -40,9 +40,9 @@ def build_encoders(
     Parameters
     ----------
     tokenizer : Tokenizer, optional
-        Needed where the text encoder is an architecture of one's own; else the pretrained model's.
+        Needed if the text encoder has its own architecture; by default the pretrained model's.
     text_config : dict, optional
-        The text model's configuration, in the place of its weights, for a checkpoint that brings its own.
+        The text model's configuration instead of its weights, for a checkpoint that brings its own.
     load_weights : bool
         False leaves the image encoder's pretrained weights out, for the same reason.
     """

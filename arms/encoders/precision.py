@@ -1,4 +1,4 @@
-"""Frozen trunks in lower precision: a trunk runs but once per image or text, so its speed is all that encoding costs.
+"""Frozen trunks in lower precision. A trunk runs once per image or text, and its time is the whole cost of encoding.
 
 The tail stays in float32, since bfloat16 is too coarse for the small steps of training.
 """
@@ -26,13 +26,13 @@ _MIN_SPEEDUP = 1.2
 
 
 def in_precision(encoder: EncoderT, precision: Precision) -> EncoderT:
-    """An encoder whose trunk computes in a precision; the encoder handed in stays as it is.
+    """An encoder whose trunk computes in a precision; the encoder passed in does not change.
 
     Returns
     -------
     Encoder
-        Of the same type, its fingerprint naming the precision and the weights as they were rounded. An encoder without
-        trunk layers, which has nothing to compute in a precision, is returned itself.
+        Of the same type; its fingerprint names the precision and the rounded weights. An encoder without trunk layers
+        is returned as it is.
     """
     if not len(encoder.trunk):
         return encoder
@@ -48,7 +48,7 @@ def fastest_precision(encoder: Encoder, device: torch.device) -> Precision:
     """
     if not len(encoder.trunk):
         return "float32"
-    # As many inputs as keep the device busy: a GPU would spend a few of them on launching kernels, in any precision.
+    # Enough inputs to keep the device busy: with a few, a GPU only launches kernels, in any precision.
     batch = move_batch(encoder.example(4 if device.type == "cpu" else 64), device)
     full_s = _time_trunk(_cast(encoder.trunk, "float32").to(device), batch, device)
     low_s = _time_trunk(_cast(encoder.trunk, "bfloat16").to(device), batch, device)

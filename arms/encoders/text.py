@@ -32,7 +32,7 @@ from transformers.utils import logging as hub_logging  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
-# Where a family keeps its blocks, which take states and a mask, nothing else, and share no weights with each other.
+# Where a family keeps its blocks. They take only states and a mask, and share no weights with each other.
 _BLOCKS = {"distilbert": "transformer.layer"} | dict.fromkeys(
     ("bert", "camembert", "data2vec-text", "electra", "ernie", "roberta", "xlm-roberta"), "encoder.layer"
 )
@@ -62,7 +62,7 @@ class TextEncoder(Encoder):
         return [np.asarray(encoding.ids, dtype=np.int32) for encoding in encodings]
 
     def example(self, num: int) -> Batch:
-        """A batch of texts as long as a question; one is shorter, since attention takes a short cut without padding."""
+        """A batch of texts as long as a question; one is shorter, since attention skips work if nothing is padded."""
         length = min(32, self.max_tokens)
         mask = torch.ones(num, length, dtype=torch.bool)
         mask[-1, (length + 1) // 2 :] = False
@@ -77,11 +77,11 @@ def build_text_encoder(
     Parameters
     ----------
     tokenizer : Tokenizer or None
-        Needed with an architecture of one's own (see `train_tokenizer`); None loads the pretrained model's.
+        Needed with `architecture` (see `train_tokenizer`); None loads the pretrained model's.
     seed : int
         Initialises what is not pretrained.
     config : dict, optional
-        The model's configuration, in the place of its weights, for a checkpoint that brings its own.
+        The model's configuration instead of its weights, for a checkpoint that brings its own.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def build_text_encoder(
         if config is not None:
             model = AutoModel.from_config(AutoConfig.for_model(**config))
         elif params.architecture is not None:
-            assert tokenizer is not None, "an own architecture has no tokenizer of its own"
+            assert tokenizer is not None, "an architecture brings no tokenizer"
             model = _build_own_model(params.architecture, tokenizer)
         else:
             model, tokenizer = _load_pretrained(name, tokenizer)
@@ -115,7 +115,7 @@ def build_text_encoder(
     if cut != "inputs":
         fingerprint |= {
             "encoder": name,
-            "architecture": params.architecture,  # the weights do not tell the number of heads, for one
+            "architecture": params.architecture,  # the weights do not show the number of heads, for one
             "blocks_frozen": len(blocks) if cut == "pooled" else len(trunk) - 1,
             "weights": hash_weights(trunk),
             "precision": "float32",
@@ -132,7 +132,7 @@ def build_text_encoder(
         fingerprint=fingerprint,
         tokenizer=tokenizer,
         max_tokens=max_tokens,
-        # But for where the model was read from, which differs from machine to machine.
+        # Without the folder of the model, which differs from machine to machine.
         config={name: value for name, value in model.config.to_dict().items() if name != "_name_or_path"},
     )
 
@@ -147,7 +147,7 @@ def train_tokenizer(texts: Sequence[str], *, vocabulary_size: int, keep_accents:
     vocabulary_size : int
         Largest number of pieces, special tokens included.
     keep_accents : bool
-        Whether é is not read as e, as BERT does. Reading so takes the vowels off the letters of Devanagari.
+        BERT reads é as e, which also takes the vowels off the letters of Devanagari; true leaves both as they are.
     """
     texts = sorted(set(texts))
     draft = _wordpiece_tokenizer(models.WordPiece(unk_token="[UNK]"), keep_accents)
@@ -192,7 +192,7 @@ def _load_pretrained(model: str, tokenizer: Tokenizer | None) -> tuple[PreTraine
             loaded = AutoTokenizer.from_pretrained(model)
             if not loaded.is_fast:
                 raise ArmsError(
-                    f"text encoder {model!r}: its {type(loaded).__name__} runs in Python alone; "
+                    f"text encoder {model!r}: its {type(loaded).__name__} runs only in Python; "
                     "use a model that comes with a tokenizer.json"
                 )
             tokenizer = loaded.backend_tokenizer
@@ -207,7 +207,7 @@ def _load_pretrained(model: str, tokenizer: Tokenizer | None) -> tuple[PreTraine
 
 @contextmanager
 def _without_bar(model: str) -> Iterator[None]:
-    """No progress bar while a model is read from a folder, which is done at once; a download keeps its own."""
+    """Show no progress bar while a model is read from a folder, which takes no time; a download keeps its bar."""
     shown = hub_logging.is_progress_bar_enabled()
     if Path(model).is_dir():
         hub_logging.disable_progress_bar()
@@ -225,7 +225,7 @@ def _num_positions(model: Any) -> int:
 
 
 def _take_apart(model: Any, pooling: Literal["cls", "mean"], name: str) -> tuple[nn.Module, list[nn.Module], nn.Module]:
-    # A decoder's blocks are those of an encoder, but its tokens see none that follow.
+    # A decoder's blocks are those of an encoder, but its tokens do not see the later ones.
     family = model.config.model_type + (" decoder" if getattr(model.config, "is_decoder", False) else "")
     if family not in _BLOCKS:
         raise ArmsError(

@@ -1,10 +1,10 @@
-"""Let ``torchvision`` import beside a torch build that its compiled library was not made for.
+"""Import ``torchvision`` beside a torch build that its compiled library was not made for.
 
-open_clip and transformers import torchvision for its Python image transforms alone. Where torchvision's
-compiled library cannot load (a CPU build of torch beside the registry's CUDA build of torchvision is the
-usual case), the import stops with "operator torchvision::nms does not exist", because it registers a fake
-kernel for an operator that only the library defines. Declaring the two schemas is enough for the transforms.
-Where the library does load, declaring them again would abort the process, so the plain import is tried first.
+open_clip and transformers only need torchvision's image transforms, which are plain Python. If torchvision's compiled
+library cannot load (often a CPU build of torch beside a CUDA build of torchvision), the import stops with "operator
+torchvision::nms does not exist", because it registers a fake kernel for an operator that only the library defines. To
+declare the two schemas is enough for the transforms. If the library does load, declaring them again would abort the
+process, so the plain import comes first.
 """
 
 import importlib

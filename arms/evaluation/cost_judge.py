@@ -10,7 +10,7 @@ from arms.data.scores import Scores
 from arms.evaluation.cost_metrics import charge_of, evaluate_cost, router_curve
 from arms.evaluation.cost_quality import Curve, oracle_point, single_vlm_points
 from arms.evaluation.cost_records import Record, curve_records, point_records
-from arms.evaluation.judge import SPLITS, ByPool, Judge
+from arms.evaluation.judge import TEST_SPLITS, ByPool, Judge
 from arms.evaluation.metrics import round_metrics, train_accuracy
 from arms.evaluation.outcomes import correct_of
 from arms.evaluation.strong_calls import weak_and_strong
@@ -84,7 +84,7 @@ class CostJudge:
         """Curves and points of routers, single VLMs and the oracle, for each split and pool; see `cost_records`."""
         records: list[Record] = []
         pools = {pool: scores.vlms for by_pool in routers.values() for pool, scores in by_pool.items()}
-        for split in SPLITS:
+        for split in TEST_SPLITS:
             for pool, vlms in pools.items():
                 here = {name: by_pool[pool] for name, by_pool in routers.items() if pool in by_pool}
                 labels = {"split": split, "pool": pool}

@@ -14,7 +14,8 @@ from arms.evaluation.outcomes import correct_of, is_answerable
 from arms.evaluation.pairwise import paired_differences
 from arms.selection.select import select
 
-SPLITS = ("id", "ood")
+TEST_SPLITS = ("id", "ood")
+SPLITS = TEST_SPLITS  # the name that the studies import still
 ByPool = dict[str, Scores]
 Json = dict[str, Any]
 
@@ -43,14 +44,14 @@ class Judge:
         """The metrics of one router, split -> pool -> name -> value."""
         return {
             split: {pool: self.metrics_on(split, scores) for pool, scores in sorted(by_pool.items())}
-            for split in SPLITS
+            for split in TEST_SPLITS
         }
 
     def singles(self) -> Json:
         """The EM of each single VLM, split -> pool -> VLM."""
         pools = {"base": self.prepared.base, "extended": self.prepared.extended}
         tables: Json = {}
-        for split in SPLITS:
+        for split in TEST_SPLITS:
             tables[split] = {}
             for pool, vlms in pools.items():
                 outcomes = self.outcomes(split, vlms)
@@ -63,7 +64,7 @@ class Judge:
         return [
             round_metrics(record)
             for name, by_pool in routers.items()
-            for split in SPLITS
+            for split in TEST_SPLITS
             for pool, scores in by_pool.items()
             for record in reliability_records(
                 scores.at(self.ids(split)), self.outcomes(split, scores.vlms), router=name, split=split, pool=pool
@@ -79,7 +80,7 @@ class Judge:
                 )
                 for pool, scores in by_pool.items()
             }
-            for split in SPLITS
+            for split in TEST_SPLITS
         }
 
     def breakdown(self, routers: dict[str, ByPool], column: str) -> list[Json]:
@@ -87,7 +88,7 @@ class Judge:
         return [
             round_metrics(record)
             for name, by_pool in routers.items()
-            for split in SPLITS
+            for split in TEST_SPLITS
             for pool, scores in by_pool.items()
             for record in em_by(
                 column,
@@ -113,7 +114,7 @@ class Judge:
         pools = {pool: scores.vlms for by_pool in routers.values() for pool, scores in by_pool.items()}
         for pool, vlms in pools.items():
             here = {name: by_pool[pool] for name, by_pool in routers.items() if pool in by_pool}
-            for split in SPLITS:
+            for split in TEST_SPLITS:
                 outcomes = self.outcomes(split, vlms)
                 kept = is_answerable(outcomes)
                 correct = [correct_of(self.selected(split, scores), outcomes)[kept] for scores in here.values()]

@@ -11,7 +11,7 @@ from arms.data.atomic import atomic_folder
 from arms.data.images import Progress
 from arms.data.prepared import write_json
 from arms.data.profiles import Access, VlmProfile
-from arms.data.tables import OUTCOMES, QUERIES, Dataset, write_dataset, write_table
+from arms.data.tables import OUTCOMES, QUERIES, OutcomeTables, write_dataset, write_table
 from arms.data.validation import Report, Validated, validate
 from arms.errors import ArmsError
 from arms.importers.base import Importer, Intake, Log
@@ -227,7 +227,7 @@ def _check_destination(destination: Path, kept: Sequence[Path], *, replace: bool
         )
 
 
-def _as_dataset(log: Log, source: Path, options: ImportOptions, aside: SetAside) -> Dataset:
+def _as_dataset(log: Log, source: Path, options: ImportOptions, aside: SetAside) -> OutcomeTables:
     """The log as a dataset: VLMs renamed and described, texts that can be written."""
     names, outcomes = rename_vlms(log.vlms, log.outcomes, options.rename)
     probabilities = log.probabilities
@@ -241,7 +241,7 @@ def _as_dataset(log: Log, source: Path, options: ImportOptions, aside: SetAside)
             name,
             "say what is known of it with: arms vlms add; a router learns from profiles too",
         )
-    return Dataset(source, encodable_texts(log.queries), encodable_texts(outcomes), profiles, probabilities)
+    return OutcomeTables(source, encodable_texts(log.queries), encodable_texts(outcomes), profiles, probabilities)
 
 
 def _report(
@@ -264,7 +264,7 @@ def _write(validated: Validated, images: ImageIntake, aside: SetAside, report: I
     dataset, used = validated.dataset, validated.image_sha256
     images.discard_except(used)
     names = {reference: images.name(reference) for reference in used}
-    named = Dataset(
+    named = OutcomeTables(
         folder,
         dataset.queries.assign(image=dataset.queries["image"].map(names).astype("str")),
         dataset.outcomes,

@@ -1,33 +1,30 @@
-"""The page of all settings, from `arms.params`: what a field's comment says, its type in words, its value now."""
+"""The page of all settings, from `arms.params`: each field's description, its type in words, its value now."""
 
-import ast
 import inspect
-import io
 import json
-import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import annotated_types as at
 from pydantic.fields import FieldInfo
 
 from arms.baselines.registry import ROUTERS, find_router
-from arms.params import (
-    DataParams,
-    EncodersParams,
-    Params,
-    Section,
-    read_data_params,
-    read_encoders_params,
-    read_params,
-)
+from arms.params import Section, read_data_params, read_encoders_params, read_params
 
-# The files whose values the page shows: the defaults of a fresh checkout.
-_DATA, _ENCODERS = "sample", "bundled"
+# How each file is read; of those under conf/ the page shows the two that a fresh checkout names.
+_FILES: dict[str, Callable[[Path], Section]] = {
+    "params.yaml": read_params,
+    "conf/data/<name>.yaml": partial(read_data_params, "sample"),
+    "conf/encoders/<name>.yaml": partial(read_encoders_params, "bundled"),
+}
+_SHOWN = {
+    "conf/data/<name>.yaml": "conf/data/sample.yaml",
+    "conf/encoders/<name>.yaml": "conf/encoders/bundled.yaml",
+}
 _SHOWN_LENGTH = 60  # of a text, characters
 _KINDS = {bool: "`true` or `false`", str: "text", int: "whole number", float: "number", Any: "anything"}
 
@@ -36,10 +33,10 @@ _HEAD = """\
 
 *At the end of this page you know what can be set, where, and what each setting does.*
 
-All settings stand in `params.yaml` and in the two files under `conf/` that it names; none has a default anywhere else.
+`params.yaml` and the two files under `conf/` that it names hold all settings; none has a default anywhere else.
 `dvc exp run -S train.batch_size=32` changes one for one experiment; one under `conf/` is written with its file, as in
 `-S conf/encoders/bundled.yaml:image.tunable_layers=1`. An unknown key, a wrong type or a value out of range is an error
-that names the key. What only changes speed stands under `runtime:` and re-runs nothing.
+that names the key. What only changes speed is under `runtime:` and re-runs nothing.
 
 This page is written by `arms settings --out docs/settings.md`; `arms settings --json` prints the same for a program."""
 
@@ -47,9 +44,9 @@ _ROUTERS_HEAD = """\
 ## The routers of `baselines`
 
 Each key of `baselines` is a router of `arms/baselines/registry.py` or of another package's entry point; its settings
-are the keyword arguments of the router's class, whose docstring says what each one does. A key that is no router's name
-says which one it is with `router: <name>`, so that one kind can stand there several times. Of a list of candidates the
-one with the best EM on val is taken."""
+are the keyword arguments of the router's class, whose docstring says what each one does. A key may be any other name if
+it says `router: <name>`, so one router can be there several times with other settings. From a list of candidates ARMS
+takes the one with the best EM on val."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +56,13 @@ class Setting:
     Attributes
     ----------
     file : str
-        Where it stands, such as conf/data/<name>.yaml.
+        The file that holds it, such as conf/data/<name>.yaml.
     section, key : str
         Dotted; the section is empty at the top of the file.
     kind : str
         What is allowed, in words, in Markdown.
     value
-        What stands there now.
+        The value there now.
     meaning : str
     """
 
@@ -90,50 +87,25 @@ def read_settings(root: Path = Path()) -> list[Setting]:
     ArmsError
         If a settings file is missing or cannot be used.
     """
-    files: tuple[tuple[str, type[Section], Section], ...] = (
-        ("params.yaml", Params, read_params(root)),
-        ("conf/data/<name>.yaml", DataParams, read_data_params(_DATA, root)),
-        ("conf/encoders/<name>.yaml", EncodersParams, read_encoders_params(_ENCODERS, root)),
-    )
-    return [found for file, section, values in files for found in _walk(file, section, values.model_dump(), "")]
+    return [found for file, read in _FILES.items() for part in _parts(file, read(root)) for found in part.settings]
 
 
 def settings_page(root: Path = Path()) -> str:
     """The page in Markdown; errors as `read_settings`."""
-    parts = [_HEAD]
-    found = read_settings(root)
-    purposes = _purposes()
-    for file in dict.fromkeys(setting.file for setting in found):
-        of_file = [setting for setting in found if setting.file == file]
-        parts.append(f"## `{file}`")
-        if shown := {"conf/data/<name>.yaml": _DATA, "conf/encoders/<name>.yaml": _ENCODERS}.get(file):
-            parts.append(f"Values of `{file.replace('<name>', shown)}`.")
+    text = [_HEAD]
+    for file, read in _FILES.items():
+        text.append(f"## `{file}`")
+        if file in _SHOWN:
+            text.append(f"Values of `{_SHOWN[file]}`.")
         lines = ["| setting | allowed | now | what it does |", "|---|---|---|---|"]
-        section = ""
-        for setting in of_file:
-            if setting.section != section:
-                section = setting.section
-                lines.append(f"| **{section}** | | | {_cell(purposes[file, section])} |")
-            value = f"`{_cell(_shown(setting.value))}`"
-            lines.append(f"| `{setting.name}` | {_cell(setting.kind)} | {value} | {_cell(setting.meaning)} |")
-        parts.append("\n".join(lines))
-    return "\n\n".join([*parts, _ROUTERS_HEAD, _routers_table()]) + "\n"
-
-
-def comments_of(section: type[Section]) -> dict[str, str]:
-    """The comment behind each field of a section's class; a field without one is left out."""
-    source = inspect.getsource(section)
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    comments = {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
-    (body,) = ast.parse(source).body
-    assert isinstance(body, ast.ClassDef)
-    found = {}
-    for node in body.body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
-            if text := " ".join(comments[line] for line in lines if line in comments):
-                found[node.target.id] = text
-    return found
+        for part in _parts(file, read(root)):
+            if part.name:
+                lines.append(f"| **{part.name}** | | | {_cell(part.purpose)} |")
+            for setting in part.settings:
+                value = f"`{_cell(_shown(setting.value))}`"
+                lines.append(f"| `{setting.name}` | {_cell(setting.kind)} | {value} | {_cell(setting.meaning)} |")
+        text.append("\n".join(lines))
+    return "\n\n".join([*text, _ROUTERS_HEAD, _routers_table()]) + "\n"
 
 
 def describe_type(annotation: Any, constraints: Iterable[Any] = ()) -> str:
@@ -176,43 +148,37 @@ def _flat(limits: Iterable[Any]) -> Iterator[Any]:
         yield from limit.metadata if isinstance(limit, FieldInfo) else (limit,)
 
 
-def _walk(file: str, section: type[Section], values: dict[str, Any], name: str) -> Iterator[Setting]:
-    """The settings of one section: first its own, then those of the sections in it."""
-    comments, inner = comments_of(section), []
+class _Part(NamedTuple):
+    """A section of a file with its own settings; the sections in it are parts of their own."""
+
+    name: str  # dotted
+    purpose: str
+    settings: list[Setting]
+
+
+def _parts(file: str, values: Section) -> Iterator[_Part]:
+    """The sections of a file, from the outside in."""
+    yield from _parts_from(file, "", type(values), values.model_dump())
+
+
+def _parts_from(file: str, name: str, section: type[Section], values: dict[str, Any]) -> Iterator[_Part]:
+    own, inner = [], []
     for key, field in section.model_fields.items():
         nested = _section_in(field.annotation)
-        if nested is not None:
-            inner.append((nested, key))
-        if nested is None or field.annotation is not nested:
+        if nested is not field.annotation:  # a section that may be null is a setting too
             kind = describe_type(field.annotation, field.metadata)
-            yield Setting(file, name, key, kind, values[key], comments.get(key, ""))
-    for nested, key in inner:
-        yield from _walk(file, nested, values[key] or {}, f"{name}.{key}" if name else key)
+            own.append(Setting(file, name, key, kind, values[key], field.description or ""))
+        if nested:
+            inner.append((f"{name}.{key}" if name else key, nested, values[key] or {}))
+    yield _Part(name, (inspect.getdoc(section) or "").splitlines()[0], own)
+    for part in inner:
+        yield from _parts_from(file, *part)
 
 
 def _section_in(annotation: Any) -> type[Section] | None:
     """The section that a field holds, if it holds one."""
     options = (annotation, *get_args(annotation))
     return next((part for part in options if isinstance(part, type) and issubclass(part, Section)), None)
-
-
-def _purposes() -> dict[tuple[str, str], str]:
-    """The first line of every section's docstring."""
-    found: dict[tuple[str, str], str] = {}
-
-    def visit(file: str, section: type[Section], name: str) -> None:
-        found[file, name] = (inspect.getdoc(section) or "").splitlines()[0]
-        for key, field in section.model_fields.items():
-            if (nested := _section_in(field.annotation)) is not None:
-                visit(file, nested, f"{name}.{key}" if name else key)
-
-    for file, section in (
-        ("params.yaml", Params),
-        ("conf/data/<name>.yaml", DataParams),
-        ("conf/encoders/<name>.yaml", EncodersParams),
-    ):
-        visit(file, section, "")
-    return found
 
 
 @cache
@@ -227,8 +193,8 @@ def _routers_table() -> str:
             for parameter in inspect.signature(router).parameters.values()
             if parameter.kind is parameter.KEYWORD_ONLY and parameter.name != "seed"
         ]
-        told = "<br>".join(f"`{key}`: {describe_type(hints[key])}" for key in keywords) or "none"
-        lines.append(f"| `{name}` | {_cell(_summary(router))} | {_cell(told)} |")
+        settings = "<br>".join(f"`{key}`: {describe_type(hints[key])}" for key in keywords) or "none"
+        lines.append(f"| `{name}` | {_cell(_summary(router))} | {_cell(settings)} |")
     return "\n".join(lines)
 
 

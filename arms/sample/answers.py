@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001  (Chinese is written with full-width punctuation)
-"""What simulated VLMs say: the right answer in a VLM's manner, or a wrong one in the way in which it goes wrong."""
+"""What simulated VLMs say: the right answer in a VLM's manner, or a wrong one of its kind."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -65,7 +65,7 @@ def say_wrong(
     if fault == "refuses":
         return _REFUSALS[language]
     if fault == "english" and language != "en":
-        # "no" is right in Spanish as well, so there the refusal stands in for it.
+        # "no" is right in Spanish as well, so the VLM refuses instead.
         return fact.answer if fact.answer != spell(fact.answer, language) else _REFUSALS["en"]
     slips = fact.over if fault == "over" else fact.under
     return frame(spell(slips[rng.integers(len(slips))], language), language, manner)

@@ -1,4 +1,4 @@
-"""charts-compare: a bar chart, its bars to be compared and read."""
+"""charts-compare: questions that compare and read the bars of a chart."""
 
 import string
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ class ChartScene:
 
 
 class _Layout:
-    """Where things stand in a chart of a given size, in px."""
+    """The places of things in a chart of a given size, in px."""
 
     def __init__(self, width: int, height: int, num_bars: int) -> None:
         self.width, self.height = width, height

@@ -1,4 +1,4 @@
-"""The visual conditions a picture is drawn under, the same for every benchmark, so that what they do carries over."""
+"""The visual conditions of a picture. All benchmarks share them, so what a VLM makes of them carries over."""
 
 from dataclasses import dataclass
 

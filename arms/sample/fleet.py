@@ -1,4 +1,4 @@
-"""The simulated VLMs: who they say they are, and how they talk, err, and take their time."""
+"""The simulated VLMs: their profiles, and how they talk, err, and how long they take."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class SimulatedVlm:
 
     @property
     def skills(self) -> Skills:
-        """What it is good at."""
+        """How good it is at what."""
         return SKILLS[self.profile.name]
 
 

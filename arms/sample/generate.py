@@ -1,4 +1,4 @@
-"""Draw the sample dataset: pictures and queries from a seed, outcomes from the simulator, written as outcome tables."""
+"""Draw the sample dataset from a seed and write it as outcome tables; its outcomes come from the simulator."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from arms.data.atomic import atomic_folder
-from arms.data.tables import Dataset, write_dataset
+from arms.data.tables import OutcomeTables, write_dataset
 from arms.errors import ArmsError
 from arms.progress import progress_bar
 from arms.sample.benchmarks import BENCHMARKS
@@ -25,7 +25,7 @@ from arms.sample.questions import phrase, spell
 from arms.sample.simulator import SimulatedQuery, answer, chance
 
 _ENGLISH_SHARE = 0.5  # the other languages share the rest evenly
-_PNG_LEVEL = 4  # of 9: what is beyond costs time and saves little
+_PNG_LEVEL = 4  # of 9: higher ones cost time and save little
 _CHUNK = 16  # pictures handed to a worker process at once
 
 Row = dict[str, Any]
@@ -33,7 +33,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Recipe:
-    """What all pictures of one dataset have in common."""
+    """What all pictures of one dataset share."""
 
     folder: Path
     seed: int
@@ -98,7 +98,7 @@ def generate_sample(
                 rows.outcomes.extend(picture.outcomes)
                 rows.probabilities.extend(picture.probabilities)
                 progress(done, len(jobs))
-        dataset = Dataset(
+        dataset = OutcomeTables(
             folder=fresh,
             queries=pd.DataFrame(rows.queries),
             outcomes=pd.DataFrame(rows.outcomes),
@@ -128,7 +128,7 @@ def _mapping(workers: int) -> Iterator[Callable[..., Iterator[_Rows]]]:
     if workers == 1:
         yield map
         return
-    # Spawned, not forked: the caller may hold threads (torch, Arrow), whose locks a forked child would inherit shut.
+    # Spawned, not forked: a forked child would inherit locks that other threads (of torch, of Arrow) hold.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         yield partial(pool.map, chunksize=_CHUNK)
 
@@ -172,7 +172,7 @@ def _draw_language(rng: np.random.Generator) -> str:
 def _record(
     query: SimulatedQuery, query_id: str, image: str, rng: np.random.Generator, missing_share: float, rows: _Rows
 ) -> None:
-    """Ask every VLM the query and add what is known of it to the rows."""
+    """Ask every VLM the query and add the known outcomes to the rows."""
     rows.queries.append(
         {
             "query_id": query_id,

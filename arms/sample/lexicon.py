@@ -123,7 +123,7 @@ _SHAPES: Mapping[str, Mapping[str, _Noun]] = {
 
 
 def translate(subject: Mapping[str, str], language: str) -> dict[str, str]:
-    """What a question names, in its language: the fields that the phrasings of `questions` fill in.
+    """What a question names, in its language: the fields of the phrasings of `questions`.
 
     A colour agrees with the plural of "shape", a shape is in the plural. A coloured shape a or b ("red circle") becomes
     a phrase with its article; it also comes as of_a or of_b, in the form it takes after "left of" or "above".

@@ -209,5 +209,5 @@ def phrase(fact: Fact, language: str, rng: np.random.Generator) -> str:
 
 
 def spell(answer: str, language: str) -> str:
-    """The answer in the question's language: yes and no have words of their own, all else is the same in each."""
+    """The answer in the question's language: only yes and no differ from language to language."""
     return VERDICTS[language].get(answer, answer)

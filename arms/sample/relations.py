@@ -1,4 +1,4 @@
-"""space-relate: coloured shapes, two of which are to be placed relative to each other."""
+"""space-relate: questions on how two of some coloured shapes lie to each other."""
 
 import math
 from dataclasses import dataclass

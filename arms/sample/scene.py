@@ -1,4 +1,4 @@
-"""What a picture shows, apart from how it looks: scenes, and the facts that can be asked about them."""
+"""What a picture shows, not how it looks: scenes, and the facts that one can ask about them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from arms.sample.conditions import Conditions
 
 @dataclass(frozen=True, kw_only=True)
 class Fact:
-    """A question's content, free of language: what is asked, what is true, and what one could take for it.
+    """A question's content in no language: what it asks, what is true, and what could be mistaken for true.
 
     Attributes
     ----------
@@ -20,10 +20,10 @@ class Fact:
     subject : mapping of str to str
         What the question names: a colour, a shape, a label, or the coloured shapes a and b ("red circle").
     answer : str
-        "yes" and "no" stand for the question's own words for them.
+        "yes" and "no" mean the words for them in the question's language.
     under, over : tuple of str
-        Plausible wrong answers, never empty: what a VLM says that sees too little (a count too small, a letter
-        dropped, the bar before) or too much (a count too large, a letter mistaken for its double, the bar after).
+        Plausible wrong answers, never empty, of a VLM that sees too little (a count too small, a letter dropped, the
+        bar before) or too much (a count too large, a letter mistaken for its double, the bar after).
     """
 
     task: str
@@ -53,7 +53,7 @@ class Benchmark:
 
 
 def number_fact(task: str, value: int, *, step: int = 1, subject: Mapping[str, str] | None = None) -> Fact:
-    """A fact whose answer is a number >= `step`; those who err are one or two steps off."""
+    """A fact whose answer is a number >= `step`; wrong answers are one or two steps off."""
     return Fact(
         task=task,
         subject=subject or {},
@@ -64,6 +64,6 @@ def number_fact(task: str, value: int, *, step: int = 1, subject: Mapping[str, s
 
 
 def verdict_fact(task: str, holds: bool, subject: Mapping[str, str]) -> Fact:
-    """A fact whose answer is yes or no; those who err flip it."""
+    """A fact whose answer is yes or no; wrong answers flip it."""
     right, wrong = ("yes", "no") if holds else ("no", "yes")
     return Fact(task=task, subject=subject, answer=right, under=(wrong,), over=(wrong,))

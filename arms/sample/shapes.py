@@ -1,4 +1,4 @@
-"""shapes-count: coloured shapes scattered over the picture, to be counted."""
+"""shapes-count: questions that count coloured shapes."""
 
 import math
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Mark:
 
     @property
     def name(self) -> str:
-        """What tells it from others, such as "red circle"."""
+        """Its colour and shape, such as "red circle"."""
         return f"{self.colour} {self.shape}"
 
     def paint(self, canvas: Canvas) -> None:

@@ -1,4 +1,4 @@
-"""What happens when a simulated VLM is asked: is it right, what does it say, and what does that cost and take."""
+"""What a simulated VLM does with a query: whether it is right, what it says, what that costs and how long it takes."""
 
 import math
 from collections.abc import Collection
@@ -17,7 +17,7 @@ _TOKEN_BYTES = 4  # of text in UTF-8
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SimulatedQuery:
-    """A query as the simulator sees it, with what a router has to find out for itself."""
+    """A query as the simulator sees it, with facts that a router must find out for itself."""
 
     fact: Fact
     language: str
@@ -39,7 +39,7 @@ class Outcome:
     output: str
     cost_usd: float | None
     latency_s: float | None
-    timed_out: bool  # the call failed, for reasons of its own: nothing of this is known
+    timed_out: bool  # the call failed by chance, so its outcome is unknown
 
 
 def chance(vlm: SimulatedVlm, traits: Collection[str]) -> float:

@@ -1,4 +1,4 @@
-"""What each simulated VLM is good at: one table of logits, read by the simulator and by nobody else."""
+"""What each simulated VLM is good at: one table of logits, which only the simulator reads."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -83,7 +83,7 @@ SKILLS: Mapping[str, Skills] = {
         conditions={"faint": -1.2, "strong": 0.3, "cluttered": -0.4, "tilted": 0.3},
         pairs={("english", "faint"): -1.6},
     ),
-    # Paid. Made for polyglot support desks: faint pictures are no trouble, crowds are.
+    # Paid. Made for polyglot support desks: good with faint pictures, bad with crowds.
     "sim-borealis": Skills(
         base=0.5,
         benchmarks={"shapes-count": 0.5, "words-read": -0.3, "charts-compare": 0.0, "space-relate": 0.3},

@@ -1,4 +1,4 @@
-"""words-read: a word, or a code that spells nothing, to be read."""
+"""words-read: questions that read a word, or a code that spells nothing."""
 
 import math
 import string

@@ -1,8 +1,7 @@
 """The selection policies: which VLM answers, given the router's confidences and what each VLM is expected to cost.
 
 A policy that weighs confidence against expense reads the expected costs or the expected latencies, as its setting `of`
-says. Wherever such a policy finds VLMs equally good it takes the less expensive one, and of equally expensive ones
-the surer; what is then still equal goes by pool order.
+says. Among equally good VLMs such a policy takes the least expensive one, then the surest, then the first in the pool.
 """
 
 import math
@@ -21,7 +20,7 @@ EXPENSES = ("cost", "latency")
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class Choices:
     """What a policy chooses by, for N queries over a pool of S VLMs; checked by `arms.selection.select.select`.
 
     Attributes
@@ -50,50 +49,50 @@ class Batch:
         return expense
 
 
-def argmax(batch: Batch) -> IntArray:
+def argmax(choices: Choices) -> IntArray:
     """Choose the VLM of highest confidence; of equals, the first in pool order."""
-    return _best(batch.confidence, batch.known)[0]
+    return _best(choices.confidence, choices.known)[0]
 
 
-def cascade(batch: Batch, *, theta: float, pools: Sequence[Sequence[str]]) -> IntArray:
+def cascade(choices: Choices, *, theta: float, pools: Sequence[Sequence[str]]) -> IntArray:
     """Choose by the threshold cascade: Algorithm 1 of arXiv:2606.08970, for two pools or any number of them.
 
     The pools are asked in order. Once the best confidence so far exceeds theta, the best VLM so far is chosen; after
-    the last pool the best of all is. A later pool's VLM is the best so far if its confidence is higher than all before
+    the last pool, the best of all. A later pool's VLM is the best so far if its confidence is higher than all before
     it: a tie stays with the earlier pool, and within a pool with the first in pool order. With two pools, those of Phi
-    and of Theta, this is Algorithm 1: c_max > theta leaves the choice to Phi alone.
+    and of Theta, this is Algorithm 1: where c_max > theta, Phi chooses and Theta is not asked.
 
     Parameters
     ----------
     theta : float in [0, 1]
     pools : the names of the VLMs that each router scores, Phi's first; together `vlms`, each once. A pool may be empty.
     """
-    threshold = _threshold(batch, "cascade.theta", theta)
-    _check_pools(pools, batch.vlms)
-    choice, c_max = _best(batch.confidence, np.zeros_like(batch.known))
+    threshold = _threshold(choices, "cascade.theta", theta)
+    _check_pools(pools, choices.vlms)
+    choice, c_max = _best(choices.confidence, np.zeros_like(choices.known))
     for pool in pools:
-        members = np.array([name in pool for name in batch.vlms])
-        pool_choice, c_pool = _best(batch.confidence, batch.known & members)
+        members = np.array([name in pool for name in choices.vlms])
+        pool_choice, c_pool = _best(choices.confidence, choices.known & members)
         better = ~(c_max > threshold) & (c_pool > c_max)
         choice, c_max = np.where(better, pool_choice, choice), np.where(better, c_pool, c_max)
     return choice
 
 
-def penalised(batch: Batch, *, penalty: float, of: Literal["cost", "latency"]) -> IntArray:
+def penalised(choices: Choices, *, penalty: float, of: Literal["cost", "latency"]) -> IntArray:
     """Choose the VLM of highest confidence - penalty * expense.
 
     Parameters
     ----------
     penalty : float >= 0
-        The confidence that one USD, or one second, has to bring.
+        The confidence that one USD, or one second, must add.
     of : 'cost' or 'latency'
     """
     _check_amount("penalised.penalty", penalty)
-    expense = batch.expense(of, "penalised")
-    return _least(penalty * expense - batch.confidence, expense, batch.known)
+    expense = choices.expense(of, "penalised")
+    return _least(penalty * expense - choices.confidence, expense, choices.known)
 
 
-def cheapest(batch: Batch, *, tau: float, of: Literal["cost", "latency"]) -> IntArray:
+def cheapest(choices: Choices, *, tau: float, of: Literal["cost", "latency"]) -> IntArray:
     """Choose the least expensive VLM whose confidence exceeds tau; where none does, the one of highest confidence.
 
     Parameters
@@ -101,13 +100,13 @@ def cheapest(batch: Batch, *, tau: float, of: Literal["cost", "latency"]) -> Int
     tau : float in [0, 1]
     of : 'cost' or 'latency'
     """
-    threshold = _threshold(batch, "cheapest.tau", tau)
-    expense = batch.expense(of, "cheapest")
-    sure = _least(expense, -batch.confidence, batch.known & (batch.confidence > threshold))
-    return np.where(sure == NONE_KNOWN, _least(-batch.confidence, expense, batch.known), sure)
+    threshold = _threshold(choices, "cheapest.tau", tau)
+    expense = choices.expense(of, "cheapest")
+    sure = _least(expense, -choices.confidence, choices.known & (choices.confidence > threshold))
+    return np.where(sure == NONE_KNOWN, _least(-choices.confidence, expense, choices.known), sure)
 
 
-def query_budget(batch: Batch, *, budget: float, of: Literal["cost", "latency"]) -> IntArray:
+def query_budget(choices: Choices, *, budget: float, of: Literal["cost", "latency"]) -> IntArray:
     """Choose the VLM of highest confidence among those whose expense on the query is at most the budget.
 
     Where no VLM is affordable, the least expensive one.
@@ -119,19 +118,19 @@ def query_budget(batch: Batch, *, budget: float, of: Literal["cost", "latency"])
     of : 'cost' or 'latency'
     """
     _check_amount("query_budget.budget", budget)
-    expense = batch.expense(of, "query_budget")
-    affordable = _least(-batch.confidence, expense, batch.known & (expense <= budget))
-    return np.where(affordable == NONE_KNOWN, _least(expense, -batch.confidence, batch.known), affordable)
+    expense = choices.expense(of, "query_budget")
+    affordable = _least(-choices.confidence, expense, choices.known & (expense <= budget))
+    return np.where(affordable == NONE_KNOWN, _least(expense, -choices.confidence, choices.known), affordable)
 
 
-def mean_budget(batch: Batch, *, budget: float, of: Literal["cost", "latency"]) -> IntArray:
+def mean_budget(choices: Choices, *, budget: float, of: Literal["cost", "latency"]) -> IntArray:
     """Choose as `penalised` does at the smallest penalty at which the mean expense is at most the budget.
 
-    The mean is over the queries on which some VLM is known. It depends on the batch: which VLM a query gets depends on
-    what else has to be paid for. A budget below the least possible mean gives every query its least expensive VLM.
+    The mean is over the queries on which some VLM is known, so which VLM a query gets depends on the other queries too.
+    A budget below the least possible mean gives every query its least expensive VLM.
 
     As the penalty rises, a query moves along the upper hull of its (expense, confidence) points, from the VLM of
-    highest confidence to the least expensive one; the mean changes at these steps alone, and never rises. Steps at the
+    highest confidence to the least expensive one; the mean changes only at these steps, and never rises. Steps at the
     same penalty are made together, so a part of the budget may be left.
 
     Parameters
@@ -141,12 +140,12 @@ def mean_budget(batch: Batch, *, budget: float, of: Literal["cost", "latency"]) 
     of : 'cost' or 'latency'
     """
     _check_amount("mean_budget.budget", budget)
-    expense = batch.expense(of, "mean_budget")
-    rows = np.flatnonzero(batch.known.any(axis=1))
+    expense = choices.expense(of, "mean_budget")
+    rows = np.flatnonzero(choices.known.any(axis=1))
     choice = np.full(len(expense), NONE_KNOWN, dtype=np.int64)
     if not len(rows):
         return choice
-    confidence, expense, known = batch.confidence[rows].astype(np.float64), expense[rows], batch.known[rows]
+    confidence, expense, known = choices.confidence[rows].astype(np.float64), expense[rows], choices.known[rows]
     steps_NK, corners_NK = _hull(confidence, expense, known)
     penalties = np.unique(np.append(steps_NK[np.isfinite(steps_NK)], 0.0))
 
@@ -220,11 +219,11 @@ def _hull(confidence: FloatArray, expense: FloatArray, known: BoolArray) -> tupl
         corners.append(np.where(moved, following, here))
 
 
-def _threshold(batch: Batch, where: str, value: Any) -> Any:
-    """The threshold in the confidences' own precision, so that a stored 0.7 does not exceed a threshold of 0.7."""
+def _threshold(choices: Choices, where: str, value: Any) -> Any:
+    """The threshold in the precision of the confidences, so that a stored 0.7 does not exceed a threshold of 0.7."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise ValueError(f"policy {where}: expected a number in [0, 1], got {value!r}")
-    return batch.confidence.dtype.type(value)
+    return choices.confidence.dtype.type(value)
 
 
 def _check_amount(where: str, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Selection: from a router's confidences, and what the VLMs are expected to cost, to the one that answers a query."""
+"""Selection: which VLM answers a query, by a router's confidences and the expected costs."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from arms.selection.policies import NONE_KNOWN, POLICIES, Batch, BoolArray, FloatArray, IntArray
+from arms.selection.policies import NONE_KNOWN, POLICIES, BoolArray, Choices, FloatArray, IntArray
 
 
 def select(
@@ -21,9 +21,8 @@ def select(
 ) -> IntArray:
     """Choose one VLM for each query.
 
-    In offline evaluation a VLM's outcome may be missing on a query: it was never run there. The router is then
-    replayed among the VLMs whose outcome was recorded (`known`), so that a missing outcome is never counted as wrong
-    and every router is judged on the same queries.
+    In offline evaluation a VLM may never have run on a query. The router then chooses among the VLMs whose outcome was
+    recorded (`known`), so a missing outcome is never counted as wrong and all routers are judged on the same queries.
 
     Parameters
     ----------
@@ -61,7 +60,7 @@ def select(
     costs, latencies = (
         _checked(name, expense, confidence.shape) for name, expense in (("costs", costs), ("latencies", latencies))
     )
-    return choose(Batch(confidence, known, tuple(vlms), costs, latencies), **settings)
+    return choose(Choices(confidence, known, tuple(vlms), costs, latencies), **settings)
 
 
 def ranking(

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from arms.baselines import neighbours
 from arms.baselines.neighbours import FEWEST, Neighbours
@@ -156,14 +157,12 @@ def test_gpus_are_used_where_faiss_has_any(index, moved, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("flags", "expected"),
-    [("flags : fpu avx2 avx512f", "SkylakeX"), ("flags\t: fpu avx2", "Haswell"), ("flags : fpu", None), ("", None)],
+    ("has", "expected"),
+    [({"avx2": True, "avx512_f": True}, "SkylakeX"), ({"avx2": True, "avx512_f": False}, "Haswell"), ({}, None)],
 )
-def test_openblas_is_told_of_the_processor(monkeypatch, tmp_path, flags, expected):
+def test_openblas_knows_the_processor(monkeypatch, has, expected):
     neighbours.import_faiss()  # as this processor is; what follows would mislead it
-    cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text(f"processor : 0\n{flags}\n")
-    monkeypatch.setattr(neighbours, "Path", lambda _: cpuinfo)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
     monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
     assert neighbours.import_faiss().__name__ == "faiss"
     assert os.environ.get("OPENBLAS_CORETYPE") == expected

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from arms.data.tables import Dataset, write_dataset
+from arms.data.tables import OutcomeTables, write_dataset
 from tests.fakes import PROFILES, make_queries
 
 MADE = make_queries(6)
@@ -22,7 +22,7 @@ def source(tmp_path, monkeypatch):
         (f"q{i}", profile.name, bool(MADE.outcomes[i, j])) for i in range(6) for j, profile in enumerate(PROFILES)
     ]
     write_dataset(
-        Dataset(
+        OutcomeTables(
             tmp_path / "logs",
             pd.DataFrame(rows, columns=columns),
             pd.DataFrame(outcomes, columns=["query_id", "vlm", "correct"]),

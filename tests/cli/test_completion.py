@@ -16,7 +16,7 @@ ARMS = str(Path(sys.executable).parent / "arms")
 
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
-    """Names alone: a dataset with tables, two with settings, two routers and a folder that is none."""
+    """Only names: a dataset with tables, two with settings, two routers and a folder that is not a router."""
     for file, content in {
         "data/raw/seen/queries.parquet": "",
         "data/raw/empty/notes.txt": "",

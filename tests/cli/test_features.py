@@ -64,9 +64,9 @@ class TestFeaturesInfo:
 
     def test_json(self, stores):
         images, _, _ = stores
-        told = {store["fingerprint"]: store for store in run_json("features", "info", images.path)}
-        assert {store["finished"] for store in told.values()} == {True, False}
-        assert told[images.folder.name] == {
+        found = {store["fingerprint"]: store for store in run_json("features", "info", images.path)}
+        assert {store["finished"] for store in found.values()} == {True, False}
+        assert found[images.folder.name] == {
             "path": str(images.path),
             "fingerprint": images.folder.name,
             "encoder": "inputs",
@@ -90,15 +90,15 @@ class TestFeaturesInfo:
         assert len(blocks) == 3
         assert blocks[str(place(texts))].startswith(f"  error     {place(texts)}/shard-00000 is damaged: states: ")
         assert blocks[str(place(images))].startswith(f"  error     {place(images)}/zarr.json: not a feature store's")
-        told = {store["fingerprint"]: store.get("error", "") for store in run_json("features", "info", exit_code=1)}
-        assert "is damaged" in told[texts.folder.name]
-        assert sum(map(bool, told.values())) == 2
+        found = {store["fingerprint"]: store.get("error", "") for store in run_json("features", "info", exit_code=1)}
+        assert "is damaged" in found[texts.folder.name]
+        assert sum(map(bool, found.values())) == 2
 
     @pytest.mark.parametrize("command", ["info", "verify"])
     def test_no_stores(self, tmp_path, command):
-        told = "expected feature stores (*.zarr) there, found none; run: dvc repro encode"
-        check_failed(run("features", command, tmp_path), f"{tmp_path}: {told}")
-        check_failed(run("features", command, tmp_path / "x.zarr"), f"x.zarr: {told}")
+        found = "expected feature stores (*.zarr) there, found none; run: dvc repro encode"
+        check_failed(run("features", command, tmp_path), f"{tmp_path}: {found}")
+        check_failed(run("features", command, tmp_path / "x.zarr"), f"x.zarr: {found}")
 
 
 class TestFeaturesVerify:
@@ -117,12 +117,12 @@ class TestFeaturesVerify:
 
     def test_json(self, stores):
         images, texts, _ = stores
-        told = run_json("features", "verify", images.path.parents[1] / "other")
-        assert told == {"stores": 1, "shards": 1, "rows": 2, "bytes": 112, "problems": []}
+        found = run_json("features", "verify", images.path.parents[1] / "other")
+        assert found == {"stores": 1, "shards": 1, "rows": 2, "bytes": 112, "problems": []}
         flip(texts.folder / "shard-00000/states/c/0/0", 7)
-        told = run_json("features", "verify", texts.path, exit_code=1)
-        assert (told["stores"], told["rows"]) == (1, 2)
-        (problem,) = told["problems"]
+        found = run_json("features", "verify", texts.path, exit_code=1)
+        assert (found["stores"], found["rows"]) == (1, 2)
+        (problem,) = found["problems"]
         assert problem.startswith(f"{texts.folder}/shard-00000 is damaged: states")
 
     def test_every_problem_is_told(self, stores):

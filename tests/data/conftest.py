@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from arms.data.profiles import VlmProfile
-from arms.data.tables import Dataset
+from arms.data.tables import OutcomeTables
 
 VLMS = (
     VlmProfile(name="small", access="free", params_b=2, provider="Acme"),
@@ -19,10 +19,10 @@ VLMS = (
 
 
 @pytest.fixture
-def make_dataset(tmp_path: Path) -> Callable[..., Dataset]:
+def make_dataset(tmp_path: Path) -> Callable[..., OutcomeTables]:
     """Builds a dataset in memory, its images on disk: `num_queries` queries, two to an image, known to every VLM."""
 
-    def make(num_queries: int = 8, folder: str = "source", simulated: bool = False) -> Dataset:
+    def make(num_queries: int = 8, folder: str = "source", simulated: bool = False) -> OutcomeTables:
         root = tmp_path / folder
         (root / "images").mkdir(parents=True)
         rows: list[dict[str, Any]] = []
@@ -51,6 +51,6 @@ def make_dataset(tmp_path: Path) -> Callable[..., Dataset]:
             }
         )
         probabilities = outcomes[["query_id", "vlm"]].assign(probability=0.25) if simulated else None
-        return Dataset(root, pd.DataFrame(rows), outcomes, VLMS, probabilities)
+        return OutcomeTables(root, pd.DataFrame(rows), outcomes, VLMS, probabilities)
 
     return make

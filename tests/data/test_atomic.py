@@ -1,32 +1,32 @@
+import os
 import subprocess
 import sys
-import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from arms.data import atomic
 from arms.data.atomic import atomic_file, atomic_folder
 from arms.errors import ArmsError
+
+ROOT = Path(__file__).parents[2]
 
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def leave_stale(path: Path, before_kill: str) -> None:
-    """Start a process that opens an atomic folder for `path`, does something, and is killed inside the block."""
-    script = textwrap.dedent(
-        """
-        import os, signal, sys
-        from arms.data.atomic import atomic_folder
-        with atomic_folder(sys.argv[1]) as temporary:
-            (temporary / "half").write_text("written")
-            exec(sys.argv[2])
-            os.kill(os.getpid(), signal.SIGKILL)
-        """
-    )
-    root = Path(__file__).parents[2]
-    subprocess.run([sys.executable, "-c", script, str(path), before_kill], cwd=root, timeout=60, check=False)
+def kill_a_writer(path: Path, before_kill: str, writer: str = "atomic_folder") -> None:
+    """Start a process that opens `writer` for `path`, does something with `temporary`, and is killed in the block."""
+    script = f"""
+import os, signal, sys
+from arms.data.atomic import {writer}
+with {writer}(sys.argv[1]) as temporary:
+    exec(sys.argv[2])
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", script, str(path), before_kill], cwd=ROOT, timeout=60, check=False)
 
 
 def test_folder_appears_whole(tmp_path: Path) -> None:
@@ -131,9 +131,9 @@ def test_file_errors(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_removed_on_next_use(tmp_path: Path) -> None:
     target = tmp_path / "out"
-    leave_stale(target, "")
+    kill_a_writer(target, "(temporary / 'half').write_text('written')")
     assert not target.exists()
-    assert len(names(tmp_path)) == 1  # the stale workspace
+    assert names(tmp_path) == [".out.lock", ".out.tmp"]
     with atomic_folder(target) as temporary:
         (temporary / "whole").write_text("1")
     assert names(tmp_path) == ["out"]
@@ -144,7 +144,7 @@ def test_old_folder_caught_between_two_renames_comes_back(tmp_path: Path) -> Non
     target = tmp_path / "out"
     target.mkdir()
     (target / "old").write_text("0")
-    leave_stale(target, "os.rename(sys.argv[1], temporary.parent / 'old')")
+    kill_a_writer(target, "os.rename(sys.argv[1], f'{temporary}.old')")
     assert not target.exists()
     with pytest.raises(RuntimeError, match="midway"), atomic_folder(target):
         raise RuntimeError("midway")
@@ -152,13 +152,55 @@ def test_old_folder_caught_between_two_renames_comes_back(tmp_path: Path) -> Non
     assert names(tmp_path) == ["out"]
 
 
-def test_writer_at_work_and_similar_names_are_left_alone(tmp_path: Path) -> None:
-    bystander = tmp_path / ".out.tmp-notes"  # not a workspace's name
-    bystander.mkdir()
-    with atomic_folder(tmp_path / "out") as slow:
-        (slow / "a").write_text("slow")
-        with atomic_folder(tmp_path / "out") as quick:
-            (quick / "a").write_text("quick")
-        assert (slow / "a").read_text() == "slow"
-    assert (tmp_path / "out" / "a").read_text() == "slow"  # the last to end
-    assert names(tmp_path) == [".out.tmp-notes", "out"]
+def test_a_killed_writer_of_a_file_leaves_the_old_file(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    target.write_text("old")
+    kill_a_writer(target, "temporary.write_text('half')", "atomic_file")
+    assert target.read_text() == "old"
+    with atomic_file(target) as temporary:
+        temporary.write_text("new")
+    assert target.read_text() == "new"
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_second_writer_is_refused_while_the_first_is_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(atomic, "_PATIENCE_S", 0.1)
+    with atomic_folder(tmp_path / "out") as first:
+        (first / "a").write_text("first")
+        with pytest.raises(ArmsError, match=r"out: another process is writing it"), atomic_folder(tmp_path / "out"):
+            pass
+        with atomic_folder(tmp_path / "out2") as other:  # another name is free
+            (other / "a").write_text("other")
+    assert (tmp_path / "out" / "a").read_text() == "first"
+    assert names(tmp_path) == ["out", "out2"]
+
+
+def test_a_second_writer_waits_for_the_first(tmp_path: Path) -> None:
+    def write(number: int) -> None:
+        with atomic_file(tmp_path / "out") as draft:
+            draft.write_text(str(number))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(8)))
+    assert (tmp_path / "out").read_text() in map(str, range(8))
+    assert names(tmp_path) == ["out"]
+
+
+def test_modes_follow_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with atomic_folder(tmp_path / "out") as temporary:
+            (temporary / "a").write_text("")
+        with atomic_file(tmp_path / "b") as temporary:
+            temporary.write_text("")
+    finally:
+        os.umask(before)
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("out", "out/a", "b")]
+    assert modes == [0o750, 0o640, 0o640]
+
+
+def test_a_folder_may_hold_links_and_folders(tmp_path: Path) -> None:
+    with atomic_folder(tmp_path / "out") as temporary:
+        (temporary / "deep").mkdir()
+        (temporary / "deep" / "gone").symlink_to("nowhere")
+    assert (tmp_path / "out" / "deep" / "gone").is_symlink()

@@ -150,7 +150,7 @@ class TestCosts:
         part = costs_of(prepared, iter(["i1", "i0", "i1"]), iter(["unsized", "cheap"]), PARAMS)
         for name in ("charged", "expected"):
             np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[[1, 0, 1]][:, [4, 1]])
-        # Its size is the pool's mean, though of the pool it alone was asked for.
+        # Its size is the pool's mean, though only its own cost was asked for.
         assert part.sources == {"unsized": "estimated", "cheap": "recorded"}
 
     def test_no_queries_and_no_training(self):

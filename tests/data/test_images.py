@@ -71,7 +71,7 @@ def test_a_program_is_no_picture() -> None:
     stream = io.BytesIO()
     Image.new("L", (4, 4)).save(stream, "EPS")
     check = check_content(stream.getvalue(), "a.eps")
-    assert check == ImageCheck(problem="unreadable image", detail="a.eps is EPS, a program and no picture")
+    assert check == ImageCheck(problem="unreadable image", detail="a.eps is EPS, a program, not a picture")
 
 
 def test_a_large_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def test_paths(tmp_path: Path, name: str, problem: str, detail: str) -> None:
     check = check_file(folder, name)
     assert check.problem == problem
     assert detail in check.detail
-    assert len(check.detail) < len(name) + 100, "a long name is told once"
+    assert len(check.detail) < len(name) + 100, "a long name appears once"
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -11,11 +11,11 @@ from pandas.testing import assert_frame_equal
 
 from arms.data.prepared import Prepared, prepare_dataset, read_prepared, write_prepared
 from arms.data.profiles import profile_sentence
-from arms.data.tables import Dataset
+from arms.data.tables import OutcomeTables
 from arms.data.validation import Validated, validate
 from arms.errors import ArmsError
 
-MakeDataset = Callable[..., Dataset]
+MakeDataset = Callable[..., OutcomeTables]
 
 
 def prepare(validated: Validated, **settings: Any) -> Prepared:
@@ -91,7 +91,7 @@ def test_vlms_in_no_pool_are_left_out(make_dataset: MakeDataset) -> None:
     assert set(prepared.outcomes["vlm"]) == {"small", "large"}
     assert prepared.probabilities is not None
     assert set(prepared.probabilities["vlm"]) == {"small", "large"}
-    assert prepared.num_unknown == 1  # q004 was known to newer alone
+    assert prepared.num_unknown == 1  # only newer had an outcome on q004
     assert "q004" not in set(prepared.queries["query_id"])
     assert "q004" not in set(prepared.probabilities["query_id"])
 

@@ -77,7 +77,7 @@ def test_scores_do_not_change_with_what_they_were_made_from():
     [
         ({"router": ""}, "router's name"),
         ({"pool": "huge"}, "unknown pool 'huge'; known: base, extended"),
-        ({"query_ids": ("q1", "q2", "q1")}, r"query_ids: expected each name once, 1 come again: 'q1'"),
+        ({"query_ids": ("q1", "q2", "q1")}, r"query_ids: expected each name once, got 1 again: 'q1'"),
         ({"query_ids": ("q1", "q2", 3)}, "query_ids: expected non-empty strings, got 3"),
         ({"vlms": ("a", "a")}, r"vlms: expected each name once"),
         ({"vlms": ("a", "query_id")}, "none named 'query_id'"),
@@ -115,7 +115,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_a_file_that_is_no_parquet_is_named(tmp_path):
     (tmp_path / "bad.parquet").write_bytes(b"query_id,a\nq1,0.5\n")
-    with pytest.raises(ArmsError, match=r"bad.parquet: .*no Parquet"):
+    with pytest.raises(ArmsError, match=r"bad.parquet: expected a score table, got a file that is not Parquet"):
         read_scores(tmp_path / "bad.parquet")
 
 

@@ -52,8 +52,8 @@ def test_queries_that_share_an_image_share_a_split(rows: list[tuple[int, str, st
 @quick
 @given(queries, queries)
 def test_adding_queries_changes_no_split(before: list[tuple[int, str, str]], added: list[tuple[int, str, str]]) -> None:
-    alone = try_split(before)
-    assert split(table(before + added)).iloc[: len(before)].tolist() == alone.tolist()
+    first = try_split(before)
+    assert split(table(before + added)).iloc[: len(before)].tolist() == first.tolist()
 
 
 @quick

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from pandas.testing import assert_frame_equal
 
-from arms.data.tables import QUERIES, Dataset, conform, is_in, parse_verdicts, read_dataset, write_dataset
+from arms.data.tables import QUERIES, OutcomeTables, conform, is_in, parse_verdicts, read_dataset, write_dataset
 from arms.errors import ArmsError
 
-MakeDataset = Callable[..., Dataset]
+MakeDataset = Callable[..., OutcomeTables]
 
 
 @pytest.fixture

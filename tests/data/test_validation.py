@@ -11,14 +11,14 @@ from PIL import Image
 
 from arms.data.images import ImageCheck, Progress
 from arms.data.profiles import VlmProfile
-from arms.data.tables import Dataset, write_table
+from arms.data.tables import OutcomeTables, write_table
 from arms.data.validation import Finding, Validated, validate
 from arms.errors import ArmsError
 
-MakeDataset = Callable[..., Dataset]
+MakeDataset = Callable[..., OutcomeTables]
 
 
-def with_query(dataset: Dataset, row: int, **values: Any) -> Dataset:
+def with_query(dataset: OutcomeTables, row: int, **values: Any) -> OutcomeTables:
     """The dataset with values of one query changed."""
     queries = dataset.queries.copy()
     for column, value in values.items():
@@ -26,7 +26,7 @@ def with_query(dataset: Dataset, row: int, **values: Any) -> Dataset:
     return replace(dataset, queries=queries)
 
 
-def with_outcomes(dataset: Dataset, *rows: dict[str, Any]) -> Dataset:
+def with_outcomes(dataset: OutcomeTables, *rows: dict[str, Any]) -> OutcomeTables:
     """The dataset with outcomes added."""
     return replace(dataset, outcomes=pd.concat([dataset.outcomes, pd.DataFrame(rows)], ignore_index=True))
 
@@ -36,7 +36,7 @@ def finding(validated: Validated, kind: str) -> Finding:
     return found
 
 
-def assert_all_rows_accounted_for(dataset: Dataset, validated: Validated) -> None:
+def assert_all_rows_accounted_for(dataset: OutcomeTables, validated: Validated) -> None:
     report = validated.report
     assert report.queries_kept + len(validated.set_aside_queries) == len(dataset.queries)
     assert report.outcomes_kept + len(validated.set_aside_outcomes) == len(dataset.outcomes)
@@ -362,7 +362,7 @@ def test_headers_alone_are_read_where_that_will_do(make_dataset: MakeDataset) ->
 
 
 def test_a_checker_of_ones_own(make_dataset: MakeDataset) -> None:
-    """It is told the references of the usable rows, each once, and may know other problems than files have."""
+    """It receives the references of the usable rows, each once, and may report problems that files do not have."""
     names = ["a", "a", "b", "c", "d", "e", None, "f"]
     dataset = make_dataset()
     dataset = replace(dataset, queries=dataset.queries.assign(image=names))

@@ -8,24 +8,22 @@ import pytest
 from ruamel.yaml import YAML
 
 from arms.baselines.registry import ROUTERS
-from arms.data.tables import Dataset, write_dataset
+from arms.data.tables import OutcomeTables, write_dataset
 from arms.doctor import machine
 from arms.doctor.examine import FAISS_ROUTERS, examine, is_ready, summary
-from arms.doctor.machine import Line
 from tests.cached import make_phi, make_prepared
 from tests.fakes import PROFILES
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = ("torch", "device", "bfloat16", "torchvision", "package", "faiss", "git", "hub")
+QUICK = ("device", "bfloat16", "torchvision", "package", "faiss", "git", "hub")
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """A machine that has everything but a hub that can be reached."""
     for name in QUICK:
-        facts = {"reachable": False} if name == "hub" else {}
-        line = Line(topic=name, status="ok", text="there", facts=facts)
-        monkeypatch.setattr(machine, f"look_at_{name}", lambda *args, found=line, **options: found)
+        found = "ok", "there", {"reachable": False} if name == "hub" else {}
+        monkeypatch.setattr(machine, f"look_at_{name}", lambda *args, found=found: found)
 
 
 @pytest.fixture
@@ -57,7 +55,7 @@ def import_tiny(vlms=PROFILES[:2]):
     prepared = make_prepared()
     queries = prepared.queries.drop(columns=["image_sha256", "question_sha256", "split"])
     folder = Path("data/raw/tiny")
-    write_dataset(Dataset(folder, queries, prepared.outcomes, tuple(vlms)), folder)
+    write_dataset(OutcomeTables(folder, queries, prepared.outcomes, tuple(vlms)), folder)
     shutil.copy("conf/data/sample.yaml", "conf/data/tiny.yaml")
     change("conf/data/tiny.yaml", pools={"base": ["counter-2b", "reader-7b"], "new": []}, sample=None)
     change("params.yaml", data="tiny")
@@ -110,8 +108,8 @@ class TestDataset:
         change("params.yaml", data="blindtest")
         line = found()["dataset"]
         assert line.status == "missing"
-        told = "blindtest: data/raw/blindtest has no queries.parquet, outcomes.parquet, vlms.yaml; run: arms import"
-        assert line.text.startswith(told)
+        text = "blindtest: data/raw/blindtest has no queries.parquet, outcomes.parquet, vlms.yaml; run: arms import"
+        assert line.text.startswith(text)
 
     def test_no_settings(self, project):
         change("params.yaml", data="unheard-of")
@@ -123,8 +121,8 @@ class TestDataset:
         import_tiny(PROFILES[:1])
         line = found()["dataset"]
         assert line.status == "missing"
-        told = "conf/data/tiny.yaml.pools: expected VLMs of data/raw/tiny/vlms.yaml, got reader-7b; known: counter-2b"
-        assert line.text == told
+        text = "conf/data/tiny.yaml.pools: expected VLMs of data/raw/tiny/vlms.yaml, got reader-7b; known: counter-2b"
+        assert line.text == text
 
     def test_tables_that_are_broken(self, project):
         import_tiny()
@@ -138,8 +136,8 @@ class TestDataset:
         change("params.yaml", data="sample")
         line = found()["others"]
         assert line.status == "note"
-        told = "ready: tiny; without tables, to be imported or drawn: blindtest, blindtest-all, blindtest-gpt-4o"
-        assert line.text == told
+        text = "ready: tiny; without tables, to be imported or drawn: blindtest, blindtest-all, blindtest-gpt-4o"
+        assert line.text == text
 
 
 class TestEncoders:
@@ -149,8 +147,7 @@ class TestEncoders:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
 
         def set_reachable(reachable):
-            line = Line(topic="hub", status="ok", text="", facts={"reachable": reachable})
-            monkeypatch.setattr(machine, "look_at_hub", lambda **options: line)
+            monkeypatch.setattr(machine, "look_at_hub", lambda ask: ("ok", "", {"reachable": reachable}))
 
         return set_reachable
 
@@ -212,7 +209,7 @@ def test_routers(project):
 
 
 class TestBrokenParts:
-    """A part that does not work is told, and nothing else is lost."""
+    """A part that does not work is reported, and nothing else is lost."""
 
     @pytest.fixture(autouse=True)
     def real(self, monkeypatch, quick):

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from arms.doctor import machine
-from arms.doctor.machine import Line, safely
+from arms.doctor.machine import Line, report
+from arms.errors import ArmsError
 
 GPU = SimpleNamespace(name="Card", total_memory=80 * 2**30)
 
@@ -29,32 +30,43 @@ def no_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
 
-def test_what_fails_is_told():
+def look(function, *args, failed="note"):
+    return report("topic", function, *args, failed=failed)
+
+
+def test_what_fails_is_reported():
     def fail():
         raise RuntimeError("operator torchvision::nms does not exist\nand so on")
 
-    line = safely("torchvision", fail, failed="missing")
-    told = "RuntimeError: operator torchvision::nms does not exist"
-    assert line == Line(topic="torchvision", status="missing", text=f"does not work: {told}", facts={"error": told})
-    assert safely("x", fail).status == "note"
+    line = report("torchvision", fail, failed="missing")
+    error = "RuntimeError: operator torchvision::nms does not exist"
+    assert line == Line(topic="torchvision", status="missing", text=f"does not work: {error}", facts={"error": error})
+    assert look(fail).status == "note"
+
+
+def test_what_arms_says_needs_no_type():
+    def fail():
+        raise ArmsError("conf/data/x.yaml: no such file")
+
+    assert look(fail).text == "conf/data/x.yaml: no such file"
 
 
 def test_python(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", os.path.dirname(sys.executable))
-    line = machine.look_at_python()
+    line = look(machine.look_at_python)
     assert line.status == "ok"
     assert line.text.startswith("3.11.")
     monkeypatch.setenv("PATH", str(tmp_path))
-    line = machine.look_at_python()
+    line = look(machine.look_at_python)
     assert line.status == "note"
-    assert f"the `python` of the PATH, which has none, not {sys.executable}: activate this environment" in line.text
+    assert f"the `python` {sys.executable}, but the PATH has none: activate its environment" in line.text
     (tmp_path / "python").symlink_to(sys.executable)
-    assert machine.look_at_python().status == "note", "a link elsewhere does not find this environment's packages"
+    assert look(machine.look_at_python).status == "note", "a link elsewhere does not find this environment's packages"
 
 
 def test_processor(monkeypatch):
     monkeypatch.setattr(machine, "_memory_bytes", lambda: 3 * 2**29)
-    line = machine.look_at_processor()
+    line = look(machine.look_at_processor)
     cores = len(os.sched_getaffinity(0))
     assert line.text == f"{cores} cores, 1.5 GiB of memory"
     assert line.facts == {"cores": cores, "memory_bytes": 3 * 2**29}
@@ -64,44 +76,42 @@ def test_memory():
     assert 2**28 < machine._memory_bytes() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def test_torch(monkeypatch):
-    monkeypatch.setattr(torch.version, "cuda", None)
-    assert machine.look_at_torch().text == f"{torch.__version__}, built for the CPU alone"
-    monkeypatch.setattr(torch.version, "cuda", "13.0")
-    assert machine.look_at_torch().text == f"{torch.__version__}, built for CUDA 13.0"
+def test_torch():
+    line = look(machine.look_at_package, "torch")
+    assert line.text == line.facts["version"] == torch.__version__
 
 
 class TestDevice:
     def test_no_gpu(self, no_gpu, monkeypatch):
         monkeypatch.setattr(shutil, "which", lambda name: None)
-        line = machine.look_at_device("auto")
+        line = look(machine.look_at_device, "auto")
         assert (line.status, line.text) == ("note", "cpu; no GPU: extraction and training run on the CPU")
         assert line.facts == {"device": "cpu", "gpus": []}
 
     def test_a_driver_that_this_torch_cannot_use(self, no_gpu, monkeypatch):
         monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
         monkeypatch.setattr(torch.version, "cuda", None)
-        assert "this torch is built for the CPU alone" in machine.look_at_device("auto").text
+        assert "this torch is built for the CPU only" in look(machine.look_at_device, "auto").text
 
     def test_cuda_that_is_not_there(self, no_gpu):
-        line = machine.look_at_device("cuda")
+        line = look(machine.look_at_device, "cuda", failed="missing")
         assert line.status == "missing"
         assert line.text.startswith("runtime.device: expected a CUDA GPU for 'cuda', found none")
 
     def test_a_gpu(self, gpu):
-        line = machine.look_at_device("auto")
+        line = look(machine.look_at_device, "auto")
         assert (line.status, line.text) == ("ok", "cuda: Card with 80 GiB")
         assert line.facts == {"device": "cuda", "gpus": [{"name": "Card", "memory_bytes": 80 * 2**30}]}
 
     def test_a_gpu_that_is_not_used(self, gpu):
-        line = machine.look_at_device("cpu")
-        assert (line.status, line.text) == ("note", "cpu, as runtime.device says, beside Card with 80 GiB")
+        line = look(machine.look_at_device, "cpu")
+        assert (line.status, line.text) == ("note", "cpu, as runtime.device says, though there is Card with 80 GiB")
 
     def test_nothing_is_set_up(self, no_gpu):
         before = torch.are_deterministic_algorithms_enabled()
         torch.use_deterministic_algorithms(False)
         try:
-            machine.look_at_device("auto")
+            look(machine.look_at_device, "auto")
             assert not torch.are_deterministic_algorithms_enabled()
         finally:
             torch.use_deterministic_algorithms(before)
@@ -109,32 +119,29 @@ class TestDevice:
 
 class TestBfloat16:
     @pytest.mark.parametrize(
-        ("flags", "status", "instructions"),
+        ("has", "status", "instructions"),
         [
-            ({"avx2"}, "note", []),
-            ({"avx2", "avx512f", "avx512_bf16"}, "ok", ["avx512_bf16"]),
-            ({"amx_bf16", "avx512_bf16"}, "ok", ["amx_bf16", "avx512_bf16"]),
-            ({"neon", "bf16"}, "ok", ["bf16"]),
+            ({"avx2": True, "avx512_bf16": False}, "note", []),
+            ({"avx2": True, "avx512_bf16": True}, "ok", ["avx512_bf16"]),
+            ({"amx_bf16": True, "avx512_bf16": True}, "ok", ["amx_bf16", "avx512_bf16"]),
+            ({"neon": True, "bf16": True}, "ok", ["bf16"]),
         ],
     )
-    def test_on_the_cpu(self, monkeypatch, flags, status, instructions):
-        monkeypatch.setattr(machine, "_processor_flags", lambda: flags)
-        line = machine.look_at_bfloat16("cpu")
+    def test_on_the_cpu(self, monkeypatch, has, status, instructions):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+        line = look(machine.look_at_bfloat16, "cpu")
         assert (line.status, line.facts) == (status, {"native": bool(instructions), "instructions": instructions})
         assert ("neither avx512_bf16 nor amx_bf16" in line.text) == (status == "note")
 
     @pytest.mark.parametrize(("native", "status"), [(True, "ok"), (False, "note")])
     def test_on_a_gpu(self, monkeypatch, native, status):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native)
-        line = machine.look_at_bfloat16("cuda")
+        line = look(machine.look_at_bfloat16, "cuda")
         assert (line.status, line.facts["native"]) == (status, native)
 
 
-def test_processor_flags():
-    """As torch finds out on its own way."""
-    flags = machine._processor_flags()
-    assert flags
-    assert ("avx2" in flags) == torch.cpu.get_capabilities().get("avx2", False)
+def test_torch_knows_this_cpu():
+    assert {"architecture", "cpu_name"} <= torch.cpu.get_capabilities().keys()
 
 
 @pytest.mark.parametrize("guarded", [True, False])
@@ -142,46 +149,46 @@ def test_torchvision(monkeypatch, guarded):
     import torchvision
 
     monkeypatch.setattr("arms.encoders.torchvision_guard._declared", [object()] if guarded else [])
-    line = machine.look_at_torchvision()
+    line = look(machine.look_at_torchvision)
     assert line.facts == {"version": torchvision.__version__, "guard_in_use": guarded}
-    assert ("its Python transforms alone" in line.text) == guarded
+    assert ("only its Python transforms" in line.text) == guarded
 
 
 class TestFaiss:
     def test_for_the_cpu(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "faiss", SimpleNamespace(__version__="1.15"))
-        line = machine.look_at_faiss("cpu")
+        line = look(machine.look_at_faiss, "cpu")
         assert (line.status, line.text) == ("ok", "1.15, built for the CPU")
-        line = machine.look_at_faiss("cuda")
+        line = look(machine.look_at_faiss, "cuda")
         assert line.status == "note"
-        assert line.text == "1.15, built for the CPU: kNN runs on the CPU; install arms[gpu] in the place of arms[cpu]"
+        assert line.text == "1.15, built for the CPU: kNN runs on the CPU; install arms[gpu] instead of arms[cpu]"
 
     def test_for_gpus(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "faiss", SimpleNamespace(__version__="1.15", StandardGpuResources=None))
-        line = machine.look_at_faiss("cuda")
+        line = look(machine.look_at_faiss, "cuda")
         assert (line.status, line.facts) == ("ok", {"version": "1.15", "gpu": True})
 
 
 def test_git(monkeypatch, tmp_path):
-    line = machine.look_at_git()
+    line = look(machine.look_at_git)
     assert line.text == subprocess.check_output(["git", "--version"], text=True).split("version ")[1].strip()
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert (machine.look_at_git().status, machine.look_at_git().facts) == ("note", {"version": None})
+    assert (look(machine.look_at_git).status, look(machine.look_at_git).facts) == ("note", {"version": None})
 
 
 def test_disk(tmp_path, monkeypatch):
-    assert machine.look_at_disk(tmp_path).facts["features_bytes"] == 0
+    assert look(machine.look_at_disk, tmp_path).facts["features_bytes"] == 0
     store = tmp_path / "data/features/a/b/image.zarr"
     store.mkdir(parents=True)
     (store / "zarr.json").write_bytes(bytes(1000))
     (tmp_path / "data/features/a/x").write_bytes(bytes(24))
     (store / "gone").symlink_to("nowhere")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=3 * 2**30))
-    line = machine.look_at_disk(tmp_path)
+    line = look(machine.look_at_disk, tmp_path)
     assert line.facts == {"free_bytes": 3 * 2**30, "features_bytes": 1024 + len("nowhere")}
     assert (line.status, line.text) == ("ok", "3.0 GiB free; the feature stores take 0.00 GiB")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2**30))
-    assert machine.look_at_disk(tmp_path).status == "note"
+    assert look(machine.look_at_disk, tmp_path).status == "note"
 
 
 class TestHub:
@@ -220,7 +227,7 @@ class TestHub:
     )
     def test_it_is_asked(self, serve, status, reachable):
         asked = serve(status)
-        line = machine.look_at_hub(ask=True)
+        line = look(machine.look_at_hub, True)
         assert asked == ["/"]
         assert (line.status, line.facts["reachable"]) == ("ok" if reachable else "note", reachable)
         assert line.text.startswith(line.facts["endpoint"])
@@ -229,10 +236,10 @@ class TestHub:
 
     def test_it_need_not_be_asked(self, serve, monkeypatch):
         asked = serve(200)
-        line = machine.look_at_hub(ask=False)
+        line = look(machine.look_at_hub, False)
         assert (line.status, line.facts["reachable"]) == ("note", None)
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-        line = machine.look_at_hub(ask=True)
+        line = look(machine.look_at_hub, True)
         assert (line.status, line.facts["reachable"]) == ("note", False)
         assert line.text == "off, as HF_HUB_OFFLINE says: nothing is downloaded"
         assert asked == []
@@ -241,7 +248,7 @@ class TestHub:
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
             monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{unused.getsockname()[1]}")
-            line = machine.look_at_hub(ask=True)
+            line = look(machine.look_at_hub, True)
         assert (line.status, line.facts["reachable"]) == ("note", False)
         assert "is not reachable (ConnectError: " in line.text
 
@@ -249,7 +256,7 @@ class TestHub:
         monkeypatch.setattr(machine, "_HUB_TIMEOUT_S", 0.2)
         with socket.create_server(("127.0.0.1", 0)) as silent:
             monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
-            line = machine.look_at_hub(ask=True)
+            line = look(machine.look_at_hub, True)
         assert line.facts["reachable"] is False
         assert "Timeout" in line.text
 
@@ -260,5 +267,5 @@ class TestHub:
         monkeypatch.setattr(
             "huggingface_hub.get_session", lambda: SimpleNamespace(head=lambda *args, **options: never.wait(20))
         )
-        assert "is not reachable (no answer in 0.1 s)" in machine.look_at_hub(ask=True).text
+        assert "is not reachable (no answer in 0.1 s)" in look(machine.look_at_hub, True).text
         never.set()

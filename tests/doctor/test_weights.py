@@ -111,7 +111,7 @@ class TestImage:
         cache("acme/clip", "open_clip_config.json", "open_clip_model.safetensors")
         assert image(model="hf-hub:acme/clip", pretrained=None).here
 
-    def test_what_comes_from_elsewhere_than_the_hub(self, monkeypatch, tmp_path):
+    def test_what_does_not_come_from_the_hub(self, monkeypatch, tmp_path):
         import open_clip
 
         source = {"url": "http://example.org/some/clip.pt", "hf_hub": ""}

@@ -110,7 +110,7 @@ def test_weights_that_a_checkpoint_brings_are_not_looked_for(pretrained):
 
 @pytest.fixture
 def tag(hub, monkeypatch):
-    """A pretrained tag of the tiny ViT, with preprocessing and an activation that its architecture does not tell."""
+    """A pretrained tag of the tiny ViT, with preprocessing and an activation that its architecture does not show."""
     config = {
         "file": str(hub / "tiny-vit.pt"),
         "mean": (0.5, 0.4, 0.3),
@@ -151,7 +151,7 @@ def test_a_tag_brings_its_preprocessing_and_activation(hub, tag):
         ),
         (
             {"architecture": {"embed_dim": 8, "vision_cfg": {**VIT["vision_cfg"], "pool_type": "none"}}},
-            "image encoder own architecture, seed 1: a tower that pools nothing (pool_type: none, attentional_pool:",
+            "image encoder own architecture, seed 1: a tower without pooling (pool_type: none, attentional_pool:",
         ),
         (
             {"architecture": {"embed_dim": 8, "vision_cfg": {**VIT["vision_cfg"], "attentional_pool": "cascade"}}},

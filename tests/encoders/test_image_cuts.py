@@ -144,7 +144,7 @@ def test_full_size(model, depth, widths):
     visual = open_clip.create_model(model).eval().visual
     if model == "RN50":
         randomise(visual)
-    images = pictures(12, 10, 2)  # fine noise would leave nothing to tell one from the other
+    images = pictures(12, 10, 2)  # with fine noise all would look the same
     transform = image_transform_v2(PreprocessCfg(size=224), is_train=False)
     with torch.inference_mode():
         expected = visual(torch.stack([transform(image) for image in images]))

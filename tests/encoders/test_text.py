@@ -65,12 +65,12 @@ def test_a_model_in_a_folder_is_loaded_without_a_bar(bert, capfd):
     assert hub_logging.is_progress_bar_enabled()
 
 
-def test_a_tokenizer_in_python_alone(tmp_path):
+def test_a_tokenizer_that_runs_only_in_python(tmp_path):
     (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
     BertJapaneseTokenizer(tmp_path / "vocab.txt", word_tokenizer_type="basic").save_pretrained(tmp_path)
     BertConfig().save_pretrained(tmp_path)
     params = text_params(model=str(tmp_path), architecture=None, vocabulary_size=None)
-    with pytest.raises(ArmsError, match="its BertJapaneseTokenizer runs in Python alone; use a model that comes with"):
+    with pytest.raises(ArmsError, match="its BertJapaneseTokenizer runs only in Python; use a model that comes with"):
         build_text_encoder(params, tokenizer=None, seed=1)
 
 

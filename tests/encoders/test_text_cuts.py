@@ -77,12 +77,12 @@ def expected_states(model, encoder, texts):
     padded = batch["token_ids"].long().masked_fill(~batch["mask"], model.config.pad_token_id)
     with torch.inference_mode():
         together = model.eval()(input_ids=padded, attention_mask=batch["mask"].long()).last_hidden_state
-        alone = [
+        apart = [
             model(input_ids=row[mask][None]).last_hidden_state[0]
             for row, mask in zip(padded, batch["mask"], strict=True)
         ]
-    torch.testing.assert_close(together[batch["mask"]], torch.cat(alone), **EXACT)
-    return alone
+    torch.testing.assert_close(together[batch["mask"]], torch.cat(apart), **EXACT)
+    return apart
 
 
 def check_against(model, encoder, texts, pooling):

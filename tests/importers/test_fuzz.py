@@ -24,7 +24,7 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from arms.data.tables import Dataset, read_dataset
+from arms.data.tables import OutcomeTables, read_dataset
 from arms.data.validation import validate
 from arms.errors import ArmsError
 from arms.importers.registry import IMPORTERS, find_importer
@@ -161,7 +161,7 @@ def check_error(text: str, format_: Format) -> None:
     assert list(format_.destination.parent.glob("*")) == [], "a temporary folder is left"
 
 
-def check_dataset(report: ImportReport, dataset: Dataset, options: ImportOptions) -> None:
+def check_dataset(report: ImportReport, dataset: OutcomeTables, options: ImportOptions) -> None:
     """It is whole, and the report tells of it what it holds."""
     out = dataset.folder
     assert [path.name for path in out.parent.iterdir()] == ["out"], "a temporary folder is left"
@@ -194,7 +194,7 @@ def check_set_aside(report: ImportReport, folder: Path) -> None:
     assert source["where"].str.len().gt(0).all()
 
 
-def check_images(report: ImportReport, dataset: Dataset, format_: Format) -> None:
+def check_images(report: ImportReport, dataset: OutcomeTables, format_: Format) -> None:
     """They are files of the dataset's own, those that its queries use, and none is from outside the log."""
     out = dataset.folder
     tables = {"queries.parquet", "outcomes.parquet", "vlms.yaml", "import_report.json"}
@@ -216,7 +216,7 @@ def check_verdicts(found: Verdicts, before: Verdicts, kinds: set[str]) -> None:
         assert not Counter(found.values()) - Counter(before.values())
 
 
-def verdicts_of(dataset: Dataset) -> Verdicts:
+def verdicts_of(dataset: OutcomeTables) -> Verdicts:
     """By query and VLM."""
     outcomes = dataset.outcomes
     return dict(zip(zip(outcomes["query_id"], outcomes["vlm"], strict=True), outcomes["correct"], strict=True))

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from arms.data.profiles import VlmProfile
-from arms.data.tables import Dataset, write_dataset
+from arms.data.tables import OutcomeTables, write_dataset
 from arms.importers.starter import write_starter
 from arms.params import read_data_params
 
@@ -18,7 +18,7 @@ def project(tmp_path):
     vlms = tuple(VlmProfile(name=name, access="free") for name in NAMES)
     answer = pd.Series([None], dtype="str")
     frame = pd.DataFrame([queries]).assign(answer=answer)
-    write_dataset(Dataset(tmp_path, frame, outcomes, vlms), tmp_path / "dataset")
+    write_dataset(OutcomeTables(tmp_path, frame, outcomes, vlms), tmp_path / "dataset")
     return tmp_path
 
 

@@ -7,14 +7,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from arms.data.tables import Dataset, read_dataset, write_dataset
+from arms.data.tables import OutcomeTables, read_dataset, write_dataset
 from arms.data.validation import validate
 from arms.errors import ArmsError
 from arms.importers.run import ImportOptions, ImportReport, import_log
 from arms.importers.tables import TablesImporter
 from tests.importers.logs.tables import MISSING, write_log
 
-MakeDataset = Callable[..., Dataset]
+MakeDataset = Callable[..., OutcomeTables]
 
 
 @pytest.fixture

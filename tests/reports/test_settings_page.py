@@ -11,8 +11,8 @@ from ruamel.yaml import YAML
 
 from arms.baselines.registry import ROUTERS
 from arms.cli import main
-from arms.params import PoolParams, Section, TrainParams
-from arms.reports.settings_page import comments_of, describe_type, read_settings, settings_page
+from arms.params import PoolParams
+from arms.reports.settings_page import describe_type, read_settings, settings_page
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {
@@ -38,7 +38,7 @@ def test_every_setting_is_there_with_its_meaning_and_its_value():
         written = names_in(YAML(typ="safe", pure=True).load(ROOT / path))
         assert {setting.name for setting in found if setting.file == file} - {"sample"} == written
     without = [setting.name for setting in found if not setting.meaning]
-    assert not without, "these fields of arms/params.py have no comment that says what they do"
+    assert not without, "these fields of arms/params.py have no description"
     (rate,) = [setting for setting in found if setting.name == "train.learning_rate"]
     assert (rate.section, rate.kind, rate.value) == ("train", "number, above 0", 0.001)
 
@@ -47,7 +47,7 @@ def test_the_page_in_docs_is_the_generated_one():
     assert (ROOT / "docs/settings.md").read_text(encoding="utf-8") == settings_page(ROOT), "run: make docs"
 
 
-def test_the_page_tells_of_every_router():
+def test_the_page_lists_every_router():
     page = settings_page(ROOT)
     for name in ROUTERS:
         assert f"\n| `{name}` | " in page
@@ -72,25 +72,6 @@ def test_the_page_tells_of_every_router():
 )
 def test_types_in_words(annotation, words):
     assert describe_type(annotation) == words
-
-
-class Commented(Section):
-    """A section."""
-
-    # A comment above says nothing of the field below.
-    size: int  # of a thing # and more
-    several: Annotated[  # on the first line,
-        list[str], Field(min_length=1)
-    ]  # and on the last one
-    silent: str = "# no comment"
-
-
-def test_comments_stand_behind_their_fields():
-    assert comments_of(Commented) == {
-        "size": "of a thing # and more",
-        "several": "on the first line, and on the last one",
-    }
-    assert comments_of(TrainParams)["learning_rate"] == "of the head"
 
 
 def test_the_command(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from arms.data.tables import Dataset, read_dataset
+from arms.data.tables import OutcomeTables, read_dataset
 from arms.errors import ArmsError
 from arms.sample import generate_sample
 from arms.sample.answers import Fault, frame, say_right, say_wrong
@@ -50,7 +50,7 @@ def random_generators(number: int = 60) -> Iterator[np.random.Generator]:
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+def sample(tmp_path_factory: pytest.TempPathFactory) -> OutcomeTables:
     return read_dataset(generate(tmp_path_factory.mktemp("raw") / "sample", images_per_benchmark=IMAGES))
 
 
@@ -81,18 +81,18 @@ class TestReproducibility:
 
 
 class TestTables:
-    def test_ids_are_unique_and_counts_are_as_asked(self, sample: Dataset) -> None:
+    def test_ids_are_unique_and_counts_are_as_asked(self, sample: OutcomeTables) -> None:
         assert sample.queries.query_id.is_unique
         assert (sample.queries.groupby("benchmark").image.nunique() == IMAGES).all()
         assert (sample.queries.groupby("image").task.nunique() == 2).all()
         assert set(sample.queries.benchmark) == {benchmark.name for benchmark in BENCHMARKS}
 
-    def test_tasks_and_languages_are_all_there(self, sample: Dataset) -> None:
+    def test_tasks_and_languages_are_all_there(self, sample: OutcomeTables) -> None:
         assert set(sample.queries.task) == set(TASKS)
         assert set(sample.queries.language) == set(LANGUAGES)
         assert 0.35 < (sample.queries.language == "en").mean() < 0.65
 
-    def test_images_open_and_no_two_are_alike(self, sample: Dataset) -> None:
+    def test_images_open_and_no_two_are_alike(self, sample: OutcomeTables) -> None:
         sizes, contents = set(), set()
         for name in sample.queries.image.unique():
             with Image.open(sample.folder / name) as image:
@@ -103,25 +103,25 @@ class TestTables:
         assert len(sizes) >= 4
         assert len(contents) == sample.queries.image.nunique()
 
-    def test_only_paid_outcomes_are_missing_and_in_their_share(self, sample: Dataset) -> None:
+    def test_only_paid_outcomes_are_missing_and_in_their_share(self, sample: OutcomeTables) -> None:
         known = sample.outcomes.groupby("vlm").size().reindex([vlm.name for vlm in sample.vlms])
         assert (known.drop(PAID) == len(sample.queries)).all()
         pairs = len(PAID) * len(sample.queries)
         missing = 1 - known[PAID].sum() / pairs
         assert abs(missing - MISSING_SHARE) < 4 * np.sqrt(MISSING_SHARE * (1 - MISSING_SHARE) / pairs)
 
-    def test_cost_and_latency_belong_to_the_paid(self, sample: Dataset) -> None:
+    def test_cost_and_latency_belong_to_the_paid(self, sample: OutcomeTables) -> None:
         paid = sample.outcomes.vlm.isin(PAID)
         assert (sample.outcomes.loc[paid, ["cost_usd", "latency_s"]] > 0).all(axis=None)
         assert sample.outcomes.loc[~paid, ["cost_usd", "latency_s"]].isna().all(axis=None)
 
-    def test_profiles_are_complete_but_for_what_paid_ones_keep_to_themselves(self, sample: Dataset) -> None:
+    def test_profiles_are_complete_but_for_what_paid_ones_keep_to_themselves(self, sample: OutcomeTables) -> None:
         for vlm in sample.vlms:
             assert all((vlm.provider, vlm.architecture, vlm.language_model, vlm.vision_model, vlm.released))
             paid = vlm.access == "paid"
             assert (vlm.params_b is None, vlm.price_in is not None, vlm.price_out is not None) == (paid, paid, paid)
 
-    def test_probabilities_cover_every_pair_and_agree_with_the_outcomes(self, sample: Dataset) -> None:
+    def test_probabilities_cover_every_pair_and_agree_with_the_outcomes(self, sample: OutcomeTables) -> None:
         chances = sample.probabilities
         assert chances is not None
         assert len(chances) == len(sample.queries) * len(sample.vlms)
@@ -131,7 +131,7 @@ class TestTables:
             error = np.sqrt((rows.probability * (1 - rows.probability)).sum()) / len(rows)
             assert abs(rows.correct.mean() - rows.probability.mean()) < 4 * error
 
-    def test_outputs_hold_the_answer_if_and_only_if_they_are_right(self, sample: Dataset) -> None:
+    def test_outputs_hold_the_answer_if_and_only_if_they_are_right(self, sample: OutcomeTables) -> None:
         joined = sample.outcomes.merge(sample.queries, on="query_id")
         manners = {vlm.profile.name: vlm.manner for vlm in FLEET}
         for row in joined.itertuples():

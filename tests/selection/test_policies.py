@@ -13,7 +13,7 @@ WEIGHING = (("cheapest", "tau"), ("penalised", "penalty"), ("query_budget", "bud
 
 
 def choose(confidence, expense, known=None, of="cost", **policy):
-    """The choice, with the expenses as costs or as latencies; the others are given too, and are to be left alone."""
+    """The choice, with the expenses as costs or as latencies; the others are given too, and must not be used."""
     confidence, expense = np.asarray(confidence), np.asarray(expense)
     spent = {"costs": expense, "latencies": expense.max(initial=0.0) - expense}
     if of == "latency":
@@ -159,7 +159,7 @@ def test_query_budget_by_hand():
     confidence = [
         [0.9, 0.8, 0.5],  # the surest that is affordable
         [0.5, 0.8, 0.8],  # of equally sure ones the cheaper
-        [0.9, 0.8, 0.7],  # none is affordable: the least expensive, not the first
+        [0.9, 0.8, 0.7],  # no VLM is affordable: the least expensive, not the first
         [0.5, 0.6, 0.6],  # of equally expensive ones the surer, and then the first in pool order
     ]
     costs = [[0.03, 0.02, 0.01], [0.02, 0.02, 0.01], [0.5, 0.4, 0.3], [0.3, 0.3, 0.3]]

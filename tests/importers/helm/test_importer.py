@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from arms.data.tables import Dataset, read_dataset
+from arms.data.tables import OutcomeTables, read_dataset
 from arms.errors import ArmsError
 from arms.importers.helm.importer import HelmImporter
 from arms.importers.helm.names import language_code, natural_key, parse_run_name
@@ -30,7 +30,7 @@ from tests.importers.logs.helm import (
 OPTIONS = ImportOptions(access="free")
 
 
-def import_from(source: Path, **settings: Any) -> tuple[Dataset, ImportReport]:
+def import_from(source: Path, **settings: Any) -> tuple[OutcomeTables, ImportReport]:
     """Import a source; what became of it."""
     out = source.parent / "out"
     report = import_log(HelmImporter(**settings), [source], out, ImportOptions(access="free", replace=True))

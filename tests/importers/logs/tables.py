@@ -6,7 +6,7 @@ import pandas as pd
 from PIL import Image
 
 from arms.data.profiles import VlmProfile
-from arms.data.tables import Dataset, write_dataset
+from arms.data.tables import OutcomeTables, write_dataset
 
 VLMS = (
     VlmProfile(name="small", access="free", params_b=2, provider="Acme"),
@@ -45,5 +45,5 @@ def write_log(folder: Path) -> tuple[Path, ...]:
             "latency_s": [0.5 + number for _, _, number in pairs],
         }
     )
-    write_dataset(Dataset(source, queries, outcomes, VLMS), source)
+    write_dataset(OutcomeTables(source, queries, outcomes, VLMS), source)
     return (source,)

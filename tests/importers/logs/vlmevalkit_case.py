@@ -5,7 +5,7 @@ from typing import Any
 
 from PIL import Image
 
-from arms.data.tables import Dataset, read_dataset
+from arms.data.tables import OutcomeTables, read_dataset
 from arms.importers.run import ImportOptions, ImportReport, import_log
 from arms.importers.vlmevalkit.importer import VlmEvalKitImporter
 from tests.importers.logs.vlmevalkit import RUN, image, question, write_table, write_tsv
@@ -38,7 +38,7 @@ class Log:
 class Outcome:
     """A dataset and how it came about."""
 
-    def __init__(self, report: ImportReport, dataset: Dataset) -> None:
+    def __init__(self, report: ImportReport, dataset: OutcomeTables) -> None:
         self.report = report
         self.queries = dataset.queries.set_index("query_id")
         self.outcomes = dataset.outcomes
