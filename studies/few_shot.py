@@ -3,7 +3,7 @@
 import numpy as np
 
 from arms.data.scores import Scores
-from arms.evaluation.judge import TEST_SPLITS
+from arms.data.splits import TEST_SPLITS
 from arms.features.dataset import Dataset
 from stages.workspace import stage
 from studies.knn import knn_scores

@@ -1,6 +1,6 @@
 """Extend a Phi that was trained on a share of the images, incrementally, on all."""
 
-from arms.evaluation.judge import TEST_SPLITS
+from arms.data.splits import TEST_SPLITS
 from arms.routers.arms import ArmsRouter
 from stages.dataset import open_dataset
 from stages.phi import training_data, untrained_phi

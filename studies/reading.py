@@ -7,7 +7,7 @@ import numpy as np
 
 from arms.data.atomic import atomic_folder
 from arms.data.prepared import Prepared, write_json
-from arms.evaluation.judge import TEST_SPLITS
+from arms.data.splits import TEST_SPLITS
 from arms.evaluation.tsne import tsne
 from arms.features.loader import Queries
 from arms.routers.arms import ArmsRouter

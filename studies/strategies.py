@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from arms.data.scores import Scores
-from arms.evaluation.judge import TEST_SPLITS
+from arms.data.splits import TEST_SPLITS
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import BaseRouter
 from arms.routers.cascade import CascadeRouter

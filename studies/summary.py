@@ -11,8 +11,8 @@ import numpy as np
 
 from arms.data.atomic import atomic_file, atomic_folder
 from arms.data.prepared import Prepared, read_prepared, write_json
+from arms.data.splits import TEST_SPLITS
 from arms.evaluation.complementarity import dataset_statistics, rescue_matrix
-from arms.evaluation.judge import TEST_SPLITS
 from arms.reports import study_figures
 from arms.reports.leaderboard import beaten
 from arms.reports.pareto_figure import pareto

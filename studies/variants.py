@@ -9,7 +9,8 @@ import click
 from arms.data.atomic import atomic_file
 from arms.data.prepared import write_json
 from arms.data.scores import read_scores
-from arms.evaluation.judge import TEST_SPLITS, Judge
+from arms.data.splits import TEST_SPLITS
+from arms.evaluation.judge import Judge
 from arms.params import read_params
 from stages.dataset import SCORED_SPLITS, open_dataset
 from stages.phi import training_data, untrained_phi

@@ -11,6 +11,7 @@ from arms.errors import ArmsError
 
 SplitName = Literal["train", "val", "id", "ood"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "id", "ood")
+TEST_SPLITS: tuple[str, ...] = ("id", "ood")
 EXCLUDED = "excluded"
 
 

@@ -7,10 +7,11 @@ import numpy as np
 
 from arms.data.costs import Expenses, costs_of
 from arms.data.scores import Scores
+from arms.data.splits import TEST_SPLITS
 from arms.evaluation.cost_metrics import charge_of, evaluate_cost, router_curve
 from arms.evaluation.cost_quality import Curve, oracle_point, single_vlm_points
 from arms.evaluation.cost_records import Record, curve_records, point_records
-from arms.evaluation.judge import TEST_SPLITS, ByPool, Judge
+from arms.evaluation.judge import ByPool, Judge
 from arms.evaluation.metrics import round_metrics, train_accuracy
 from arms.evaluation.outcomes import correct_of
 from arms.evaluation.strong_calls import weak_and_strong

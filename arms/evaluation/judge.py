@@ -7,6 +7,7 @@ import numpy as np
 
 from arms.data.prepared import Prepared
 from arms.data.scores import Scores
+from arms.data.splits import TEST_SPLITS
 from arms.evaluation.calibration import vlm_calibration
 from arms.evaluation.curves import em_by, reliability_records
 from arms.evaluation.metrics import compare, evaluate_router, round_metrics, single_vlm_em, train_accuracy
@@ -14,8 +15,6 @@ from arms.evaluation.outcomes import correct_of, is_answerable
 from arms.evaluation.pairwise import paired_differences
 from arms.selection.select import select
 
-TEST_SPLITS = ("id", "ood")
-SPLITS = TEST_SPLITS  # the name that the studies import still
 ByPool = dict[str, Scores]
 Json = dict[str, Any]
 
