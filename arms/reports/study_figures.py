@@ -15,13 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from arms.evaluation.outcomes import FloatArray
-from arms.reports.figures import CYCLE, TITLES, _draw, _shared_legend
+from arms.reports.figures import CYCLE, INK, _draw, _shared_legend
+from arms.reports.titles import split_title
 
 Record = dict[str, Any]
 METRICS = {"em": ("EM", CYCLE[0], "o"), "accuracy": ("accuracy", CYCLE[1], "s"), "f1": ("F1", CYCLE[2], "^")}
 REFERENCE_LINES = (("#444444", (0, (1, 1.5))), ("#8a5aa8", (0, (5, 2))), ("#8c7a3f", (0, (3, 1.5, 1, 1.5))))
 SHADES = LinearSegmentedColormap.from_list("shades", ("#fffdf0", "#e3efc4", "#a3d6be", "#5fa8cf"))  # for dark text
-INK = "#222222"
 RANGE = "lowest to highest run"
 OTHER = "other"
 MAX_LABELS = 12
@@ -162,7 +162,7 @@ def _row_of_panels(figure: Figure, splits: Sequence[str], width: float, height: 
     figure.set_size_inches(width * len(splits), height)
     row = list(figure.subplots(1, len(splits), squeeze=False, sharey=sharey)[0])
     for axes, split in zip(row, splits, strict=True):
-        axes.set_title(TITLES.get(split, split))
+        axes.set_title(split_title(split))
     return row
 
 
