@@ -1,4 +1,4 @@
-# make repro: build the environment and run the pipeline. make test: build it if need be and run the tests.
+# make install: build the environment. make repro: and run the pipeline. make test: and run the tests.
 PYTHON ?= python3.11
 FAISS ?= cpu
 VENV := .venv
@@ -6,7 +6,9 @@ READY := $(VENV)/.ready
 # dvc and the stages' `python` are the environment's own.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test lint docs experiments bundled starter-router clean
+.PHONY: install repro test lint docs experiments bundled starter-router clean
+install: $(READY)
+
 repro: $(READY)
 	dvc repro
 	arms report

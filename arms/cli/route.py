@@ -83,15 +83,20 @@ def route(
     used = folder or default_router()
     result = Router.load(used).route(image, question, exclude=exclude, policy=policy)
     if folder is None:
-        click.echo(f"router: {used}{STARTER_NOTE if used == STARTER else ''}", err=True)
+        click.echo(f"router: {_shown(used)}{STARTER_NOTE if used == STARTER else ''}", err=True)
     if as_json:
         ranking = [_ranked_json(ranked) for ranked in result.ranking]
-        click.echo(json.dumps({"vlm": result.vlm, "router": str(used), "ranking": ranking}, ensure_ascii=False))
+        click.echo(json.dumps({"vlm": result.vlm, "router": _shown(used), "ranking": ranking}, ensure_ascii=False))
         return
     width = max(len(ranked.vlm) for ranked in result.ranking)
     for place, ranked in enumerate(result.ranking, start=1):
         cost = "" if ranked.expected_cost_usd is None else f"  ${ranked.expected_cost_usd:.6f}"
         click.echo(f"{place}. {ranked.vlm:<{width}}  {ranked.confidence:.3f}{cost}")
+
+
+def _shown(folder: Path) -> str:
+    """A router's folder, from the working directory where it lies below it."""
+    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
 
 
 def _policy(cheapest_above: float | None, budget: float | None, cost_penalty: float | None) -> dict[str, Any] | None:

@@ -91,8 +91,12 @@ def test_the_first_query_of_the_readme(work):
     """The page shows what the starter answers; the last digit may differ from machine to machine."""
     block = re.search(r"```console\n\$ arms route (.*)\n([^`]*)```", (ROOT / "README.md").read_text(encoding="utf-8"))
     shown = [line.split() for line in block[2].splitlines() if re.match(r"\d", line)]
+    assert len(shown) >= 3
     image, question = re.fullmatch(r'--image (\S+) --question "(.*)"', block[1]).groups()
-    got = [line.split() for line in run("route", "--image", ROOT / image, "--question", question).stdout.splitlines()]
+    result = run("route", "--image", ROOT / image, "--question", question)
+    got = [line.split() for line in result.stdout.splitlines()[: len(shown)]]
+    note = block[2].splitlines()[0]
+    assert result.stderr.replace(str(STARTER), STARTER.relative_to(ROOT).as_posix()).strip() == note
     assert [line[:2] for line in shown] == [line[:2] for line in got]
     assert [float(line[2]) for line in shown] == pytest.approx([float(line[2]) for line in got], abs=0.003)
 
