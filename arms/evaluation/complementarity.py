@@ -108,6 +108,6 @@ def _outcome_statistics(outcomes: FloatArray, prepared: Prepared) -> Record:
 
 
 def _num_words(question: str) -> int:
-    """Count the words between spaces, and each unspaced character as a word; punctuation alone is none."""
+    """Count the words between spaces, and each unspaced character as a word; punctuation by itself does not count."""
     pieces = _UNSPACED.sub(r" \g<0> ", question).split()
     return sum(any(character.isalnum() for character in piece) for piece in pieces)
