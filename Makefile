@@ -1,4 +1,4 @@
-# make repro: build the environment and run the pipeline. make test: build it if need be and run the tests.
+# make install: build the environment. make repro: and run the pipeline. make test: and run the tests.
 PYTHON ?= python3.11
 FAISS ?= cpu
 VENV := .venv
@@ -6,7 +6,9 @@ READY := $(VENV)/.ready
 # dvc and the stages' `python` are the environment's own.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test lint docs experiments bundled clean
+.PHONY: install repro test lint docs experiments bundled starter-router clean
+install: $(READY)
+
 repro: $(READY)
 	dvc repro
 	arms report
@@ -32,6 +34,10 @@ experiments: $(READY)
 bundled: $(READY)
 	dvc repro pretrain/dvc.yaml
 	cp -r pretrain/output/bundled/. arms/encoders/bundled/
+
+# Put a router trained by `make repro` into the package, in float16: what `arms route` uses where none was trained.
+starter-router: $(READY)
+	python -m pretrain.starter data/routers/incremental arms/cli/starter
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

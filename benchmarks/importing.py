@@ -115,7 +115,7 @@ def run(kind: str, form: str, folder: Path, number: int) -> Run:
 
 
 def importing_page(report: dict[str, Any]) -> str:
-    """The lines as a section of docs/results.md."""
+    """The lines as a section of docs/results/benchmarks.md."""
     machine, settings = report["machine"], report["settings"]
     lines = [
         "## Importing",

@@ -11,11 +11,18 @@ import click
 from click.shell_completion import CompletionItem
 
 ROUTERS = Path("data/routers")
+TRAINED = ROUTERS / "independent"
+STARTER = Path(__file__).resolve().parent / "starter"  # comes with the package; see its MODEL_CARD.md
 RAW = Path("data/raw")
 DATA_SETTINGS = Path("conf/data")
 
 _DESCRIPTION = "router.json"  # of `arms.routers.checkpoint`, which loads torch
 _QUERIES = "queries.parquet"  # of `arms.data.tables`, which loads pandas
+
+
+def default_router() -> Path:
+    """The router that `arms route` uses where none is named: the trained one, or the starter where nothing is."""
+    return TRAINED if TRAINED.exists() else STARTER
 
 
 def complete_router(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -36,10 +43,9 @@ def complete_dataset_name(ctx: click.Context, param: click.Parameter, incomplete
 
 def complete_vlm(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The VLMs in the pool of the router that --router names, without those already given."""
-    router = next((one for one in ctx.command.params if one.name == "folder"), None)
-    folder = ctx.params.get("folder") or (router and router.get_default(ctx))
+    folder = Path(ctx.params.get("folder") or default_router())
     given = ctx.params.get(param.name or "") or ()
-    return _items((name for name in _pool(Path(folder or ".")) if name not in given), incomplete)
+    return _items((name for name in _pool(folder) if name not in given), incomplete)
 
 
 def _folders(parent: Path, marker: str, incomplete: str) -> list[CompletionItem]:

@@ -1,10 +1,14 @@
 """`arms report`: the results of the last run."""
 
+import os
 from pathlib import Path
 
 import click
 
 from arms.cli.base import json_option, print_json
+
+RESULTS, FIGURES = Path("studies/results"), Path("studies/figures")
+BENCHMARK_RESULTS = Path("benchmarks/results")
 
 
 @click.command(short_help="Print the results of the last run.")
@@ -18,7 +22,7 @@ from arms.cli.base import json_option, print_json
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the page of all results, of every dataset whose studies were run, instead.",
+    help="Write the page of all results instead, and into a folder beside it a page for each dataset that was studied.",
 )
 @json_option
 def report(metrics: Path, out: Path | None, as_json: bool) -> None:
@@ -29,9 +33,6 @@ def report(metrics: Path, out: Path | None, as_json: bool) -> None:
       arms report
       arms report --out docs/results.md
     """
-    from arms.data.atomic import atomic_file
-    from arms.params import read_data_params
-    from arms.reports.results_page import read_summaries, results_page
     from arms.reports.results_table import read_metrics, results_table
 
     if out is None:
@@ -42,10 +43,31 @@ def report(metrics: Path, out: Path | None, as_json: bool) -> None:
         return
     if as_json:
         raise click.UsageError("expected --json or --out, got both: the page is Markdown")
-    summaries = read_summaries(Path("studies/results"))
+    click.echo(f"wrote {', '.join(map(str, _write_pages(out)))}", err=True)
+
+
+def _write_pages(out: Path) -> list[Path]:
+    """Write the page of all results, a page for each dataset and one for the benchmarks, and the headline figure."""
+    from arms.data.atomic import atomic_file
+    from arms.params import read_data_params
+    from arms.reports.dataset_page import dataset_page
+    from arms.reports.headline import headline_bars
+    from arms.reports.results_page import BENCHMARKS, benchmarks_page, read_summaries, results_page
+
+    summaries = read_summaries(RESULTS)
     descriptions = {name: read_data_params(name).description for name in summaries}
-    pages = sorted(Path("benchmarks/results").glob("*.md"))
-    benchmarks = [file.read_text(encoding="utf-8") for file in pages if not file.stem.endswith("-quick")]
-    with atomic_file(out) as draft:
-        draft.write_text(results_page(summaries, descriptions, benchmarks), encoding="utf-8")
-    click.echo(f"wrote {out}: {', '.join(summaries)}", err=True)
+    folder, figure = out.with_suffix(""), out.parent / "figures/em.png"
+    overview, figures = f"../{out.name}", os.path.relpath(FIGURES, folder)
+    pages = {out: results_page(summaries, descriptions, folder=folder.name, figure="figures/em.png")}
+    for name, summary in summaries.items():
+        page = dataset_page(name, summary, descriptions[name], figures=f"{figures}/{name}", overview=overview)
+        pages[folder / f"{name}.md"] = page
+    files = [file for file in sorted(BENCHMARK_RESULTS.glob("*.md")) if not file.stem.endswith("-quick")]
+    sections = [file.read_text(encoding="utf-8") for file in files]
+    pages[folder / f"{BENCHMARKS}.md"] = benchmarks_page(sections, overview=overview)
+    for path, text in pages.items():
+        with atomic_file(path) as draft:
+            draft.write_text(text, encoding="utf-8")
+    first = next(iter(summaries))
+    headline_bars(summaries[first]["metrics"], figure, dataset=first.capitalize())
+    return [*pages, figure]

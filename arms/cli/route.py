@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from arms.cli.base import json_option
-from arms.cli.completers import ROUTERS, complete_router, complete_vlm
+from arms.cli.completers import STARTER, complete_router, complete_vlm, default_router
 
 if TYPE_CHECKING:
     from arms.routers.router import RankedVlm
+
+STARTER_NOTE = ", the starter: it knows simulated VLMs only; train your own router with: make repro"
 
 
 @click.command()
@@ -21,10 +23,8 @@ if TYPE_CHECKING:
     "--router",
     "folder",
     type=click.Path(path_type=Path),
-    default=ROUTERS / "independent",
-    show_default=True,
     shell_complete=complete_router,
-    help="A trained router's folder.",
+    help="A trained router's folder.  [default: data/routers/independent, else the starter that comes with arms]",
 )
 @click.option(
     "--exclude",
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 def route(
     image: Path,
     question: str,
-    folder: Path,
+    folder: Path | None,
     exclude: tuple[str, ...],
     cheapest_above: float | None,
     budget: float | None,
@@ -67,6 +67,9 @@ def route(
     The VLM chosen comes first, the others by confidence. With --cheapest-above, --budget or --cost-penalty, one of the
     three, costs count too: they are estimated from the prices in the VLMs' profiles, and printed in USD.
 
+    Without --router, and before a router was trained, the starter answers: it knows seven simulated VLMs, and is only
+    for trying this command. The error stream says which router was used.
+
     \b
     Examples:
       arms route --image photo.png --question "How many chairs are there?"
@@ -77,15 +80,23 @@ def route(
     from arms.routers.router import Router
 
     policy = _policy(cheapest_above, budget, cost_penalty)
-    result = Router.load(folder).route(image, question, exclude=exclude, policy=policy)
+    used = folder or default_router()
+    result = Router.load(used).route(image, question, exclude=exclude, policy=policy)
+    if folder is None:
+        click.echo(f"router: {_shown(used)}{STARTER_NOTE if used == STARTER else ''}", err=True)
     if as_json:
         ranking = [_ranked_json(ranked) for ranked in result.ranking]
-        click.echo(json.dumps({"vlm": result.vlm, "ranking": ranking}, ensure_ascii=False))
+        click.echo(json.dumps({"vlm": result.vlm, "router": _shown(used), "ranking": ranking}, ensure_ascii=False))
         return
     width = max(len(ranked.vlm) for ranked in result.ranking)
     for place, ranked in enumerate(result.ranking, start=1):
         cost = "" if ranked.expected_cost_usd is None else f"  ${ranked.expected_cost_usd:.6f}"
         click.echo(f"{place}. {ranked.vlm:<{width}}  {ranked.confidence:.3f}{cost}")
+
+
+def _shown(folder: Path) -> str:
+    """A router's folder, from the working directory where it lies below it."""
+    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
 
 
 def _policy(cheapest_above: float | None, budget: float | None, cost_penalty: float | None) -> dict[str, Any] | None:

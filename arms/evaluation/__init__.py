@@ -1,1 +1,1 @@
-"""Judging routers: metrics with intervals, calibration, and the figures drawn from them. Knows arrays only."""
+"""Judging routers: metrics with intervals, calibration, costs. Numbers only; `arms.reports` draws and writes them."""

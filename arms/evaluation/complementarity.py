@@ -1,7 +1,6 @@
 """What a dataset holds, and how far its VLMs complement each other: which one is right where another one is wrong."""
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,18 +14,6 @@ from arms.evaluation.outcomes import FloatArray, checked_outcomes, is_answerable
 
 Record = dict[str, Any]
 ALL = "all"
-COLUMNS = {
-    "split": "split",
-    "benchmark": "benchmark",
-    "queries": "queries",
-    "images": "images",
-    "languages": "languages",
-    "tasks": "tasks",
-    "question_words": "words per question",
-    "answerable_base": "answerable, base pool",
-    "answerable_extended": "answerable, extended pool",
-    "known_outcomes": "known outcomes",
-}
 # Kana and Han, which are written without spaces.
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 
@@ -96,27 +83,6 @@ def dataset_statistics(prepared: Prepared) -> list[Record]:
     return [*records, record(ALL, ALL, np.ones(len(queries), dtype=bool))] if len(queries) else []
 
 
-def statistics_table(records: Sequence[Record]) -> str:
-    """Return the records of `dataset_statistics` as a Markdown table, a column for each VLM's accuracy at the right.
-
-    Raises
-    ------
-    ValueError
-        If there are no records.
-    """
-    if not records:
-        raise ValueError("statistics_table: expected records, got none; the dataset has no queries")
-    vlms = list(dict.fromkeys(vlm for record in records for vlm in record["accuracy"]))
-    lines = [
-        _row([*COLUMNS.values(), *(f"accuracy, {vlm}" for vlm in vlms)]),
-        "|---|---|" + "---:|" * (len(COLUMNS) - 2 + len(vlms)),
-    ]
-    for record in records:
-        accuracies = [record["accuracy"].get(vlm) for vlm in vlms]
-        lines.append(_row([*(_cell(record[key]) for key in COLUMNS), *(_cell(value, 3) for value in accuracies)]))
-    return "\n".join(lines) + "\n"
-
-
 def _sizes(queries: pd.DataFrame, words: NDArray) -> Record:
     return {
         "queries": len(queries),
@@ -142,16 +108,6 @@ def _outcome_statistics(outcomes: FloatArray, prepared: Prepared) -> Record:
 
 
 def _num_words(question: str) -> int:
-    """Count the words between spaces, and each unspaced character as a word; punctuation alone is none."""
+    """Count the words between spaces, and each unspaced character as a word; punctuation by itself does not count."""
     pieces = _UNSPACED.sub(r" \g<0> ", question).split()
     return sum(any(character.isalnum() for character in piece) for piece in pieces)
-
-
-def _cell(value: str | int | float | None, digits: int = 1) -> str:
-    if value is None:
-        return "-"
-    return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"

@@ -37,7 +37,7 @@ def evaluate_cost(
     outcomes : float array of shape (N, S), 1 correct, 0 wrong, NaN unknown
     weak, strong : positions of the least expensive VLM and of the best single one by train accuracy; None if unknown
     asked : bool array of shape (N, S), the VLMs that the router asked before it chose; their charges add up. None for a
-        router that asks the chosen VLM alone.
+        router that asks only the chosen VLM.
 
     Returns
     -------

@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Curve:
-    """Operating points of a router, from the policy that ignores cost to the one that heeds nothing else.
+    """Operating points of a router, from the policy that ignores cost to the one that weighs nothing else.
 
     Attributes
     ----------

@@ -142,7 +142,7 @@ def _mean_height(
         return None
     low, high = limits
     first = np.lexsort((-curve.accuracy, curve.cost))[0]
-    # Where the curve begins below the range, this start is no part of the outline.
+    # Where the curve begins below the range, this start is not part of the outline.
     start = min(pool_quality[pool_cost == low].max(), curve.accuracy[first])
     return _mean_of_line(*outline(np.append(curve.cost, low), np.append(curve.accuracy, start)), low, high)
 

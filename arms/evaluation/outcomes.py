@@ -34,7 +34,7 @@ def known_pairs(
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Return confidence and correctness of the known (query, VLM) pairs, each of shape (P,).
 
-    With `answerable`, of the answerable queries alone.
+    With `answerable`, only those of the answerable queries.
     """
     outcomes = np.asarray(outcomes)
     kept = ~np.isnan(outcomes)

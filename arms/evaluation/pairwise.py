@@ -33,7 +33,7 @@ class PairedDifferences:
         Parameters
         ----------
         routers : R names
-        labels : columns that tell these records from others, such as split="id", pool="base"
+        labels : columns that set these records apart, such as split="id", pool="base"
 
         Returns
         -------

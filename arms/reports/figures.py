@@ -13,13 +13,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from arms.data.atomic import atomic_file
+from arms.reports.titles import panel_title
 
 Record = dict[str, Any]
 COLOURS = {"router": "#86aed3", "vlm": "#cdd1d6"}  # pale enough for dark figures and intervals on them
 LINES = {"oracle": ("#444444", (0, (1, 1.5))), "best possible": ("#c2571a", (0, (5, 2)))}
 CYCLE = ("#2b6ca3", "#c2571a", "#3d8a5f", "#8a5aa8", "#8c7a3f", "#4f5b66")
 DASHES = ("-", (0, (5, 1.5)), (0, (2, 1.2)))
-TITLES = {"id": "In distribution", "ood": "Out of distribution"}
+INK = "#222222"  # of text and intervals
+NAME_WIDTH = 0.075  # inches that a letter of a bar's name takes
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -81,7 +83,7 @@ def _draw(path: str | Path, records: Sequence[Record], fill: Callable[[Figure], 
     with matplotlib.rc_context(STYLE), atomic_file(path) as temporary:
         figure = Figure(layout="constrained")
         fill(figure)
-        # Without the software's name and version the bytes depend on the picture alone.
+        # Without the software's name and version the bytes depend only on the picture.
         figure.savefig(temporary, format="png", dpi=160, metadata={"Software": None})
 
 
@@ -91,7 +93,8 @@ def _em_panels(figure: Figure, records: Sequence[Record]) -> None:
     heights: dict[str, float] = {}
     for (_, pool), rows in bars.items():
         heights[pool] = max(heights.get(pool, 0), 0.8 + 0.23 * len(rows))
-    axes = _grid(figure, list(panels), width=4.5, heights=heights)
+    longest = max(len(bar["name"]) for rows in bars.values() for bar in rows)
+    axes = _grid(figure, list(panels), width=3.5 + NAME_WIDTH * longest, heights=heights)
     for panel, within in panels.items():
         _bar_panel(axes[panel], bars[panel], [record for record in within if record["kind"] == "reference"])
         axes[panel].set_title(_title(panel, max(record["queries"] for record in within)))
@@ -112,9 +115,10 @@ def _bar_panel(axes: Axes, bars: Sequence[Record], references: Sequence[Record])
         if drawn:
             axes.barh([row for row, _ in drawn], [em for _, em in drawn], 0.72, color=COLOURS[kind], label=label)
     for row, bar in zip(rows, bars, strict=True):
-        axes.plot([bar["em_low"], bar["em_high"]], [row, row], color="#222222", linewidth=1.1, solid_capstyle="butt")
-        # The figure stands at the foot of its bar, where intervals and reference lines seldom cross it.
-        axes.text(0.012, row, f"{bar['em']:.3f}", va="center", fontsize=7.5, color="#222222")
+        axes.plot([bar["em_low"], bar["em_high"]], [row, row], color=INK, linewidth=1.1, solid_capstyle="butt")
+        # The number is at the foot of its bar, where reference lines do not cross it; beside one that is too short.
+        foot = 0.012 if bar["em_low"] > 0.16 else bar["em_high"] + 0.012
+        axes.text(foot, row, f"{bar['em']:.3f}", va="center", fontsize=7.5, color=INK)
     for reference in references:
         colour, dashes = LINES[reference["name"]]
         axes.axvline(reference["em"], color=colour, linestyle=dashes, linewidth=1.3, label=reference["name"])
@@ -191,9 +195,8 @@ def _grid(
 
 
 def _title(panel: tuple[str, str], queries: int | None = None) -> str:
-    split, pool = panel
     counted = "" if queries is None else f" ({queries:,} queries)"
-    return f"{TITLES.get(split, split)}, {pool} pool{counted}"
+    return f"{panel_title(*panel)}{counted}"
 
 
 def _shared_legend(figure: Figure, panels: Any) -> None:

@@ -1,12 +1,17 @@
-"""One table over all routers: quality, cost and, where they were measured, times."""
+"""The comparison of all routers in Markdown, from the numbers of `arms.evaluation.leaderboard`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from arms.reports.results_table import POOLS, SPLITS
+from arms.evaluation.leaderboard import COLUMNS
 
-COLUMNS = ("em", "em_low", "em_high", "gain", "gain_low", "gain_high", "gap_closed", "cost_usd_per_1k", "rank_score")
-TIMES = ("fit_s", "us_per_query", "single_us")
+# The stages and studies take these two from here.
+from arms.evaluation.leaderboard import beaten as beaten
+from arms.evaluation.leaderboard import leaderboard as leaderboard
+from arms.reports.markdown import interval, markdown_table, number
+from arms.reports.results_table import ARMS
+from arms.reports.titles import panel_title
+
 Json = dict[str, Any]
 
 _HEADINGS = {
@@ -20,74 +25,35 @@ _HEADINGS = {
     "us_per_query": "us per query, batch",
     "single_us": "us, one query",
 }
-
-
-def leaderboard(metrics: Mapping[str, Json], times: Mapping[str, Json] | None = None) -> Json:
-    """The routers of each split and pool, by falling EM.
-
-    Parameters
-    ----------
-    metrics : router -> split -> pool -> its metrics
-    times : router -> pool -> some of "fit_s", "us_per_query" and "single_us"; optional
-
-    Returns
-    -------
-    dict: split -> pool -> router -> the `COLUMNS`, and its times; an empty split or pool has no routers
-    """
-    board: Json = {}
-    for router, splits in metrics.items():
-        for split, pools in splits.items():
-            for pool, values in pools.items():
-                panel = board.setdefault(split, {}).setdefault(pool, {})
-                if values["em"] is not None:
-                    panel[router] = {name: values.get(name) for name in COLUMNS} | (times or {}).get(router, {}).get(
-                        pool, {}
-                    )
-    return {
-        split: {
-            pool: dict(sorted(panel.items(), key=lambda row: (-row[1]["em"], row[0]))) for pool, panel in pools.items()
-        }
-        for split, pools in board.items()
-    }
+_DIGITS = {"em": 3, "gap_closed": 2, "cost_usd_per_1k": 3, "rank_score": 1, "fit_s": 1}
 
 
 def leaderboard_table(panel: Mapping[str, Json], names: Mapping[str, str] | None = None) -> str:
-    """One split and pool of the leaderboard in Markdown; columns that no router has are left out."""
+    """One split and pool of the leaderboard; columns that no router has are left out.
+
+    Parameters
+    ----------
+    panel : router -> its numbers, in the order wanted
+    names : router -> what the table calls it, where that is not its name
+    """
     shown = [
         column
         for column in _HEADINGS
         if column in ("router", "em", "interval") or any(row.get(column) is not None for row in panel.values())
     ]
-    lines = [f"| {' | '.join(_HEADINGS[column] for column in shown)} |", f"|{'---|' * len(shown)}"]
-    for router, row in panel.items():
+    rows = [[_HEADINGS[column] for column in shown]]
+    for router, values in panel.items():
         name = (names or {}).get(router, router)
-        lines.append(f"| {' | '.join(name if column == 'router' else _cell(column, row) for column in shown)} |")
-    return "\n".join(lines)
-
-
-def beaten(pairs: Sequence[Json]) -> Json:
-    """Whom each router beats beyond the paired 95 % interval: split -> pool -> router -> names.
-
-    Parameters
-    ----------
-    pairs : records of `Judge.pairs`
-    """
-    found: Json = {}
-    for pair in pairs:
-        here = found.setdefault(pair["split"], {}).setdefault(pair["pool"], {})
-        if pair["low"] is not None and pair["low"] > 0:
-            here.setdefault(pair["router"], []).append(pair["other"])
-        if pair["high"] is not None and pair["high"] < 0:
-            here.setdefault(pair["other"], []).append(pair["router"])
-    return found
+        rows.append([name if column == "router" else _cell(column, values) for column in shown])
+    return markdown_table(rows)
 
 
 def beats_table(beaten_by: Mapping[str, Sequence[str]], routers: Sequence[str]) -> str:
-    """Which router beats which in Markdown: + where the row's beats the column's, - where it is beaten.
+    """Which router beats which: + where the row's beats the column's, - where it is beaten.
 
     Parameters
     ----------
-    beaten_by : router -> whom it beats, of one split and pool; see `beaten`
+    beaten_by : router -> whom it beats, of one split and pool; see `arms.evaluation.leaderboard.beaten`
     routers : in the order wanted
     """
 
@@ -96,15 +62,14 @@ def beats_table(beaten_by: Mapping[str, Sequence[str]], routers: Sequence[str]) 
             return "+"
         return "-" if router in beaten_by.get(other, ()) else " "
 
-    numbers = range(1, len(routers) + 1)
-    lines = [f"| | {' | '.join(map(str, numbers))} |", f"|---|{'---|' * len(routers)}"]
-    for number, router in zip(numbers, routers, strict=True):
-        lines.append(f"| {number} {router} | {' | '.join(sign(router, other) for other in routers)} |")
-    return "\n".join(lines)
+    rows = [["", *(str(number) for number in range(1, len(routers) + 1))]]
+    for place, router in enumerate(routers, start=1):
+        rows.append([f"{place} {router}", *(sign(router, other) for other in routers)])
+    return markdown_table(rows)
 
 
 def routers_section(routers: Json, figures: str) -> list[str]:
-    """The part of the page of results that compares all routers; empty where that was not studied.
+    """The part of a dataset's page that compares all routers; empty where that was not studied.
 
     Parameters
     ----------
@@ -118,30 +83,45 @@ def routers_section(routers: Json, figures: str) -> list[str]:
     of_source: dict[str, list[str]] = {}
     for vlm, source in routers["sources"]["extended"].items():
         of_source.setdefault(source, []).append(vlm)
+    costs = "; ".join(f"{source} for {', '.join(vlms)}" for source, vlms in of_source.items())
     parts = [
-        "### All routers",
-        "On the same cached features, splits and outcomes; settings chosen on val. Costs are "
-        + "; ".join(f"{source} for {', '.join(vlms)}" for source, vlms in of_source.items())
-        + ". Rank Score weighs accuracy over all queries against cost on a logarithmic scale (VL-RouterBench). In the "
-        "second table of a panel + says that the router of the row beats that of the column beyond the paired 95 % "
-        "interval, - that it is beaten. Times are of this machine, 2 cores: read them as ratios.",
+        "## All routers",
+        "On the same cached features, splits and outcomes; settings chosen on val. "
+        f"Costs are {costs}. Rank Score weighs accuracy over all queries against cost on a logarithmic scale "
+        "(VL-RouterBench). In the second table of a panel + says that the router of the row beats that of the column "
+        "beyond the paired 95 % interval, - that it is beaten. Times are of one machine, 2 cores: read them as ratios.",
+        f"![Cost against accuracy]({figures}/pareto.png)",
     ]
+    same = twins(routers["leaderboard"])
     for split, pools in routers["leaderboard"].items():
         for pool, panel in pools.items():
             if panel:
+                shown = {router: row for router, row in panel.items() if router not in same}
                 here = routers["beaten"].get(split, {}).get(pool, {})
-                parts.append(f"**{SPLITS[split].capitalize()}, {POOLS[pool]}**")
-                parts += [leaderboard_table(panel, {"arms": "**arms**"}), beats_table(here, list(panel))]
-    return [*parts, f"![Cost against accuracy]({figures}/pareto.png)"]
+                parts.append(f"**{panel_title(split, pool)}**")
+                parts += [leaderboard_table(shown, {ARMS: f"**{ARMS}**"}), beats_table(here, list(shown))]
+    return parts
+
+
+def twins(board: Json) -> set[str]:
+    """The routers of a leaderboard with ARMS' own numbers on the extended pool: the strategy that it stands for."""
+    panels = [pools["extended"] for pools in board.values() if ARMS in pools.get("extended", {})]
+    return {
+        name
+        for name in {name for panel in panels for name in panel} - {ARMS}
+        if all(_numbers(panel.get(name, {})) == _numbers(panel[ARMS]) for panel in panels)
+    }
+
+
+def _numbers(row: Json) -> list[Any]:
+    """All of a row but its times."""
+    return [row.get(column) for column in COLUMNS]
 
 
 def _cell(column: str, row: Json) -> str:
     if column == "interval":
-        return f"{row['em_low']:.3f} to {row['em_high']:.3f}"
+        return interval(row, "em")
     value = row.get(column)
-    if value is None:
-        return "-"
-    if column in ("us_per_query", "single_us"):
+    if value is not None and column in ("us_per_query", "single_us"):
         return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
-    digits = {"em": 3, "gap_closed": 2, "cost_usd_per_1k": 3, "rank_score": 1, "fit_s": 1}[column]
-    return f"{value:.{digits}f}"
+    return number(value, _DIGITS.get(column, 3))

@@ -1,14 +1,16 @@
 """The results table, in Markdown, from the metrics files."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from arms.errors import ArmsError
+from arms.reports.markdown import interval, markdown_table, number, signed, with_interval
+from arms.reports.titles import POOL_TITLES, SPLIT_TITLES, panel_title
 
-SPLITS = {"id": "in distribution", "ood": "out of distribution"}
-POOLS = {"base": "base pool", "extended": "extended pool"}
-# `vlms` holds single VLMs, `leaderboard` a selection from the others, and the oracle's EM stands in every file.
+ARMS = "arms"
+# `vlms` holds single VLMs, `leaderboard` a selection from the others; the oracle's EM is in every file.
 NOT_ROUTERS = {"vlms", "leaderboard", "oracle"}
 
 _COLUMNS = (
@@ -25,21 +27,49 @@ _COLUMNS = (
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:
-    """Metrics by router, from the JSON files that the evaluate stage writes.
+    """Metrics by router, from the JSON files that the evaluate stage writes; see `shown_routers`.
 
     Raises
     ------
     ArmsError
         If there are none.
     """
-    routers = {file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))}
-    routers = {name: metrics for name, metrics in routers.items() if name not in NOT_ROUTERS}
+    routers = shown_routers({file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))})
     if not routers:
         raise ArmsError(f"{folder}: expected metrics files, found none; run: dvc repro")
     return routers
 
 
-def results_table(routers: dict[str, Any]) -> str:
+def shown_routers(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The routers of tables and figures, without what is not one and without the twin of ARMS.
+
+    On the extended pool `arms` is the strategy that `extend.strategy` names, independent or incremental. That
+    strategy has a file of its own, with the same numbers there, and would be a second row for the same router.
+
+    Parameters
+    ----------
+    metrics : mapping
+        File's stem -> its content; a router's is split -> pool -> metrics.
+    """
+    arms = metrics.get(ARMS, {})
+    return {
+        name: content
+        for name, content in metrics.items()
+        if name not in NOT_ROUTERS and (name == ARMS or not _is_twin(content, arms))
+    }
+
+
+def _is_twin(content: Mapping[str, Any], arms: Mapping[str, Any]) -> bool:
+    """Whether a router has ARMS' own numbers on the extended pool; `arms` may have more of them."""
+    pairs = [
+        (pools["extended"], arms.get(split, {}).get("extended", {}))
+        for split, pools in content.items()
+        if "extended" in pools
+    ]
+    return bool(pairs) and all(own.items() <= of_arms.items() for own, of_arms in pairs)
+
+
+def results_table(routers: Mapping[str, Any]) -> str:
     """One table per split and pool, routers by falling EM, with the best single VLM and the ceilings beneath.
 
     Parameters
@@ -48,10 +78,10 @@ def results_table(routers: dict[str, Any]) -> str:
         router -> split -> pool -> metrics, as from `read_metrics`.
     """
     parts = []
-    for split, split_title in SPLITS.items():
-        for pool, pool_title in POOLS.items():
+    for split in SPLIT_TITLES:
+        for pool in POOL_TITLES:
             rows = {name: metrics[split][pool] for name, metrics in routers.items() if pool in metrics[split]}
-            parts.append(_panel(f"{split_title}, {pool_title}".capitalize(), rows))
+            parts.append(_panel(panel_title(split, pool), rows))
     return "\n\n".join(parts) + "\n"
 
 
@@ -60,45 +90,26 @@ def _panel(title: str, rows: dict[str, Any]) -> str:
     if not any_row["queries"]:
         return f"**{title}**: no answerable query in this split."
     counts = f"{any_row['queries']:,} answerable of {any_row['queries_all']:,} queries"
-    lines = [
-        f"**{title}** ({counts})",
-        "",
-        f"| {' | '.join(_COLUMNS)} |",
-        f"|{'---|' * len(_COLUMNS)}",
-    ]
-    for name, metrics in sorted(rows.items(), key=lambda row: -row[1]["em"]):
-        lines.append(f"| {' | '.join([name, *_cells(metrics)])} |")
-    ceilings = [f"oracle {_number(any_row['oracle_em'])}"]
+    by_em = sorted(rows.items(), key=lambda row: -row[1]["em"])
+    table = markdown_table([_COLUMNS, *([name, *_cells(metrics)] for name, metrics in by_em)])
+    ceilings = [f"oracle {number(any_row['oracle_em'])}"]
     if any_row.get("best_possible_em") is not None:
-        ceilings.append(f"best possible {_number(any_row['best_possible_em'])}")
+        ceilings.append(f"best possible {number(any_row['best_possible_em'])}")
     margin = ""
-    if (arms := rows.get("arms", {})).get("over_knn") is not None:
-        margin = f" ARMS over kNN {_signed(arms['over_knn'])} ({_interval(arms, 'over_knn', sign=True)})."
-    lines += ["", f"Best single VLM {_number(any_row['best_single_em'])}; {', '.join(ceilings)}.{margin}"]
-    return "\n".join(lines)
+    if (arms := rows.get(ARMS, {})).get("over_knn") is not None:
+        margin = f" ARMS over kNN {with_interval(arms, 'over_knn', sign=True)}."
+    below = f"Best single VLM {number(any_row['best_single_em'])}; {', '.join(ceilings)}.{margin}"
+    return f"**{title}** ({counts})\n\n{table}\n\n{below}"
 
 
 def _cells(metrics: dict[str, Any]) -> list[str]:
     return [
-        _number(metrics["em"]),
-        _interval(metrics, "em"),
-        _signed(metrics["gain"]),
-        _interval(metrics, "gain", sign=True),
-        _number(metrics["gap_closed"], 2),
-        _number(metrics["em_all"]),
-        _number(metrics["auroc"]),
-        _number(metrics["ece_all"]),
+        number(metrics["em"]),
+        interval(metrics, "em"),
+        signed(metrics["gain"]),
+        interval(metrics, "gain", sign=True),
+        number(metrics["gap_closed"], 2),
+        number(metrics["em_all"]),
+        number(metrics["auroc"]),
+        number(metrics["ece_all"]),
     ]
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _signed(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.3f}"
-
-
-def _interval(metrics: dict[str, Any], name: str, *, sign: bool = False) -> str:
-    low, high = metrics[f"{name}_low"], metrics[f"{name}_high"]
-    return f"{_signed(low)} to {_signed(high)}" if sign else f"{_number(low)} to {_number(high)}"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from arms.reports.results_page import markdown_table
+from arms.reports.markdown import markdown_table
 
 Line = dict[str, Any]
 _SPLITS = ("val", "id", "ood")

@@ -1,4 +1,4 @@
-"""What the benchmark of the routers measured, as a section of docs/results.md."""
+"""What the benchmark of the routers measured, as a section of docs/results/benchmarks.md."""
 
 from typing import Any
 

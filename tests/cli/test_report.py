@@ -3,6 +3,7 @@ import json
 import pytest
 
 from tests.cli.helpers import check_failed, run, run_json
+from tests.pipeline import ROOT
 
 METRICS = {"id": {"base": {"em": 0.75, "em_low": 0.7, "em_high": 0.8, "queries": 40}}}
 
@@ -29,3 +30,21 @@ def test_the_page_is_no_json(metrics):
 
 def test_no_report(tmp_path):
     check_failed(run("report", "--metrics", tmp_path), "expected metrics files, found none; run: dvc repro")
+
+
+def test_pages(tmp_path, monkeypatch):
+    (tmp_path / "studies").symlink_to(ROOT / "studies")
+    (tmp_path / "conf").symlink_to(ROOT / "conf")
+    (tmp_path / "benchmarks/results").mkdir(parents=True)
+    for name in ("one", "one-quick"):
+        (tmp_path / f"benchmarks/results/{name}.md").write_text(f"## {name}\n")
+    monkeypatch.chdir(tmp_path)
+    result = run("report", "--out", "pages/all.md")
+    assert result.exit_code == 0, result.output
+    written = {path.relative_to(tmp_path / "pages").as_posix() for path in (tmp_path / "pages").rglob("*.*")}
+    datasets = {file.parent.name for file in (ROOT / "studies/results").glob("*/summary.json")}
+    assert written == {"all.md", "figures/em.png", "all/benchmarks.md", *(f"all/{name}.md" for name in datasets)}
+    page = (tmp_path / "pages/all/sample.md").read_text()
+    assert "[all results](../all.md)" in page
+    assert "(../../studies/figures/sample/em.png)" in page
+    assert "one-quick" not in (tmp_path / "pages/all/benchmarks.md").read_text()

@@ -1,8 +1,13 @@
+import re
+import shutil
+
 import pytest
 
-from arms.routers.base import Router
+from arms.cli.completers import STARTER
+from arms.routers.router import Router
 from tests.cli.helpers import check_failed, run, run_json
 from tests.fakes import PROFILES, make_queries, make_router
+from tests.pipeline import ROOT
 
 MADE = make_queries(12)
 
@@ -12,7 +17,7 @@ def saved(tmp_path_factory):
     """A saved router and a picture."""
     folder = tmp_path_factory.mktemp("cli")
     router = make_router(image={"tunable_layers": "all"}, text={"tunable_layers": "all"})
-    router.fit(MADE.encode(router.encoders), MADE.outcomes).save(folder / "router")
+    router.fit(MADE.label(router.encoders)).save(folder / "router")
     MADE.pictures[0].save(folder / "picture.png")
     return folder
 
@@ -35,6 +40,65 @@ def test_json(saved):
     assert confidences == sorted(confidences, reverse=True)
     assert {ranked["vlm"] for ranked in content["ranking"]} == {profile.name for profile in PROFILES}
     assert content["vlm"] == content["ranking"][0]["vlm"]
+    assert content["router"] == str(saved / "router")
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_starter_answers_before_anything_is_trained(saved, work):
+    arguments = ("route", "--image", saved / "picture.png", "--question", "Read the sign.")
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    assert result.stderr == (
+        f"router: {STARTER}, the starter: it knows simulated VLMs only; train your own router with: make repro\n"
+    )
+    assert len(result.stdout.splitlines()) == 7
+    assert run_json(*arguments)["router"] == str(STARTER)
+    dear = run_json(*arguments, "--cost-penalty", 1000)["ranking"]
+    assert [ranked for ranked in dear if ranked["expected_cost_usd"] > 0] == dear
+
+
+def test_a_trained_router_comes_before_the_starter(saved, work):
+    shutil.copytree(saved / "router", work / "data/routers/independent")
+    result = run("route", "--image", saved / "picture.png", "--question", "Read the sign.")
+    assert result.exit_code == 0, result.output
+    assert result.stderr == "router: data/routers/independent\n"
+    assert len(result.stdout.splitlines()) == len(PROFILES)
+
+
+def test_a_named_router_needs_no_note(saved, work):
+    arguments = ("route", "--image", saved / "picture.png", "--question", "Read the sign.")
+    assert run(*arguments, "--router", saved / "router").stderr == ""
+
+
+@pytest.mark.parametrize("left", ["nothing", "description"])
+def test_a_broken_router_is_an_error_and_not_the_starter(saved, work, left):
+    folder = work / "data/routers/independent"
+    folder.mkdir(parents=True)
+    message = "data/routers/independent: no router there (router.json is missing)"
+    if left == "description":
+        shutil.copy(saved / "router/router.json", folder)
+        message = "data/routers/independent/model.safetensors is missing; the checkpoint is incomplete"
+    check_failed(run("route", "--image", saved / "picture.png", "--question", "What?"), message)
+
+
+def test_the_first_query_of_the_readme(work):
+    """The page shows what the starter answers; the last digit may differ from machine to machine."""
+    block = re.search(r"```console\n\$ arms route (.*)\n([^`]*)```", (ROOT / "README.md").read_text(encoding="utf-8"))
+    shown = [line.split() for line in block[2].splitlines() if re.match(r"\d", line)]
+    assert len(shown) >= 3
+    image, question = re.fullmatch(r'--image (\S+) --question "(.*)"', block[1]).groups()
+    result = run("route", "--image", ROOT / image, "--question", question)
+    got = [line.split() for line in result.stdout.splitlines()[: len(shown)]]
+    note = block[2].splitlines()[0]
+    assert result.stderr.replace(str(STARTER), STARTER.relative_to(ROOT).as_posix()).strip() == note
+    assert [line[:2] for line in shown] == [line[:2] for line in got]
+    assert [float(line[2]) for line in shown] == pytest.approx([float(line[2]) for line in got], abs=0.003)
 
 
 def test_no_router(saved, tmp_path):

@@ -31,7 +31,8 @@ def photos(project: Project) -> None:
 def environment(project: Project) -> None:
     """The environment that `make` would build, and build again if a file is newer: the one that the tests run in."""
     ready = project.folder / ".venv/.ready"
-    ready.parent.mkdir()
+    (ready.parent / "bin").mkdir(parents=True)
+    (ready.parent / "bin/activate").touch()
     ready.touch()
     in_a_day_s = time.time() + 86_400
     os.utime(ready, (in_a_day_s, in_a_day_s))
@@ -125,7 +126,9 @@ def paper_encoders(project: Project) -> None:
 
 # By page, from the project's root.
 BROUGHT: dict[str, tuple[Bring, ...]] = {
-    "README.md": (photos, environment, studies, vlmevalkit_log, nova, nova_profile, paper_encoders),
+    "README.md": (environment, vlmevalkit_log, nova, nova_profile),
+    "docs/route.md": (photos,),
+    "docs/experiments.md": (environment, studies, paper_encoders),
     "docs/your-data.md": (photos, vlmevalkit_log),
     "docs/importers.md": (vlmevalkit_log, other_logs, own_log),
     "docs/add-a-vlm.md": (photos, nova),

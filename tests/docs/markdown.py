@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tests.pipeline import ROOT
 
 # From the project's root.
-PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
+PAGES = ["README.md", *sorted(page.relative_to(ROOT).as_posix() for page in (ROOT / "docs").rglob("*.md"))]
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 _FILE = re.compile(r"# ([\w.-]+(?:/[\w.-]+)*\.\w+)\n")

@@ -58,3 +58,10 @@ def check_command(words, text):
     flags = {flag for option in command.params for flag in option.opts} | {"--help"}
     if not isinstance(command, click.Group):
         assert {word for word in words if word.startswith("--")} <= flags, text
+
+
+def test_the_numbers_of_the_readme_are_those_of_the_results():
+    numbers = re.findall(r"(\d\.\d{3})(?:\*\*)? (\(\d\.\d{3} to \d\.\d{3}\))", prose("README.md"))
+    assert len(numbers) >= 9
+    results = prose("docs/results.md").replace("**", "")
+    assert [number for number in numbers if " ".join(number) not in results] == []

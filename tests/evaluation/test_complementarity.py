@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from arms.data.prepared import Prepared
 from arms.data.profiles import VlmProfile
-from arms.evaluation.complementarity import COLUMNS, dataset_statistics, rescue_matrix, statistics_table
+from arms.evaluation.complementarity import dataset_statistics, rescue_matrix
 
 NAN = np.nan
 OUTCOMES = arrays(
@@ -146,20 +146,5 @@ def test_words_of_a_question(question, words):
     assert dataset_statistics(prepared)[0]["question_words"] == words
 
 
-def test_table(prepared):
-    lines = statistics_table(dataset_statistics(prepared)).splitlines()
-    assert lines[0].endswith("| known outcomes | accuracy, a | accuracy, b | accuracy, c |")
-    assert lines[3] == "| train | words | 1 | 1 | 1 | 1 | 4.0 | 1 | 1 | 2 | 1.000 | 0.000 | - |"
-    assert len(lines) == 2 + 6
-    assert {line.count("|") for line in lines} == {len(COLUMNS) + 3 + 1}
-
-
-def test_table_groups_thousands_and_escapes_bars():
-    record = dict.fromkeys(COLUMNS, 12345) | {"split": "id", "benchmark": "a|b", "accuracy": {}}
-    assert statistics_table([record]).splitlines()[2].startswith(r"| id | a\|b | 12,345 |")
-
-
-def test_a_dataset_without_queries_has_no_table():
+def test_a_dataset_without_queries_has_no_records():
     assert dataset_statistics(make_prepared([], [])) == []
-    with pytest.raises(ValueError, match="expected records, got none"):
-        statistics_table([])

@@ -4,7 +4,10 @@ import os
 import subprocess
 import sys
 
+import matplotlib
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from arms.reports import figures
 
@@ -85,6 +88,20 @@ def test_loss_alone_is_enough(tmp_path):
 def test_bars_run_from_best_to_worst_routers_first():
     shuffled = [bar("vlm", "v", 0.9), bar("router", "b", 0.2), bar("reference", "oracle", 1.0), bar("router", "a", 0.4)]
     assert [record["name"] for record in figures._sorted_bars(shuffled)] == ["a", "b", "v"]
+
+
+def test_long_names_are_not_cut_off():
+    name = "an-organisation/A-Vision-Language-Model-with-a-long-Name-90B-Instruct"
+    records = [bar("router", "arms", 0.5, split=split) for split in ("id", "ood")] + [bar("vlm", name, 0.05)]
+    with matplotlib.rc_context(figures.STYLE):
+        figure = Figure(layout="constrained")
+        figures._em_panels(figure, records)
+        FigureCanvasAgg(figure)
+        figure.draw_without_rendering()
+    for axes in figure.axes:
+        for label in axes.get_yticklabels():
+            assert label.get_window_extent().x0 >= 0
+        assert axes.get_window_extent().width > 150, "bars keep their room"
 
 
 def test_drawing_loads_no_pyplot():

@@ -1,133 +1,87 @@
-"""The page of results from made-up summaries."""
+"""The page of all results from made-up summaries."""
 
+import copy
 import json
-import re
 
 import pytest
 
 from arms.errors import ArmsError
-from arms.reports.results_page import PUBLISHED_ABLATION, read_summaries, results_page
-
-METRICS = {
-    "em": 0.8, "em_low": 0.75, "em_high": 0.85, "gain": 0.1, "gain_low": 0.05, "gain_high": 0.15, "gap_closed": 0.5,
-    "em_all": 0.7, "auroc": 0.77, "ece_all": 0.02, "queries": 90, "queries_all": 100, "oracle_em": 1.0,
-    "best_single_em": 0.7, "best_possible_em": None,
-}  # fmt: skip
-STATISTICS = {
-    "split": "id", "benchmark": "all", "queries": 100, "images": 50, "languages": 1, "tasks": 2,
-    "question_words": 6.5, "answerable_base": 90, "answerable_extended": 95, "known_outcomes": 400,
-    "accuracy": {"a": 0.5, "b": None},
-}  # fmt: skip
+from arms.reports.results_page import benchmarks_page, read_summaries, results_page
+from tests.reports.made import summary
 
 
-def spread(em, low=None, high=None):
-    values = {"mean": em, "low": low or em, "high": high or em}
-    return dict.fromkeys(("accuracy", "precision", "recall", "f1", "em"), values)
+def page(**summaries):
+    return results_page(summaries, dict.fromkeys(summaries, "Made up."), folder="all", figure="figures/em.png")
 
 
-def extension(ood=True):
-    margin, none = {"difference": -0.01, "low": -0.03, "high": 0.02}, dict.fromkeys(METRICS)
-    strategy = {
-        "seconds": 1.26,
-        "metrics": {"id": METRICS, "ood": METRICS if ood else none},
-        "over_phi_alone": {"id": margin, "ood": margin},
-        "over_full": {"id": margin, "ood": margin},
-        "new_share": {"id": 0.254, "ood": 0.254},
+def changed(values, split="id", pool="base", **settings):
+    """A summary in which ARMS has other metrics on one split and pool."""
+    made = copy.deepcopy(summary(**settings))
+    made["metrics"]["arms"][split][pool] = made["metrics"]["arms"][split][pool] | values
+    return made
+
+
+def test_a_row_for_each_split_and_pool():
+    rows = [line for line in page(a=summary(), b=summary(ood=False)).splitlines() if line.startswith("| [")]
+    assert [row.split(" | ")[:3] for row in rows] == [
+        [f"| [{name}](all/{name}.md)", split, vlms]
+        for name, split in (("a", "in distribution"), ("a", "out of distribution"), ("b", "in distribution"))
+        for vlms in ("1, base", "2, extended")
+    ]
+    ours, single = "**0.800** (0.750 to 0.850) | +0.100 (+0.050 to +0.150)", "0.800 (0.750 to 0.850)"
+    assert rows[0].endswith(f"| {ours} | {single} | {single} | +0.030 (-0.010 to +0.070) | - |")
+
+
+def test_an_extended_pool_without_a_new_vlm_has_no_row():
+    made = summary(ood=False)
+    made["metrics"]["vlms"]["id"]["extended"] = made["metrics"]["vlms"]["id"]["base"]
+    assert page(a=made).count("| [a]") == 1
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (summary(), "ARMS is above the best single VLM throughout. It is level with kNN throughout."),
+        (changed({"gain_low": -0.1}), "above the best single VLM in distribution with the extended pool and out of"),
+        (changed({"gain_low": -0.1}), "out of distribution; level with it in distribution with the base pool."),
+        (changed({"gain_low": 0.0}, ood=False), "level with it in distribution with the base pool."),
+        (changed({"over_knn_high": -0.001}, "ood"), "below it out of distribution with the base pool."),
+        (changed({"gain_low": -0.2, "gain_high": 0.0}), "level with it in distribution with the base pool."),
+    ],
+)
+def test_sentences_say_what_the_intervals_allow(made, expected):
+    assert expected in page(mine=made)
+
+
+def test_who_is_above_arms():
+    row = {"em": 0.7}
+    board = {
+        "id": {key: {"arms": row, "knn": row | {"em": 0.6}, "elo": row | {"em": 0.8}} for key in ("base", "extended")}
     }
-    before = {"before": METRICS, "after": METRICS | {"em": 0.78}, "after_minus_before": margin}
-    few = {"outcomes": 16, "split": "id", "mean": 0.7, "low": 0.68, "high": 0.72}
-    return {
-        "new": ["nova"],
-        "strategies": {"incremental": strategy, "Phi alone": strategy},
-        "forgotten": {"id": before, "ood": {"before": none}},
-        "few-shot": [few | {"strategy": "kNN"}, few | {"strategy": "kNN", "outcomes": 0, "mean": 0.5}],
-        "initial": [],
-    }
+    beaten = {"id": {"base": {"elo": ["arms", "knn"], "arms": ["knn"]}, "extended": {"arms": ["knn"]}}}
+    made = summary(ood=False) | {"routers": {"leaderboard": board, "beaten": beaten}}
+    told = "Of the 2 other routers and references, 1 in distribution with the base pool are above ARMS; elsewhere none."
+    assert told in page(a=made)
+    made["routers"]["beaten"] = {}
+    assert "Of the 2 other routers and references, none is above ARMS." in page(a=made)
 
 
-def summary(ood=True, quick=False, extended=True):
-    none = {**METRICS, "queries": 0}
-    held_out = METRICS if ood else none
-    router = {"id": {"base": METRICS, "extended": METRICS}, "ood": {"base": held_out, "extended": held_out}}
-    behind = {"difference": 0.02, "low": -0.01, "high": 0.05}
-    variant = {
-        "id": spread(0.61, 0.6, 0.62),
-        "ood": spread(0.5) if ood else {},
-        "phi_minus_this": {"id": behind, "ood": behind if ood else None},
-    }
-    return {
-        "quick": quick,
-        "settings": {"encoders": "bundled", "epochs": 7, "seed": 1},
-        "metrics": {"arms": router, "oracle": router, "vlms": {}},
-        "statistics": [STATISTICS],
-        "rescue": {"id": {}},
-        "extension": extension(ood) if extended else {},
-        "studies": {
-            "ablation": {"full": variant, "one-expert": variant},
-            "tuning": {"both-tuned": variant, "image-frozen": variant},
-            "data": {"20": variant, "100": variant},
-            "epochs": {"1": variant},
-        },
-    }
-
-
-def page(**settings):
-    return results_page({"mine": summary(**settings)}, {"mine": "Made up."})
-
-
-def test_what_is_ours_stands_beside_what_was_published():
-    (row,) = re.findall(r"^\| full \|.*0\.6\d\d.*$", page(ood=False), re.MULTILINE)
-    f1, em = PUBLISHED_ABLATION["ablation"]["full"][-2:]
-    assert row.endswith(f"| 0.610 (0.600 to 0.620) | +0.020 (-0.010 to +0.050) | {f1:.3f} | {em:.3f} |")
-    (other,) = re.findall(r"^\| one-expert \|.*$", page(ood=False), re.MULTILINE)
-    assert other.endswith("| 0.610 (0.600 to 0.620) | +0.020 (-0.010 to +0.050) |  |  |")
-    assert re.search(r"^\| image-frozen \|.*\| 0\.645 \| 0\.535 \|$", page(ood=False), re.MULTILINE)
-    assert "0.796 on id with the extended pool" in page()
-
-
-def test_every_dataset_says_what_it_is():
-    text = results_page({"a": summary(), "b": summary()}, {"a": "One.", "b": "Two."})
-    assert text.index("## a\n\nOne. Encoders: bundled; 7 epochs;") < text.index("## b\n\nTwo. Encoders:")
-
-
-def test_the_extension_has_its_tables():
-    text = page()
-    cells = "0.800 (0.750 to 0.850) | +0.100 (+0.050 to +0.150) | -0.010 (-0.030 to +0.020) | -0.010 (-0.030 to +0.020)"
-    assert text.count(f"| incremental | {cells} | 25% | 1.3 |") == 2
-    assert page(ood=False).count(f"| incremental | {cells}") == 1
-    assert "on id 0.800 before, 0.780 after, -0.010 (-0.030 to +0.020)" in text
-    assert text.index("| 0 | 0.500 (0.680 to 0.720) |") < text.index("| 16 | 0.700 (0.680 to 0.720) |")
-    assert "Extending the pool" not in page(extended=False)
-
-
-def test_a_dataset_whose_studies_were_not_run():
-    alone = summary()
-    alone["studies"] = {study: {} for study in alone["studies"]}
-    text = results_page({"mine": alone}, {"mine": "Made up."})
-    assert "### Ablation" not in text
-    assert "ablation.png" not in text
-    assert "### The dataset" in text
-
-
-def test_a_dataset_without_held_out_queries():
-    text = page(ood=False)
-    assert "| epochs | id: accuracy | id: F1 | id: EM |" in text
-    assert "| epochs | id: accuracy | id: F1 | id: EM | ood: accuracy | ood: F1 | ood: EM |" in page()
+def test_links():
+    text = page(a=summary(), b=summary())
+    assert "- **[b](all/b.md)**: Made up. ARMS is" in text
+    assert "[benchmarks](all/benchmarks.md)" in text
+    assert "![EM of ARMS and of what it is compared with, on a](figures/em.png)" in text
 
 
 def test_a_quick_run_says_so():
-    assert "mean nothing" in page(quick=True)
-    assert "mean nothing" not in page()
+    assert "mean nothing" in page(a=summary(quick=True))
+    assert "mean nothing" not in page(a=summary())
 
 
-def test_tables_have_as_many_cells_as_their_header():
-    columns = None
-    for line in page().splitlines():
-        if not line.startswith("|"):
-            columns = None
-            continue
-        assert columns in (None, line.count("|")), line
-        columns = line.count("|")
+def test_benchmarks():
+    text = benchmarks_page(["## One\n\nFast.\n", "## Two\n"], overview="../results.md")
+    assert text.startswith("# Benchmarks\n\nThis page is generated; [all results](../results.md)")
+    assert text.endswith("\n\n## One\n\nFast.\n\n## Two\n")
 
 
 def test_summaries_are_read_the_sample_first(tmp_path):

@@ -12,7 +12,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from arms.reports import study_figures
+from arms.reports import inside_panels, study_figures
 
 LONG = "a-vision-language-model-with-a-long-name-90b-instruct"
 VLMS = ["claude-3.5-sonnet", "sim-heron-11b"]
@@ -240,7 +240,7 @@ def test_rescue_of_other_vlms_is_an_error(tmp_path):
 
 def test_text_reads_on_every_shade():
     ink = luminance(np.array([0x22, 0x22, 0x22]) / 255)
-    for shade in study_figures.SHADES(np.linspace(0, 1, 20)):
+    for shade in inside_panels.SHADES(np.linspace(0, 1, 20)):
         assert (luminance(shade[:3]) + 0.05) / (ink + 0.05) > 4.5  # WCAG's contrast for small text
 
 
@@ -266,7 +266,7 @@ def test_as_many_labels_as_fit_keep_their_names(distinct, with_other, named, dra
     labels = [f"label-{row % distinct:02d}" for row in range(40 - with_other)] + ["other"] * with_other
     legend = drawn(embedding, {"": labels}).axes[0].get_legend()
     shown = [text.get_text() for text in legend.get_texts()]
-    assert len(shown) <= study_figures.MAX_LABELS
+    assert len(shown) <= inside_panels.MAX_LABELS
     assert len([label for label in shown if label != "other"]) == named
     colours = {tuple(handle.get_facecolor()[0]) for handle in legend.legend_handles}
     assert len(colours) == len(shown)

@@ -147,11 +147,11 @@ def test_all_routers_are_judged_and_timed(studied):
 
 def test_the_page_is_written_of_what_was_studied(studied):
     studied.run("arms", "report", "--out", "docs/results.md")
-    page = (studied.folder / "docs/results.md").read_text()
-    assert "## sample\n" in page
-    assert "### Which layers train" in page
+    page = (studied.folder / "docs/results/sample.md").read_text()
+    assert page.startswith("# Results on sample\n")
+    assert "## Which layers train" in page
     for name in FIGURES:
-        assert f"(../studies/figures/sample/{name}.png)" in page
+        assert f"(../../studies/figures/sample/{name}.png)" in page
 
 
 def test_a_second_repro_does_nothing(studied):

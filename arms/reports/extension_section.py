@@ -1,0 +1,82 @@
+"""The part of a dataset's page that shows how the pool grows: strategies, what is forgotten, few outcomes, theta."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from arms.reports.markdown import markdown_table, with_interval
+from arms.reports.studies_section import difference, spread
+from arms.reports.titles import SPLIT_TITLES, split_title
+
+
+def extension_section(extension: Mapping[str, Any], figures: str) -> list[str]:
+    """Tables and figures of the extension; empty where it was not studied.
+
+    Parameters
+    ----------
+    extension : mapping
+        "new", "strategies", "forgotten", and where they were studied "few-shot" and "initial", as `studies.summary`
+        writes them.
+    figures : str
+        The folder of the figures.
+    """
+    if not extension:
+        return []
+    parts = [
+        "## Extending the pool",
+        f'New: {", ".join(extension["new"])}. Seconds are those of training only. "Phi alone" chooses among its own '
+        "VLMs, on the same queries; full retraining is a router over the extended pool, trained on all outcomes from "
+        "nothing.",
+        *_strategy_tables(extension["strategies"]),
+        _forgotten(extension["forgotten"]),
+        f"![EM by theta, with calibrated confidences and without]({figures}/theta.png)",
+    ]
+    if "few-shot" in extension:
+        parts += ["**From few outcomes of the new VLMs**", _few_shot_table(extension["few-shot"])]
+        parts.append(f"![EM by the number of outcomes]({figures}/few-shot.png)")
+    if "initial" in extension:
+        parts.append(f"![EM by the share of the data that Phi was trained on]({figures}/initial.png)")
+    return parts
+
+
+def _strategy_tables(strategies: Mapping[str, Any]) -> Iterator[str]:
+    header = ["strategy", "EM", "gain over best single", "minus Phi alone", "minus full retraining"]
+    for split in SPLIT_TITLES:
+        rows = [[*header, "a new VLM chosen", "s"]]
+        for name, of in strategies.items():
+            metrics = of["metrics"][split]
+            if metrics["em"] is None:
+                break
+            rows.append(
+                [
+                    name,
+                    with_interval(metrics, "em"),
+                    with_interval(metrics, "gain", sign=True),
+                    difference(of["over_phi_alone"][split]),
+                    difference(of["over_full"][split]),
+                    f"{of['new_share'][split]:.0%}",
+                    f"{of['seconds']:.1f}",
+                ]
+            )
+        if len(rows) > 1:
+            yield f"**{split_title(split)}**\n\n{markdown_table(rows)}"
+
+
+def _forgotten(forgotten: Mapping[str, Any]) -> str:
+    texts = [
+        f"on {split} {of['before']['em']:.3f} before, {of['after']['em']:.3f} after, "
+        f"{difference(of['after_minus_before'])}"
+        for split, of in forgotten.items()
+        if of["before"]["em"] is not None
+    ]
+    return f"What incremental training forgets, EM of the base pool: {'; '.join(texts)}."
+
+
+def _few_shot_table(records: Sequence[Mapping[str, Any]]) -> str:
+    splits = [split for split in SPLIT_TITLES if any(record["split"] == split for record in records)]
+    strategies = list(dict.fromkeys(record["strategy"] for record in records))
+    found = {(record["outcomes"], record["split"], record["strategy"]): record for record in records}
+    rows = [["outcomes of each", *(f"{split}: {strategy}" for split in splits for strategy in strategies)]]
+    for count in sorted({record["outcomes"] for record in records}):
+        cells = [spread(found.get((count, split, strategy))) for split in splits for strategy in strategies]
+        rows.append([f"{count:,}", *cells])
+    return markdown_table(rows)

@@ -1,0 +1,64 @@
+"""A made-up summary of the studies on one dataset."""
+
+METRICS = {
+    "em": 0.8, "em_low": 0.75, "em_high": 0.85, "gain": 0.1, "gain_low": 0.05, "gain_high": 0.15, "gap_closed": 0.5,
+    "em_all": 0.7, "auroc": 0.77, "ece_all": 0.02, "queries": 90, "queries_all": 100, "oracle_em": 1.0,
+    "best_single_em": 0.7, "best_possible_em": None, "over_knn": 0.03, "over_knn_low": -0.01, "over_knn_high": 0.07,
+}  # fmt: skip
+STATISTICS = {
+    "split": "id", "benchmark": "all", "queries": 100, "images": 50, "languages": 1, "tasks": 2,
+    "question_words": 6.5, "answerable_base": 90, "answerable_extended": 95, "known_outcomes": 400,
+    "accuracy": {"a": 0.5, "b": None},
+}  # fmt: skip
+
+
+def spread(em, low=None, high=None):
+    values = {"mean": em, "low": low or em, "high": high or em}
+    return dict.fromkeys(("accuracy", "precision", "recall", "f1", "em"), values)
+
+
+def extension(ood=True):
+    margin, none = {"difference": -0.01, "low": -0.03, "high": 0.02}, dict.fromkeys(METRICS)
+    strategy = {
+        "seconds": 1.26,
+        "metrics": {"id": METRICS, "ood": METRICS if ood else none},
+        "over_phi_alone": {"id": margin, "ood": margin},
+        "over_full": {"id": margin, "ood": margin},
+        "new_share": {"id": 0.254, "ood": 0.254},
+    }
+    before = {"before": METRICS, "after": METRICS | {"em": 0.78}, "after_minus_before": margin}
+    few = {"outcomes": 16, "split": "id", "mean": 0.7, "low": 0.68, "high": 0.72}
+    return {
+        "new": ["nova"],
+        "strategies": {"incremental": strategy, "Phi alone": strategy},
+        "forgotten": {"id": before, "ood": {"before": none}},
+        "few-shot": [few | {"strategy": "kNN"}, few | {"strategy": "kNN", "outcomes": 0, "mean": 0.5}],
+        "initial": [],
+    }
+
+
+def summary(ood=True, quick=False, extended=True):
+    none = {**METRICS, "queries": 0}
+    held_out = METRICS if ood else none
+    router = {"id": {"base": METRICS, "extended": METRICS}, "ood": {"base": held_out, "extended": held_out}}
+    vlms = {key: {"base": {"a": METRICS}, "extended": {"a": METRICS, "b": METRICS}} for key in ("id", "ood")}
+    behind = {"difference": 0.02, "low": -0.01, "high": 0.05}
+    variant = {
+        "id": spread(0.61, 0.6, 0.62),
+        "ood": spread(0.5) if ood else {},
+        "phi_minus_this": {"id": behind, "ood": behind if ood else None},
+    }
+    return {
+        "quick": quick,
+        "settings": {"encoders": "bundled", "epochs": 7, "seed": 1},
+        "metrics": {"arms": router, "knn": router, "best-single": router, "oracle": router, "vlms": vlms},
+        "statistics": [STATISTICS],
+        "rescue": {"id": {}},
+        "extension": extension(ood) if extended else {},
+        "studies": {
+            "ablation": {"full": variant, "one-expert": variant},
+            "tuning": {"both-tuned": variant, "image-frozen": variant},
+            "data": {"20": variant, "100": variant},
+            "epochs": {"1": variant},
+        },
+    }

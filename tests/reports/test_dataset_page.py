@@ -1,0 +1,68 @@
+"""The page of one dataset from a made-up summary."""
+
+import re
+
+from arms.reports.dataset_page import dataset_page
+from arms.reports.studies_section import PUBLISHED_ABLATION
+from tests.reports.made import summary
+
+
+def page(made=None, **settings):
+    links = {"figures": "../figures/mine", "overview": "../results.md"}
+    return dataset_page("mine", made or summary(**settings), "Made up.", **links)
+
+
+def test_what_is_ours_stands_beside_what_was_published():
+    (row,) = re.findall(r"^\| full \|.*0\.6\d\d.*$", page(ood=False), re.MULTILINE)
+    f1, em = PUBLISHED_ABLATION["ablation"]["full"][-2:]
+    assert row.endswith(f"| 0.610 (0.600 to 0.620) | +0.020 (-0.010 to +0.050) | {f1:.3f} | {em:.3f} |")
+    (other,) = re.findall(r"^\| one-expert \|.*$", page(ood=False), re.MULTILINE)
+    assert other.endswith("| 0.610 (0.600 to 0.620) | +0.020 (-0.010 to +0.050) |  |  |")
+    assert re.search(r"^\| image-frozen \|.*\| 0\.645 \| 0\.535 \|$", page(ood=False), re.MULTILINE)
+    assert "0.796 on id with the extended pool" in page()
+
+
+def test_the_dataset_says_what_it_is():
+    assert page().startswith("# Results on mine\n\nThis page is generated; [all results](../results.md) says how")
+    assert "Made up. Encoders: bundled; 7 epochs;" in page()
+    assert "![Confidences](../figures/mine/confidences.png)" in page()
+
+
+def test_the_extension_has_its_tables():
+    text = page()
+    cells = "0.800 (0.750 to 0.850) | +0.100 (+0.050 to +0.150) | -0.010 (-0.030 to +0.020) | -0.010 (-0.030 to +0.020)"
+    assert text.count(f"| incremental | {cells} | 25% | 1.3 |") == 2
+    assert page(ood=False).count(f"| incremental | {cells}") == 1
+    assert "on id 0.800 before, 0.780 after, -0.010 (-0.030 to +0.020)" in text
+    assert text.index("| 0 | 0.500 (0.680 to 0.720) |") < text.index("| 16 | 0.700 (0.680 to 0.720) |")
+    assert "Extending the pool" not in page(extended=False)
+
+
+def test_a_dataset_whose_studies_were_not_run():
+    alone = summary()
+    alone["studies"] = {study: {} for study in alone["studies"]}
+    text = page(alone)
+    assert "## Ablation" not in text
+    assert "ablation.png" not in text
+    assert "## The dataset" in text
+
+
+def test_a_dataset_without_held_out_queries():
+    text = page(ood=False)
+    assert "| epochs | id: accuracy | id: F1 | id: EM |" in text
+    assert "| epochs | id: accuracy | id: F1 | id: EM | ood: accuracy | ood: F1 | ood: EM |" in page()
+
+
+def test_a_quick_run_says_so():
+    assert "mean nothing" in page(quick=True)
+    assert "mean nothing" not in page()
+
+
+def test_tables_have_as_many_cells_as_their_header():
+    columns = None
+    for line in page().splitlines():
+        if not line.startswith("|"):
+            columns = None
+            continue
+        assert columns in (None, line.count("|")), line
+        columns = line.count("|")
