@@ -1,4 +1,5 @@
 # make repro: build the environment and run the pipeline. make test: build it if need be and run the tests.
+# make test-all: what takes long too (full-size architectures, the pages, experiments, pretraining).
 PYTHON ?= python3.11
 FAISS ?= cpu
 VENV := .venv
@@ -6,13 +7,19 @@ READY := $(VENV)/.ready
 # dvc and the stages' `python` are the environment's own.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: repro test lint docs experiments bundled clean
+.PHONY: repro test test-all lint docs experiments bundled clean
 repro: $(READY)
 	dvc repro
 	arms report
 
+# The tests of a file stay in one process. --dist=loadgroup does not group under pytest 9.2 (pytest-xdist issue 1386).
+PYTEST := python -m pytest -n logical --dist loadfile --no-loadscope-reorder
+
 test: $(READY)
-	python -m pytest -n logical
+	$(PYTEST)
+
+test-all: $(READY)
+	$(PYTEST) -m 'not gpu' tests pretrain/tests
 
 lint: $(READY)
 	ruff check .
@@ -30,7 +37,7 @@ experiments: $(READY)
 
 # Train the encoders that are to ship with the package, and put them into it.
 bundled: $(READY)
-	dvc repro pretrain/dvc.yaml
+	cd pretrain && dvc repro
 	cp -r pretrain/output/bundled/. arms/encoders/bundled/
 
 clean:

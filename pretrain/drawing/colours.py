@@ -4,6 +4,8 @@ import colorsys
 
 import numpy as np
 
+from pretrain.draws import between
+
 Rgb = tuple[int, int, int]
 
 # Hue in degrees, saturation and value in [0, 1], each from low to high.
@@ -43,16 +45,17 @@ _STANDS_OUT = 120.0  # least distance from the ground, see `distance`
 
 def draw_shade(name: str, rng: np.random.Generator) -> Rgb:
     """A shade of the named colour."""
-    (hue, saturation, value) = (low + (high - low) * rng.random() for low, high in _RANGES[name])
-    red, green, blue = colorsys.hsv_to_rgb(hue / 360 % 1, saturation, value)
-    return round(red * 255), round(green * 255), round(blue * 255)
+    return _to_rgb(*(between(low, high, rng) for low, high in _RANGES[name]))
 
 
 def middle_shade(name: str) -> Rgb:
     """The shade in the middle of the named colour's range."""
-    hue, saturation, value = ((low + high) / 2 for low, high in _RANGES[name])
-    red, green, blue = colorsys.hsv_to_rgb(hue / 360 % 1, saturation, value)
-    return round(red * 255), round(green * 255), round(blue * 255)
+    return _to_rgb(*((low + high) / 2 for low, high in _RANGES[name]))
+
+
+def _to_rgb(hue: float, saturation: float, value: float) -> Rgb:
+    red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue / 360 % 1, saturation, value))
+    return red, green, blue
 
 
 _MIDDLES = {name: middle_shade(name) for name in COLOURS}

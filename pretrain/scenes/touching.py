@@ -1,7 +1,7 @@
 """Two figures that touch, overlap or stay apart."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -148,15 +148,8 @@ def _corners(mark: Mark) -> np.ndarray:
 
 
 def _moved(mark: Mark, step: np.ndarray, scale: float = 1.0) -> Mark:
-    return Mark(
-        kind=mark.kind,
-        colour=mark.colour,
-        x=float(mark.x * scale + step[0]),
-        y=float(mark.y * scale + step[1]),
-        radius=mark.radius * scale,
-        turn=mark.turn,
-        hollow=mark.hollow,
-    )
+    x, y = (float(place * scale + way) for place, way in zip((mark.x, mark.y), step, strict=True))
+    return replace(mark, x=x, y=y, radius=mark.radius * scale)
 
 
 def _centre(one: Mark, other: Mark, rng: np.random.Generator) -> tuple[Mark, Mark]:

@@ -39,6 +39,7 @@ def test_second_repro_does_nothing(project):
     assert project.run("git", "status", "--porcelain") == ""
 
 
+@pytest.mark.clone
 def test_forced_repro_gives_identical_metrics(project):
     before = project.metrics()
     project.dvc("repro", "--force")
@@ -46,6 +47,7 @@ def test_forced_repro_gives_identical_metrics(project):
     assert project.run("git", "status", "--porcelain") == "", "dvc.lock changed"
 
 
+@pytest.mark.clone
 def test_speed_settings_rerun_nothing(project):
     file = project.folder / "params.yaml"
     text = file.read_text()
@@ -56,6 +58,7 @@ def test_speed_settings_rerun_nothing(project):
         file.write_text(text)
 
 
+@pytest.mark.clone
 def test_experiment_with_other_epochs_encodes_nothing_and_shows_in_diffs(project):
     try:
         output = project.dvc("exp", "run", "-S", "epochs=2")
@@ -75,6 +78,7 @@ def test_experiment_with_other_epochs_encodes_nothing_and_shows_in_diffs(project
         project.dvc("checkout")
 
 
+@pytest.mark.clone
 def test_switching_the_dataset_is_one_setting(project):
     project.run("arms", "import", "tables", "data/raw/sample", "--name", "mini")
     mini = project.folder / "conf/data/mini.yaml"
@@ -92,6 +96,7 @@ def test_switching_the_dataset_is_one_setting(project):
         project.dvc("checkout")
 
 
+@pytest.mark.clone
 def test_the_cut_is_a_setting_too(project):
     """With all layers tunable the store holds pixels, beside the embeddings of the frozen encoder."""
     settings = [f"conf/encoders/bundled.yaml:{part}.tunable_layers=all" for part in ("image", "text")]
@@ -121,6 +126,7 @@ def test_trained_router_routes(project, folder):
     assert all(0 <= ranked["confidence"] <= 1 for ranked in answer["ranking"])
 
 
+@pytest.mark.clone
 def test_killed_training_leaves_nothing_under_the_final_name(project):
     folder = project.folder / "data/routers/phi"
     moved = folder.rename(folder.with_name("aside"))
@@ -139,6 +145,7 @@ def test_killed_training_leaves_nothing_under_the_final_name(project):
         moved.rename(folder)
 
 
+@pytest.mark.clone
 def test_image_that_went_bad_after_prepare_is_named(project):
     store = project.folder / "data/features/sample/bundled/image.zarr"
     moved = store.rename(store.with_name("aside"))
@@ -155,6 +162,7 @@ def test_image_that_went_bad_after_prepare_is_named(project):
     assert "Traceback" not in output
 
 
+@pytest.mark.clone
 def test_unusable_setting_ends_a_stage_with_its_text(project):
     file = project.folder / "params.yaml"
     text = file.read_text()
