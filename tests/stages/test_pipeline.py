@@ -115,7 +115,10 @@ def test_the_cut_is_a_setting_too(project):
         project.dvc("checkout")
 
 
-@pytest.mark.parametrize("folder", ["phi", "incremental", "independent"])
+OTHERS = [pytest.param(folder, marks=pytest.mark.clone) for folder in ("incremental", "independent")]
+
+
+@pytest.mark.parametrize("folder", ["phi", *OTHERS])
 def test_trained_router_routes(project, folder):
     image = next((project.folder / "data/raw/sample/images").rglob("*.png"))
     arguments = ["--image", str(image), "--question", "How many circles are there?"]
