@@ -25,7 +25,7 @@ _RANGES: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, 
 }
 COLOURS = tuple(_RANGES)
 FADING = ("black", "white", "grey", "brown")  # which look like others when they are faint
-# Pairs that jitter can bring too close to be told apart side by side.
+# Pairs that jitter can bring too close to tell apart side by side.
 _ALIKE = (
     {"red", "brown"},
     {"red", "orange"},
@@ -73,14 +73,14 @@ def mix(colour: Rgb, other: Rgb, share: float) -> Rgb:
 
 
 def standing_out(names: tuple[str, ...], grounds: tuple[Rgb, ...]) -> tuple[str, ...]:
-    """Those of the colours that can be told from all of the grounds, never fewer than three."""
+    """Those of the colours that stand out from all of the grounds, never fewer than three."""
     gaps = {name: min(distance(_MIDDLES[name], ground) for ground in grounds) for name in names}
     ranked = sorted(gaps, key=lambda name: -gaps[name])
     return tuple(name for place, name in enumerate(ranked) if place < 3 or gaps[name] >= _STANDS_OUT)
 
 
 def draw_distinct(names: tuple[str, ...], num: int, rng: np.random.Generator) -> list[str]:
-    """Colours no two of which look alike; fewer than `num` if the names do not give that many."""
+    """Colours that all look different; fewer than `num` if the names do not give that many."""
     chosen: list[str] = []
     for index in rng.permutation(len(names)).tolist():
         name = names[index]

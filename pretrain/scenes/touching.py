@@ -9,7 +9,7 @@ from pretrain.drawing.canvas import Canvas
 from pretrain.drawing.colours import draw_distinct
 from pretrain.drawing.conditions import Conditions
 from pretrain.drawing.figures import CONVEX_KINDS, place_figure
-from pretrain.draws import between, pick, pick_weighted
+from pretrain.draws import between, pick, pick_other, pick_weighted
 from pretrain.facts import Fact, Listing, Term
 from pretrain.scenes.base import Family, Labels, count_fact, most_frequent
 from pretrain.scenes.shapes import Mark
@@ -35,7 +35,7 @@ class TouchingScene:
     gap: float
 
     def paint(self, canvas: Canvas) -> None:
-        """Draw both, the second over the first; alike and filled, the second has a rim to be told by."""
+        """Draw both, the second over the first; if both are filled and of one colour, each has a rim."""
         for mark in self.marks:
             mark.paint(canvas)
         if not self.marks[0].hollow and self.marks[0].colour == self.marks[1].colour:
@@ -46,7 +46,7 @@ class TouchingScene:
         """How the two stand to each other, and what they are."""
         one, other = self.marks
         state = Term("state", self.state)
-        wrong = Term("state", pick([name for name in STATES if name != self.state], rng))
+        wrong = Term("state", pick_other(STATES, self.state, rng))
         facts = [
             Fact(
                 name="contact",
