@@ -39,6 +39,10 @@ def test_second_repro_does_nothing(project):
     assert project.run("git", "status", "--porcelain") == ""
 
 
+def test_pretraining_is_a_project_of_its_own(project):
+    assert "pretrain" not in project.dvc("status")
+
+
 @pytest.mark.clone
 def test_forced_repro_gives_identical_metrics(project):
     before = project.metrics()
