@@ -1,4 +1,4 @@
-"""What can be told of a drawn picture by choosing among known values, as targets for the image tower."""
+"""What a picture shows, as a choice among known values: targets for the image tower."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -32,8 +32,7 @@ def attributes() -> dict[str, tuple[Any, ...]]:
         name: tuple(sorted(value for value, count in counts.items() if value is not None and count >= _RARE))
         for name, counts in seen.items()
     }
-    told = {name: known for name, known in values.items() if known}
-    return {"family": tuple(FAMILIES), **told}
+    return {"family": tuple(FAMILIES), **{name: known for name, known in values.items() if known}}
 
 
 def attribute_targets(families: Sequence[str], labels: Mapping[str, Sequence[Any]]) -> np.ndarray:

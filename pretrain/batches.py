@@ -69,7 +69,7 @@ class PictureBatch:
 
 @dataclass(frozen=True)
 class TrainBatch:
-    """One step's data; the first steps have texts alone."""
+    """One step's data; the first steps have only texts."""
 
     texts: TextBatch
     pictures: PictureBatch | None
@@ -80,7 +80,7 @@ class TrainBatch:
 
 
 class TrainBatches(Dataset[TrainBatch]):
-    """The batch of each step, drawn on the spot: a function of settings and step alone."""
+    """The batch of each step, drawn on the spot: a function of settings and step."""
 
     def __init__(self, settings: PretrainParams, tokenizer: Tokenizer) -> None:
         self.settings, self.tokenizer = settings, tokenizer

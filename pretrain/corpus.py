@@ -33,7 +33,7 @@ def texts(seed: int, num: int) -> Iterator[str]:
     seed : int
         At least 0. The texts are another stream than `stream.draw_batch` draws from the same seed.
     num : int
-        The first so many; text number i is the same whatever `num` is.
+        How many; text number i is the same whatever `num` is.
     """
     for number in range(num):
         # Entropy is padded with zeros: without the last word these would be the generators of a batch's first rows.
@@ -86,5 +86,5 @@ def _draw_filling(gap: str, known: Lexicon, language: str, rng: np.random.Genera
 
 
 def _attach(adjective: str, language: str) -> str:
-    """The adjective as it stands before a noun."""
+    """The adjective as it is before a noun."""
     return f"{adjective}的" if language == "zh" else adjective

@@ -1,6 +1,6 @@
 """Random choices, without the overhead of numpy's on a single draw."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -13,8 +13,13 @@ def pick(items: Sequence[_Item], rng: np.random.Generator) -> _Item:
     return items[int(rng.integers(len(items)))]
 
 
+def pick_other(items: Iterable[_Item], excluded: _Item, rng: np.random.Generator) -> _Item:
+    """One of the other items, all as likely."""
+    return pick([item for item in items if item != excluded], rng)
+
+
 def pick_some(items: Sequence[_Item], num: int, rng: np.random.Generator) -> list[_Item]:
-    """So many different items in random order; all of them if there are not enough."""
+    """`num` different items in random order; all of them if there are not enough."""
     return [items[index] for index in rng.permutation(len(items))[:num].tolist()]
 
 

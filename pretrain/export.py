@@ -26,7 +26,7 @@ def export(net: PairNet, tokenizer: Tokenizer, settings: PretrainParams, folder:
     """Write both towers in float16, with the sha256 of every file, whole or not at all.
 
     ``image/`` is what open_clip loads by ``local-dir:``, ``text/`` what transformers loads by `from_pretrained`. The
-    projection and the heads that training alone needs are left out.
+    projection and the heads that only training needs are left out.
     """
     with atomic_folder(folder) as draft:
         _export_image(net, settings, draft / "image")

@@ -13,7 +13,7 @@ PIXEL_MEAN = PIXEL_STD = 0.5
 
 
 def losses_of(net: PairNet, batch: TrainBatch) -> dict[str, Tensor]:
-    """The losses of one batch in nats; of texts alone, the first."""
+    """The losses of one batch in nats, by name; a batch of texts has only the first."""
     # Plain attention: on CPUs the fused kernel takes ten times as long for a picture's single query.
     with torch.autocast(batch.texts.mask.device.type, torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
         losses = {"masked": masked_loss(net, batch.texts)}

@@ -1,4 +1,4 @@
-"""Both towers with the heads that training alone needs."""
+"""Both towers with the heads that only training needs."""
 
 import math
 from collections.abc import Sequence

@@ -1,16 +1,15 @@
-"""Pretrain both towers and keep them: python -m pretrain.run."""
+"""Train both towers and keep them: python -m pretrain.run."""
 
 import json
 import logging
-import sys
 from pathlib import Path
 
 from tokenizers import Tokenizer
-from tqdm import tqdm
 
 from arms.device import choose_device
+from arms.progress import show_progress
 from pretrain.settings import read_settings
-from pretrain.train import StepLog, train
+from pretrain.train import build_net, train
 from pretrain.vocabulary import TOKENIZER
 
 CHECKPOINT = Path("pretrain/output/checkpoint.pt")
@@ -18,22 +17,15 @@ CURVE = Path("pretrain/output/curve.jsonl")
 
 
 def main() -> None:
-    """Write pretrain/output/checkpoint.pt, from where it stands to the last step."""
+    """Write pretrain/output/checkpoint.pt, from the step that it is at to the last one."""
     logging.basicConfig(level=logging.INFO, format="pretrain: %(message)s")
-    settings = read_settings()
-    tokenizer = Tokenizer.from_file(str(TOKENIZER))
-    terminal = sys.stderr.isatty()
-    with (
-        tqdm(total=settings.train.total_steps, unit="steps", mininterval=0.5 if terminal else 60) as bar,
-        CURVE.open("a") as curve,
-    ):
-
-        def log(step: StepLog) -> None:
-            bar.update(step.step - bar.n)
+    show_progress()
+    settings, tokenizer = read_settings(), Tokenizer.from_file(str(TOKENIZER))
+    net, device = build_net(settings, tokenizer), choose_device(settings.runtime.device)
+    with CURVE.open("a") as curve:
+        for step in train(net, settings, tokenizer, checkpoint=CHECKPOINT, device=device):
             curve.write(json.dumps(vars(step)) + "\n")
             curve.flush()
-
-        train(settings, tokenizer, checkpoint=CHECKPOINT, device=choose_device(settings.runtime.device), on_step=log)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ class LossWeights(Section):
 
 
 class TrainParams(Section):
-    """Training, first on texts alone, then on pictures with texts."""
+    """Training, first on texts only, then on pictures with texts."""
 
     text_steps: Annotated[int, Field(ge=0)]
     text_batch_size: PositiveInt
@@ -60,7 +60,7 @@ class TrainParams(Section):
 
 
 class RuntimeParams(Section):
-    """What changes speed alone."""
+    """What changes only speed."""
 
     device: Literal["auto", "cpu", "cuda"]
     workers: PositiveInt

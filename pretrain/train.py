@@ -1,13 +1,13 @@
-"""Training of both towers, resumable: texts alone first, then pictures with texts.
+"""Training of both towers, resumable: first on texts only, then on pictures with texts.
 
-Run by `dvc repro pretrain/dvc.yaml`. Everything random is a function of seed and step, so a run that was killed goes on
-from its last checkpoint to the same weights.
+Everything random is a function of seed and step, so a run that was killed goes on from its last checkpoint to the same
+weights.
 """
 
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 
 from arms.data.atomic import atomic_file
 from arms.errors import ArmsError
+from arms.progress import progress_bar
 from arms.training.optimiser import decay_groups, warmup_cosine
 from pretrain.attributes import attributes
 from pretrain.batches import TrainBatch, TrainBatches
@@ -31,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class StepLog:
-    """What one step came to; losses in nats, by name."""
+    """One step that was done; losses in nats, by name."""
 
     step: int
     losses: dict[str, float]
@@ -39,19 +40,21 @@ class StepLog:
 
 
 def train(
-    settings: PretrainParams,
-    tokenizer: Tokenizer,
-    *,
-    checkpoint: Path,
-    device: torch.device,
-    on_step: Callable[[StepLog], None],
-) -> PairNet:
+    net: PairNet, settings: PretrainParams, tokenizer: Tokenizer, *, checkpoint: Path, device: torch.device
+) -> Iterator[StepLog]:
     """Train from the checkpoint, if there is one, to the last step.
 
     Parameters
     ----------
+    net : PairNet
+        Untrained, of `build_net`; it is trained in place.
     checkpoint : Path
         File that holds all that is needed to go on; written every `checkpoint_every` steps.
+
+    Yields
+    ------
+    StepLog
+        After each step, before its checkpoint is written.
 
     Raises
     ------
@@ -59,35 +62,37 @@ def train(
         If the checkpoint was made by other settings, or the loss is not a number.
     """
     params = settings.train
-    torch.manual_seed(settings.seed)
-    net = build_net(settings, tokenizer).to(device).train()
+    net.to(device).train()
     optimizer = torch.optim.AdamW(decay_groups(net.trained_parameters(), params.weight_decay), lr=params.learning_rate)
     first = _resume(checkpoint, net, optimizer, settings, tokenizer)
     started_s = time.perf_counter()
-    for step, batch in zip(range(first, params.total_steps), _load(settings, tokenizer, first), strict=True):
-        for group in optimizer.param_groups:
-            group["lr"] = params.learning_rate * learning_rate_factor(step, params)
-        torch.manual_seed(settings.seed * params.total_steps + step)  # dropout, the same wherever a run was resumed
-        losses = _step(net, batch.to(device), optimizer, params)
-        if not math.isfinite(sum(losses.values())):
-            raise ArmsError(f"the loss is not a number at step {step}; lower train.learning_rate")
-        now_s = time.perf_counter()
-        num = len((batch.pictures.matched if batch.pictures else batch.texts).mask)
-        on_step(StepLog(step=step + 1, losses=losses, samples_per_s=num / (now_s - started_s)))
-        started_s = now_s
-        if (step + 1) % params.checkpoint_every == 0 or step + 1 == params.total_steps:
-            _save(checkpoint, net, optimizer, settings, tokenizer, step + 1)
-    return net.eval()
+    with progress_bar("pretraining", "steps") as progress:
+        for step, batch in zip(range(first, params.total_steps), _load(settings, tokenizer, first), strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = params.learning_rate * learning_rate_factor(step, params)
+            torch.manual_seed(settings.seed * params.total_steps + step)  # for dropout, wherever the run was resumed
+            losses = _step(net, batch.to(device), optimizer, params)
+            if not math.isfinite(sum(losses.values())):
+                raise ArmsError(f"the loss is not a number at step {step}; lower train.learning_rate")
+            now_s = time.perf_counter()
+            num = len((batch.pictures.matched if batch.pictures else batch.texts).mask)
+            yield StepLog(step=step + 1, losses=losses, samples_per_s=num / (now_s - started_s))
+            started_s = now_s
+            if (step + 1) % params.checkpoint_every == 0 or step + 1 == params.total_steps:
+                _save(checkpoint, net, optimizer, settings, tokenizer, step + 1)
+            progress(step + 1, params.total_steps)
+    net.eval()
 
 
 def build_net(settings: PretrainParams, tokenizer: Tokenizer) -> PairNet:
-    """The untrained net."""
+    """The untrained net; its weights are drawn by the settings' seed."""
+    torch.manual_seed(settings.seed)
     num_values = [len(values) for values in attributes().values()]
     return PairNet(settings.image.model_dump(), settings.text, tokenizer.get_vocab_size(), num_values)
 
 
 def learning_rate_factor(step: int, params: TrainParams) -> float:
-    """Share of the learning rate: constant on texts alone, falling on pictures, rising at the beginning of either."""
+    """Share of the learning rate: constant on texts only, falling on pictures, rising at the beginning of either."""
     if step < params.text_steps:
         return min(1.0, (step + 1) / params.warmup_steps)
     return warmup_cosine(step - params.text_steps, params.num_steps, params.warmup_steps)

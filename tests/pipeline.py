@@ -4,13 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from tests import forking
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALLER = {
@@ -51,11 +48,10 @@ routers:
 
 
 class Project:
-    """A folder with the project in it, and commands run there; those of `commands` come before all others."""
+    """A folder with the project in it, and commands run there."""
 
-    def __init__(self, folder: Path, commands: Path | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.commands = commands or Path(sys.executable).parent
 
     def run(self, *command: str, check: bool = True) -> str:
         """Run a command with this environment's python first on the path; its output, both streams."""
@@ -67,7 +63,7 @@ class Project:
     def start(self, *command: str) -> subprocess.Popen[str]:
         """Start a command as `run` does; its output, both streams, comes through `stdout`."""
         environment = os.environ | {
-            "PATH": os.pathsep.join(map(str, (self.commands, Path(sys.executable).parent, os.environ["PATH"]))),
+            "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
             "PYTHONPATH": str(self.folder),
             "PYTHONDONTWRITEBYTECODE": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
@@ -83,24 +79,42 @@ class Project:
     def commit(self, message: str) -> None:
         """Commit everything that Git does not ignore."""
         self.run("git", "add", "--all")
-        self.run(
-            "git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "--quiet", "-m", message
-        )  # fmt: skip
+        self.run("git", "commit", "--quiet", "-m", message)
 
     def metrics(self) -> dict[str, bytes]:
         """The metrics files by name."""
         return {file.name: file.read_bytes() for file in sorted((self.folder / "metrics").glob("*.json"))}
 
-    def copy(self, folder: Path, commands: Path | None = None) -> "Project":
-        """The project as it stands, in a folder of its own, for tests that change it."""
+    def copy(self, folder: Path) -> "Project":
+        """The project as it is, in a folder of its own, for tests that change it."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        return Project(folder, commands)
+        return Project(folder)
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The project, committed, after `dvc repro`."""
-    folder = tmp_path_factory.mktemp("clone")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project, committed, after `dvc repro`; made once, by the first process that asks for it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    made = Project(shared / "first-run")
+    with FileLock(shared / "first-run.lock"):
+        if not made.folder.exists():
+            draft = Project(shared / "first-run-draft")
+            write_project(draft.folder)
+            run_pipeline(draft)
+            draft.folder.rename(made.folder)
+    return made
+
+
+@pytest.fixture(scope="module")
+def project(first_run: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy of the project after `dvc repro`, for the tests of one file."""
+    return first_run.copy(tmp_path_factory.mktemp("clone") / "project")
+
+
+def write_project(folder: Path) -> None:
+    """Copy all that Git does not ignore, but for results, and make it small."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, text=True, check=True,
@@ -116,27 +130,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
             text = text.replace(old, new)
         (folder / name).write_text(text)
     (folder / "studies" / "params.yaml").write_text(STUDIES)
-    made = Project(folder)
-    made.run("git", "init", "--quiet")
-    made.commit("start")
-    made.dvc("repro")
-    made.commit("first run")
-    return made
 
 
-@pytest.fixture(scope="session")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with `python` and `arms`, which start at once, for tests of many commands; see `tests.forking`."""
-    folder = tmp_path_factory.mktemp("commands")
-    address = folder / "socket"
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    server = subprocess.Popen([sys.executable, forking.__file__, address, ROOT / "arms"], env=environment)
-    try:
-        while not address.exists():
-            assert server.poll() is None, "the server ended"
-            time.sleep(0.05)
-        forking.write_commands(folder, address)
-        yield folder
-    finally:
-        server.terminate()
-        server.wait()
+def run_pipeline(project: Project) -> None:
+    """Run the pipeline in a repository with a name and an email of its own, as Git and `dvc exp run` want them."""
+    project.run("git", "init", "--quiet")
+    project.run("git", "config", "user.name", "test")
+    project.run("git", "config", "user.email", "test@example.org")
+    project.commit("start")
+    project.dvc("repro")
+    project.commit("first run")

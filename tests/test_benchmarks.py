@@ -116,6 +116,7 @@ def test_a_quick_run_of_the_features_goes_through(tmp_path):
     assert "what" in finished.stdout
 
 
+@pytest.mark.slow
 def test_a_quick_run_of_the_routers_goes_through(tmp_path):
     command = [sys.executable, "-m", "benchmarks.routers", "--quick", "--only", "neighbours", "--out", str(tmp_path)]
     finished = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
@@ -130,6 +131,7 @@ def test_a_quick_run_of_the_routers_goes_through(tmp_path):
     assert "| kNN, exact: neighbours found | 1 share |" in page
 
 
+@pytest.mark.slow
 def test_a_quick_run_of_the_importing_goes_through(tmp_path):
     command = [sys.executable, "-m", "benchmarks.importing", "--quick", "--out", str(tmp_path)]
     finished = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)

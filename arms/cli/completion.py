@@ -6,7 +6,8 @@ from click.shell_completion import get_completion_class
 
 @click.command(short_help="Print the script for completion in a shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> None:
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
     """Print the script with which a shell completes commands, options, routers, datasets and VLMs.
 
     The script asks `arms` itself, so `arms` must be on the PATH. Run the line for your shell once.
@@ -17,8 +18,6 @@ def completion(shell: str) -> None:
       arms completion zsh > ~/.arms-complete.zsh && echo '. ~/.arms-complete.zsh' >> ~/.zshrc
       arms completion fish > ~/.config/fish/completions/arms.fish
     """
-    from arms.cli import main
-
     found = get_completion_class(shell)
     assert found is not None, "click completes in these shells"
-    click.echo(found(main, {}, "arms", "_ARMS_COMPLETE").source(), nl=False)
+    click.echo(found(context.find_root().command, {}, "arms", "_ARMS_COMPLETE").source(), nl=False)

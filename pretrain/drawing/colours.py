@@ -4,6 +4,8 @@ import colorsys
 
 import numpy as np
 
+from pretrain.draws import between
+
 Rgb = tuple[int, int, int]
 
 # Hue in degrees, saturation and value in [0, 1], each from low to high.
@@ -23,7 +25,7 @@ _RANGES: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, 
 }
 COLOURS = tuple(_RANGES)
 FADING = ("black", "white", "grey", "brown")  # which look like others when they are faint
-# Pairs that jitter can bring too close to be told apart side by side.
+# Pairs that jitter can bring too close to tell apart side by side.
 _ALIKE = (
     {"red", "brown"},
     {"red", "orange"},
@@ -43,16 +45,17 @@ _STANDS_OUT = 120.0  # least distance from the ground, see `distance`
 
 def draw_shade(name: str, rng: np.random.Generator) -> Rgb:
     """A shade of the named colour."""
-    (hue, saturation, value) = (low + (high - low) * rng.random() for low, high in _RANGES[name])
-    red, green, blue = colorsys.hsv_to_rgb(hue / 360 % 1, saturation, value)
-    return round(red * 255), round(green * 255), round(blue * 255)
+    return _to_rgb(*(between(low, high, rng) for low, high in _RANGES[name]))
 
 
 def middle_shade(name: str) -> Rgb:
     """The shade in the middle of the named colour's range."""
-    hue, saturation, value = ((low + high) / 2 for low, high in _RANGES[name])
-    red, green, blue = colorsys.hsv_to_rgb(hue / 360 % 1, saturation, value)
-    return round(red * 255), round(green * 255), round(blue * 255)
+    return _to_rgb(*((low + high) / 2 for low, high in _RANGES[name]))
+
+
+def _to_rgb(hue: float, saturation: float, value: float) -> Rgb:
+    red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue / 360 % 1, saturation, value))
+    return red, green, blue
 
 
 _MIDDLES = {name: middle_shade(name) for name in COLOURS}
@@ -70,14 +73,14 @@ def mix(colour: Rgb, other: Rgb, share: float) -> Rgb:
 
 
 def standing_out(names: tuple[str, ...], grounds: tuple[Rgb, ...]) -> tuple[str, ...]:
-    """Those of the colours that can be told from all of the grounds, never fewer than three."""
+    """Those of the colours that stand out from all of the grounds, never fewer than three."""
     gaps = {name: min(distance(_MIDDLES[name], ground) for ground in grounds) for name in names}
     ranked = sorted(gaps, key=lambda name: -gaps[name])
     return tuple(name for place, name in enumerate(ranked) if place < 3 or gaps[name] >= _STANDS_OUT)
 
 
 def draw_distinct(names: tuple[str, ...], num: int, rng: np.random.Generator) -> list[str]:
-    """Colours no two of which look alike; fewer than `num` if the names do not give that many."""
+    """Colours that all look different; fewer than `num` if the names do not give that many."""
     chosen: list[str] = []
     for index in rng.permutation(len(names)).tolist():
         name = names[index]

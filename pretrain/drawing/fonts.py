@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 FontStyle = Literal["sans", "serif", "mono", "bold", "italic"]
 
-# By style, the files without their ending; "" is the font inside Pillow. A star marks those that know ASCII alone.
+# By style, the files without their ending; "" is the font inside Pillow. A star marks those that know only ASCII.
 _FILES: dict[FontStyle, tuple[str, ...]] = {
     "sans": ("DejaVuSans", "cmss10*", ""),
     "serif": ("DejaVuSerif", "STIXGeneral", "cmr10*"),

@@ -93,7 +93,7 @@ class _Word:
 
 
 class _Literal:
-    """What stands in a picture; `q` puts it in quotation marks."""
+    """What is written in a picture; `q` puts it in quotation marks."""
 
     def __init__(self, value: str, language: str, rng: np.random.Generator) -> None:
         marks = _QUOTES[language]

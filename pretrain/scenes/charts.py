@@ -10,7 +10,7 @@ from pretrain.drawing.canvas import Canvas
 from pretrain.drawing.colours import COLOURS, draw_distinct
 from pretrain.drawing.conditions import Conditions
 from pretrain.drawing.fonts import PLAIN_FONTS, Font, text_width
-from pretrain.draws import pick, pick_some, pick_weighted, whole
+from pretrain.draws import pick, pick_other, pick_some, pick_weighted, whole
 from pretrain.facts import Fact, Listing, Term, Value, colour
 from pretrain.scenes.base import Family, Labels, count_fact
 from pretrain.scenes.writing import draw_name
@@ -71,7 +71,7 @@ class ChartScene:
         ]
         if self.printed:
             row = whole(0, len(self.names) - 1, rng)
-            wrong = pick([value for value in range(1, self.top + 1) if value != self.values[row]], rng)
+            wrong = pick_other(range(1, self.top + 1), self.values[row], rng)
             fields: dict[str, Value] = {"label": self.names[row], "value": self.values[row]}
             facts.append(Fact(name="chart-value", fields=fields, answer=self.values[row], decoys={"value": wrong}))
         if len(set(self.colours)) == len(self.names):
@@ -103,7 +103,7 @@ class ChartScene:
                 name=name,
                 fields={"label": ranked[place]},
                 answer=ranked[place],
-                decoys={"label": pick([other for other in ranked if other != ranked[place]], rng)},
+                decoys={"label": pick_other(ranked, ranked[place], rng)},
             )
             for name, place in (("chart-smallest", 0), ("chart-largest", -1))
         ]
@@ -113,7 +113,7 @@ class ChartScene:
     def _coloured(self, rng: np.random.Generator) -> Fact:
         row = whole(0, len(self.names) - 1, rng)
         name = colour(self.colours[row])
-        wrong = colour(pick([other for other in COLOURS if other != self.colours[row]], rng))
+        wrong = colour(pick_other(COLOURS, self.colours[row], rng))
         fields: dict[str, Value] = {"label": self.names[row], "colour": name}
         return Fact(name="chart-colour", fields=fields, answer=name, decoys={"colour": wrong})
 

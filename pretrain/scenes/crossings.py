@@ -1,4 +1,4 @@
-"""Lines that cross so many times: two that run side by side, or several straight ones."""
+"""Lines that cross a known number of times: two that run side by side, or several straight ones."""
 
 from dataclasses import dataclass, replace
 
@@ -46,7 +46,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class CrossingsScene:
-    """Lines of one look that cross so many times in all."""
+    """Lines of one look, and how often they cross in all."""
 
     lines: tuple[Line, ...]
     look: str

@@ -1,4 +1,4 @@
-"""Grids: how many rows and columns, and what stands in the cells."""
+"""Grids: how many rows and columns, and what the cells hold."""
 
 from dataclasses import dataclass
 

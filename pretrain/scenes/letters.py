@@ -9,7 +9,7 @@ from pretrain.drawing.colours import COLOURS, draw_distinct
 from pretrain.drawing.conditions import Conditions
 from pretrain.drawing.figures import place_figure
 from pretrain.drawing.fonts import FONTS, Font, text_width
-from pretrain.draws import between, pick, pick_weighted, whole
+from pretrain.draws import between, pick, pick_other, pick_weighted, whole
 from pretrain.facts import Fact, Term, Value, colour
 from pretrain.scenes.base import Family, Labels, count_fact
 from pretrain.scenes.writing import draw_code, draw_word
@@ -66,7 +66,7 @@ class LettersScene:
         """The marked letter, its mark, and the word."""
         letter, mark = self.word[self.marked], Term("mark", self.mark)
         wrong = pick([other for other in self.word if other != letter] or ["Q"], rng)
-        wrong_colour = pick([name for name in COLOURS if name != self.mark_colour], rng)
+        wrong_colour = pick_other(COLOURS, self.mark_colour, rng)
         fields: dict[str, Value] = {"letter": letter, "word": self.word, "mark": mark}
         facts = [
             Fact(name="marked-letter", fields=fields, answer=letter, decoys={"letter": wrong}),

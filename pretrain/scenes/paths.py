@@ -11,7 +11,7 @@ from pretrain.drawing.canvas import Canvas
 from pretrain.drawing.colours import COLOURS, draw_distinct
 from pretrain.drawing.conditions import Conditions
 from pretrain.drawing.fonts import PLAIN_FONTS, Font
-from pretrain.draws import between, pick, pick_some, whole
+from pretrain.draws import between, pick, pick_other, pick_some, whole
 from pretrain.facts import Fact, Listing, Value, colour
 from pretrain.scenes.base import Family, Labels, count_fact, most_frequent
 
@@ -83,7 +83,7 @@ class PathsScene:
         ]
         busiest = most_frequent([self.names[end] for route in self.routes for end in route.ends])
         if busiest:
-            decoy = pick([name for name in self.names if name != busiest], rng)
+            decoy = pick_other(self.names, busiest, rng)
             facts.append(Fact(name="busiest", fields={"p": busiest}, answer=busiest, decoys={"p": decoy}))
         return facts
 
@@ -118,7 +118,7 @@ class PathsScene:
             facts.append(Fact(name="unlinked", fields=ends))
         if len(joining) == 1:
             name = joining[0].colour
-            wrong = colour(pick([other for other in COLOURS if other != name], rng))
+            wrong = colour(pick_other(COLOURS, name, rng))
             fields: dict[str, Value] = {**ends, "colour": colour(name)}
             facts.append(Fact(name="route-colour", fields=fields, answer=colour(name), decoys={"colour": wrong}))
         return facts

@@ -9,7 +9,7 @@ from pretrain.drawing.canvas import Canvas
 from pretrain.drawing.colours import COLOURS, draw_distinct
 from pretrain.drawing.conditions import Conditions
 from pretrain.drawing.figures import KINDS, place_figure
-from pretrain.draws import between, pick, pick_some, pick_weighted, whole
+from pretrain.draws import between, pick, pick_other, pick_some, pick_weighted, whole
 from pretrain.facts import Fact, Term, Thing, Things, colour
 from pretrain.scenes.base import Family, Labels, count_fact, most_frequent
 
@@ -69,7 +69,7 @@ class ShapesScene:
         facts.append(count_fact("variety", len(set(colours)), "colour", (), rng))
         facts.append(count_fact("variety", len({mark.kind for mark in self.marks}), "kind", (), rng))
         if len(set(colours)) > 1 and (most := most_frequent(colours)):
-            decoy = colour(pick([name for name in COLOURS if name != most], rng))
+            decoy = colour(pick_other(COLOURS, most, rng))
             facts.append(
                 Fact(name="most-colour", fields={"colour": colour(most)}, answer=colour(most), decoys={"colour": decoy})
             )
@@ -169,7 +169,7 @@ def _draw_size(giant: bool, index: int, rng: np.random.Generator) -> float:
 
 
 def place_shapes(layout: str, num: int, rng: np.random.Generator) -> Places:
-    """Centres for so many shapes within the unit square, in random order."""
+    """Centres of `num` shapes within the unit square, in random order."""
     steps = np.arange(num)
     if layout == "ring":
         turns = 2 * math.pi * (steps / num + rng.random())

@@ -58,7 +58,7 @@ class TableScene:
                 canvas.text(text, centre, float(height), self.font, canvas.ink)
 
     def facts(self, rng: np.random.Generator) -> list[Fact]:
-        """Its size, its headings, and what stands in some of its cells."""
+        """Its size, its headings, and what some of its cells hold."""
         rows, columns = Things(len(self.names) + 1, "row"), Things(len(self.headings), "column")
         facts = [
             Fact(name="table-size", fields={"rows": rows, "columns": columns}),

@@ -9,7 +9,7 @@ from PIL import Image
 from pretrain.drawing.canvas import Canvas
 from pretrain.drawing.colours import COLOURS, draw_distinct
 from pretrain.drawing.conditions import Conditions
-from pretrain.draws import pick, pick_weighted, whole
+from pretrain.draws import pick, pick_other, pick_weighted, whole
 from pretrain.facts import Fact, Listing, Term, colour
 from pretrain.scenes.base import Family, Labels, count_fact
 
@@ -79,7 +79,7 @@ class TextureScene:
         """What it is, in which colours, and which way it runs."""
         a, b = (colour(name) for name in self.colours)
         texture = Term("texture", self.texture)
-        wrong = Term("texture", pick([name for name in _TEXTURES if name != self.texture], rng))
+        wrong = Term("texture", pick_other(_TEXTURES, self.texture, rng))
         both = {"a": a, "b": b}
         facts = [
             Fact(name="texture", fields={**both, "texture": texture}, answer=texture, decoys={"texture": wrong}),

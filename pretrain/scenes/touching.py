@@ -1,7 +1,7 @@
 """Two figures that touch, overlap or stay apart."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from pretrain.drawing.canvas import Canvas
 from pretrain.drawing.colours import draw_distinct
 from pretrain.drawing.conditions import Conditions
 from pretrain.drawing.figures import CONVEX_KINDS, place_figure
-from pretrain.draws import between, pick, pick_weighted
+from pretrain.draws import between, pick, pick_other, pick_weighted
 from pretrain.facts import Fact, Listing, Term
 from pretrain.scenes.base import Family, Labels, count_fact, most_frequent
 from pretrain.scenes.shapes import Mark
@@ -35,7 +35,7 @@ class TouchingScene:
     gap: float
 
     def paint(self, canvas: Canvas) -> None:
-        """Draw both, the second over the first; alike and filled, the second has a rim to be told by."""
+        """Draw both, the second over the first; if both are filled and of one colour, each has a rim."""
         for mark in self.marks:
             mark.paint(canvas)
         if not self.marks[0].hollow and self.marks[0].colour == self.marks[1].colour:
@@ -46,7 +46,7 @@ class TouchingScene:
         """How the two stand to each other, and what they are."""
         one, other = self.marks
         state = Term("state", self.state)
-        wrong = Term("state", pick([name for name in STATES if name != self.state], rng))
+        wrong = Term("state", pick_other(STATES, self.state, rng))
         facts = [
             Fact(
                 name="contact",
@@ -148,15 +148,8 @@ def _corners(mark: Mark) -> np.ndarray:
 
 
 def _moved(mark: Mark, step: np.ndarray, scale: float = 1.0) -> Mark:
-    return Mark(
-        kind=mark.kind,
-        colour=mark.colour,
-        x=float(mark.x * scale + step[0]),
-        y=float(mark.y * scale + step[1]),
-        radius=mark.radius * scale,
-        turn=mark.turn,
-        hollow=mark.hollow,
-    )
+    x, y = (float(place * scale + way) for place, way in zip((mark.x, mark.y), step, strict=True))
+    return replace(mark, x=x, y=y, radius=mark.radius * scale)
 
 
 def _centre(one: Mark, other: Mark, rng: np.random.Generator) -> tuple[Mark, Mark]:

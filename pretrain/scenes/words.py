@@ -9,7 +9,7 @@ from pretrain.drawing.canvas import Canvas
 from pretrain.drawing.colours import COLOURS, draw_distinct
 from pretrain.drawing.conditions import Conditions
 from pretrain.drawing.fonts import FONTS, Font, text_width
-from pretrain.draws import between, pick, pick_weighted
+from pretrain.draws import between, pick, pick_other, pick_weighted
 from pretrain.facts import Fact, Term, colour
 from pretrain.scenes.base import Family, Labels, count_fact
 from pretrain.scenes.writing import draw_code, draw_name, draw_note, draw_number, draw_word
@@ -60,7 +60,7 @@ class WordsScene:
             count_fact("count-some", len(self.lines), "textline", (), rng),
         ]
         if self.colour:
-            wrong = colour(pick([name for name in COLOURS if name != self.colour], rng))
+            wrong = colour(pick_other(COLOURS, self.colour, rng))
             name = colour(self.colour)
             facts.append(Fact(name="text-colour", fields={"colour": name}, answer=name, decoys={"colour": wrong}))
         if all(line.isupper() or line.islower() for line in self.lines) and len({*map(str.isupper, self.lines)}) == 1:

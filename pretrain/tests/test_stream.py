@@ -2,7 +2,6 @@
 
 import ast
 import re
-from collections import Counter
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -166,9 +165,9 @@ class TestHeldOutBenchmark:
         assert asked.isdisjoint(map(words_of, many_texts))
 
     def test_no_module_imports_the_sample(self) -> None:
-        paths = sorted(Path(pretrain.__file__).parent.rglob("*.py"))
-        imported = Counter(name for path in paths for name in imports_of(path))
-        assert imported["numpy"]
+        paths = [path for path in Path(pretrain.__file__).parent.rglob("*.py") if path.parent != Path(__file__).parent]
+        imported = {name for path in paths for name in imports_of(path)}
+        assert "numpy" in imported
         assert [name for name in imported if name.startswith("arms.sample")] == []
 
 

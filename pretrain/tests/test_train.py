@@ -46,8 +46,14 @@ def changed(settings, **changes):
     return settings.model_copy(update={"train": settings.train.model_copy(update=changes)})
 
 
-def run(settings, tokenizer, checkpoint, on_step=lambda log: None):
-    return train(settings, tokenizer, checkpoint=checkpoint, device=CPU, on_step=on_step)
+def run(settings, tokenizer, checkpoint, killed_after=None):
+    """Train a new net, to the end or until a kill; the net and the logs of the steps."""
+    net, logs = build_net(settings, tokenizer), []
+    for log in train(net, settings, tokenizer, checkpoint=checkpoint, device=CPU):
+        logs.append(log)
+        if log.step == killed_after:
+            break
+    return net, logs
 
 
 def test_the_committed_settings_are_within_the_promised_size():
@@ -167,7 +173,6 @@ def test_texts_padded_together_have_the_states_that_they_have_alone(settings, to
 
 
 def test_hidden_pieces_are_filled_in_with_the_picture_at_hand(settings, tokenizer):
-    torch.manual_seed(0)
     net = build_net(settings, tokenizer).eval()
     batch = TrainBatches(settings, tokenizer)[3]
     losses = losses_of(net, batch)
@@ -189,25 +194,17 @@ def test_the_learning_rate_rises_twice(settings):
 
 
 def test_a_killed_run_ends_with_the_same_weights(settings, tokenizer, tmp_path):
-    logs = []
-    whole = run(settings, tokenizer, tmp_path / "whole.pt", logs.append)
+    whole, logs = run(settings, tokenizer, tmp_path / "whole.pt")
     assert [log.step for log in logs] == [1, 2, 3, 4, 5, 6]
     assert set(logs[0].losses) == {"masked"}
     assert set(logs[-1].losses) == {"masked", "contrastive", "grounded", "attributes"}
-
-    def interrupt(log):
-        if log.step == 5:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run(settings, tokenizer, tmp_path / "killed.pt", interrupt)
-    logs = []
-    resumed = run(settings, tokenizer, tmp_path / "killed.pt", logs.append)
+    run(settings, tokenizer, tmp_path / "killed.pt", killed_after=5)
+    resumed, logs = run(settings, tokenizer, tmp_path / "killed.pt")
     assert [log.step for log in logs] == [5, 6]
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name
-    assert run(settings, tokenizer, tmp_path / "killed.pt", logs.append) is not None
-    assert len(logs) == 2  # nothing was left to do
+    _, logs = run(settings, tokenizer, tmp_path / "killed.pt")
+    assert not logs, "nothing was left to do"
 
 
 def test_other_settings_do_not_go_on_from_a_checkpoint(settings, tokenizer, tmp_path):
@@ -218,9 +215,8 @@ def test_other_settings_do_not_go_on_from_a_checkpoint(settings, tokenizer, tmp_
 
 
 def test_every_part_learns(settings, tokenizer, tmp_path):
-    torch.manual_seed(settings.seed)
     before = build_net(settings, tokenizer)
-    net = run(settings, tokenizer, tmp_path / "x.pt")
+    net, _ = run(settings, tokenizer, tmp_path / "x.pt")
     after = dict(net.named_parameters())
     same = {name for name, tensor in before.named_parameters() if torch.equal(tensor, after[name])}
     # open_clip's own text tower and temperature have no part; pieces that no text held keep nothing but their decay.
@@ -228,8 +224,8 @@ def test_every_part_learns(settings, tokenizer, tmp_path):
 
 
 def test_the_loss_falls(settings, tokenizer, tmp_path):
-    logs = []
-    run(changed(settings, num_steps=40, learning_rate=0.01, warmup_steps=5), tokenizer, tmp_path / "x.pt", logs.append)
+    longer = changed(settings, num_steps=40, learning_rate=0.01, warmup_steps=5)
+    _, logs = run(longer, tokenizer, tmp_path / "x.pt")
     for name, fall in (("masked", 0.5), ("grounded", 0.5), ("attributes", 0.05)):
         losses = [log.losses[name] for log in logs if "grounded" in log.losses]
         assert np.mean(losses[-8:]) < np.mean(losses[:8]) - fall, name

@@ -7,6 +7,7 @@ import pytest
 
 from tests.pipeline import ROOT
 
+pytestmark = pytest.mark.clone
 PAGE = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
 NESTED = {"vlms": 3, "leaderboard": 3}  # levels above the keys: split, pool and VLM or router
 

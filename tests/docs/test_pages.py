@@ -19,9 +19,10 @@ def has_blocks(page):
     return any(block.language != "text" for block in read_blocks((ROOT / page).read_text(encoding="utf-8")))
 
 
+@pytest.mark.clone
 @pytest.mark.parametrize("page", [page for page in PAGES if has_blocks(page)])
-def test_page(page, project, commands, tmp_path):
-    clone = project.copy(tmp_path / "clone", commands)
+def test_page(page, first_run, tmp_path):
+    clone = first_run.copy(tmp_path / "clone")
     for bring in BROUGHT.get(page, ()):
         bring(clone)
     Reader(clone, LEFT_OUT).follow(ROOT / page)

@@ -8,6 +8,7 @@ import pytest
 
 from arms.data.scores import read_scores
 
+pytestmark = pytest.mark.clone
 CEILINGS = ("oracle", "best-possible")  # they see the outcomes, or the chances, by definition
 
 

@@ -7,13 +7,14 @@ import pytest
 
 from tests.importers.logs.vlmevalkit_many import FAILURES, IMAGES, NUM_QUERIES, VLMS, write_log
 
+pytestmark = pytest.mark.clone
 SETTINGS = {"data: sample ": "data: mine ", "epochs: 1 ": "epochs: 40 "}
 
 
 @pytest.fixture(scope="module")
-def imported(project, commands, tmp_path_factory):
+def imported(first_run, tmp_path_factory):
     """The project after the import and `dvc repro` on it."""
-    clone = project.copy(tmp_path_factory.mktemp("imported") / "clone", commands)
+    clone = first_run.copy(tmp_path_factory.mktemp("imported") / "clone")
     write_log(clone.folder)
     clone.run("arms", "import", "vlmevalkit", "outputs", "--tsv", "LMUData", "--name", "mine", "--access", "free")
     params = clone.folder / "params.yaml"

@@ -44,6 +44,11 @@ def test_second_repro_does_nothing(project):
     assert project.run("git", "status", "--porcelain") == ""
 
 
+def test_pretraining_is_a_project_of_its_own(project):
+    assert "pretrain" not in project.dvc("status")
+
+
+@pytest.mark.clone
 def test_forced_repro_gives_identical_metrics(project):
     before = project.metrics()
     project.dvc("repro", "--force")
@@ -51,6 +56,7 @@ def test_forced_repro_gives_identical_metrics(project):
     assert project.run("git", "status", "--porcelain") == "", "dvc.lock changed"
 
 
+@pytest.mark.clone
 def test_speed_settings_rerun_nothing(project):
     file = project.folder / "params.yaml"
     text = file.read_text()
@@ -61,6 +67,7 @@ def test_speed_settings_rerun_nothing(project):
         file.write_text(text)
 
 
+@pytest.mark.clone
 def test_experiment_with_other_epochs_encodes_nothing_and_shows_in_diffs(project):
     try:
         output = project.dvc("exp", "run", "-S", "epochs=2")
@@ -80,6 +87,7 @@ def test_experiment_with_other_epochs_encodes_nothing_and_shows_in_diffs(project
         project.dvc("checkout")
 
 
+@pytest.mark.clone
 def test_switching_the_dataset_is_one_setting(project):
     project.run("arms", "import", "tables", "data/raw/sample", "--name", "mini")
     mini = project.folder / "conf/data/mini.yaml"
@@ -97,6 +105,7 @@ def test_switching_the_dataset_is_one_setting(project):
         project.dvc("checkout")
 
 
+@pytest.mark.clone
 def test_the_cut_is_a_setting_too(project):
     """With all layers tunable the store holds pixels, beside the embeddings of the frozen encoder."""
     settings = [f"conf/encoders/bundled.yaml:{part}.tunable_layers=all" for part in ("image", "text")]
@@ -115,7 +124,10 @@ def test_the_cut_is_a_setting_too(project):
         project.dvc("checkout")
 
 
-@pytest.mark.parametrize("folder", ["phi", "incremental", "independent"])
+OTHERS = [pytest.param(folder, marks=pytest.mark.clone) for folder in ("incremental", "independent")]
+
+
+@pytest.mark.parametrize("folder", ["phi", *OTHERS])
 def test_trained_router_routes(project, folder):
     image = next((project.folder / "data/raw/sample/images").rglob("*.png"))
     arguments = ["--image", str(image), "--question", "How many circles are there?"]
@@ -126,6 +138,7 @@ def test_trained_router_routes(project, folder):
     assert all(0 <= ranked["confidence"] <= 1 for ranked in answer["ranking"])
 
 
+@pytest.mark.clone
 def test_killed_training_leaves_nothing_under_the_final_name(project):
     folder = project.folder / "data/routers/phi"
     moved = folder.rename(folder.with_name("aside"))
@@ -144,6 +157,7 @@ def test_killed_training_leaves_nothing_under_the_final_name(project):
         moved.rename(folder)
 
 
+@pytest.mark.clone
 def test_image_that_went_bad_after_prepare_is_named(project):
     store = project.folder / "data/features/sample/bundled/image.zarr"
     moved = store.rename(store.with_name("aside"))
@@ -160,6 +174,7 @@ def test_image_that_went_bad_after_prepare_is_named(project):
     assert "Traceback" not in output
 
 
+@pytest.mark.clone
 def test_unusable_setting_ends_a_stage_with_its_text(project):
     file = project.folder / "params.yaml"
     text = file.read_text()

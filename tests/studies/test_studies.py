@@ -34,15 +34,14 @@ FIGURES = {
 @pytest.fixture(scope="module")
 def studied(project):
     project.dvc("repro", "studies/dvc.yaml")
-    yield project
-    project.run("git", "checkout", "--", ".")
-    project.run("git", "clean", "--quiet", "--force", "-d")
+    return project
 
 
 def read(project, name):
     return json.loads((project.folder / "studies/results/sample" / name).read_text())
 
 
+@pytest.mark.clone
 def test_the_full_variant_with_the_pipelines_seed_is_the_pipelines_router(studied):
     """So that a study's difference is that of its setting."""
     metrics = json.loads((studied.folder / "metrics/arms.json").read_text())
@@ -55,6 +54,7 @@ def test_the_full_variant_with_the_pipelines_seed_is_the_pipelines_router(studie
     assert read(studied, "data/100.json")["runs"] == read(studied, "ablation/full.json")["runs"]
 
 
+@pytest.mark.clone
 def test_every_variant_is_another_router(studied):
     full, concat, half, frozen = (
         [run["metrics"] for run in read(studied, f"{name}.json")["runs"]]
@@ -63,6 +63,7 @@ def test_every_variant_is_another_router(studied):
     assert all(other != full for other in (concat, half, frozen))
 
 
+@pytest.mark.clone
 def test_the_summary_gives_mean_and_spread(studied):
     runs, spread = read(studied, "data/50.json")["runs"], read(studied, "summary.json")["studies"]["data"]["50"]
     ems = [run["metrics"]["id"]["em"] for run in runs]
@@ -71,11 +72,13 @@ def test_the_summary_gives_mean_and_spread(studied):
     assert spread["phi_minus_this"] == runs[0]["phi_minus_this"]
 
 
+@pytest.mark.clone
 def test_every_figure_is_drawn(studied):
     figures = studied.folder / "studies/figures/sample"
     assert {file.stem for file in figures.glob("*.png")} == FIGURES
 
 
+@pytest.mark.clone
 def test_what_was_read_of_the_router_adds_up(studied):
     summary = read(studied, "summary.json")
     queries = sum(record["queries"] for record in summary["gates"])
@@ -88,6 +91,7 @@ def test_what_was_read_of_the_router_adds_up(studied):
     assert counted == {split: 4 * prepared[split] for split in ("id", "ood")}, "each outcome of the base pool once"
 
 
+@pytest.mark.clone
 def test_the_strategies_are_judged_on_the_same_queries(studied):
     found = read(studied, "extension/strategies.json")
     assert set(found["strategies"]) == {
@@ -105,6 +109,7 @@ def test_the_strategies_are_judged_on_the_same_queries(studied):
     assert found["strategies"]["Phi alone"]["new_share"]["id"] == 0
 
 
+@pytest.mark.clone
 def test_the_pipelines_strategies_are_those_of_the_study(studied):
     found = read(studied, "extension/strategies.json")["strategies"]
     for name in ("incremental", "independent"):
@@ -112,6 +117,7 @@ def test_the_pipelines_strategies_are_those_of_the_study(studied):
         assert found[name]["metrics"]["id"]["em"] == metrics["id"]["extended"]["em"]
 
 
+@pytest.mark.clone
 def test_theta_of_one_compares_both_routers_everywhere(studied):
     """At a theta of 1 Phi never decides alone, so that a higher theta can only choose a new VLM more often."""
     records = read(studied, "extension/strategies.json")["theta"]
@@ -121,6 +127,7 @@ def test_theta_of_one_compares_both_routers_everywhere(studied):
     }
 
 
+@pytest.mark.clone
 def test_few_outcomes_are_drawn_for_each_seed(studied):
     records = read(studied, "extension/few-shot.json")
     drawn = {(record["outcomes"], record["strategy"]) for record in records}
@@ -130,6 +137,7 @@ def test_few_outcomes_are_drawn_for_each_seed(studied):
     assert {record["seed"] for record in records} == {1, 2}
 
 
+@pytest.mark.clone
 def test_all_routers_are_judged_and_timed(studied):
     study = read(studied, "routers.json")
     metrics = json.loads((studied.folder / "metrics/knn.json").read_text())
@@ -145,6 +153,7 @@ def test_all_routers_are_judged_and_timed(studied):
     assert set(study["sources"]["extended"].values()) == {"estimated", "recorded"}
 
 
+@pytest.mark.clone
 def test_the_page_is_written_of_what_was_studied(studied):
     studied.run("arms", "report", "--out", "docs/results.md")
     page = (studied.folder / "docs/results/sample.md").read_text()
@@ -154,10 +163,12 @@ def test_the_page_is_written_of_what_was_studied(studied):
         assert f"(../../studies/figures/sample/{name}.png)" in page
 
 
+@pytest.mark.clone
 def test_a_second_repro_does_nothing(studied):
     assert "Data and pipelines are up to date." in studied.dvc("repro", "studies/dvc.yaml")
 
 
+@pytest.mark.clone
 def test_quick_is_one_seed_on_little_data(studied):
     before = read(studied, "ablation/concat.json")
     try:
