@@ -8,9 +8,9 @@ from arms.data.prepared import read_prepared, write_json
 from arms.evaluation.cost_judge import CostJudge
 from arms.evaluation.curves import em_records
 from arms.evaluation.judge import Judge
+from arms.evaluation.leaderboard import leaderboard
 from arms.evaluation.metrics import round_metrics
 from arms.reports.figures import em_bars, reliability
-from arms.reports.leaderboard import leaderboard
 from arms.reports.pareto_figure import pareto
 from stages.scores import ByPool, read_routers, without_twin
 from stages.workspace import METRICS, PLOTS, Stopwatch, open_workspace, stage

@@ -14,11 +14,11 @@ from arms.data.prepared import write_json
 from arms.data.scores import POOLS
 from arms.evaluation.cost_judge import CostJudge
 from arms.evaluation.judge import Judge
+from arms.evaluation.leaderboard import leaderboard
 from arms.evaluation.metrics import round_metrics
 from arms.features.dataset import Dataset
 from arms.features.loader import Queries
 from arms.progress import progress_bar
-from arms.reports.leaderboard import leaderboard
 from arms.routers.base import BaseRouter
 from stages.dataset import SCORED_SPLITS, open_embedded
 from stages.scores import ByPool, read_routers, without_twin

@@ -13,8 +13,8 @@ from arms.data.atomic import atomic_file, atomic_folder
 from arms.data.prepared import Prepared, read_prepared, write_json
 from arms.data.splits import TEST_SPLITS
 from arms.evaluation.complementarity import dataset_statistics, rescue_matrix
+from arms.evaluation.leaderboard import beaten
 from arms.reports import study_figures
-from arms.reports.leaderboard import beaten
 from arms.reports.pareto_figure import pareto
 from stages.workspace import METRICS, PLOTS, open_workspace, stage
 from studies.settings import RESULTS, STUDIES, read_study_params

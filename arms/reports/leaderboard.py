@@ -5,9 +5,6 @@ from typing import Any
 
 from arms.evaluation.leaderboard import COLUMNS
 
-# The stages and studies take these two from here.
-from arms.evaluation.leaderboard import beaten as beaten
-from arms.evaluation.leaderboard import leaderboard as leaderboard
 from arms.reports.markdown import interval, markdown_table, number
 from arms.reports.results_table import ARMS
 from arms.reports.titles import panel_title
