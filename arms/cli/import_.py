@@ -177,13 +177,11 @@ def _import(importer: "Importer", sources: tuple[Path, ...], name: str | None, a
     """Import into data/raw/<name>, and say what became of the log."""
     from arms.importers.run import import_log
     from arms.importers.starter import write_starter
-    from arms.progress import progress_bar
 
     started = time.perf_counter()
     name = _dataset_name(name, sources)
     destination = RAW / name
-    with progress_bar("read", "parts") as on_read, progress_bar("check images", "images") as on_images:
-        report = import_log(importer, sources, destination, _options(**values), on_read=on_read, on_images=on_images)
+    report = import_log(importer, sources, destination, _options(**values))
     settings = write_starter(name, destination, f"Imported with `arms import` from {', '.join(report.sources)}.")
     if as_json:
         file = None if settings is None else str(settings)

@@ -1,7 +1,7 @@
 """What an importer is: it reads one log format into outcome tables; all else is the same for every format."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,10 +9,8 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from arms.data.profiles import VlmProfile
-from arms.importers.images import ImageIntake
+from arms.importers.image_intake import ImageIntake
 from arms.importers.set_aside import SetAside
-
-Progress = Callable[[int, int], None]  # parts of the log read, parts in all
 
 
 def setting(help: str, default: Any = None, *, metavar: str | None = None) -> Any:
@@ -34,13 +32,10 @@ class Intake:
         Takes in images that come with the log itself, and gives their references.
     aside : SetAside
         Is told of every part of the log that cannot be used.
-    progress : callable
-        Is told the parts of the log that are read and their number; a part is what the importer makes it.
     """
 
     images: ImageIntake
     aside: SetAside
-    progress: Progress
 
 
 @dataclass(frozen=True, eq=False)

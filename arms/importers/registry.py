@@ -13,13 +13,14 @@ ENTRY_POINTS = "arms.importers"  # the group under which a package names its own
 
 # An importer is one line here, and a file or, where it takes several, a folder of them.
 IMPORTERS = {
-    "blindtest": "arms.importers.blindtest.importer:BlindTestImporter",
-    "csv": "arms.importers.csv.importer:CsvImporter",
-    "helm": "arms.importers.helm.importer:HelmImporter",
-    "lmms-eval": "arms.importers.lmms_eval.importer:LmmsEvalImporter",
-    "m2": "arms.importers.m2.importer:M2Importer",
-    "tables": "arms.importers.tables:TablesImporter",
-    "vlmevalkit": "arms.importers.vlmevalkit.importer:VlmEvalKitImporter",
+    "blindtest": "arms.importers.blindtest.blindtest_importer:BlindTestImporter",
+    "csv": "arms.importers.csv_importer:CsvImporter",
+    "helm": "arms.importers.helm.helm_importer:HelmImporter",
+    "lmms-eval": "arms.importers.lmms_eval.lmms_eval_importer:LmmsEvalImporter",
+    "m2": "arms.importers.m2_importer:M2Importer",
+    "records": "arms.importers.records.records_importer:RecordsImporter",
+    "tables": "arms.importers.outcome_tables:TablesImporter",
+    "vlmevalkit": "arms.importers.vlmevalkit.vlmevalkit_importer:VlmEvalKitImporter",
 }
 
 

@@ -49,7 +49,6 @@ class MadeImporter(Importer):
     share: float = setting("A number.", 0.5)
 
     def read(self, sources: Sequence[Path], intake: Intake) -> Log:
-        intake.progress(len(sources), len(sources))
         return vars(self)["make"](intake)
 
 
@@ -223,19 +222,6 @@ def test_images_that_come_with_the_log(source: Path, tmp_path: Path) -> None:
     assert (report.report.distinct_images, report.images_found, report.images_lost) == (1, 2, 1)
     (image,) = out.queries["image"].unique()
     assert (tmp_path / "out" / image).read_bytes() == content
-
-
-def test_progress(source: Path, tmp_path: Path) -> None:
-    seen: list[tuple[str, int, int]] = []
-    import_log(
-        importer(lambda intake: made()),
-        [source],
-        tmp_path / "out",
-        ImportOptions(access="free"),
-        on_read=lambda *done: seen.append(("read", *done)),
-        on_images=lambda *done: seen.append(("images", *done)),
-    )
-    assert seen == [("read", 1, 1), ("images", 1, 2), ("images", 2, 2)]
 
 
 def test_verdicts_of_no_kind_are_set_aside_with_the_rest(source: Path, tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from PIL import Image
 from arms.data import images as image_checks
 from arms.data.tables import read_dataset
 from arms.errors import ArmsError
-from arms.importers.blindtest import importer as blindtest
-from arms.importers.blindtest.importer import BlindTestImporter
-from arms.importers.blindtest.layout import _VLM_OF, Picture, read_pictures
+from arms.importers.blindtest import blindtest_importer as blindtest
+from arms.importers.blindtest.blindtest_importer import BlindTestImporter
+from arms.importers.blindtest.picture_folders import _VLM_OF, Picture, read_pictures
 from arms.importers.blindtest.prompts import choose_prompt, fill_prompt, prompts_of, read_prompts
 from arms.importers.run import ImportOptions, ImportReport, import_log
 from arms.importers.set_aside import SetAside
@@ -240,12 +240,6 @@ def test_links_out_of_the_clone(load: Import, clone: Path, tmp_path: Path) -> No
         load()
     (tmp_path / "alias").symlink_to(tmp_path / "elsewhere")
     assert load(tmp_path / "alias")[1] == expected_verdicts(), "the source itself may be a link"
-
-
-def test_progress(clone: Path) -> None:
-    seen: list[tuple[int, int]] = []
-    import_log(BlindTestImporter(), [clone], clone.parent / "out", FREE, on_read=lambda *done: seen.append(done))
-    assert seen == [(number, 7) for number in range(1, 8)], "LinearProbe is a folder of images too"
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,8 @@ import pytest
 
 from arms.data.tables import Dataset, read_dataset
 from arms.errors import ArmsError
-from arms.importers.helm.importer import HelmImporter
+from arms.importers.helm.helm_importer import HelmImporter
 from arms.importers.helm.names import language_code, natural_key, parse_run_name
-from arms.importers.registry import find_importer
 from arms.importers.run import ImportOptions, ImportReport, import_log
 from tests.importers.logs.helm import (
     ART,
@@ -106,19 +105,6 @@ def test_sources(tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(other.queries, whole.queries)
         pd.testing.assert_frame_equal(other.outcomes, whole.outcomes)
         assert found(report) == {}
-
-
-def test_progress_and_registry(tmp_path: Path) -> None:
-    (source,) = write_log(tmp_path)
-    seen: list[tuple[int, int]] = []
-    import_log(
-        find_importer("helm")(),
-        [source],
-        tmp_path / "out",
-        OPTIONS,
-        on_read=lambda done, all_: seen.append((done, all_)),
-    )
-    assert seen == [(number, 6) for number in range(1, 7)]
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 
 from arms.data.tables import read_dataset
 from arms.errors import ArmsError
-from arms.importers.helm.importer import HelmImporter
-from arms.importers.helm.questions import Question, parse_question
+from arms.importers.helm.helm_importer import HelmImporter
+from arms.importers.helm.instances import Question, parse_question
 from arms.importers.run import ImportOptions, ImportReport, import_log
 from tests.importers.logs.helm import (
     ELSEWHERE,

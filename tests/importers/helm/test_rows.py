@@ -10,7 +10,7 @@ import pytest
 
 from arms.data.tables import read_dataset
 from arms.errors import ArmsError
-from arms.importers.helm.importer import HelmImporter
+from arms.importers.helm.helm_importer import HelmImporter
 from arms.importers.run import ImportOptions, ImportReport, import_log
 from tests.importers.logs.helm import (
     CLAUDE,

@@ -9,7 +9,7 @@ import pytest
 
 from arms.data.tables import read_dataset
 from arms.errors import ArmsError
-from arms.importers.lmms_eval.importer import LmmsEvalImporter
+from arms.importers.lmms_eval.lmms_eval_importer import LmmsEvalImporter
 from arms.importers.run import ImportOptions, ImportReport, import_log
 from tests.importers.logs.lmms_eval import (
     MME,
@@ -638,9 +638,3 @@ def test_broken_lines(load: Import, tmp_path: Path) -> None:
     _, outcomes, report = load(tmp_path / "log")
     assert right(outcomes) == {("ai2d/0", GPT): True}
     assert kinds(report) == {"line that is no JSON": 2, "line that is no JSON object": 1}
-
-
-def test_progress(tmp_path: Path) -> None:
-    seen = []
-    import_log(LmmsEvalImporter(), write_log(tmp_path), tmp_path / "out", FREE, on_read=lambda *done: seen.append(done))
-    assert seen == [(3, 6), (6, 6)]

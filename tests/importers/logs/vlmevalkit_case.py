@@ -7,7 +7,7 @@ from PIL import Image
 
 from arms.data.tables import Dataset, read_dataset
 from arms.importers.run import ImportOptions, ImportReport, import_log
-from arms.importers.vlmevalkit.importer import VlmEvalKitImporter
+from arms.importers.vlmevalkit.vlmevalkit_importer import VlmEvalKitImporter
 from tests.importers.logs.vlmevalkit import RUN, image, question, write_table, write_tsv
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from arms.importers.set_aside import SetAside
-from arms.importers.vlmevalkit.files import ResultFile, assign_files, find_files, is_passed_over, split_judge
+from arms.importers.vlmevalkit.result_files import ResultFile, assign_files, find_files, is_passed_over, split_judge
 
 NAMES = {"MMBench_DEV_EN", "MMBench_DEV_EN_V11", "MME", "MME-RealWorld", "MathVista_MINI", "DocVQA_VAL", "OCRBench"}
 

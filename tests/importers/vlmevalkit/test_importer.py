@@ -5,7 +5,7 @@ import pytest
 
 from arms.errors import ArmsError
 from arms.importers.run import ImportOptions, import_log
-from arms.importers.vlmevalkit.importer import VlmEvalKitImporter
+from arms.importers.vlmevalkit.vlmevalkit_importer import VlmEvalKitImporter
 from tests.importers.logs.vlmevalkit import ANSWERS, RUN, hit, image, question, write_log, write_tsv
 from tests.importers.logs.vlmevalkit_case import Log
 

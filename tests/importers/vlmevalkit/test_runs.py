@@ -8,9 +8,7 @@ import pytest
 from PIL import Image
 
 from arms.errors import ArmsError
-from arms.importers.run import ImportOptions, import_log
-from arms.importers.vlmevalkit.importer import VlmEvalKitImporter
-from tests.importers.logs.vlmevalkit import RUN, hit, question, write_log, write_sheet, write_tsv
+from tests.importers.logs.vlmevalkit import RUN, hit, question, write_sheet, write_tsv
 from tests.importers.logs.vlmevalkit_case import Log
 
 
@@ -186,13 +184,6 @@ def test_strict(log: Log) -> None:
     log.tsv("MMStar", 1)
     with pytest.raises(ArmsError, match="expected every row to be usable"):
         log.read(options={"strict": True})
-
-
-def test_progress(log: Log, tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
-    importer, options = VlmEvalKitImporter(), ImportOptions(access="free")
-    import_log(importer, write_log(log.folder), tmp_path / "out", options, on_read=lambda *done: seen.append(done))
-    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 def test_images_of_any_format(log: Log) -> None:

@@ -4,9 +4,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from arms.importers.rows.table import ErrorCell, Formula
 from arms.importers.verdicts import parse_grade
-from arms.importers.vlmevalkit.cells import ErrorCell, Formula
-from arms.importers.vlmevalkit.verdicts import EXTRACTED, VERDICTS, find_verdicts, has_verdicts
+from arms.importers.vlmevalkit.verdict_columns import EXTRACTED, VERDICTS, find_verdicts, has_verdicts
 
 CHOICES = "['3/11', '8/11', '6/11', '3/5']"
 
