@@ -121,16 +121,6 @@ def test_images_that_cannot_keep_their_paths(source: Path, tmp_path: Path) -> No
     assert validate(read_dataset(tmp_path / "out"), strict=True).report.queries_kept == 1
 
 
-def test_import_twice_gives_the_same_bytes(source: Path, tmp_path: Path) -> None:
-    (source / "images/002.png").write_text("no image")
-    (source / "images/003.png").unlink()
-    import_tables(source, tmp_path / "a")
-    import_tables(source, tmp_path / "b", workers=1)
-    assert files(tmp_path / "a") == files(tmp_path / "b")
-    for name in files(tmp_path / "a"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
-
-
 def test_an_import_of_an_import_is_the_same(source: Path, tmp_path: Path) -> None:
     import_tables(source, tmp_path / "a")
     import_tables(tmp_path / "a", tmp_path / "b", strict=True)
@@ -145,22 +135,6 @@ def test_truncated_images_are_found_where_asked_for(source: Path, tmp_path: Path
     assert import_tables(source, tmp_path / "a").report.queries_kept == 6
     assert import_tables(source, tmp_path / "b", verify_images=True).report.queries_kept == 4
     assert files(tmp_path / "b")[0] == "images/002.png"
-
-
-def test_strict_writes_nothing(source: Path, tmp_path: Path) -> None:
-    with pytest.raises(ArmsError, match=r"source: expected every row to be usable \(strict\)"):
-        import_tables(source, tmp_path / "out", strict=True)
-    assert [path.name for path in tmp_path.iterdir()] == ["source"]
-
-
-def test_nothing_usable(source: Path, tmp_path: Path) -> None:
-    dataset = read_dataset(source)
-    write_dataset(replace(dataset, queries=dataset.queries.assign(question="")), source)
-    with pytest.raises(
-        ArmsError, match=r"source: expected at least one usable query, got none\nqueries: 0 kept, 8 set aside"
-    ):
-        import_tables(source, tmp_path / "out")
-    assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
 def test_what_is_written_is_what_was_checked(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,20 +4,10 @@ import pytest
 
 from arms.errors import ArmsError
 from arms.importers import registry
-from arms.importers.base import Importer
 from arms.importers.outcome_tables import TablesImporter
 from arms.importers.registry import IMPORTERS, find_importer, importer_names
 from arms.importers.run import ImportOptions, import_log
 from tests.importers.logs.tables import write_log
-
-
-@pytest.mark.parametrize("name", IMPORTERS)
-def test_the_registry_names_importers(name):
-    importer = find_importer(name)
-    assert issubclass(importer, Importer)
-    assert importer.summary.endswith(".")
-    assert importer.example.startswith(f"arms import {name} ")
-    importer()  # every setting has a default
 
 
 def test_the_names():

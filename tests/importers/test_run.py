@@ -385,23 +385,3 @@ def test_sources_and_roots_that_are_none(source: Path, tmp_path: Path) -> None:
         import_log(importer(lambda intake: made()), [], tmp_path / "out", options)
     with pytest.raises(ArmsError, match="workers: expected 1 or more, got 0"):
         ImportOptions(workers=0)
-
-
-def test_the_same_log_gives_the_same_bytes(source: Path, tmp_path: Path) -> None:
-    def make(intake: Intake) -> Log:
-        images = [f"{number % 2}.png" for number in range(40)]
-        images[3] = images[5] = "gone.png"
-        images[7] = intake.images.add_base64("no base64")
-        numbers = pd.Series(range(40))
-        queries = pd.concat([QUERIES[:1]] * 40).assign(query_id="q" + numbers.astype(str).to_numpy(), image=images)
-        outcomes = pd.DataFrame({"query_id": queries["query_id"], "vlm": "a", "correct": (numbers % 3 == 0).to_numpy()})
-        intake.aside.add("odd", "here", "look at it")
-        return made(queries, outcomes)
-
-    contents = []
-    for workers in (1, 7):
-        run(source, make, workers=workers, replace=True)
-        paths = sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file())
-        contents.append({path: path.read_bytes() for path in paths})
-    assert contents[0] == contents[1]
-    assert len(contents[0]) == 9

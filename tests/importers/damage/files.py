@@ -25,15 +25,7 @@ _BYTES = (
     b"\\",
     b"]",
 )
-_NAMES = (
-    "copy{end}",
-    "{stem} (1){end}",
-    ".{stem}{end}",
-    "{stem}{end}.bak",
-    "caf\udce9{end}",
-    "{stem}_copy{end}",
-    "A B{end}",
-)
+_NAMES = "copy{end}|{stem} (1){end}|.{stem}{end}|{stem}{end}.bak|caf\udce9{end}|{stem}_copy{end}|A B{end}".split("|")
 
 
 def truncate(path: Path, rng: Random) -> None:

@@ -52,21 +52,9 @@ def row(index: Any, cell: str, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("cell", "index"),
     [
-        (3, "3"),
-        (3.0, "3"),
-        ("3", "3"),
-        (" 3 ", "3"),
-        ("3.0", "3"),
-        ("3.10", "3.10"),
-        (3.5, "3.5"),
-        ("a-1", "a-1"),
-        ("007", "007"),
-        (True, None),
-        (None, None),
-        ("", None),
-        (" ", None),
-        ([3], None),
-        ("-1.0", "-1"),
+        *((cell, "3") for cell in (3, 3.0, "3", " 3 ", "3.0")),
+        *((cell, None) for cell in (True, None, "", " ", [3])),
+        *(("3.10", "3.10"), (3.5, "3.5"), ("a-1", "a-1"), ("007", "007"), ("-1.0", "-1")),
     ],
 )
 def test_as_index(cell: Any, index: str | None) -> None:

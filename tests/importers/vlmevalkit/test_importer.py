@@ -1,4 +1,3 @@
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,11 +7,6 @@ from arms.importers.run import ImportOptions, import_log
 from arms.importers.vlmevalkit.vlmevalkit_importer import VlmEvalKitImporter
 from tests.importers.logs.vlmevalkit import ANSWERS, RUN, hit, image, question, write_log, write_tsv
 from tests.importers.logs.vlmevalkit_case import Log
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Log:
-    return Log(tmp_path)
 
 
 def test_whole_log(log: Log) -> None:
@@ -46,16 +40,6 @@ def test_whole_log(log: Log) -> None:
         "set_aside",
         "vlms.yaml",
     ]
-
-
-def test_the_same_log_gives_the_same_bytes(log: Log, tmp_path: Path) -> None:
-    sources = write_log(log.folder)
-    for name in ("a", "b"):
-        import_log(VlmEvalKitImporter(), sources, tmp_path / name, ImportOptions(access="free"))
-    files = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()]
-    assert len(files) > 8
-    for file in files:
-        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
 
 
 @pytest.mark.parametrize("source", [f"outputs/gpt-4o/{RUN}", "outputs/gpt-4o", "outputs"])

@@ -12,11 +12,6 @@ from tests.importers.logs.vlmevalkit import RUN, hit, question, write_sheet, wri
 from tests.importers.logs.vlmevalkit_case import Log
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Log:
-    return Log(tmp_path)
-
-
 def test_benchmarks_whose_names_begin_alike(log: Log) -> None:
     log.result("M", "MMBench_DEV_EN", question(1, prediction="A"))
     log.result("M", "MMBench_DEV_EN_openai_result", hit(1, 1))

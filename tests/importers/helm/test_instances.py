@@ -7,23 +7,11 @@ from typing import Any
 
 import pytest
 
-from arms.data.tables import read_dataset
 from arms.errors import ArmsError
-from arms.importers.helm.helm_importer import HelmImporter
 from arms.importers.helm.instances import Question, parse_question
-from arms.importers.run import ImportOptions, ImportReport, import_log
-from tests.importers.logs.helm import (
-    ELSEWHERE,
-    GPT,
-    instance,
-    picture,
-    reference,
-    request,
-    short,
-    words,
-    write_image,
-    write_run,
-)
+from tests.importers.helm.case import Output, ask
+from tests.importers.helpers import Imported
+from tests.importers.logs.helm import ELSEWHERE, instance, picture, reference, request, short, words, write_image
 
 VIDEO = {"content_type": "video/mp4", "location": "/a.mp4"}
 
@@ -113,55 +101,42 @@ def test_wrong_types(change: dict[str, Any], message: str) -> None:
 
 
 @pytest.fixture
-def output(tmp_path: Path) -> Path:
-    """A benchmark_output of one run that asks of one good image, below the evaluator's scenarios folder."""
-    write_image(tmp_path / "benchmark_output/scenarios/gqa/0.png", 0)
-    return tmp_path / "benchmark_output"
+def output(tmp_path: Path) -> Output:
+    return Output(tmp_path)
 
 
-def import_images(output: Path, *locations: str, **options: Any) -> tuple[list[str], ImportReport]:
-    """Import a run with a good question, id0, and one for each location; the ids kept."""
-    asked = [short("id0", "gqa/0.png", "?", "red")]
-    asked += [instance(f"id{n}", [picture(location), words("?")], []) for n, location in enumerate(locations, start=1)]
-    return import_instances(output, *asked, **options)
+def read_instances(output: Output, *asked: Any, **options: Any) -> tuple[list[str], Imported]:
+    """Import a run of some instances; the ids kept."""
+    output.run(*(request(one, "red", match=1) for one in asked))
+    found = output.read(options=options)
+    return [query["query_id"].removeprefix("gqa/") for query in found.queries], found
 
 
-def import_instances(output: Path, *asked: Any, **options: Any) -> tuple[list[str], ImportReport]:
-    write_run(output / "runs/v1", "gqa", GPT, [request(one, "red", match=1) for one in asked])
-    out = output.parent / "out"
-    report = import_log(HelmImporter(), [output], out, ImportOptions(access="free", replace=True, **options))
-    return [query.removeprefix("gqa/") for query in read_dataset(out).queries["query_id"]], report
+def read_images(output: Output, *locations: str, **options: Any) -> tuple[list[str], Imported]:
+    """Import a run with a good question, id0, and one for each location."""
+    asked = [instance(f"id{n}", [picture(location), words("?")], []) for n, location in enumerate(locations, start=1)]
+    return read_instances(output, ask(), *asked, **options)
 
 
-def kinds(report: ImportReport) -> list[str]:
-    return [finding.kind for finding in report.report.findings if finding.set_aside]
-
-
-def test_number_of_images(output: Path) -> None:
-    good = short("id0", "gqa/0.png", "?", "red")
-    others = [
+def test_number_of_images(output: Output) -> None:
+    kept, found = read_instances(
+        output,
+        ask(),
         instance("id1", [words("None?")], []),
         instance("id2", [picture("/a.png"), picture("/b.png"), words("Two?")], []),
         instance("id3", [picture("/a.png"), VIDEO, words("A video?")], []),
         instance("id4", [], []),
-    ]
-    kept, report = import_instances(output, good, *others)
-    assert kept == ["id0"]
-    assert {finding.kind: finding.count for finding in report.report.findings if finding.set_aside} == {
+        instance("id5", [{}], []),
+    )
+    assert (kept, found.report.rows_set_aside) == (["id0"], 5)
+    assert found.kinds == {
         "question without an image": 2,
         "question with several images": 1,
         "question with media other than images": 1,
+        "instance that cannot be read": 1,
     }
-    assert report.rows_set_aside == 4
-
-
-def test_instance_of_wrong_types(output: Path) -> None:
-    kept, report = import_instances(output, short("id0", "gqa/0.png", "?", "red"), instance("id1", [{}], []))
-    assert kept == ["id0"]
-    (finding,) = [one for one in report.report.findings if one.set_aside]
-    assert finding.kind == "instance that cannot be read"
-    assert finding.rows[0]["where"].endswith("scenario_state.json.request_states[1]")
-    assert finding.rows[0]["detail"] == "input.multimedia_content: content_type: expected text, got None"
+    detail = "input.multimedia_content: content_type: expected text, got None"
+    assert found.examples("instance that cannot be read") == [("scenario_state.json.request_states[5]", detail)]
 
 
 @pytest.mark.parametrize(
@@ -173,60 +148,56 @@ def test_instance_of_wrong_types(output: Path) -> None:
         "/scenarios/old/benchmark_output/scenarios/gqa/0.png",
     ],
 )
-def test_images_below_the_scenarios_folder(output: Path, location: str) -> None:
-    write_run(
-        output / "runs/v1", "gqa", GPT, [request(instance("id0", [picture(location), words("?")], []), "", match=1)]
-    )
-    for source in (output, output / "runs/v1", output / "runs/v1/gqa:model=openai_gpt-4o"):
-        options = ImportOptions(access="free", replace=True)
-        assert import_log(HelmImporter(), [source], output.parent / "out", options).images_found == 1
+def test_images_below_the_scenarios_folder(output: Output, location: str) -> None:
+    run = output.run(request(instance("id0", [picture(location), words("?")], []), "", match=1))
+    for source in (output.folder, run.parent, run):
+        assert output.read(source).report.images_found == 1
 
 
-def test_named_roots(output: Path) -> None:
-    moved = output.parent / "moved"
-    (output / "scenarios").rename(moved)
+def test_named_roots(output: Output) -> None:
+    moved = output.folder.parent / "moved"
+    (output.folder / "scenarios").rename(moved)
     with pytest.raises(ArmsError, match="image outside the roots: /home/evaluator/helm/"):
-        import_images(output)
-    assert import_images(output, roots=(moved,))[0] == ["id0"]
-    assert import_images(output, roots=(moved / "gqa",), image_prefix=f"{ELSEWHERE}/gqa")[0] == ["id0"]
+        read_images(output)
+    assert read_images(output, roots=(moved,))[0] == ["id0"]
+    assert read_images(output, roots=(moved / "gqa",), image_prefix=f"{ELSEWHERE}/gqa")[0] == ["id0"]
 
 
-def test_images_beside_runs_alone(tmp_path: Path) -> None:
+def test_only_images_beside_runs(output: Output, tmp_path: Path) -> None:
     """A folder called runs that is not in HELM's output gives no image in the folder around it away."""
     write_image(tmp_path / "private.png", 0)
     write_image(tmp_path / "runs/v1/0.png", 1)
-    asked = [instance(f"id{n}", [picture(f"{tmp_path}/{at}"), words("?")], []) for n, at in enumerate(("private.png",))]
-    asked.append(instance("id1", [picture("0.png"), words("?")], []))
-    write_run(tmp_path / "runs/v1", "gqa", GPT, [request(one, "", match=1) for one in asked])
-    out = tmp_path / "out"
-    report = import_log(HelmImporter(), [tmp_path / "runs/v1"], out, ImportOptions(access="free"))
-    assert read_dataset(out).queries["query_id"].tolist() == ["gqa/id1"]
-    assert "image outside the roots" in kinds(report)
+    output.folder = tmp_path
+    at = (f"{tmp_path}/private.png", "0.png")
+    output.run(*(request(instance(f"id{n}", [picture(one), words("?")], []), "", match=1) for n, one in enumerate(at)))
+    found = output.read(tmp_path / "runs/v1", options={})
+    assert found.column("query_id") == ["gqa/id1"]
+    assert found.kinds["image outside the roots"] == 1
 
 
-def test_paths_that_lead_astray(output: Path) -> None:
-    write_image(output.parent / "secret.png", 1)
-    (output / "scenarios/gqa/link.png").symlink_to(output.parent / "secret.png")
+def test_paths_that_lead_astray(output: Output) -> None:
+    secret = output.folder.parent / "secret.png"
+    write_image(secret, 1)
+    (output.folder / "scenarios/gqa/link.png").symlink_to(secret)
     locations = {
         f"{ELSEWHERE}/../../secret.png": "image path with '..'",
         f"{ELSEWHERE}/gqa/link.png": "image outside the roots",
-        str(output.parent / "secret.png"): "image outside the roots",
+        str(secret): "image outside the roots",
         "https://example.org/scenarios/gqa/0.png": "image on the web",
         "gqa/none.png": "missing image file",
         f"{ELSEWHERE}/gqa": "image outside the roots",
         "": "no image",
     }
-    kept, report = import_images(output, *locations)
+    kept, found = read_images(output, *locations)
     assert kept == ["id0"]
-    assert set(kinds(report)) == {*locations.values(), "query set aside"}
-    assert (report.images_found, len(list((output.parent / "out/images").iterdir()))) == (1, 1)
+    assert set(found.kinds) == {*locations.values(), "query set aside"}
+    assert (found.report.images_found, len([*(found.folder / "images").iterdir()])) == (1, 1)
 
 
-def test_data_uri(output: Path) -> None:
-    content = (output / "scenarios/gqa/0.png").read_bytes()
-    kept, report = import_images(
-        output, f"data:image/png;base64,{base64.b64encode(content).decode()}", "data:image/png;base64,nothing"
-    )
+def test_data_uri(output: Output) -> None:
+    content = (output.folder / "scenarios/gqa/0.png").read_bytes()
+    uri = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+    kept, found = read_images(output, uri, "data:image/png;base64,nothing")
     assert kept == ["id0", "id1"]
-    assert "unreadable image" in kinds(report)
-    assert (output.parent / "out" / read_dataset(output.parent / "out").queries["image"][1]).read_bytes() == content
+    assert found.kinds["unreadable image"] == 1
+    assert found.image(found.queries[1]) == content
