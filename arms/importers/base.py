@@ -31,7 +31,7 @@ class Intake:
     images : ImageIntake
         Takes in images that come with the log itself, and gives their references.
     aside : SetAside
-        Is told of every part of the log that cannot be used.
+        Receives every part of the log that cannot be used.
     """
 
     images: ImageIntake
@@ -50,13 +50,13 @@ class Log:
         The columns of `arms.data.tables.OUTCOMES`; a null `correct` is an outcome without a verdict. See
         `arms.importers.verdicts` for grades.
     vlms : tuple of str
-        The VLMs as the log calls them, in the order in which they are to stand.
+        The VLMs as the log calls them, in the order to keep.
     verdicts : tuple of str
         What counts as correct, a sentence for each metric.
     profiles : tuple of VlmProfile
         Those that come with the log itself, if any.
     probabilities : DataFrame or None
-        Simulated logs alone.
+        Only of simulated logs.
     """
 
     queries: pd.DataFrame

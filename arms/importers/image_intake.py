@@ -24,7 +24,7 @@ _BROKEN = "broken:"
 
 
 class ImageIntake:
-    """Takes images in, each under a reference that stands in the `image` column until the dataset is written.
+    """Takes images in, each under a reference that is kept in the `image` column until the dataset is written.
 
     A reference is the path of a file as the log records it, or what `add` and `add_base64` gave for bytes that came
     with the log. Whatever is wrong with an image comes out in `check`, under its reference; nothing is raised.
@@ -36,9 +36,9 @@ class ImageIntake:
     roots : sequence of Path
         The folders in which files are looked for, the first that has one wins; no path leads out of them.
     prefix : str
-        A part before recorded paths that the roots stand for, such as a folder on the machine of the evaluation.
+        A part of recorded paths that the roots replace, such as a folder on the machine of the evaluation.
     decode : bool
-        Decode every image; otherwise their headers alone are read.
+        Decode every image; otherwise only their headers are read.
     workers : int, at least 1
         Threads that read files.
     keep_names : bool
@@ -130,13 +130,13 @@ class ImageIntake:
                 parent.rmdir()
 
     def _take(self, reference: str) -> ImageCheck:
-        """What stands behind one reference, its file kept."""
+        """What is behind one reference, its file kept."""
         if reference not in self._checks:
             self._checks[reference] = self._take_file(reference)
         return self._checks[reference]
 
     def _take_file(self, reference: str) -> ImageCheck:
-        """What stands behind a recorded path, its file kept."""
+        """What is behind a recorded path, its file kept."""
         found = self._roots.find(reference)
         if isinstance(found, ImageCheck):
             return found

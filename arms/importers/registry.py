@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from arms.errors import ArmsError
 
-if TYPE_CHECKING:  # it loads pandas, and a shell that completes a name waits for the names alone
+if TYPE_CHECKING:  # it loads pandas, and a shell that completes a name needs only the names
     from arms.importers.base import Importer
 
 ENTRY_POINTS = "arms.importers"  # the group under which a package names its own, as in: mine = "my_package:MyImporter"

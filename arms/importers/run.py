@@ -28,9 +28,9 @@ class ImportOptions:
     roots : tuple of Path
         Folders in which images are looked for; empty: those of the sources.
     image_prefix : str
-        The part before recorded image paths that the roots stand for.
+        The part of recorded image paths that the roots replace.
     verify_images : bool
-        Decode every image instead of reading its header alone.
+        Decode every image instead of reading only its header.
     catalogue : tuple of VlmProfile
         Profiles for the log's VLMs, found by their names.
     access : 'free', 'paid' or None

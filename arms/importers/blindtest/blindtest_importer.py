@@ -136,6 +136,6 @@ def _build(copies: Copies, aside: SetAside) -> tuple[list[tuple], list[tuple[str
 
 
 def _most_common(references: Sequence[str]) -> str | None:
-    """The reference that stands there most often; None if several do."""
+    """The most frequent reference; None if several are."""
     first, *others = Counter(references).most_common(2)
     return None if others and others[0][1] == first[1] else first[0]

@@ -35,7 +35,7 @@ _PREFIX = re.compile(
 
 
 class Picture(NamedTuple):
-    """A file, which stands for one outcome.
+    """A file: one outcome.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ def read_pictures(images: Path, aside: SetAside) -> Iterator[list[Picture]]:
     images : Path
         One of `find_tasks`.
     aside : SetAside
-        Told of folders of outcomes that are of no known VLM, and of files in them that are no pictures.
+        Receives folders of outcomes without a known VLM, and files in them that are not pictures.
     """
     task = encodable(images.parent.name)
     for folder, below, files in os.walk(images):
@@ -87,9 +87,9 @@ def read_pictures(images: Path, aside: SetAside) -> Iterator[list[Picture]]:
         parts = Path(folder).relative_to(images).parts[:-1]
         vlms = [vlm for part in parts if (vlm := _VLM_OF.get(squash(part)))]
         if len(vlms) != 1:
-            told = "no" if not vlms else "more than one"
+            number = "no" if not vlms else "more than one"
             known = ", ".join(_VLM_OF)
-            aside.add(f"folder of {told} known VLM", folder, f"known: {known}", count=len(names))
+            aside.add(f"folder of {number} known VLM", folder, f"known: {known}", count=len(names))
             continue
         folders = tuple(encodable(part) for part in parts if squash(part) not in _VLM_OF)
         pictures = []
@@ -99,6 +99,6 @@ def read_pictures(images: Path, aside: SetAside) -> Iterator[list[Picture]]:
                 own_name = _PREFIX.sub("", encodable(path.stem))
                 pictures.append(Picture(path, task, folders, vlms[0], correct, own_name))
             else:
-                aside.add("file that is no picture", str(path), "remove it, or put the picture itself in its place")
+                aside.add("file that is not a picture", str(path), "remove it, or put the picture itself in its place")
         if pictures:
             yield pictures

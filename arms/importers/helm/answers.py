@@ -31,7 +31,7 @@ _Key = tuple[str, str, int]  # instance, perturbation, training trial
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Row:
-    """What a run says of one query; values stand as they were found."""
+    """What a run says of one query; values are as they were found."""
 
     where: str
     instance: dict[str, Any]
@@ -150,7 +150,7 @@ def _read_result(result: Any) -> tuple[Any, Any, str | None]:
 
 
 def _read_key(instance_id: Any, perturbed: dict[str, Any], trained: dict[str, Any]) -> _Key:
-    """What a request is told from others by."""
+    """What distinguishes a request from others."""
     trial = trained.get("train_trial_index", 0)
     if isinstance(trial, bool):
         raise ArmsError(f"train_trial_index: expected a whole number, got {trial}")

@@ -34,7 +34,7 @@ class HelmImporter(Importer):
         "adapter_spec.model says. Runs are joined on their name without the VLM, then the instance and its "
         "perturbation, which is part of the query's id. Of several runs of a VLM the one in the last suite counts "
         "(v1.10.0 comes after v1.9.0).\n\n"
-        "The benchmark is what stands before the colon of the run's name. The question is the instance's text; for "
+        "The benchmark is what comes before the colon of the run's name. The question is the instance's text; for "
         "multiple choice the options follow, each on a line; an instance without words, as in captioning, has the "
         "run's instructions as its question. Instances with several images or none are set aside.\n\n"
         "By default the metric is the one in VHELM's tables, mostly quasi_prefix_exact_match. Ratings from 1 to 5 "
@@ -118,7 +118,7 @@ class _Reader:
                 aside.note(
                     "run of a VLM that has a newer one",
                     str(run.folder),
-                    "nothing: the one in the last suite counts; for another one, name its folder alone",
+                    "nothing: the one in the last suite counts; for another one, name only its folder",
                     detail=f"read instead: {newest.folder}",
                 )
                 continue

@@ -31,7 +31,7 @@ class Run:
     vlm : str
         As HELM calls it, such as openai/gpt-4o.
     args : dict
-        The scenario's arguments, those that stand in the name alone included.
+        The scenario's arguments, those only in the name included.
     method : str
         How queries become prompts, such as multiple_choice_joint_multimodal.
     instructions : str
@@ -53,7 +53,7 @@ def find_runs(sources: Sequence[Path], aside: SetAside) -> list[Run]:
     Raises
     ------
     ArmsError
-        If a source is no folder, or there is no usable run.
+        If a source is not a folder, or there is no usable run.
     """
     folders: dict[str, Path] = {}
     for source in sources:
@@ -98,7 +98,7 @@ def _walk(source: Path, aside: SetAside) -> Iterator[Path]:
 
 
 def _read_spec(folder: Path) -> Run:
-    """What stands in a run's run_spec.json."""
+    """What a run's run_spec.json says."""
     path = folder / _SPEC
     spec = read_json(path, dict)
     adapter = expect(spec.get("adapter_spec"), dict, f"{path}.adapter_spec")

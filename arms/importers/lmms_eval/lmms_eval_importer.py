@@ -148,7 +148,7 @@ class LmmsEvalImporter(Importer):
             return
         if metric in run.lower_is_better and not self.lower_is_better:
             raise ArmsError(
-                f"{run.path}: expected a metric of which more is better, got {metric}, of which less is, as the run's "
+                f"{run.path}: expected a metric where more is better, got {metric}, where less is, as the run's "
                 "results file says; name another with --metric, or say --lower-is-better"
             )
         image = images.get(row.doc_id)
@@ -224,7 +224,7 @@ def _set_ungraded_aside(run: Run, rows: list[Row], aside: SetAside) -> None:
 def _fill(pattern: str, task: str, doc_id: str) -> str:
     """A path with a task and a doc_id put in; an ArmsError if it asks for anything else."""
     problem = ArmsError(
-        f"--image-pattern: expected a path with {{doc_id}} and {{task}} alone in braces, got {pattern!r}"
+        f"--image-pattern: expected a path with {{doc_id}} and {{task}} as the only braces, got {pattern!r}"
     )
     parts = []
     try:
@@ -232,6 +232,6 @@ def _fill(pattern: str, task: str, doc_id: str) -> str:
             if name not in (None, "task", "doc_id") or form or conversion:
                 raise problem
             parts += [text, {None: "", "task": task, "doc_id": doc_id}[name]]
-    except ValueError as error:  # a brace that is alone
+    except ValueError as error:  # a brace without its partner
         raise problem from error
     return "".join(parts)

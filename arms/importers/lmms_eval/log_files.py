@@ -36,7 +36,7 @@ class Run:
     recorded : str
         What the log says of the VLM, at full length.
     lower_is_better : set of str
-        The metrics of which the run's results file says so.
+        The metrics where the run's results file says so.
     logs : list or None
         The rows of a file of the older form, which has to be read whole.
     """
@@ -58,7 +58,7 @@ def find_runs(sources: Sequence[Path], aside: SetAside) -> list[Run]:
     sources : sequence of Path
         Folders are searched to any depth; files with other names than lmms-eval gives are passed over there.
     aside : SetAside
-        Is told of files that cannot be read, and runs whose VLM is unknown.
+        Receives files that cannot be read, and runs whose VLM is unknown.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def find_runs(sources: Sequence[Path], aside: SetAside) -> list[Run]:
     Raises
     ------
     ArmsError
-        If a file is named that is no log of lmms-eval, or there is no run at all.
+        If a named file is not a log of lmms-eval, or there is no run at all.
     """
     files: dict[str, Path] = {}
     for source in sources:
@@ -99,7 +99,7 @@ def find_runs(sources: Sequence[Path], aside: SetAside) -> list[Run]:
 
 
 def read_logs(run: Run, aside: SetAside) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The rows of a run, each with its place; what is no row is set aside, and an unreadable file is no rows."""
+    """The rows of a run, each with its place; what is not a row is set aside, and so is an unreadable file."""
     if run.logs is None:
         try:
             with open_lines(run.path, aside) as table:
@@ -112,7 +112,7 @@ def read_logs(run: Run, aside: SetAside) -> Iterator[tuple[str, dict[str, Any]]]
         if isinstance(log, dict):
             yield where, log
         else:
-            aside.add("row that is no JSON object", where, "run the evaluation again", detail=type(log).__name__)
+            aside.add("row that is not a JSON object", where, "run the evaluation again", detail=type(log).__name__)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -126,7 +126,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _looks_older(path: Path) -> bool:
-    """Whether a JSON file begins as the older form does; others in a folder may be large, and are left alone."""
+    """Whether a JSON file begins as the older form does; others in a folder may be large, and are not read."""
     if path.name.endswith("results.json"):
         return False
     try:
@@ -138,7 +138,7 @@ def _looks_older(path: Path) -> bool:
 
 
 def _find_run(path: Path, results: dict[Path, dict[str, Any]], aside: SetAside) -> Run | None:
-    """The run in a file, None if it is no log; an ArmsError if it cannot be read."""
+    """The run in a file, None if it is not a log; an ArmsError if it cannot be read."""
     name = _SAMPLES.fullmatch(path.name)
     if name:
         return _newer_run(path, name["time"], name["task"], results, aside)
@@ -151,7 +151,7 @@ def _find_run(path: Path, results: dict[Path, dict[str, Any]], aside: SetAside) 
 
 
 def _newer_run(path: Path, time: str, task: str, results: dict[Path, dict[str, Any]], aside: SetAside) -> Run | None:
-    """A run of the newer form: whose it is stands in the results file beside it, or in the folder's name."""
+    """A run of the newer form: the results file beside it, or the folder's name, says whose it is."""
     beside = path.with_name(f"{time}_results.json")
     if beside not in results:
         results[beside] = _read_results(beside, aside)

@@ -16,7 +16,7 @@ _NO_METRICS = frozenset(
     "submission bypass".split()
 )
 
-# The metric that stands for a task whose rows have several, the first that a row has.
+# The metric to read of a task whose rows have several, the first that a row has.
 _PREFERRED = (
     *("exact_match", "relaxed_overall", "pope_accuracy", "average", "acc_score"),
     *("accuracy", "acc", "overall", "overall_score", "score", "anls"),
@@ -34,7 +34,7 @@ class Row:
     where : str
     doc_id : str
     question : any
-        Text without image placeholders, or whatever else stands there.
+        Text without image placeholders, or whatever else is there.
     answer : str or None
         The ground truth.
     output : any
@@ -48,7 +48,7 @@ class Row:
     grades : dict of str to any
         By metric; None is left open.
     ungraded : str
-        The metrics that hold no grade, if there is none.
+        The metrics and what they hold, if no one is a grade.
     """
 
     where: str
@@ -150,7 +150,7 @@ def _first(arguments: Any) -> Any:
 def _media(value: Any) -> list[str]:
     """The images of a row; an ArmsError if they are no texts.
 
-    An image that was at hand with its file's name and its bytes stands there twice, the name first: it is one image.
+    An image that was at hand with its file's name and its bytes is there twice, the name first: it is one image.
     """
     media = [value] if isinstance(value, str) else value or []
     if not isinstance(media, list) or not all(isinstance(item, str) for item in media):
@@ -188,7 +188,7 @@ def _unwrap(responses: Any) -> Any:
 
 
 def _all_grades(log: dict[str, Any]) -> dict[str, Any]:
-    """What the metrics of a row say: numbers and booleans, alone, in a list of one, or as the score of a mapping."""
+    """What the metrics of a row say: numbers and booleans, bare, in a list of one, or as the score of a mapping."""
     grades = {}
     for key, value in log.items():
         if key not in _NO_METRICS:

@@ -38,7 +38,7 @@ def gather_outcomes(parts: Sequence[Part], plan: Plan, aside: SetAside) -> tuple
     Raises
     ------
     ArmsError
-        If a column's grades cannot be told to be right or wrong, see `verdicts.to_verdicts`.
+        If a column's grades do not say right or wrong, see `verdicts.to_verdicts`.
     """
     pieces: dict[str, list[pa.Table]] = {}  # by the column of verdicts, as each is a metric of its own
     for part in parts:
@@ -90,7 +90,7 @@ def _piece(columns: dict[str, pa.Array], kept: np.ndarray) -> pa.Table:
 
 
 def _read_outcomes(table: pa.Table, metric: str, rule: GradeRule, aside: SetAside) -> tuple[pd.DataFrame, str]:
-    """The outcomes of one metric; a grade or amount that is none is noted, and unknown."""
+    """The outcomes of one metric; what is not a grade or an amount is noted, and unknown."""
     columns = {name: code(table[name]) for name in _TEXTS}
 
     def note(kind: str, wrong: np.ndarray, values: Coded, advice: str) -> None:
@@ -106,7 +106,12 @@ def _read_outcomes(table: pa.Table, metric: str, rule: GradeRule, aside: SetAsid
 
     grades = columns["grade"]
     numbers, wrong = parse_grades(pd.Series([*grades.texts.to_pylist(), None], dtype=object))
-    note("grade that is none", wrong[grades.codes], grades, f"write 0 or 1 into {metric!r}; it is taken as unknown")
+    note(
+        "value that is not a grade",
+        wrong[grades.codes],
+        grades,
+        f"write 0 or 1 into {metric!r}; it is taken as unknown",
+    )
     correct, statement = to_verdicts(numbers[grades.codes], metric, rule)
     texts = pa.table({name: columns[name].take() for name in ("query_id", "vlm", "output")})
     frame = texts.to_pandas().astype("str")
@@ -114,17 +119,17 @@ def _read_outcomes(table: pa.Table, metric: str, rule: GradeRule, aside: SetAsid
     for name, word in _AMOUNTS.items():
         values = columns[name]
         amounts, wrong = _read_amounts(values.texts)
-        note(f"{word} that is no amount", wrong[values.codes], values, "correct it; it is taken as unknown")
+        note(f"{word} that is not an amount", wrong[values.codes], values, "correct it; it is taken as unknown")
         frame[name] = amounts[values.codes]
     return frame, statement
 
 
 def _read_amounts(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Texts as finite numbers >= 0, NaN for others, and which others say something; one more stands for no text."""
+    """Texts as finite numbers >= 0, NaN for others, and which of these say something; a last one is for no text."""
     trimmed = pc.utf8_trim_whitespace(texts)
     try:
         amounts = pc.cast(pc.if_else(_is_unknown(texts), None, trimmed), pa.float64()).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid:  # one of them is no number: read them one by one
+    except pa.ArrowInvalid:  # one of them is not a number: read them one by one
         amounts = np.array([as_amount(text) for text in trimmed.to_pylist()], dtype=float)
     with np.errstate(invalid="ignore"):
         amounts = np.where(np.isfinite(amounts) & (amounts >= 0), amounts, np.nan)

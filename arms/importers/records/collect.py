@@ -1,4 +1,4 @@
-"""The rows of one file as columns of text, of which each distinct one is held once; images are taken in on the way."""
+"""The rows of one file as columns of text, each distinct text held once; images are taken in on the way."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -131,7 +131,7 @@ class _Collector:
         self._tables: list[pa.Table] = []
 
     def add(self, where: str, cells: Mapping[str, Any]) -> None:
-        """Take a row; it is set aside if its image is none."""
+        """Take a row; it is set aside if its image is something else."""
         if self._tracks:
             self.seen.update(dict.fromkeys(cells))
         if self._flat is not None:
@@ -172,7 +172,7 @@ class _Collector:
         return next(iter(found.values()), None)
 
     def _follow(self, cells: Mapping[str, Any], path: str) -> Any:
-        """What stands at the end of a path such as `doc.question`."""
+        """What is at the end of a path such as `doc.question`."""
         if path in cells:
             return cells[path]
         value: Any = cells

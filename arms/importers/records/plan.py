@@ -1,4 +1,4 @@
-"""What the columns of a log hold, what stands in for missing ones, and how grades are read."""
+"""What the columns of a log hold, what replaces missing ones, and how grades are read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,7 +52,7 @@ class Plan:
         The name of the grade where rows are of one VLM each.
     rule : GradeRule
     benchmark, task : str or None
-        Stand in where there is no column; None: the first file's name, and the benchmark.
+        Used where there is no column; None: the first file's name, and the benchmark.
     language : str
     dialect : Dialect
         How CSV and TSV files are written.

@@ -16,8 +16,8 @@ JOINED = (
     "Files with the columns of question and image describe queries; files with a column of VLMs, or with the "
     "columns of --verdict, give outcomes; one file may do both, several are joined by the id. Without ids, a query "
     "is its image and question (and benchmark, where there is a column of it). Rows that disagree with the first "
-    "one of their query on image, answer or benchmark are set aside. Where an optional column is missing, its "
-    "setting stands in: --benchmark (the name of the first file that describes queries), --task (the benchmark), "
+    "one of their query on image, answer or benchmark are set aside. Where an optional column is missing, a "
+    "setting takes its place: --benchmark (the name of the first file that describes queries), --task (the benchmark), "
     "--language."
 )
 

@@ -14,7 +14,7 @@ from arms.importers.set_aside import SetAside
 
 _SPARE = 100  # calls that whoever uses what was read may be away from here
 
-# A surrogate pair in JSON's escapes (kept), or half of one, which is no character; an escaped backslash opens neither.
+# A surrogate pair in JSON's escapes (kept), or half of one, not a character; an escaped backslash opens neither.
 _SURROGATES = re.compile(
     r"(?<!\\)(?P<before>(?:\\\\)*)"
     r"(?:(?P<pair>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
@@ -65,7 +65,7 @@ def open_document(path: Path, aside: SetAside) -> Iterator[Table]:
     Raises
     ------
     UnreadableError
-        If the file cannot be read, or is no such table.
+        If the file cannot be read, or is not such a table.
     """
     try:
         records = _as_records(read_json(path, (list, dict)), path)
@@ -87,13 +87,13 @@ def _read_lines(path: Path, aside: SetAside) -> Iterator[Row]:
                 try:
                     content = parse_json(line.decode("utf-8-sig" if number == 1 else "utf-8"))
                 except ValueError as error:
-                    aside.add("line that is no JSON", where, "write the line again, whole", detail=str(error))
+                    aside.add("line that is not JSON", where, "write the line again, whole", detail=str(error))
                     continue
                 if isinstance(content, dict):
                     yield where, content
                 else:
                     name = _JSON_NAMES.get(type(content), "something else")
-                    aside.add("line that is no JSON object", where, "write the line again, whole", detail=name)
+                    aside.add("line that is not a JSON object", where, "write the line again, whole", detail=name)
     except OSError as error:
         raise _unreadable_lines(path, error) from error
 
@@ -129,11 +129,11 @@ def _read_records(path: Path, records: Sequence[Any], columns: Sequence[str], as
             cells = ((name, record.get(name)) for name in columns)
             yield where, {name: None if cell == "" or cell != cell else cell for name, cell in cells}
         else:
-            aside.add("record that is no object", where, "write the record again", detail=type(record).__name__)
+            aside.add("record that is not an object", where, "write the record again", detail=type(record).__name__)
 
 
 def parse_json(text: str) -> Any:
-    """The value of a JSON text, halves of surrogate pairs made U+FFFD; a ValueError if there is none, or too deep."""
+    """The value of a JSON text, halves of surrogate pairs as U+FFFD; a ValueError if it is not JSON or nested too deep."""
     if "\\ud" in text or "\\uD" in text:
         text = _SURROGATES.sub(lambda found: found["before"] + (found["pair"] or "\\ufffd"), text)
     may_be_deep = text.count("[") + text.count("{") > _SPARE  # few lines of a log have so many

@@ -19,7 +19,7 @@ _BATCH_OBJECTS = 256  # many rows may refer to an image that the file holds once
 
 @contextmanager
 def open_parquet(path: Path) -> Iterator[Table]:
-    """Open a Parquet file; an UnreadableError, at once or from the rows, if it is none or damaged."""
+    """Open a Parquet file; an UnreadableError, at once or from the rows, if it is damaged or not one."""
     with _clear_errors(path):
         open_file(path).close()  # raises for what Arrow might wait for
         with _open(path, []) as file:
@@ -58,7 +58,7 @@ def _clear_errors(path: Path) -> Iterator[None]:
 
 def _open(path: Path, texts: Sequence[str]) -> pq.ParquetFile:
     """Open a file to read it piece by piece, of some columns each distinct value once."""
-    source = pa.OSFile(os.fsencode(path))  # as bytes: Arrow takes a name that is no UTF-8 in no other way
+    source = pa.OSFile(os.fsencode(path))  # as bytes: Arrow takes a name that is not UTF-8 only so
     return pq.ParquetFile(source, pre_buffer=False, buffer_size=2**20, read_dictionary=texts)
 
 

@@ -45,7 +45,7 @@ class Headers:
     metric : str or None
         The one column that holds verdicts, if the user named it.
     aside : SetAside
-        Is told of tables that cannot be read.
+        Receives tables that cannot be read.
     """
 
     def __init__(self, metric: str | None, aside: SetAside) -> None:
@@ -108,7 +108,7 @@ def sort_files(
     """Tell evaluations from bare predictions, and the benchmark of each.
 
     A benchmark's name may begin with another's, and a judge's name may follow it: the names of the known TSVs and of
-    all prediction files decide, the longest first. Names alone tell what most files are, so that few are opened.
+    all prediction files decide, the longest first. Most files are known by their names, so that few are opened.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def sort_files(
         The names of the benchmarks whose TSVs are known.
     headers : Headers
     aside : SetAside
-        Is told of files that are neither, and of benchmarks that are known by the name of an evaluated file alone.
+        Receives files that are neither, and benchmarks known only by the name of an evaluated file.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def sort_files(
         benchmark, judge = split_judge(file, names)
         if benchmark not in names:
             advice = "check the name; the prediction file or the benchmark's TSV beside it would tell"
-            aside.note("benchmark known by an evaluated file's name alone", str(file.path), advice, detail=benchmark)
+            aside.note("benchmark known only by an evaluated file's name", str(file.path), advice, detail=benchmark)
         predictions = by_place.get((file.path.parent, file.vlm, benchmark))
         evaluations.append(Evaluation(file, benchmark, judge, predictions))
     return evaluations, [Evaluation(file, file.rest, "") for file in predicted]
@@ -176,7 +176,7 @@ def choose_evaluations(
     judge : str or None
         The judge to take.
     aside : SetAside
-        Is told what is passed over, and of predictions that were not evaluated since.
+        Receives what is passed over, and predictions that were not evaluated since.
     """
     runs: dict[tuple[str, str], dict[Path, list[Evaluation]]] = {}
     for one in evaluations:
@@ -224,7 +224,7 @@ def _note_judges(chosen: Iterable[Evaluation], aside: SetAside) -> None:
         judges.setdefault(one.benchmark, set()).add(one.judge or "none")
     for benchmark, names in judges.items():
         if len(names) > 1:
-            advice = "compare its VLMs with care, or take one judge alone with --judge"
+            advice = "compare its VLMs with care, or take only one judge with --judge"
             aside.note("benchmark with several judges", benchmark, advice, detail=", ".join(sorted(names)))
 
 

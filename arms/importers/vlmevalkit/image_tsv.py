@@ -65,7 +65,7 @@ def read_images(path: Path, wanted: Collection[str], images: ImageIntake, aside:
         Indices of rows, as `as_index` gives them.
     images : ImageIntake
     aside : SetAside
-        Is told of rows that cannot be read, and if the file cannot be read to its end.
+        Receives rows that cannot be read, and if the file cannot be read to its end.
 
     Raises
     ------
@@ -151,7 +151,7 @@ class _Scan:
                 )
 
     def _add(self, index: str, image: str, image_path: str) -> None:
-        """What one row says of its image; of rows of one index the first problem stands."""
+        """What one row says of its image; of rows of one index the first problem counts."""
         if index in self.problems:
             return
         if len(image) > _SHARED and index not in self._wanted:

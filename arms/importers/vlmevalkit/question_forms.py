@@ -39,7 +39,7 @@ def base_index(index: str, group: str | None, rotated: bool) -> str:
 def question_text(cells: Mapping[str, str | None]) -> str | None:
     """A question as VLMEvalKit asks it, without the request for a form of answer that it adds to all.
 
-    The question alone; with a hint or options::
+    Only the question; with a hint or options::
 
         Hint: {hint}
         Question: {question}

@@ -12,7 +12,7 @@ from arms.importers.vlmevalkit.image_tsv import NONE, SEVERAL, Problem, TsvImage
 
 
 def split_named(text: str) -> tuple[str, Path]:
-    """What --tsv names: the benchmark, if it is told, and the path."""
+    """What --tsv names: the benchmark, if it is named, and the path."""
     name, equals, path = text.partition("=")
     if equals and not Path(text).exists():
         return name, Path(path).expanduser()
@@ -29,7 +29,7 @@ class BenchmarkFiles:
     found : iterable of Path
         TSVs that were found among the sources.
     aside : SetAside
-        Is told of files that are passed over.
+        Receives files that are passed over.
 
     Raises
     ------

@@ -9,7 +9,7 @@ from pathlib import Path
 from arms.importers.set_aside import SetAside
 
 ENDINGS = (".xlsx", ".tsv", ".json", ".csv")
-# What may stand behind {VLM}_{benchmark} or {VLM}_{benchmark}_{judge} in the name of an evaluated file; but for the
+# What may follow {VLM}_{benchmark} or {VLM}_{benchmark}_{judge} in the name of an evaluated file; but for the
 # last, which may be an average, such a file has a row for each question.
 PER_QUESTION = ("_detailed_results", "_results", "_result", "_auxmatch")
 _FORMS = (*PER_QUESTION, "_score")
@@ -48,7 +48,7 @@ class ResultFile:
 
 
 def find_files(sources: Sequence[Path], aside: SetAside) -> list[Path]:
-    """The tables among the sources, each once; links are followed to places in the sources alone."""
+    """The tables among the sources, each once; links are followed only to places in the sources."""
     roots = [os.path.realpath(source) for source in sources]
     found: dict[str, Path] = {}
     for path in (path for source in sources for path in _walk(source)):
@@ -80,7 +80,7 @@ def is_passed_over(path: Path) -> bool:
 def assign_files(
     paths: Iterable[Path], benchmarks: Collection[str], holds_answers: Callable[[Path], bool], aside: SetAside
 ) -> list[ResultFile]:
-    """Tell the VLM of each file: its folder's name, or else what stands before a known benchmark's name.
+    """Find the VLM of each file: its folder's name, or else what comes before a known benchmark's name.
 
     Parameters
     ----------
@@ -88,9 +88,9 @@ def assign_files(
     benchmarks : collection of str
         The names of the benchmarks whose TSVs are known.
     holds_answers : callable
-        Tells whether a file holds predictions or verdicts.
+        Says whether a file holds predictions or verdicts.
     aside : SetAside
-        Is told of files whose VLM cannot be told.
+        Receives files whose VLM cannot be found.
     """
     placed, loose = [], []
     for path in paths:
@@ -108,7 +108,7 @@ def assign_files(
             placed.append(ResultFile(path, split[0], run, split[1]))
         elif holds_answers(path):
             aside.add(
-                "file whose VLM and benchmark are not told apart",
+                "file whose VLM and benchmark cannot be told apart",
                 str(path),
                 "put it into a folder with its VLM's name, as VLMEvalKit does, or name the benchmark's file with --tsv",
             )
@@ -118,7 +118,7 @@ def assign_files(
 
 
 def _split_loose(stem: str, benchmarks: Collection[str], vlms: Collection[str]) -> tuple[str, str] | None:
-    """A name as its VLM and the rest: the longest benchmark's name that stands in it decides, then known VLMs."""
+    """A name as its VLM and the rest: the longest benchmark's name in it decides, then known VLMs."""
     words = stem.split("_")
     spans = [(start, end) for start in range(1, len(words)) for end in range(start + 1, len(words) + 1)]
     named = [(end - start, start) for start, end in spans if "_".join(words[start:end]) in benchmarks]
@@ -151,13 +151,13 @@ def split_judge(file: ResultFile, benchmarks: Collection[str]) -> tuple[str, str
     for end in (len(words) - 2, len(words) - 1):  # two words at most, as in exact_matching
         if end > 0 and _JUDGE.fullmatch("_".join(words[end:])):
             return "_".join(words[:end]), "_".join(words[end:])
-    if form == "_result" and len(words) > 1:  # a judge always stands there
+    if form == "_result" and len(words) > 1:  # it always names a judge
         return "_".join(words[:-1]), words[-1]
     return stem, ""
 
 
 def _may_be_judge(name: str, form: str) -> bool:
-    """Whether what stands behind a benchmark's name may be a judge's; else it is part of another benchmark's name."""
+    """Whether what follows a benchmark's name may be a judge's; else it is part of another benchmark's name."""
     if _JUDGE.fullmatch(name):
         return True
     if "_" in name or form not in ("_result", "_score", ""):

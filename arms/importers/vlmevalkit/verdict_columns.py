@@ -31,7 +31,7 @@ class VerdictReader:
     columns : tuple of str
         Where it is read.
     grade : callable
-        Gives a row's grade: null where unknown, and something that is no grade where the row says nothing clear.
+        Gives a row's grade: null where unknown, and some text where the row says nothing clear.
     """
 
     metric: str
@@ -81,7 +81,7 @@ def find_verdicts(columns: Collection[str], benchmark: str, metric: str | None =
 
 
 def _named(column: str, benchmark: str) -> VerdictReader:
-    """One column as it stands."""
+    """One column as it is."""
     if column in VERDICTS:
         return VerdictReader(column, (column,), lambda row: _verdict(row[column]))
     is_distance = column == "eval_score" and any(name in benchmark for name in _ANLS)
@@ -94,7 +94,7 @@ def _named(column: str, benchmark: str) -> VerdictReader:
 def _of(grade: str, benchmark: str) -> str:
     """A grade's name with its benchmark's: each has a scale of its own, and gets a threshold of its own.
 
-    Without it if it holds a word, such as hallucination, by which a grade is taken for one of which less is better.
+    Without it if it holds a word, such as hallucination, that would say of the grade that less is better.
     """
     metric = f"{grade} of {benchmark}"
     return metric if lower_is_better(metric) == lower_is_better(grade) else grade
@@ -142,7 +142,7 @@ def _as_list(cell: Any) -> list[Any] | None:
 
 
 def _verdict(cell: Any) -> Any:
-    """A cell that says right or wrong; anything else becomes what is no grade."""
+    """A cell that says right or wrong; anything else becomes a text that is not a grade."""
     grade = parse_grade(cell)
     return cell if grade in (0, 1) or (grade is not None and grade != grade) else f"neither 0 nor 1: {cell!r}"
 
@@ -156,7 +156,7 @@ def _equals_answer(row: Cells) -> bool | None:
     """Whether the answer that a judge extracted is the right one, by the question's type, as on MathVista.
 
     Unlike VLMEvalKit's own count, an answer that the judge could not extract is unknown, and a list or text is compared
-    as it stands (VLMEvalKit compares the text "None").
+    as it is (VLMEvalKit compares the text "None").
     """
     extracted, answer = _text(row["res"]), _text(row["answer"])
     if extracted is None or not extracted.strip():
@@ -190,14 +190,14 @@ def _chosen(extracted: str, row: Cells) -> bool | None:
 
 
 def _letter(text: str, options: Mapping[str, str]) -> str | None:
-    """The one letter of an option that stands among the text's words, near its end."""
+    """The one letter of an option among the text's words, near its end."""
     words = re.sub(r"[.()\[\],:;!*#{}]", " ", text).split()
     letters = [letter for letter in options if letter in words]
     return letters[0] if len(letters) == 1 and words.index(letters[0]) > len(words) - 5 else None
 
 
 def _only_option_in(text: str, options: Mapping[str, str]) -> str | None:
-    """The one option whose text stands in a text that is not much longer than all options."""
+    """The one option whose text is in a text that is not much longer than all options."""
     if len(text) > 2 * sum(map(len, options.values())):
         return None
     named = [letter for letter, option in options.items() if option in text.lower()]

@@ -58,7 +58,7 @@ class VlmEvalKitImporter(Importer):
     language: str | None = setting(
         "The language of all questions, such as en. By default English, but where the benchmark's name says another."
     )
-    judge: str | None = setting("Take evaluations by this judge alone, as the files' names have it.", metavar="NAME")
+    judge: str | None = setting("Take only evaluations by this judge, as the files' names have it.", metavar="NAME")
     metric: str | None = setting(
         "The column that holds the verdict or grade. By default what VLMEvalKit itself counts.", metavar="COLUMN"
     )
@@ -191,7 +191,7 @@ def _outcome(
 
 
 def _unobtained(evaluation: Evaluation, aside: SetAside) -> Collection[str]:
-    """Questions of which the answer to a rotation was never obtained: VLMEvalKit takes them for wrong."""
+    """Questions where the answer to a rotation was never obtained: VLMEvalKit counts them as wrong."""
     found: set[str] = set()
     if evaluation.predictions is None or not is_rotated(evaluation.benchmark):
         return found
@@ -208,7 +208,7 @@ def _unobtained(evaluation: Evaluation, aside: SetAside) -> Collection[str]:
 
 
 def _value(cell: Any) -> Any:
-    """A cell that is no formula or error of the spreadsheet; else nothing."""
+    """A cell; nothing for a formula or an error of the spreadsheet."""
     return None if isinstance(cell, Formula | ErrorCell) else cell
 
 

@@ -175,7 +175,7 @@ def test_folders_and_files_that_cannot_be_used(load: Import, clone: Path) -> Non
         "pictures of an unknown prompt": 1,
         "pictures of a task without prompts": 1,
         "picture that does not fit its prompt": 1,
-        "file that is no picture": 2,
+        "file that is not a picture": 2,
     }
     assert report.rows_set_aside == 7
     places = pd.read_parquet(clone.parent / "out/set_aside/source.parquet")

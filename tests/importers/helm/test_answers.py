@@ -185,7 +185,7 @@ def test_grades_of_wrong_types(output: Spoilt, grade: Any) -> None:
     entry["stats"][0]["mean"] = grade
     output.change(STATS, lambda entries: [*entries, entry])
     rows, found = output.outcomes()
-    assert ([row[0] for row in rows], [*set_aside(found, noted=True)]) == ([1], ["grade that is none"])
+    assert ([row[0] for row in rows], [*set_aside(found, noted=True)]) == ([1], ["value that is not a grade"])
 
 
 @pytest.mark.parametrize("time", ["soon", -1, [1], True, None])
@@ -194,7 +194,7 @@ def test_times_of_wrong_types(output: Spoilt, time: Any) -> None:
     output.change(STATE, result(request_time=time))
     rows, found = output.outcomes()
     assert [row[3] for row in rows] == [None, 9.0]
-    assert [*set_aside(found, noted=True)] == ([] if time is None else ["latency that is no amount"])
+    assert [*set_aside(found, noted=True)] == ([] if time is None else ["latency that is not an amount"])
 
 
 @pytest.mark.parametrize(

@@ -224,7 +224,7 @@ class TestMetrics:
         )
         output.run(right())
         with pytest.raises(
-            ArmsError, match=r"metric toxic_frac: expected one of which more is bett.* --lower-is-better"
+            ArmsError, match=r"metric toxic_frac: expected one where more is bett.* --lower-is-better"
         ):
             output.read()
         assert len(output.read(benchmark=("gqa",)).outcomes) == 1

@@ -265,7 +265,7 @@ class TestImages:
         "pattern", "{task}/{doc_id {doc_id.__class__} {doc_id!r} {doc_id:>9} {} {0} {doc_id}{user} }".split()
     )
     def test_a_pattern_that_asks_for_more(self, pattern: str) -> None:
-        with pytest.raises(ArmsError, match=r"--image-pattern: expected a path with \{doc_id\} and \{task\} alone"):
+        with pytest.raises(ArmsError, match=r"--image-pattern: expected a path with \{doc_id\} and \{task\} as the only braces"):
             LmmsEvalImporter(image_pattern=pattern)
 
     @pytest.mark.parametrize("pattern", ["", "all.png", "{task}.png"])
@@ -358,13 +358,13 @@ class TestMetrics:
 
     def test_lower_is_better(self, load: Import, log: Path) -> None:
         write_rows(log, *({**row(n), "wer": wer, "exact_match": "-"} for n, wer in enumerate((0.2, 0.9))))
-        with pytest.raises(ArmsError, match="metric wer: expected one of which more is better"):
+        with pytest.raises(ArmsError, match="metric wer: expected one where more is better"):
             load()
         assert right(load(lower_is_better=True, threshold=0.5)) == {"0": True, "1": False}
         # The results file says so of metrics whose names do not.
         write_rows(log, {**row(0), "exact_match": "-", "distort": 0.2})
         write_results(log, GPT, higher_is_better={"ai2d": {"distort": False}})
-        with pytest.raises(ArmsError, match="got distort, of which less is, as the run's results file says"):
+        with pytest.raises(ArmsError, match="got distort, where less is, as the run's results file says"):
             load()
         assert right(load(lower_is_better=True, threshold=0.5)) == {"0": True}
 
@@ -407,7 +407,7 @@ class TestOlderForm:
         [
             (
                 {"args": {"model": "llava"}, "logs": [5, "x", None]},
-                {"row that is no JSON object": 3, "run without a usable row": 1},
+                {"row that is not a JSON object": 3, "run without a usable row": 1},
             ),
             ({"args": {}, "logs": []}, {"run of a VLM without a name": 1}),
             ({"args": [], "logs": []}, {"run of a VLM without a name": 1}),
@@ -463,7 +463,7 @@ class TestFiles:
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes()[:-40] + b"\n\n[1]\n\xff\xfe\n")
         found = load()
         assert right(found) == {"0": True}
-        assert found.kinds == {"line that is no JSON": 2, "line that is no JSON object": 1}
+        assert found.kinds == {"line that is not JSON": 2, "line that is not a JSON object": 1}
 
 
 class TestRows:

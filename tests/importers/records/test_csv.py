@@ -268,9 +268,7 @@ class TestCells:
             load(table(("correct", 0, "7")))
         path = table()
         path.write_text(path.read_text(encoding="utf-8").replace(",correct", ",cer", 1), encoding="utf-8")
-        with pytest.raises(
-            ArmsError, match=r"metric cer: expected one of which more is better, .* say --lower-is-better"
-        ):
+        with pytest.raises(ArmsError, match=r"metric cer: expected one where more is better, .* say --lower-is-better"):
             load(path, correct_column="cer")
 
     def test_grades_and_amounts_that_are_none(self, load: Import, table: Table) -> None:
@@ -284,14 +282,14 @@ class TestCells:
             ("q5", None),
         ]
         assert found.kinds == {
-            "grade that is none": 2,
-            "cost that is no amount": 2,
-            "latency that is no amount": 1,
+            "value that is not a grade": 2,
+            "cost that is not an amount": 2,
+            "latency that is not an amount": 1,
             "correct is neither true nor false": 3,
             "query without outcome": 3,
         }
-        assert found.examples("grade that is none") == [("table.csv, row 3", "'85%'")]
-        assert found.examples("cost that is no amount") == [("table.csv, row 6", "'1,234.5'")]
+        assert found.examples("value that is not a grade") == [("table.csv, row 3", "'85%'")]
+        assert found.examples("cost that is not an amount") == [("table.csv, row 6", "'1,234.5'")]
 
     @pytest.mark.parametrize(
         ("name", "texts"),
@@ -407,7 +405,7 @@ class TestRows:
         path.write_text("\n".join(["", head, "a,b", first, "", *lines, "end"]), encoding="utf-8")
         found = load(path)
         assert len(found.queries) == 6
-        assert found.kinds == {"row with another number of cells than the header": 2, "cost that is no amount": 1}
-        assert found.examples("cost that is no amount")[0][0] == "table.csv, row 7"
+        assert found.kinds == {"row with another number of cells than the header": 2, "cost that is not an amount": 1}
+        assert found.examples("cost that is not an amount")[0][0] == "table.csv, row 7"
         places = pd.read_parquet(path.parent / "out/set_aside/source.parquet")["where"]
         assert places.tolist() == [f"{path}, row {number}" for number in (2, 9)]

@@ -187,7 +187,7 @@ class TestLabels:
         found = load(write_json(*(record(q, label=label) for q, label in {**labels, **wrong, **unknown}.items())))
         assert found.right == {(question, "v1"): number < 7 for number, question in enumerate(labels)}
         assert found.kinds == {
-            "grade that is none": len(wrong),
+            "value that is not a grade": len(wrong),
             **dict.fromkeys(("correct is neither true nor false", "query without outcome"), len(wrong) + len(unknown)),
         }
 
@@ -215,7 +215,7 @@ class TestLabels:
         assert (list(found.right.values()), found.report.verdicts) == ([False, False, True, True], ("label >= 0.5",))
         assert list(load(path, threshold=0.4).right.values()) == [False, True, True, True]
         assert list(load(path, threshold=0.4, lower_is_better=True).right.values()) == [True, True, False, False]
-        with pytest.raises(ArmsError, match="metric error: expected one of which more is better"):
+        with pytest.raises(ArmsError, match="metric error: expected one where more is better"):
             load(write(record(error=0)), label_field="error")
 
     def test_exact_match(self, load: Import, write: Write) -> None:
@@ -345,7 +345,7 @@ class TestRecords:
         found = load(write_json(*rows))
         expected = [*amounts.values(), *[None] * len(wrong)]
         assert found.column("cost_usd") == found.column("latency_s") == expected
-        assert found.kinds == {"cost that is no amount": len(wrong), "latency that is no amount": len(wrong)}
+        assert found.kinds == {"cost that is not an amount": len(wrong), "latency that is not an amount": len(wrong)}
 
     @pytest.mark.parametrize(
         ("field", "num_usable"),
@@ -422,7 +422,7 @@ class TestFiles:
             (
                 "a.jsonl",
                 b"broken",
-                r"got none to use\n1 set aside: line that is no JSON \(.*a.jsonl, line 1: Expecting",
+                r"got none to use\n1 set aside: line that is not JSON \(.*a.jsonl, line 1: Expecting",
             ),
             ("a.jsonl", b"{}", "a.jsonl: expected a field 'image' or 'image_path', got none; say which one it is"),
             ("a.jsonl", b'{"a": 1}', "a.jsonl: expected a field 'image' or 'image_path', got 'a'; say which .*: --im"),
@@ -433,7 +433,7 @@ class TestFiles:
             ),
             ("a.parquet", b"", "a.parquet: expected a Parquet file, could not read it"),
             ("a.parquet", b"PAR1 broken PAR1", "a.parquet: expected a Parquet file, could not read it"),
-            ("a.csv", b"image,question", r"got none to use\n1 set aside: line that is no JSON"),
+            ("a.csv", b"image,question", r"got none to use\n1 set aside: line that is not JSON"),
         ],
     )
     def test_without_records(self, load: Import, tmp_path: Path, name: str, content: bytes, message: str) -> None:

@@ -123,8 +123,8 @@ def test_json_lines(tmp_path: Path) -> None:
     ]
     table = aside.table()
     assert table["where"].tolist() == [f"{path}, line {number}" for number in (3, 5, 6, 8, 9, 10)]
-    kinds = ["line that is no JSON"] * 6
-    kinds[1] = kinds[5] = "line that is no JSON object"
+    kinds = ["line that is not JSON"] * 6
+    kinds[1] = kinds[5] = "line that is not a JSON object"
     assert table["reason"].tolist() == kinds
     assert table["detail"].tolist()[1::4] == ["array", "null"]
     assert "lists and objects are nested too deep" in table["detail"].tolist()[3]
@@ -161,7 +161,7 @@ def test_records_that_are_none(tmp_path: Path) -> None:
     for content in ([{"a": 1}, [2], None], {"columns": ["a"], "data": [[1], [1, 2], "x"]}):
         assert [cells for _, cells in read_rows(write(tmp_path / "a.json", json.dumps(content)), aside)] == [{"a": 1}]
     (finding,) = aside.findings()
-    assert (finding.kind, finding.count) == ("record that is no object", 4)
+    assert (finding.kind, finding.count) == ("record that is not an object", 4)
     assert [row["detail"] for row in finding.rows] == ["list", "NoneType", "list", "str"]
 
 

@@ -103,7 +103,7 @@ def test_vlms_known_from_elsewhere_and_not_at_all(tmp_path: Path) -> None:
     files = assign_files(paths, {"MME"}, lambda path: path.stem != "notes", aside)
     assert [(file.vlm, file.rest) for file in files] == [("M", "x"), ("M_2", "x"), ("M_2", "new_openai_result")]
     assert kinds(aside) == {
-        "file whose VLM and benchmark are not told apart": ["other_new_openai_result.xlsx"],
+        "file whose VLM and benchmark cannot be told apart": ["other_new_openai_result.xlsx"],
         "file that holds no answers": ["notes.json"],
     }
     assert aside.count == 1

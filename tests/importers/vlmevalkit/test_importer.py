@@ -149,7 +149,7 @@ def test_edit_distance_is_refused_unless_told(log: Log) -> None:
     log.result("M", "DocVQA_VAL_results", vqa(1, [0.0, 0.2], 0.1), vqa(2, [0.9, 0.8], 0.85))
     log.tsv("DocVQA_VAL", 1, 2)
     with pytest.raises(
-        ArmsError, match=r"metric eval_score \(edit distance\) of DocVQA_VAL: expected one of which more is better"
+        ArmsError, match=r"metric eval_score \(edit distance\) of DocVQA_VAL: expected one where more is better"
     ):
         log.read(metric="eval_score")
     found = log.read(metric="eval_score", lower_is_better=True, threshold=0.2)

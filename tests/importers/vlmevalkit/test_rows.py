@@ -99,7 +99,7 @@ def test_formulas_in_texts_and_in_verdicts(log: Log) -> None:
     assert rows["text that is an error of the spreadsheet"] == ["prediction: #N/A"]
     assert rows["text that the spreadsheet takes for a date"] == ["prediction: 2025-03-01 00:00:00"]
     assert rows["row without an index"] == ["'=A2'"]
-    assert len(rows["grade that is none"]) == 3
+    assert len(rows["value that is not a grade"]) == 3
     assert found.findings()["correct is neither true nor false"] == 3
 
 
@@ -109,7 +109,7 @@ def test_rows_without_an_index_or_a_question(log: Log) -> None:
     found = log.read()
     assert found.verdicts() == {"MMStar/1": True}
     assert [row["where"][-5:] for row in found.rows("row without an index")] == ["row 3", "row 5"]
-    assert found.findings()["question that is no text"] == 1
+    assert found.findings()["question that is not text"] == 1
 
 
 def test_json_with_values_of_any_type(log: Log) -> None:

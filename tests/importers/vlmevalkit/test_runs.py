@@ -36,7 +36,7 @@ def test_benchmark_known_by_a_name_alone(log: Log) -> None:
     log.tsv("MMBench_DEV_EN", 1)
     with pytest.raises(ArmsError, match="no image in the log: the TSV of MMBench_DEV_EN_V11 is not at") as caught:
         log.read()
-    assert "benchmark known by an evaluated file's name alone" in str(caught.value)
+    assert "benchmark known only by an evaluated file's name" in str(caught.value)
     assert "1 set aside: prediction file without an evaluation; evaluate it with VLMEvalKit" in str(caught.value)
 
 
