@@ -11,10 +11,11 @@ from arms.data.atomic import atomic_folder
 from arms.data.prepared import write_json
 from arms.data.profiles import Access, VlmProfile
 from arms.data.tables import OUTCOMES, QUERIES, Dataset, write_dataset, write_table
-from arms.data.validation import Report, Validated, validate
+from arms.data.validation import Validated, validate
 from arms.errors import ArmsError
 from arms.importers.base import Importer, Intake, Log
 from arms.importers.image_intake import ImageIntake
+from arms.importers.import_report import ImportReport
 from arms.importers.set_aside import REPORT_FILE, SET_ASIDE_FOLDER, SetAside
 from arms.importers.texts import encodable, encodable_texts
 
@@ -63,59 +64,6 @@ class ImportOptions:
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise ArmsError(f"workers: expected 1 or more, got {self.workers}")
-
-
-@dataclass(frozen=True)
-class ImportReport:
-    """What became of a log.
-
-    Attributes
-    ----------
-    format : str
-        The importer's class.
-    sources : tuple of str
-    settings : dict
-        The importer's.
-    verdicts : tuple of str
-        What counted as correct.
-    images_found, images_lost : int
-        How many of the references in the log led to an image, and how many did not.
-    rows_set_aside : int
-        Rows of the log that never became queries or outcomes.
-    report : Report
-        Of validation, with what the importer set aside among its findings.
-    """
-
-    format: str
-    sources: tuple[str, ...]
-    settings: dict[str, Any]
-    verdicts: tuple[str, ...]
-    images_found: int
-    images_lost: int
-    rows_set_aside: int
-    report: Report
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report as JSON-able data."""
-        return {
-            "format": self.format,
-            "sources": list(self.sources),
-            "settings": self.settings,
-            "correct": list(self.verdicts),
-            "images": {"found": self.images_found, "not_found": self.images_lost},
-            "rows_set_aside": self.rows_set_aside,
-            **self.report.to_dict(),
-        }
-
-    def text(self) -> str:
-        """The report as lines to read."""
-        lines = [
-            f"images: {self.images_found:,} found, {self.images_lost:,} not",
-            f"rows of the log set aside: {self.rows_set_aside:,}",
-        ]
-        if self.verdicts:
-            lines.append(f"correct: {', '.join(self.verdicts)}")
-        return "\n".join([*lines, self.report.text()])
 
 
 def import_log(

@@ -8,7 +8,8 @@ import pandas as pd
 
 from arms.data.tables import read_dataset
 from arms.importers.base import Importer
-from arms.importers.run import ImportOptions, ImportReport, import_log
+from arms.importers.import_report import ImportReport
+from arms.importers.run import ImportOptions, import_log
 
 FREE = ImportOptions(access="free")
 

@@ -28,8 +28,9 @@ from hypothesis import strategies as st
 from arms.data.tables import Dataset, read_dataset
 from arms.data.validation import validate
 from arms.errors import ArmsError
+from arms.importers.import_report import ImportReport
 from arms.importers.registry import IMPORTERS, find_importer
-from arms.importers.run import ImportOptions, ImportReport, import_log
+from arms.importers.run import ImportOptions, import_log
 from tests.importers.damage.files import LOG
 from tests.importers.damage.kinds import KINDS, TAKE_FILES, TAKE_PARTS, Step, damageable
 

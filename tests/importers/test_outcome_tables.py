@@ -11,8 +11,9 @@ import pytest
 from arms.data.tables import Dataset, read_dataset, write_dataset
 from arms.data.validation import validate
 from arms.errors import ArmsError
+from arms.importers.import_report import ImportReport
 from arms.importers.outcome_tables import TablesImporter
-from arms.importers.run import ImportOptions, ImportReport, import_log
+from arms.importers.run import ImportOptions, import_log
 from tests.importers.logs.tables import MISSING, write_log
 
 MakeDataset = Callable[..., Dataset]

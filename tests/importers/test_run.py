@@ -15,7 +15,8 @@ from arms.data.tables import read_dataset
 from arms.data.validation import validate
 from arms.errors import ArmsError
 from arms.importers.base import Importer, Intake, Log, setting
-from arms.importers.run import ImportOptions, ImportReport, import_log
+from arms.importers.import_report import ImportReport
+from arms.importers.run import ImportOptions, import_log
 
 QUERIES = pd.DataFrame(
     {

@@ -1,8 +1,8 @@
 """The rows of one file as columns of text, each distinct text held once; images are taken in on the way."""
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +11,17 @@ import pyarrow as pa
 
 from arms.errors import ArmsError
 from arms.importers.base import Intake
-from arms.importers.image_intake import ImageIntake
+from arms.importers.records.image_cells import ImageCells
 from arms.importers.records.plan import Plan
 from arms.importers.rows.reader import open_table
 from arms.importers.rows.table import Table, cell_text
 from arms.importers.set_aside import SetAside
-from arms.importers.texts import as_text, shown
+from arms.importers.texts import as_text, encodable, shown
 
 TEXT = pa.dictionary(pa.int32(), pa.large_string())
 
 _CHUNK = 20_000  # rows that are held as objects
-_REMEMBERED = 2**26  # characters of images whose references are remembered, as rows of one query share an image
 _TEXTS_ONLY = ("question", "vlm")
-_LONGEST_PATH = 4096  # no system has longer ones
-_BASE64 = re.compile(r"(?:iVBORw0KGgo|/9j/|R0lGOD|UklGR|Qk|SUkq|TU0AK)[A-Za-z0-9+/\s]*")  # PNG, JPEG, GIF, ...
-_SHORTEST_BASE64 = 64
-
-Pick = Callable[[Mapping[str, Any], str], Any]  # gives what a row, at some place, says of one thing
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +74,8 @@ def collect(path: Path, plan: Plan, intake: Intake) -> Sheet:
         is_sheet = path.suffix.lower() == ".xlsx"
         for where, cells in table.rows(heads):
             collector.add(where, {name: cell_text(cell) for name, cell in cells.items()} if is_sheet else cells)
-        table_of_texts = collector.table()
-        columns = sheet.columns if is_known else tuple(collector.seen)
-        return replace(sheet, columns=columns, table=table_of_texts)
+        texts = collector.table()
+        return replace(sheet, columns=sheet.columns if is_known else tuple(collector.seen), table=texts)
 
 
 def encode(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
@@ -92,7 +85,7 @@ def encode(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
     return texts.cast(pa.large_string()).dictionary_encode().cast(TEXT)
 
 
-def _open(path: Path, plan: Plan, aside: SetAside) -> Any:
+def _open(path: Path, plan: Plan, aside: SetAside) -> AbstractContextManager[Table]:
     known = path.suffix.lower() in plan.suffixes or plan.others_are is None
     return open_table(path, aside, dialect=plan.dialect, suffix=None if known else plan.others_are)
 
@@ -122,7 +115,7 @@ class _Collector:
         self._names = {held: names for held, names in wanted.items() if names}
         self._held = list(self._names)
         self._image = self._held.index("image") if "image" in self._names else None
-        self._references = _References(intake.images)
+        self._images = ImageCells(intake.images)
         self._paths = [name for names in self._names.values() for name in names if "." in name]
         flat = [names[0] for names in self._names.values() if len(names) == 1]
         self._flat = flat if len(flat) == len(self._names) and not self._paths else None  # one plain column for each
@@ -140,7 +133,7 @@ class _Collector:
             values = [self._pick(cells, names, held, where) for held, names in self._names.items()]
         if self._image is not None:
             try:
-                values[self._image] = self._references.of(values[self._image])  # at once: images can be large
+                values[self._image] = self._images.of(values[self._image])  # at once: images can be large
             except ArmsError as error:
                 self._set_aside(where, error)
                 return
@@ -184,14 +177,13 @@ class _Collector:
         return value
 
     def _flush(self) -> None:
-        """Turn the rows that are held as objects into columns; those with something else than text where it has to be
-        text are set aside."""
+        """Turn the rows held as objects into columns; a row without text where it has to be text is set aside."""
         usable = np.ones(len(self._rows), dtype=bool)
         lists = zip(*self._rows, strict=True) if self._rows else [()] * len(self._held)
         columns = {
             held: self._column(held, list(values), usable) for held, values in zip(self._held, lists, strict=True)
         }
-        columns["row"] = pa.array(self._wheres, pa.large_string())
+        columns["row"] = pa.array(map(encodable, self._wheres), pa.large_string())  # names of files may be no UTF-8
         self._tables.append(pa.table(columns).filter(pa.array(usable, pa.bool_())))
         self._wheres, self._rows = [], []
 
@@ -199,7 +191,7 @@ class _Collector:
         """Values as texts; `usable` becomes false where that cannot be done."""
         try:
             return encode(pa.array(values, pa.large_string()))
-        except (pa.ArrowInvalid, pa.ArrowTypeError):  # not all are texts
+        except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):  # not all are texts that can be written
             texts = []
         for index, value in enumerate(values):
             if held in _TEXTS_ONLY and not (value is None or isinstance(value, str)):
@@ -213,53 +205,3 @@ class _Collector:
 
     def _set_aside(self, where: str, error: ArmsError) -> None:
         self._intake.aside.add("record that cannot be used", where, "correct it", detail=str(error))
-
-
-@dataclass
-class _References:
-    """The references of images, some of them remembered."""
-
-    images: ImageIntake
-    _known: dict[str, str] = field(default_factory=dict)
-    _size: int = 0
-
-    def of(self, value: Any) -> str | None:
-        """The reference of an image: a path, a data URI, base64, bytes, or a mapping with `bytes` and `path`.
-
-        Raises
-        ------
-        ArmsError
-            If it is something else.
-        """
-        if value is None:
-            return None
-        if isinstance(value, list) and len(value) == 1:
-            value = value[0]
-        if isinstance(value, dict) and {"bytes", "path"} & value.keys():
-            content = value.get("bytes")
-            if isinstance(content, str) and content:
-                return self.images.add_base64(content)
-            value = content if isinstance(content, bytes) and content else value.get("path")
-        if isinstance(value, str):
-            return self._of_text(value)
-        if value is None or isinstance(value, bytes):
-            return None if value is None else self.images.add(value)
-        raise ArmsError(f"expected one image, a path, base64 or bytes, got {shown(value)}")
-
-    def _of_text(self, text: str) -> str:
-        if len(text) < _SHORTEST_BASE64 and text[:5].lower() != "data:":
-            return self.images.add_recorded(text)
-        if text not in self._known:
-            self._size += len(text)
-            if self._size > _REMEMBERED:
-                self._known, self._size = {}, len(text)
-            take = self.images.add_base64 if _is_base64(text) else self.images.add_recorded
-            self._known[text] = take(text)
-        return self._known[text]
-
-
-def _is_base64(text: str) -> bool:
-    """Whether a text is an image in base64: it begins like one, or is longer than a path can be."""
-    if text[:5].lower() == "data:":
-        return False
-    return len(text) > _LONGEST_PATH or bool(_BASE64.fullmatch(text, 0, _SHORTEST_BASE64))

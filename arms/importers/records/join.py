@@ -13,6 +13,7 @@ from arms.importers.records.layouts import Layout, lay_out
 from arms.importers.records.plan import Plan
 from arms.importers.rows.table import UnreadableError
 from arms.importers.set_aside import SetAside
+from arms.importers.texts import encodable
 from arms.progress import progress_bar
 
 EXACT = "output equal to the ground truth"
@@ -36,7 +37,7 @@ def read_records(sources: Sequence[Path], plan: Plan, intake: Intake) -> Log:
         raise _nothing(sources, intake.aside)
     layouts = lay_out(read, plan)
     described = [layout for layout in layouts if layout.describes]
-    benchmark = plan.benchmark or described[0].sheet.path.stem
+    benchmark = plan.benchmark or encodable(described[0].sheet.path.stem)
     for layout in layouts if plan.notes_unread else ():
         _note_unread(layout, intake.aside)
     parts = [make_part(layout, benchmark, plan, intake.aside) for layout in layouts]

@@ -133,7 +133,7 @@ def _read_records(path: Path, records: Sequence[Any], columns: Sequence[str], as
 
 
 def parse_json(text: str) -> Any:
-    """The value of a JSON text, halves of surrogate pairs as U+FFFD; a ValueError if it is not JSON or nested too deep."""
+    """The value of a JSON text, halves of surrogate pairs as U+FFFD; a ValueError if it is no JSON or too deep."""
     if "\\ud" in text or "\\uD" in text:
         text = _SURROGATES.sub(lambda found: found["before"] + (found["pair"] or "\\ufffd"), text)
     may_be_deep = text.count("[") + text.count("{") > _SPARE  # few lines of a log have so many

@@ -9,8 +9,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from openpyxl import load_workbook
-
 from arms.importers.rows.table import ErrorCell, Formula, Row, Table, UnreadableError, header, open_file
 
 MAX_UNPACKED = 2**30  # bytes of a workbook once unpacked
@@ -40,6 +38,8 @@ def open_sheet(path: Path) -> Iterator[Table]:
         stream = open_file(path)
     except OSError as error:
         raise UnreadableError(f"{path}: expected a spreadsheet, could not read the file: {error.strerror}") from error
+    from openpyxl import load_workbook  # it takes a while, and most logs need none
+
     with stream:
         _check_archive(stream, path)
         with _clear_errors(path):

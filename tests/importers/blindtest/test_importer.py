@@ -15,7 +15,8 @@ from arms.importers.blindtest import blindtest_importer as blindtest
 from arms.importers.blindtest.blindtest_importer import BlindTestImporter
 from arms.importers.blindtest.picture_folders import _VLM_OF, Picture, read_pictures
 from arms.importers.blindtest.prompts import choose_prompt, fill_prompt, prompts_of, read_prompts
-from arms.importers.run import ImportOptions, ImportReport, import_log
+from arms.importers.import_report import ImportReport
+from arms.importers.run import ImportOptions, import_log
 from arms.importers.set_aside import SetAside
 from tests.importers.logs.blindtest import (
     CIRCLES,

@@ -223,9 +223,7 @@ class TestMetrics:
             *(right(n, match=0, metrics={"toxic_frac": n}) for n in range(2)), name="mm_safety_bench:subset=fraud"
         )
         output.run(right())
-        with pytest.raises(
-            ArmsError, match=r"metric toxic_frac: expected one where more is bett.* --lower-is-better"
-        ):
+        with pytest.raises(ArmsError, match=r"metric toxic_frac: expected one where more is bett.* --lower-is-better"):
             output.read()
         assert len(output.read(benchmark=("gqa",)).outcomes) == 1
         found = output.read(lower_is_better=True)

@@ -265,7 +265,9 @@ class TestImages:
         "pattern", "{task}/{doc_id {doc_id.__class__} {doc_id!r} {doc_id:>9} {} {0} {doc_id}{user} }".split()
     )
     def test_a_pattern_that_asks_for_more(self, pattern: str) -> None:
-        with pytest.raises(ArmsError, match=r"--image-pattern: expected a path with \{doc_id\} and \{task\} as the only braces"):
+        with pytest.raises(
+            ArmsError, match=r"--image-pattern: expected a path with \{doc_id\} and \{task\} as the only braces"
+        ):
             LmmsEvalImporter(image_pattern=pattern)
 
     @pytest.mark.parametrize("pattern", ["", "all.png", "{task}.png"])

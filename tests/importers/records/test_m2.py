@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 
 from arms.errors import ArmsError
+from arms.importers.image_intake import ImageIntake
 from arms.importers.m2_importer import FIELDS, FLAGS, M2Importer
-from arms.importers.records import collect
+from arms.importers.records import collect, image_cells
 from arms.importers.records.records_importer import field_of
 from arms.importers.rows import parquet
 from arms.importers.run import ImportOptions
@@ -311,13 +312,13 @@ class TestImages:
 
     def test_a_base64_text_is_decoded_once(self, load: Import, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
         taken = []
-        add = collect.ImageIntake.add_base64
-        monkeypatch.setattr(collect.ImageIntake, "add_base64", lambda self, text: taken.append(text) or add(self, text))
+        add = ImageIntake.add_base64
+        monkeypatch.setattr(ImageIntake, "add_base64", lambda self, text: taken.append(text) or add(self, text))
         text = base64.b64encode(png((9, 9, 9))).decode()
         rows = [record(image=text, vlm=f"v{number}") for number in range(5)]
         assert len(load(write(*rows)).outcomes) == 5
         assert len(taken) == 1
-        monkeypatch.setattr(collect, "_REMEMBERED", 0)
+        monkeypatch.setattr(image_cells, "_REMEMBERED", 0)
         assert len(load(write(*rows, record("Else?", image=text + "AA"))).outcomes) == 5
 
 

@@ -78,10 +78,12 @@ def test_a_sheets_cells_become_texts(load: Import, tmp_path: Path) -> None:
         "vlm": 4,
         "correct": True,
     }
-    found = load(write_sheet(tmp_path / "t.xlsx", [row, {**row, "query_id": 8, "answer": "#N/A"}]))
+    others = [{**row, "query_id": 8, "answer": "#N/A"}, {**row, "query_id": 9, "answer": "half _xD800_"}]
+    found = load(write_sheet(tmp_path / "t.xlsx", [row, *others]))
     assert [(query["query_id"], query["question"], query["answer"]) for query in found.queries] == [
         ("7", "2024", "2025-03-01"),
         ("8", "2024", None),
+        ("9", "2024", "half ?"),
     ]
     assert found.right == {("2024", "4"): True}
 
@@ -97,6 +99,7 @@ def test_wide_json(load: Import, tmp_path: Path) -> None:
 
 def test_folders(load: Import, tmp_path: Path) -> None:
     write_log(tmp_path / "log")
+    (tmp_path / "log/outcomes.csv").rename(tmp_path / "log/caf\udce9.csv")  # no UTF-8
     (tmp_path / "log/readme.md").write_text("left alone")
     (tmp_path / "log/z.json").write_text("{")
     (tmp_path / "log/z.xlsx").write_bytes(b"PK broken")
