@@ -20,7 +20,7 @@ from arms.importers.texts import as_text, encodable, shown
 
 TEXT = pa.dictionary(pa.int32(), pa.large_string())
 
-_CHUNK = 20_000  # rows that are held as objects
+_CHUNK = 4_000  # rows that are held as objects; of more the garbage collector takes longer
 _TEXTS_ONLY = ("question", "vlm")
 
 

@@ -30,8 +30,8 @@ class ImageCells:
         ArmsError
             If it is something else.
         """
-        if value is None:
-            return None
+        if isinstance(value, str):
+            return self._known.get(value) or self._of_text(value)
         if isinstance(value, list) and len(value) == 1:
             value = value[0]
         if isinstance(value, dict) and {"bytes", "path"} & value.keys():
@@ -41,24 +41,22 @@ class ImageCells:
             value = content if isinstance(content, bytes) and content else value.get("path")
         if isinstance(value, str):
             return self._of_text(value)
-        if value is None or isinstance(value, bytes):
-            return None if value is None else self.images.add(value)
+        if value is None:
+            return None
+        if isinstance(value, bytes):
+            return self.images.add(value)
         raise ArmsError(f"expected one image, a path, base64 or bytes, got {shown(value)}")
 
     def _of_text(self, text: str) -> str:
-        if len(text) < _SHORTEST_BASE64 and text[:5].lower() != "data:":
-            return self.images.add_recorded(text)
-        if text not in self._known:
-            self._size += len(text)
-            if self._size > _REMEMBERED:
-                self._known, self._size = {}, len(text)
-            take = self.images.add_base64 if _is_base64(text) else self.images.add_recorded
-            self._known[text] = take(text)
-        return self._known[text]
+        self._size += len(text)
+        if self._size > _REMEMBERED:
+            self._known, self._size = {}, len(text)
+        take = self.images.add_base64 if _is_base64(text) else self.images.add_recorded
+        return self._known.setdefault(text, take(text))
 
 
 def _is_base64(text: str) -> bool:
     """Whether a text is an image in base64: it begins like one, or is longer than a path can be."""
-    if text[:5].lower() == "data:":
+    if text[:5].lower() == "data:" or len(text) < _SHORTEST_BASE64:
         return False
     return len(text) > _LONGEST_PATH or bool(_BASE64.fullmatch(text, 0, _SHORTEST_BASE64))
