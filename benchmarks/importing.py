@@ -110,8 +110,8 @@ def run(kind: str, form: str, folder: Path, number: int) -> Run:
     wall_s = time.perf_counter() - start
     if finished.returncode:
         raise click.ClickException(f"{' '.join(command)} ended with {finished.returncode}")
-    told = json.loads(finished.stdout)
-    return Run(wall_s, told.pop("peak_gib"), told)
+    printed = json.loads(finished.stdout)
+    return Run(wall_s, printed.pop("peak_gib"), printed)
 
 
 def importing_page(report: dict[str, Any]) -> str:

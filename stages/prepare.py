@@ -5,7 +5,6 @@ import logging
 from arms.data.prepared import prepare_dataset, write_prepared
 from arms.data.tables import read_dataset
 from arms.data.validation import validate
-from arms.progress import progress_bar
 from stages.workspace import Stopwatch, Workspace, open_workspace, stage
 
 logger = logging.getLogger("stages.prepare")
@@ -19,13 +18,7 @@ def main() -> None:
 def prepare(workspace: Workspace) -> None:
     """Write the prepared dataset from its tables."""
     watch, data = Stopwatch(), workspace.data
-    with progress_bar("check", "images") as progress:
-        validated = validate(
-            read_dataset(workspace.raw),
-            strict=data.strict,
-            workers=workspace.params.runtime.num_workers,
-            progress=progress,
-        )
+    validated = validate(read_dataset(workspace.raw), strict=data.strict, workers=workspace.params.runtime.num_workers)
     if validated.report.findings:
         logger.warning("%s", validated.report.text())
     prepared = prepare_dataset(

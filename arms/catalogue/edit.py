@@ -47,7 +47,7 @@ def add_profile(profile: VlmProfile, path: str | Path, *, replace: bool = False)
     Raises
     ------
     ArmsError
-        If the file is no list of profiles, it has an entry of that name and `replace` is off, or the entry cannot be
+        If the file is not a list of profiles, it has an entry of that name and `replace` is off, or the entry cannot be
         changed without changing others.
     """
     path = Path(path)

@@ -58,13 +58,13 @@ def check_profiles(profiles: Sequence[VlmProfile], catalogue: Sequence[VlmProfil
         other = find(profile.name)
         known = {} if other is None else _facts_to_take(profile, other)
         if known:
-            told = "; ".join(f"{fact}: {value}" for fact, value in known.items())
-            effect = f"the catalogue knows more of it, which can be copied here: {told}"
+            facts = "; ".join(f"{fact}: {value}" for fact, value in known.items())
+            effect = f"the catalogue knows more of it, which can be copied here: {facts}"
             gaps.append(Gap(kind="facts known elsewhere", vlms=(profile.name,), effect=effect, facts=tuple(known)))
     alike = defaultdict(list)
     for profile in profiles:
         alike[alike_key(profile.name)].append(profile.name)
-    effect = "names that differ in case and separators alone: a log's VLM may be taken for either; remove one"
+    effect = "names that differ only in case and separators: a log's VLM may be taken for either; remove one"
     gaps += [Gap(kind="names alike", vlms=tuple(names), effect=effect) for names in alike.values() if len(names) > 1]
     return tuple(gaps)
 
@@ -85,9 +85,7 @@ def check_dataset_profiles(folder: Path, catalogue: Sequence[VlmProfile] = ()) -
     return (
         *check_profiles(profiles, catalogue),
         *(
-            Gap(
-                kind="no outcomes", vlms=(name,), effect="has no outcomes here: it can be chosen from its profile alone"
-            )
+            Gap(kind="no outcomes", vlms=(name,), effect="has no outcomes here: it can be chosen only from its profile")
             for name in silent
         ),
         *(
@@ -109,7 +107,10 @@ def _missing_facts(profile: VlmProfile) -> list[Gap]:
         found.append((lacks, _NO_COST))
     if profile.access == "free" and len(lacks) == 1:
         found.append(
-            (lacks, "one price alone is not used: its own compute is charged, as that of a VLM without prices")
+            (
+                lacks,
+                "one price without the other is not used: its own compute is charged, as that of a VLM without prices",
+            )
         )
     if profile.access == "free" and lacks and profile.params_b is None:
         effect = "its own compute is charged as that of the pool's mean size, and cannot be where no size is known"

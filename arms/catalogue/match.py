@@ -63,7 +63,7 @@ def match_profiles(
     -------
     profiles : tuple of S VlmProfile
     bare : tuple of str
-        The names of those of which nothing but `access` is known.
+        The names of those with nothing known but `access`.
 
     Raises
     ------
@@ -89,8 +89,8 @@ def match_profiles(
 def profile_finder(catalogue: Sequence[VlmProfile]) -> Callable[[str], VlmProfile | None]:
     """A function that gives the profile that fits a VLM's name, or None.
 
-    A profile fits if it has that very name, or one that differs in case, in what separates its words or in the
-    organisation before a slash alone. Of several that fit the first is taken.
+    A profile fits if it has that very name, or one that differs only in case, in what separates its words or in the
+    organisation before a slash. Of several that fit the first is taken.
     """
     exact = {profile.name: profile for profile in reversed(catalogue)}
     alike = {alike_key(profile.name): profile for profile in reversed(catalogue)}

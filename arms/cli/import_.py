@@ -31,9 +31,9 @@ _COMMON_OPTIONS = (
         ["--image-prefix"],
         default="",
         metavar="PATH",
-        help="What recorded image paths begin with on the machine of the evaluation, and --images stands for here.",
+        help="What recorded image paths begin with on the machine of the evaluation, and --images replaces here.",
     ),
-    click.Option(["--verify-images"], is_flag=True, help="Decode every image, instead of reading its header alone."),
+    click.Option(["--verify-images"], is_flag=True, help="Decode every image, instead of reading only its header."),
     click.Option(
         ["--vlms", "profiles"],
         type=click.Path(path_type=Path),
@@ -43,7 +43,7 @@ _COMMON_OPTIONS = (
     click.Option(
         ["--access"],
         type=click.Choice(["free", "paid"]),
-        help="Take VLMs without a profile, as free or paid ones of which nothing else is known.",
+        help="Take VLMs without a profile, as free or paid, with nothing else known of them.",
     ),
     click.Option(
         ["--rename"],
@@ -75,7 +75,7 @@ class _ImportGroup(ArmsGroup):
             return None
         try:
             return _command(cmd_name, find_importer(cmd_name))
-        except ArmsError as error:  # another package's: it stands in the way of no other importer
+        except ArmsError as error:  # another package's: the other importers still work
             return _broken_command(cmd_name, error)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -177,13 +177,11 @@ def _import(importer: "Importer", sources: tuple[Path, ...], name: str | None, a
     """Import into data/raw/<name>, and say what became of the log."""
     from arms.importers.run import import_log
     from arms.importers.starter import write_starter
-    from arms.progress import progress_bar
 
     started = time.perf_counter()
     name = _dataset_name(name, sources)
     destination = RAW / name
-    with progress_bar("read", "parts") as on_read, progress_bar("check images", "images") as on_images:
-        report = import_log(importer, sources, destination, _options(**values), on_read=on_read, on_images=on_images)
+    report = import_log(importer, sources, destination, _options(**values))
     settings = write_starter(name, destination, f"Imported with `arms import` from {', '.join(report.sources)}.")
     if as_json:
         file = None if settings is None else str(settings)

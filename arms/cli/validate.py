@@ -25,10 +25,8 @@ def validate(folder: Path, strict: bool, as_json: bool, workers: int) -> None:
     """
     from arms.data.tables import read_dataset
     from arms.data.validation import validate as validate_dataset
-    from arms.progress import progress_bar
 
-    with progress_bar("check images", "images") as progress:
-        report = validate_dataset(read_dataset(folder), strict=strict, workers=workers, progress=progress).report
+    report = validate_dataset(read_dataset(folder), strict=strict, workers=workers).report
     if as_json:
         print_json(report.to_dict())
     else:

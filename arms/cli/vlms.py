@@ -91,7 +91,7 @@ def vlms_list(path: Path, sentences: bool, as_json: bool) -> None:
 def vlms_add(name: str, access: Literal["free", "paid"], path: Path, replace: bool, **facts: Any) -> None:
     """Add a VLM to a file of profiles; its comments and order stay.
 
-    What is not told is undisclosed. `arms vlms check` says what that is missing for.
+    What is left out is undisclosed. `arms vlms check` says what that is missing for.
 
     \b
     Examples:
@@ -124,7 +124,7 @@ def vlms_check(path: Path, strict: bool, as_json: bool) -> None:
     """Say which facts are missing in profiles, and what for.
 
     FILE is a file of profiles, data/vlms.yaml by default; FOLDER is a dataset's, whose outcomes are looked at too. A
-    file that cannot be read is an error; that facts are missing is none, unless --strict is given.
+    file that cannot be read is an error; missing facts are not, unless --strict is given.
 
     \b
     Examples:

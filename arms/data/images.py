@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
+from arms.progress import progress_bar
+
 LARGEST_FILE = 256 * 2**20  # bytes of an image file; larger ones are not read
 _BATCH = 32  # images that a thread takes at a time: handing over costs as much as reading a small one
-
-Progress = Callable[[int, int], None]  # images done, images in all
 
 # What can be wrong with an image, and what to do about it.
 IMAGE_ADVICE = {
@@ -45,7 +45,7 @@ class ImageCheck(NamedTuple):
 _PROGRAMS = ("EPS",)  # formats that Pillow would have Ghostscript run
 
 # Checks the images that a dataset's queries name, by their names.
-ImageChecker = Callable[[Sequence[str], Progress | None], dict[str, ImageCheck]]
+ImageChecker = Callable[[Sequence[str]], dict[str, ImageCheck]]
 
 
 @contextmanager
@@ -56,9 +56,7 @@ def huge_images_raise() -> Iterator[None]:
         yield
 
 
-def check_images(
-    check: Callable[[str], ImageCheck], names: Sequence[str], workers: int, progress: Progress | None
-) -> dict[str, ImageCheck]:
+def check_images(check: Callable[[str], ImageCheck], names: Sequence[str], workers: int) -> dict[str, ImageCheck]:
     """Check every image, in threads: the decoders release the interpreter's lock.
 
     Parameters
@@ -67,18 +65,15 @@ def check_images(
         What is done for one name.
     names : sequence of str
     workers : int, at least 1
-    progress : callable, optional
-        Told the images done and their number after each.
     """
     checks = {}
     size = max(1, min(_BATCH, len(names) // (4 * workers)))
     batches = [names[start : start + size] for start in range(0, len(names), size)]
-    with huge_images_raise(), ThreadPoolExecutor(workers) as pool:
+    with progress_bar("check images", "images") as progress, huge_images_raise(), ThreadPoolExecutor(workers) as pool:
         for batch, found in zip(batches, pool.map(lambda batch: list(map(check, batch)), batches), strict=True):
             for name, one in zip(batch, found, strict=True):
                 checks[name] = one
-                if progress:
-                    progress(len(checks), len(names))
+            progress(len(checks), len(names))
     return checks
 
 
@@ -134,8 +129,8 @@ def folder_checker(folder: Path, *, decode: bool, workers: int) -> ImageChecker:
     """A checker of images named by their paths in a dataset's folder."""
     root = Path(os.path.realpath(folder))
 
-    def check(names: Iterable[str], progress: Progress | None) -> dict[str, ImageCheck]:
-        return check_images(lambda name: check_file(root, name, decode=decode), list(names), workers, progress)
+    def check(names: Iterable[str]) -> dict[str, ImageCheck]:
+        return check_images(lambda name: check_file(root, name, decode=decode), list(names), workers)
 
     return check
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from arms.data.images import IMAGE_ADVICE, ImageCheck, ImageChecker, Progress, folder_checker
+from arms.data.images import IMAGE_ADVICE, ImageCheck, ImageChecker, folder_checker
 from arms.data.tables import OutcomeTables, conform_dataset, is_in, parse_verdicts
 from arms.errors import ArmsError
 
@@ -101,7 +101,6 @@ def validate(
     *,
     strict: bool = False,
     workers: int = 4,
-    progress: Progress | None = None,
     decode: bool = True,
     checker: ImageChecker | None = None,
     source_findings: tuple[Finding, ...] = (),
@@ -118,8 +117,6 @@ def validate(
         Raise if any row is set aside.
     workers : int, at least 1
         Threads that check images.
-    progress : callable, optional
-        Called with the number of images checked and their total after each image.
     decode : bool
         Decode every image; otherwise only read their headers.
     checker : callable, optional
@@ -142,7 +139,7 @@ def validate(
     _check_query_rows(queries)
     paths = queries.kept()["image"].unique().tolist()
     check = checker or folder_checker(dataset.folder, decode=decode, workers=workers)
-    checks = check(paths, progress)
+    checks = check(paths)
     _set_aside_images(queries, checks)
 
     outcomes = _Sieve("outcomes", dataset.outcomes)

@@ -1,7 +1,7 @@
 """What an importer is: it reads one log format into outcome tables; all else is the same for every format."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,10 +9,8 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from arms.data.profiles import VlmProfile
-from arms.importers.images import ImageIntake
+from arms.importers.image_intake import ImageIntake
 from arms.importers.set_aside import SetAside
-
-Progress = Callable[[int, int], None]  # parts of the log read, parts in all
 
 
 def setting(help: str, default: Any = None, *, metavar: str | None = None) -> Any:
@@ -33,14 +31,11 @@ class Intake:
     images : ImageIntake
         Takes in images that come with the log itself, and gives their references.
     aside : SetAside
-        Is told of every part of the log that cannot be used.
-    progress : callable
-        Is told the parts of the log that are read and their number; a part is what the importer makes it.
+        Receives every part of the log that cannot be used.
     """
 
     images: ImageIntake
     aside: SetAside
-    progress: Progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +50,13 @@ class Log:
         The columns of `arms.data.tables.OUTCOMES`; a null `correct` is an outcome without a verdict. See
         `arms.importers.verdicts` for grades.
     vlms : tuple of str
-        The VLMs as the log calls them, in the order in which they are to stand.
+        The VLMs as the log calls them, in the order to keep.
     verdicts : tuple of str
         What counts as correct, a sentence for each metric.
     profiles : tuple of VlmProfile
         Those that come with the log itself, if any.
     probabilities : DataFrame or None
-        Simulated logs alone.
+        Only of simulated logs.
     """
 
     queries: pd.DataFrame

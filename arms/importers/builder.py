@@ -55,7 +55,7 @@ class LogBuilder:
             self.aside.add("query without an id", where, "give the query an id of its own", detail=shown(row.query_id))
             return False
         if not isinstance(row.question, str):
-            self.aside.add("question that is no text", where, "write the question as text", detail=shown(row.question))
+            self.aside.add("question that is not text", where, "write the question as text", detail=shown(row.question))
             return False
         if not (row.answer is None or isinstance(row.answer, str)):
             row = replace(row, answer=as_text(row.answer))
@@ -98,7 +98,7 @@ class LogBuilder:
         cost_usd: Any = None,
         latency_s: Any = None,
     ) -> None:
-        """Add how a VLM did on a query that `add_query` took; a grade that is none is reported, and unknown.
+        """Add how a VLM did on a query that `add_query` took; a value that is not a grade is reported, and unknown.
 
         Without a VLM's name, a text on one line, it is set aside.
         """
@@ -108,7 +108,7 @@ class LogBuilder:
         self._vlms.setdefault(vlm)
         if parse_grade(grade) is None:
             self.aside.note(
-                "grade that is none", where, "grade the answer with 0 or 1", detail=f"{metric}: {shown(grade)}"
+                "value that is not a grade", where, "grade the answer with 0 or 1", detail=f"{metric}: {shown(grade)}"
             )
             grade = None
         amounts = []
@@ -116,7 +116,7 @@ class LogBuilder:
             number = as_amount(amount)
             if number is None and amount is not None and amount == amount:
                 self.aside.note(
-                    f"{name} that is no amount", where, "correct it; it is taken as unknown", detail=shown(amount)
+                    f"{name} that is not an amount", where, "correct it; it is taken as unknown", detail=shown(amount)
                 )
             amounts.append(number)
         self._outcomes.append((query_id, vlm, grade, metric, as_text(output), *amounts))

@@ -21,7 +21,7 @@ class Found(NamedTuple):
     """A file that a recorded path leads to."""
 
     file: Path  # its real path, links followed
-    name: str  # the path as recorded, without what the roots stand for
+    name: str  # the path as recorded, without what the roots replace
 
 
 class ImageRoots:
@@ -32,7 +32,7 @@ class ImageRoots:
     roots : sequence of Path
         The first that has an image wins; no path leads out of them.
     prefix : str
-        A part before recorded paths that the roots stand for.
+        A part of recorded paths that the roots replace.
     own_names : bool
         Images are to keep their recorded paths, which must then be relative and leave the dataset's tables their names.
     """
@@ -91,7 +91,7 @@ class ImageRoots:
                 elif file.is_file():
                     return Found(file, str(path))
                 elif file.exists():
-                    problem = problem or ImageCheck(problem="missing image file", detail=f"{recorded} is no file")
+                    problem = problem or ImageCheck(problem="missing image file", detail=f"{recorded} is not a file")
         return problem or ImageCheck(problem="missing image file", detail=f"{recorded} is not in {roots}")
 
     def _follow(self, path: str) -> str:

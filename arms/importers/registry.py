@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING
 
 from arms.errors import ArmsError
 
-if TYPE_CHECKING:  # it loads pandas, and a shell that completes a name waits for the names alone
+if TYPE_CHECKING:  # it loads pandas, and a shell that completes a name needs only the names
     from arms.importers.base import Importer
 
 ENTRY_POINTS = "arms.importers"  # the group under which a package names its own, as in: mine = "my_package:MyImporter"
 
 # An importer is one line here, and a file or, where it takes several, a folder of them.
 IMPORTERS = {
-    "blindtest": "arms.importers.blindtest.importer:BlindTestImporter",
-    "csv": "arms.importers.csv.importer:CsvImporter",
-    "helm": "arms.importers.helm.importer:HelmImporter",
-    "lmms-eval": "arms.importers.lmms_eval.importer:LmmsEvalImporter",
-    "m2": "arms.importers.m2.importer:M2Importer",
-    "tables": "arms.importers.tables:TablesImporter",
-    "vlmevalkit": "arms.importers.vlmevalkit.importer:VlmEvalKitImporter",
+    "blindtest": "arms.importers.blindtest.blindtest_importer:BlindTestImporter",
+    "csv": "arms.importers.csv_importer:CsvImporter",
+    "helm": "arms.importers.helm.helm_importer:HelmImporter",
+    "lmms-eval": "arms.importers.lmms_eval.lmms_eval_importer:LmmsEvalImporter",
+    "m2": "arms.importers.m2_importer:M2Importer",
+    "records": "arms.importers.records.records_importer:RecordsImporter",
+    "tables": "arms.importers.outcome_tables:TablesImporter",
+    "vlmevalkit": "arms.importers.vlmevalkit.vlmevalkit_importer:VlmEvalKitImporter",
 }
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from arms.catalogue.match import match_profiles, rename_vlms
 from arms.data.atomic import atomic_folder
-from arms.data.images import Progress
 from arms.data.prepared import write_json
 from arms.data.profiles import Access, VlmProfile
 from arms.data.tables import OUTCOMES, QUERIES, OutcomeTables, write_dataset, write_table
-from arms.data.validation import Report, Validated, validate
+from arms.data.validation import Validated, validate
 from arms.errors import ArmsError
 from arms.importers.base import Importer, Intake, Log
-from arms.importers.images import ImageIntake
+from arms.importers.image_intake import ImageIntake
+from arms.importers.import_report import ImportReport
 from arms.importers.set_aside import REPORT_FILE, SET_ASIDE_FOLDER, SetAside
 from arms.importers.texts import encodable, encodable_texts
 
@@ -29,9 +29,9 @@ class ImportOptions:
     roots : tuple of Path
         Folders in which images are looked for; empty: those of the sources.
     image_prefix : str
-        The part before recorded image paths that the roots stand for.
+        The part of recorded image paths that the roots replace.
     verify_images : bool
-        Decode every image instead of reading its header alone.
+        Decode every image instead of reading only its header.
     catalogue : tuple of VlmProfile
         Profiles for the log's VLMs, found by their names.
     access : 'free', 'paid' or None
@@ -66,67 +66,11 @@ class ImportOptions:
             raise ArmsError(f"workers: expected 1 or more, got {self.workers}")
 
 
-@dataclass(frozen=True)
-class ImportReport:
-    """What became of a log.
-
-    Attributes
-    ----------
-    format : str
-        The importer's class.
-    sources : tuple of str
-    settings : dict
-        The importer's.
-    verdicts : tuple of str
-        What counted as correct.
-    images_found, images_lost : int
-        How many of the references in the log led to an image, and how many did not.
-    rows_set_aside : int
-        Rows of the log that never became queries or outcomes.
-    report : Report
-        Of validation, with what the importer set aside among its findings.
-    """
-
-    format: str
-    sources: tuple[str, ...]
-    settings: dict[str, Any]
-    verdicts: tuple[str, ...]
-    images_found: int
-    images_lost: int
-    rows_set_aside: int
-    report: Report
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report as JSON-able data."""
-        return {
-            "format": self.format,
-            "sources": list(self.sources),
-            "settings": self.settings,
-            "correct": list(self.verdicts),
-            "images": {"found": self.images_found, "not_found": self.images_lost},
-            "rows_set_aside": self.rows_set_aside,
-            **self.report.to_dict(),
-        }
-
-    def text(self) -> str:
-        """The report as lines to read."""
-        lines = [
-            f"images: {self.images_found:,} found, {self.images_lost:,} not",
-            f"rows of the log set aside: {self.rows_set_aside:,}",
-        ]
-        if self.verdicts:
-            lines.append(f"correct: {', '.join(self.verdicts)}")
-        return "\n".join([*lines, self.report.text()])
-
-
 def import_log(
     importer: Importer,
     sources: Sequence[str | Path],
     destination: str | Path,
     options: ImportOptions | None = None,
-    *,
-    on_read: Progress | None = None,
-    on_images: Progress | None = None,
 ) -> ImportReport:
     """Turn a log into a dataset folder, whole or not at all.
 
@@ -140,8 +84,6 @@ def import_log(
         Files or folders of one log.
     destination : str or Path
     options : ImportOptions, optional
-    on_read, on_images : callable, optional
-        Told how much of the log is read, and how many of its images are checked.
 
     Returns
     -------
@@ -162,7 +104,7 @@ def import_log(
     _check_destination(destination, kept, replace=options.replace)
     try:
         with atomic_folder(destination) as folder:
-            return _import_into(folder, importer, paths, options, on_read or _ignore, on_images or _ignore)
+            return _import_into(folder, importer, paths, options)
     except OSError as error:  # such as a full disk, or a file that may not be read
         place = encodable(str(error.filename or destination))
         raise ArmsError(f"{place}: expected to read or write here, could not: {error.strerror or error}") from error
@@ -173,8 +115,6 @@ def _import_into(
     importer: Importer,
     sources: Sequence[Path],
     options: ImportOptions,
-    on_read: Progress,
-    on_images: Progress,
 ) -> ImportReport:
     """Fill an empty folder; see `import_log`."""
     images = ImageIntake(
@@ -186,11 +126,9 @@ def _import_into(
         keep_names=importer.keep_image_names,
     )
     aside = SetAside()
-    log = importer.read(sources, Intake(images, aside, on_read))
+    log = importer.read(sources, Intake(images, aside))
     dataset = _as_dataset(log, sources[0], options, aside)
-    validated = validate(
-        dataset, progress=on_images, checker=images.check, source_findings=aside.findings(), strict=options.strict
-    )
+    validated = validate(dataset, checker=images.check, source_findings=aside.findings(), strict=options.strict)
     if validated.dataset.queries.empty:
         where = ", ".join(map(str, sources))
         raise ArmsError(f"{where}: expected at least one usable query, got none\n{validated.report.text()}")
@@ -283,7 +221,3 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_as_json(one) for one in value]
     return value if value is None or isinstance(value, bool | int | float) else encodable(str(value))
-
-
-def _ignore(done: int, total: int) -> None:
-    """Nobody watches."""

@@ -1,4 +1,4 @@
-"""What of a log could not be used, counted by kind, and where each piece stands."""
+"""What of a log could not be used, counted by kind, and where each piece is."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +25,7 @@ class _Kind:
 
 
 class SetAside:
-    """Told by an importer of every part of the log (a file, a row, a cell) that it passes over, and why."""
+    """Receives from an importer every part of the log (a file, a row, a cell) that it passes over, and why."""
 
     def __init__(self) -> None:
         self._rows: list[tuple[str, str, str, int]] = []  # where, kind, detail, rows of the log

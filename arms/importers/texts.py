@@ -32,7 +32,7 @@ def encodable_texts(frame: pd.DataFrame) -> pd.DataFrame:
     """The table with every text `encodable`; all else stays."""
     frame = frame.copy(deep=False)
     for column in frame:
-        if pd.api.types.is_object_dtype(frame[column].dtype):  # a column of texts alone holds none of those halves
+        if pd.api.types.is_object_dtype(frame[column].dtype):  # a column of only texts cannot hold those halves
             values = [encodable(value) if isinstance(value, str) else value for value in frame[column]]
             frame[column] = pd.Series(values, index=frame.index, dtype=object)
     return frame

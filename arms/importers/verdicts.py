@@ -39,7 +39,7 @@ class GradeRule:
     Raises
     ------
     ArmsError
-        If the threshold is no finite number.
+        If the threshold is not a finite number.
     """
 
     threshold: float | None = None
@@ -51,7 +51,7 @@ class GradeRule:
 
 
 def parse_grade(value: Any) -> float | None:
-    """One grade as a log writes it: NaN if it is left open, None if the value is no grade."""
+    """One grade as a log writes it: NaN if it is left open, None if the value is not a grade."""
     if isinstance(value, str):
         text = value.strip().lower()
         if text in UNKNOWN_WORDS:
@@ -82,7 +82,7 @@ def parse_grades(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     grades : ndarray of shape (N,), float64
         NaN where there is none.
     wrong : ndarray of shape (N,), bool
-        Where something stands that is no grade.
+        Where there is something that is not a grade.
     """
     if pd.api.types.is_bool_dtype(values.dtype) or pd.api.types.is_numeric_dtype(values.dtype):
         grades = values.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
@@ -115,7 +115,7 @@ def to_verdicts(grades: np.ndarray, metric: str, rule: GradeRule) -> tuple[np.nd
     Raises
     ------
     ArmsError
-        If less of this metric is better and the rule does not say so, or its grades are no shares and there is no
+        If less of this metric is better and the rule does not say so, or its grades are not shares and there is no
         threshold.
     """
     known = ~np.isnan(grades)
@@ -136,7 +136,7 @@ def _threshold(grades: np.ndarray, metric: str, rule: GradeRule) -> float:
     """The rule's threshold, or the one that goes without saying."""
     if lower_is_better(metric) and not rule.lower_is_better:
         raise ArmsError(
-            f"metric {metric}: expected one of which more is better, got one that counts what is bad; name another "
+            f"metric {metric}: expected one where more is better, got one that counts what is bad; name another "
             "with --metric, or say --lower-is-better"
         )
     if rule.threshold is not None:
@@ -146,7 +146,7 @@ def _threshold(grades: np.ndarray, metric: str, rule: GradeRule) -> float:
     if ((grades >= 0) & (grades <= 1)).all() and not rule.lower_is_better:
         return _SHARE_THRESHOLD
     raise ArmsError(
-        f"metric {metric}: expected 0 and 1, or shares of which more is better, got grades from {grades.min():g} to "
+        f"metric {metric}: expected 0 and 1, or shares where more is better, got grades from {grades.min():g} to "
         f"{grades.max():g}; say {'up to' if rule.lower_is_better else 'from'} which one an answer is correct: "
         "--threshold"
     )
@@ -155,7 +155,7 @@ def _threshold(grades: np.ndarray, metric: str, rule: GradeRule) -> float:
 def grade_all(
     grades: Sequence[Any], metrics: Sequence[str], rule: GradeRule, verdict_metrics: Collection[str] = ()
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Tell right from wrong row by row, each row by its metric; a value that is no grade counts as unknown.
+    """Tell right from wrong row by row, each row by its metric; a value that is not a grade counts as unknown.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def grade_all(
 
 
 def _hashable(value: Any) -> Any:
-    """A list or dict as its text, so that it can be looked up; it is no grade either way."""
+    """A list or dict as its text, so that it can be looked up; it is not a grade either way."""
     try:
         hash(value)
     except TypeError:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from arms.evaluation.leaderboard import COLUMNS
-
 from arms.reports.markdown import interval, markdown_table, number
 from arms.reports.results_table import ARMS
 from arms.reports.titles import panel_title

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from arms.importers.csv.importer import CsvImporter
+from arms.importers.csv_importer import CsvImporter
 from arms.importers.run import ImportOptions, import_log
 
 

@@ -39,7 +39,7 @@ def test_profiles_that_say_everything():
         (profile(PAID, params_b=None), {}),  # undisclosed, and charged by its prices
         (profile(FREE, params_b=None), {"its own compute is": ("params_b",)}),
         (profile(FREE, params_b=None, price_in=1, price_out=1), {}),
-        (profile(FREE, price_in=1), {"one price alone is": ("price_out",)}),
+        (profile(FREE, price_in=1), {"one price without the": ("price_out",)}),
         (
             profile(FREE, provider=None, vision_model=None),
             {"the profile sentence, which": ("provider", "vision_model")},
@@ -68,7 +68,7 @@ def test_what_is_said_of_costs_is_so(access, price_in, price_out, params_b):
     told = facts_by_effect(vlm)
     assert (cost != cost) == bool({"its costs cannot be", "its own compute is"} & set(told))
     (own,) = estimate_costs([profile(FREE, params_b=params_b)], [100], STANDARD_COSTS)[0]
-    if "one price alone is" in told:
+    if "one price without the" in told:
         assert cost == own or cost != cost
 
 
@@ -81,7 +81,7 @@ def test_names_that_are_alike():
     others = [profile(name=name) for name in ("Acme/Tern 2", "tern-2", "TERN_2")]
     (gap,) = check_profiles([FREE, *others])
     assert (gap.kind, gap.vlms) == ("names alike", ("Acme/Tern 2", "tern-2", "TERN_2"))
-    assert gap.text().startswith("Acme/Tern 2, tern-2, TERN_2: names that differ in case and separators alone")
+    assert gap.text().startswith("Acme/Tern 2, tern-2, TERN_2: names that differ only in case and separators")
 
 
 def test_facts_that_the_catalogue_knows():

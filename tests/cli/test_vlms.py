@@ -87,7 +87,7 @@ class TestAdd:
         lines = run("vlms", "add", "Nova_1", "--access", "paid", "--file", "mine.yaml").stdout.splitlines()
         assert lines[1].startswith("Nova_1: price_in, price_out missing: its costs cannot be estimated: ")
         assert lines[2].startswith("Nova_1: provider, architecture, language_model, vision_model missing: ")
-        assert lines[3].startswith("nova-1, Nova_1: names that differ in case and separators alone: ")
+        assert lines[3].startswith("nova-1, Nova_1: names that differ only in case and separators: ")
         assert len(lines) == 4
 
     def test_the_catalogue_is_the_default(self):
@@ -181,7 +181,7 @@ class TestCheck:
         outcomes = pd.read_parquet(source / "outcomes.parquet").replace({"vlm": {"painter": "stranger"}})
         outcomes.to_parquet(source / "outcomes.parquet")
         lines = run("vlms", "check", source).stdout.splitlines()
-        assert "painter: has no outcomes here: it can be chosen from its profile alone" in lines
+        assert "painter: has no outcomes here: it can be chosen only from its profile" in lines
         assert "stranger: has outcomes but no profile in vlms.yaml: they are set aside" in lines
 
     @pytest.mark.parametrize(

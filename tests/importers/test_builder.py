@@ -35,15 +35,7 @@ def test_two_runs_are_joined_on_the_query(builder: LogBuilder) -> None:
     log = builder.build()
     assert log.vlms == ("one", "other")
     assert log.verdicts == ("exact >= 1",)
-    assert log.queries.columns.tolist() == [
-        "query_id",
-        "benchmark",
-        "task",
-        "language",
-        "question",
-        "image",
-        "answer",
-    ]
+    assert log.queries.columns.tolist() == "query_id benchmark task language question image answer".split()
     assert log.queries.iloc[0].tolist() == ["q1", "b", "t", "en", "How many?", "1.png", "2"]
     assert log.queries["query_id"].tolist() == ["q1", "q2", "q3"]
     outcomes = log.outcomes.astype(object).where(log.outcomes.notna(), None).to_numpy().tolist()
@@ -94,7 +86,7 @@ def test_runs_with_prompts_of_their_own(builder: LogBuilder) -> None:
 @pytest.mark.parametrize("question", [None, 3, math.nan, ["How many?"], {"text": "How many?"}])
 def test_a_question_that_is_no_text(builder: LogBuilder, question: Any) -> None:
     assert not builder.add_query(row(question=question), "here")
-    (example,) = findings(builder)["question that is no text"].rows
+    (example,) = findings(builder)["question that is not text"].rows
     assert example == {"where": "here", "detail": repr(question)}
     assert builder.build().queries.empty
 
@@ -120,7 +112,7 @@ def test_a_grade_that_is_none_is_unknown(builder: LogBuilder, grade: Any) -> Non
     builder.add_query(row(), "here")
     builder.add_outcome("here", "q1", "one", grade=grade, metric="exact")
     assert builder.build().outcomes["correct"].isna().all()
-    found = findings(builder)["grade that is none"]
+    found = findings(builder)["value that is not a grade"]
     assert (found.set_aside, found.rows[0]["detail"]) == (False, f"exact: {grade!r}")
 
 
@@ -130,7 +122,7 @@ def test_an_amount_that_is_none_is_unknown(builder: LogBuilder, amount: Any) -> 
     outcomes = builder.build().outcomes
     assert outcomes[["cost_usd", "latency_s"]].isna().all(axis=None)
     assert outcomes["correct"].tolist() == [True]
-    assert set(findings(builder)) == {"cost that is no amount", "latency that is no amount"}
+    assert set(findings(builder)) == {"cost that is not an amount", "latency that is not an amount"}
 
 
 @pytest.mark.parametrize(("value", "amount"), [(0, 0), (2, 2), (0.5, 0.5), ("0.5", 0.5), ("1e-3", 0.001), (-0.0, 0)])

@@ -58,9 +58,9 @@ def test_what_is_found(root: Path, recorded: str, file: str | None) -> None:
     ("recorded", "problem", "detail"),
     [
         ("images/b.png", "missing image file", "images/b.png is not in {root}"),
-        ("images", "missing image file", "images is no file"),
-        (".", "missing image file", ". is no file"),
-        ("pipe", "missing image file", "pipe is no file"),
+        ("images", "missing image file", "images is not a file"),
+        (".", "missing image file", ". is not a file"),
+        ("pipe", "missing image file", "pipe is not a file"),
         ("dangling", "missing image file", "dangling is not in {root}"),
         ("loop", "missing image file", "loop is not in {root}"),
         ("images/a.png/b", "missing image file", "images/a.png/b is not in {root}"),
@@ -128,7 +128,7 @@ def test_the_first_root_that_has_it_wins(root: Path, tmp_path: Path) -> None:
     both = ImageRoots([root, tmp_path / "other"])
     assert both.find("images/a.png") == Found(root / "images/a.png", "images/a.png")
     assert both.find("out.png") == Found(tmp_path / "other/out.png", "out.png"), "the first root's leads out of it"
-    assert both.find("pipe") == Found(tmp_path / "other/pipe", "pipe"), "the first root's is no file"
+    assert both.find("pipe") == Found(tmp_path / "other/pipe", "pipe"), "the first root's is not a file"
     other_way = ImageRoots([tmp_path / "other", root])
     assert other_way.find("images/a.png") == Found(tmp_path / "other/images/a.png", "images/a.png")
 

@@ -15,7 +15,8 @@ from arms.data.tables import read_dataset
 from arms.data.validation import validate
 from arms.errors import ArmsError
 from arms.importers.base import Importer, Intake, Log, setting
-from arms.importers.run import ImportOptions, ImportReport, import_log
+from arms.importers.import_report import ImportReport
+from arms.importers.run import ImportOptions, import_log
 
 QUERIES = pd.DataFrame(
     {
@@ -49,7 +50,6 @@ class MadeImporter(Importer):
     share: float = setting("A number.", 0.5)
 
     def read(self, sources: Sequence[Path], intake: Intake) -> Log:
-        intake.progress(len(sources), len(sources))
         return vars(self)["make"](intake)
 
 
@@ -225,19 +225,6 @@ def test_images_that_come_with_the_log(source: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / image).read_bytes() == content
 
 
-def test_progress(source: Path, tmp_path: Path) -> None:
-    seen: list[tuple[str, int, int]] = []
-    import_log(
-        importer(lambda intake: made()),
-        [source],
-        tmp_path / "out",
-        ImportOptions(access="free"),
-        on_read=lambda *done: seen.append(("read", *done)),
-        on_images=lambda *done: seen.append(("images", *done)),
-    )
-    assert seen == [("read", 1, 1), ("images", 1, 2), ("images", 2, 2)]
-
-
 def test_verdicts_of_no_kind_are_set_aside_with_the_rest(source: Path, tmp_path: Path) -> None:
     """A column of several types, which Parquet could not hold."""
     outcomes = OUTCOMES.assign(correct=pd.Series([True, "maybe", 2, True, [1]], dtype=object))
@@ -399,23 +386,3 @@ def test_sources_and_roots_that_are_none(source: Path, tmp_path: Path) -> None:
         import_log(importer(lambda intake: made()), [], tmp_path / "out", options)
     with pytest.raises(ArmsError, match="workers: expected 1 or more, got 0"):
         ImportOptions(workers=0)
-
-
-def test_the_same_log_gives_the_same_bytes(source: Path, tmp_path: Path) -> None:
-    def make(intake: Intake) -> Log:
-        images = [f"{number % 2}.png" for number in range(40)]
-        images[3] = images[5] = "gone.png"
-        images[7] = intake.images.add_base64("no base64")
-        numbers = pd.Series(range(40))
-        queries = pd.concat([QUERIES[:1]] * 40).assign(query_id="q" + numbers.astype(str).to_numpy(), image=images)
-        outcomes = pd.DataFrame({"query_id": queries["query_id"], "vlm": "a", "correct": (numbers % 3 == 0).to_numpy()})
-        intake.aside.add("odd", "here", "look at it")
-        return made(queries, outcomes)
-
-    contents = []
-    for workers in (1, 7):
-        run(source, make, workers=workers, replace=True)
-        paths = sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file())
-        contents.append({path: path.read_bytes() for path in paths})
-    assert contents[0] == contents[1]
-    assert len(contents[0]) == 9

@@ -8,33 +8,13 @@ import pandas as pd
 import pytest
 
 from arms.errors import ArmsError
-from arms.importers.verdicts import (
-    GradeRule,
-    grade_all,
-    lower_is_better,
-    parse_grade,
-    parse_grades,
-    to_verdicts,
-)
+from arms.importers.verdicts import GradeRule, grade_all, lower_is_better, parse_grade, parse_grades, to_verdicts
 
 UNKNOWN = [None, math.nan, pd.NA, pd.NaT, "", "  ", "NaN", "n/a", "None", "null", "-"]
 GRADES = [
-    (True, 1),
-    (np.True_, 1),
-    (0, 0),
-    (-0.0, 0),
-    (0.25, 0.25),
-    (np.float32(0.5), 0.5),
-    (decimal.Decimal("0.75"), 0.75),
-    (" 1 ", 1),
-    ("1e0", 1),
-    ("-3.5", -3.5),
-    ("True", 1),
-    ("CORRECT", 1),
-    ("hit", 1),
-    ("incorrect", 0),
-    ("No", 0),
-    ("f", 0),
+    *((value, 1) for value in (True, np.True_, " 1 ", "1e0", "True", "CORRECT", "hit")),
+    *((value, 0) for value in (0, -0.0, "incorrect", "No", "f")),
+    *((0.25, 0.25), (np.float32(0.5), 0.5), (decimal.Decimal("0.75"), 0.75), ("-3.5", -3.5)),
 ]
 WRONG = [
     "maybe",
@@ -53,21 +33,11 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("value", UNKNOWN, ids=repr)
-def test_a_grade_left_open(value: Any) -> None:
-    grade = parse_grade(value)
-    assert grade is not None
-    assert math.isnan(grade)
-
-
-@pytest.mark.parametrize(("value", "grade"), GRADES, ids=repr)
-def test_a_grade(value: Any, grade: float) -> None:
-    assert parse_grade(value) == grade
-
-
-@pytest.mark.parametrize("value", WRONG, ids=lambda value: repr(value)[:20])
-def test_what_is_no_grade(value: Any) -> None:
-    assert parse_grade(value) is None
+def test_one_grade() -> None:
+    """Left open it is NaN, and what is none is None."""
+    assert all(math.isnan(parse_grade(value)) for value in UNKNOWN)
+    assert [parse_grade(value) for value, _ in GRADES] == [grade for _, grade in GRADES]
+    assert [parse_grade(value) for value in WRONG] == [None] * len(WRONG)
 
 
 def test_many_grades_are_read_as_one_by_one() -> None:
@@ -122,11 +92,7 @@ def test_verdicts(grades: list[float], rule: dict[str, Any], correct: list[bool 
 @pytest.mark.parametrize(
     ("grades", "rule", "message"),
     [
-        (
-            [1, 5],
-            {},
-            r"^metric m: expected 0 and 1, or shares .*, got grades from 1 to 5; say from which one an answer",
-        ),
+        ([1, 5], {}, "^metric m: expected 0 and 1, or shares where .*, got grades from 1 to 5; say from which"),
         ([-0.5, 1], {}, "got grades from -0.5 to 1"),
         ([0.5], {"lower_is_better": True}, "got grades from 0.5 to 0.5; say up to which one"),
     ],
@@ -145,24 +111,15 @@ def test_a_threshold_is_a_number(threshold: float) -> None:
 @pytest.mark.parametrize(
     ("metric", "lower"),
     [
-        ("exact_match", False),
-        ("toxic_frac", True),
-        ("CHAIRs", True),
-        ("charErrorRate", True),
-        ("word-error-rate", True),
-        ("WER", True),
-        ("answer", False),
-        ("flower", False),
-        ("detoxified", False),
-        ("inference_runtime", True),
-        ("", False),
+        *((name, True) for name in "toxic_frac CHAIRs charErrorRate word-error-rate WER inference_runtime".split()),
+        *((name, False) for name in ("exact_match", "answer", "flower", "detoxified", "")),
     ],
 )
 def test_metrics_that_count_what_is_bad(metric: str, lower: bool) -> None:
     assert lower_is_better(metric) is lower
     grades = np.array([0.0, 1.0])
     if lower:
-        with pytest.raises(ArmsError, match=f"metric {metric}: expected one of which more is better, got one that"):
+        with pytest.raises(ArmsError, match=f"metric {metric}: expected one where more is better, got one that"):
             to_verdicts(grades, metric, GradeRule(threshold=1))
     assert to_verdicts(grades, metric, GradeRule(lower_is_better=True))[0].tolist() == [True, False]
 

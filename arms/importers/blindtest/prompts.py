@@ -49,7 +49,7 @@ def prompts_of(task: str, prompts: Prompts) -> Sequence[str]:
 def choose_prompt(folders: Sequence[str], prompts: Sequence[str]) -> tuple[str, tuple[str, ...]] | None:
     """The prompt that one of some folders is named after, and the other folders; None if there is not just one.
 
-    A folder is called like the beginning of a prompt ("HowMany-prompt", "CountRC-prompt"), or like a word that it alone
+    A folder is called like the beginning of a prompt ("HowMany-prompt", "CountRC-prompt"), or like a word that only it
     has ("touching-prompt").
     """
     chosen = [(index, prompt) for index, folder in enumerate(folders) if (prompt := _named_after(folder, prompts))]
@@ -65,7 +65,7 @@ def fill_prompt(prompt: str, folders: Sequence[str], picture: str) -> str | None
     Parameters
     ----------
     prompt : str
-        Its blanks are filled one after the other, whatever stands in them.
+        Its blanks are filled one after the other, whatever is in them.
     folders : sequence of str
         Those that are not named after the prompt.
     picture : str
@@ -88,7 +88,7 @@ def fill_prompt(prompt: str, folders: Sequence[str], picture: str) -> str | None
 
 
 def squash(text: str) -> str:
-    """Lower-case letters and digits alone."""
+    """Only lower-case letters and digits."""
     return re.sub(r"[^a-z0-9]+", "", text.lower())
 
 

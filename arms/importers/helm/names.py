@@ -24,7 +24,7 @@ class RunName:
     Attributes
     ----------
     benchmark : str
-        What stands before the first colon.
+        What comes before the first colon.
     key : str
         The name without its VLM: the same for all VLMs that were asked the same.
     args : dict of str to str
@@ -37,7 +37,7 @@ class RunName:
 
 
 def parse_run_name(name: str) -> RunName:
-    """Take a run's name apart; the VLM may stand anywhere among the arguments."""
+    """Take a run's name apart; the VLM may be anywhere among the arguments."""
     benchmark, _, rest = name.partition(":")
     parts = [part for part in rest.split(",") if part and part.partition("=")[0] not in _VLM_ARGS]
     key = f"{benchmark}:{','.join(parts)}" if parts else benchmark
@@ -47,7 +47,7 @@ def parse_run_name(name: str) -> RunName:
 
 
 def language_code(name: str) -> str:
-    """The code of a language that a run names: Chinese is zh; what is no known name stays."""
+    """The code of a language that a run names: Chinese is zh; an unknown name stays."""
     return _LANGUAGES.get(name.lower(), name)
 
 

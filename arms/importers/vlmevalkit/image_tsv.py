@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from arms.errors import ArmsError
-from arms.importers.images import ImageIntake
+from arms.importers.image_intake import ImageIntake
+from arms.importers.rows.delimited import Dialect, open_delimited
 from arms.importers.set_aside import SetAside
-from arms.importers.vlmevalkit.cells import header
-from arms.importers.vlmevalkit.spreadsheets import report_width, text_rows
 
-MAX_IMAGE_CELL = 2**29  # characters: some 400 MB of images
+DIALECT = Dialect(delimiter="\t", errors="surrogateescape", max_cell=2**29)  # a cell may hold some 400 MB of images
 _SHARED = 64  # an image cell of so many characters or fewer is the index of the row whose image it shares
 _LIST = re.compile(r"\s*\[(.*)\]\s*", re.DOTALL)
 _ITEM = re.compile(r"""\s*(?:'([^']*)'|"([^"]*)")\s*(,|$)""")
@@ -53,15 +52,6 @@ def as_list(cell: str) -> list[str]:
     return parts
 
 
-def tsv_columns(path: Path) -> tuple[str, ...]:
-    """The header of a benchmark's file; an ArmsError if there is none."""
-    lines = text_rows(path, "\t", max_cell=MAX_IMAGE_CELL, errors="surrogateescape")
-    try:
-        return header(next(lines, (0, []))[1], path)
-    finally:
-        lines.close()
-
-
 def read_images(path: Path, wanted: Collection[str], images: ImageIntake, aside: SetAside) -> TsvImages:
     """Take in the images of some rows of a benchmark's file.
 
@@ -75,7 +65,7 @@ def read_images(path: Path, wanted: Collection[str], images: ImageIntake, aside:
         Indices of rows, as `as_index` gives them.
     images : ImageIntake
     aside : SetAside
-        Is told of rows that cannot be read, and if the file cannot be read to its end.
+        Receives rows that cannot be read, and if the file cannot be read to its end.
 
     Raises
     ------
@@ -145,24 +135,23 @@ class _Scan:
 
     def run(self, aside: SetAside) -> None:
         """Read the file to its end, or to where it breaks."""
-        rows = text_rows(self.path, "\t", max_cell=MAX_IMAGE_CELL, errors="surrogateescape")
-        columns = header(next(rows, (0, []))[1], self.path)
-        index, image, image_path = (_position(columns, name) for name in ("index", "image", "image_path"))
-        if index is None or (image is None and image_path is None):
-            raise ArmsError(
-                f"{self.path}: expected columns index and image or image_path, got {', '.join(filter(None, columns))}"
-            )
-        try:
-            for number, cells in rows:
-                if len(cells) != len(columns):
-                    report_width(f"{self.path}, row {number}", len(cells), len(columns), aside)
-                elif key := as_index(cells[index]):
-                    self._add(key, *("" if at is None else cells[at] for at in (image, image_path)))
-        except ArmsError as error:
-            aside.add("benchmark file that breaks off", str(self.path), "download the file again", detail=str(error))
+        with open_delimited(self.path, aside, DIALECT) as table:
+            columns = [name for name in ("index", "image", "image_path") if name in (table.columns or ())]
+            if "index" not in columns or len(columns) == 1:
+                found = ", ".join(table.columns or ())
+                raise ArmsError(f"{self.path}: expected columns index and image or image_path, got {found}")
+            rows = table.rows(columns)
+            try:
+                for _, cells in rows:
+                    if key := as_index(cells["index"]):
+                        self._add(key, cells.get("image") or "", cells.get("image_path") or "")
+            except ArmsError as error:
+                aside.add(
+                    "benchmark file that breaks off", str(self.path), "download the file again", detail=str(error)
+                )
 
     def _add(self, index: str, image: str, image_path: str) -> None:
-        """What one row says of its image; of rows of one index the first problem stands."""
+        """What one row says of its image; of rows of one index the first problem counts."""
         if index in self.problems:
             return
         if len(image) > _SHARED and index not in self._wanted:
@@ -200,7 +189,3 @@ class _Scan:
             known.pop(index)
             other.pop(index, None)
             self.problems[index] = (NONE, f"{self.path} has several rows {index} with different images")
-
-
-def _position(columns: tuple[str, ...], name: str) -> int | None:
-    return columns.index(name) if name in columns else None

@@ -11,11 +11,12 @@ from PIL import Image
 from arms.data import images as image_checks
 from arms.data.tables import read_dataset
 from arms.errors import ArmsError
-from arms.importers.blindtest import importer as blindtest
-from arms.importers.blindtest.importer import BlindTestImporter
-from arms.importers.blindtest.layout import _VLM_OF, Picture, read_pictures
+from arms.importers.blindtest import blindtest_importer as blindtest
+from arms.importers.blindtest.blindtest_importer import BlindTestImporter
+from arms.importers.blindtest.picture_folders import _VLM_OF, Picture, read_pictures
 from arms.importers.blindtest.prompts import choose_prompt, fill_prompt, prompts_of, read_prompts
-from arms.importers.run import ImportOptions, ImportReport, import_log
+from arms.importers.import_report import ImportReport
+from arms.importers.run import ImportOptions, import_log
 from arms.importers.set_aside import SetAside
 from tests.importers.logs.blindtest import (
     CIRCLES,
@@ -175,7 +176,7 @@ def test_folders_and_files_that_cannot_be_used(load: Import, clone: Path) -> Non
         "pictures of an unknown prompt": 1,
         "pictures of a task without prompts": 1,
         "picture that does not fit its prompt": 1,
-        "file that is no picture": 2,
+        "file that is not a picture": 2,
     }
     assert report.rows_set_aside == 7
     places = pd.read_parquet(clone.parent / "out/set_aside/source.parquet")
@@ -240,12 +241,6 @@ def test_links_out_of_the_clone(load: Import, clone: Path, tmp_path: Path) -> No
         load()
     (tmp_path / "alias").symlink_to(tmp_path / "elsewhere")
     assert load(tmp_path / "alias")[1] == expected_verdicts(), "the source itself may be a link"
-
-
-def test_progress(clone: Path) -> None:
-    seen: list[tuple[int, int]] = []
-    import_log(BlindTestImporter(), [clone], clone.parent / "out", FREE, on_read=lambda *done: seen.append(done))
-    assert seen == [(number, 7) for number in range(1, 8)], "LinearProbe is a folder of images too"
 
 
 @pytest.mark.parametrize(

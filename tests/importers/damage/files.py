@@ -25,15 +25,7 @@ _BYTES = (
     b"\\",
     b"]",
 )
-_NAMES = (
-    "copy{end}",
-    "{stem} (1){end}",
-    ".{stem}{end}",
-    "{stem}{end}.bak",
-    "caf\udce9{end}",
-    "{stem}_copy{end}",
-    "A B{end}",
-)
+_NAMES = "copy{end}|{stem} (1){end}|.{stem}{end}|{stem}{end}.bak|caf\udce9{end}|{stem}_copy{end}|A B{end}".split("|")
 
 
 def truncate(path: Path, rng: Random) -> None:
@@ -118,8 +110,8 @@ def rename_folder(path: Path, rng: Random) -> None:
 
 
 def move_elsewhere(path: Path, rng: Random) -> None:
-    """Into a folder beside its own, where there is one."""
-    folders = sorted(one for one in path.parent.parent.iterdir() if one.is_dir())
+    """Into a folder beside its own, where there is one that has no folder of its name."""
+    folders = sorted(one for one in path.parent.parent.iterdir() if one.is_dir() and not (one / path.name).is_dir())
     shutil.move(path, rng.choice(folders) / path.name) if folders else path.unlink()
 
 

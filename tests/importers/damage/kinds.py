@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from types import ModuleType
 
 from tests.importers.damage import files, json_nodes, pictures, tables, text
 from tests.importers.damage.files import Damage
@@ -10,69 +11,24 @@ from tests.importers.damage.files import Damage
 _TABLES_OF_TEXT = (".json", ".jsonl", ".csv", ".tsv")
 _TEXTS = (*_TABLES_OF_TEXT, ".yaml", ".md", ".txt")
 _IMAGES = (".png", ".jpg", ".jpeg")
+_JSON = (".json", ".jsonl")
+_TABLES = (".csv", ".tsv", ".xlsx", ".parquet")
 
-_KINDS: tuple[tuple[tuple[Damage, ...], tuple[str, ...]], ...] = (
-    (
-        (
-            files.truncate,
-            files.empty,
-            files.flip_bytes,
-            files.insert_bytes,
-            files.delete,
-            files.delete_folder,
-            files.replace_by_folder,
-            files.replace_by_pipe,
-            files.replace_by_dangling_link,
-            files.replace_by_outer_link,
-            files.replace_folder_by_outer_link,
-            files.copy,
-            files.rename,
-            files.rename_folder,
-            files.move_elsewhere,
-        ),
-        (),
-    ),
-    (
-        (
-            text.drop_lines,
-            text.duplicate_line,
-            text.shuffle_lines,
-            text.change_word,
-            text.change_encoding,
-            text.change_line_ends,
-        ),
-        _TEXTS,
-    ),
-    ((text.huge_word,), _TABLES_OF_TEXT),  # a parser of YAML would take seconds
-    ((pictures.cut_pixels, pictures.oversize, pictures.another_kind), _IMAGES),
-    (
-        (
-            json_nodes.delete_node,
-            json_nodes.replace_node,
-            json_nodes.replace_leaf,
-            json_nodes.replace_alike,
-            json_nodes.copy_node,
-            json_nodes.duplicate_node,
-            json_nodes.rename_key,
-        ),
-        (".json", ".jsonl"),
-    ),
-    (
-        (
-            tables.drop_column,
-            tables.rename_column,
-            tables.duplicate_column,
-            tables.shuffle_columns,
-            tables.change_cell,
-            tables.change_column,
-            tables.drop_rows,
-            tables.duplicate_row,
-            tables.uneven_row,
-        ),
-        (".csv", ".tsv", ".xlsx", ".parquet"),
-    ),
+# By module: the names of its damages, and the files that they can be done to; none: to all.
+_KINDS: tuple[tuple[ModuleType, str, tuple[str, ...]], ...] = (
+    (files, "truncate empty flip_bytes insert_bytes delete delete_folder replace_by_folder replace_by_pipe", ()),
+    (files, "replace_by_dangling_link replace_by_outer_link replace_folder_by_outer_link", ()),
+    (files, "copy rename rename_folder move_elsewhere", ()),
+    (text, "drop_lines duplicate_line shuffle_lines change_word change_encoding change_line_ends", _TEXTS),
+    (text, "huge_word", _TABLES_OF_TEXT),  # a parser of YAML would take seconds
+    (pictures, "cut_pixels oversize another_kind", _IMAGES),
+    (json_nodes, "delete_node replace_node replace_leaf replace_alike copy_node duplicate_node rename_key", _JSON),
+    (tables, "drop_column rename_column duplicate_column shuffle_columns change_cell change_column", _TABLES),
+    (tables, "drop_rows duplicate_row uneven_row", _TABLES),
 )
-KINDS = {damage.__name__: (damage, suffixes) for damages, suffixes in _KINDS for damage in damages}
+KINDS: dict[str, tuple[Damage, tuple[str, ...]]] = {
+    name: (getattr(module, name), suffixes) for module, names, suffixes in _KINDS for name in names.split()
+}
 
 # Kinds that take files away from a log, or parts of them, and put nothing in their place.
 TAKE_FILES = frozenset(

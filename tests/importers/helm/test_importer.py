@@ -1,124 +1,51 @@
 """HELM: runs are found, joined and graded."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
-from arms.data.tables import OutcomeTables, read_dataset
 from arms.errors import ArmsError
-from arms.importers.helm.importer import HelmImporter
 from arms.importers.helm.names import language_code, natural_key, parse_run_name
-from arms.importers.registry import find_importer
-from arms.importers.run import ImportOptions, ImportReport, import_log
-from tests.importers.logs.helm import (
-    ART,
-    CLAUDE,
-    GPT,
-    GQA,
-    IDEFICS,
-    request,
-    short,
-    summarise,
-    write_image,
-    write_log,
-    write_run,
-)
-
-OPTIONS = ImportOptions(access="free")
-
-
-def import_from(source: Path, **settings: Any) -> tuple[OutcomeTables, ImportReport]:
-    """Import a source; what became of it."""
-    out = source.parent / "out"
-    report = import_log(HelmImporter(**settings), [source], out, ImportOptions(access="free", replace=True))
-    return read_dataset(out), report
-
-
-def found(report: ImportReport) -> dict[str, int]:
-    """How often each finding of the source was made, but for profiles."""
-    return {
-        finding.kind: finding.count
-        for finding in report.report.findings
-        if finding.table == "source" and finding.kind != "VLM without a profile"
-    }
+from tests.importers.helm.case import Output, ask, right, set_aside
+from tests.importers.logs.helm import ART, CLAUDE, GPT, IDEFICS, request, short, summarise, write_log
 
 
 @pytest.fixture
-def output(tmp_path: Path) -> Path:
-    """A benchmark_output with nothing but three images for GQA."""
-    for number in range(3):
-        write_image(tmp_path / f"benchmark_output/scenarios/gqa/{number}.png", number)
-    return tmp_path / "benchmark_output"
+def output(tmp_path: Path) -> Output:
+    return Output(tmp_path)
 
 
-def ask(number: int = 0, **more: Any) -> dict[str, Any]:
-    return short(f"id{number}", f"gqa/{number}.png", f"Question {number}?", "red", **more)
-
-
-def test_joined_tables(tmp_path: Path) -> None:
-    (source,) = write_log(tmp_path)
-    dataset, report = import_from(source)
+def test_joined_tables(tmp_path: Path, output: Output) -> None:
+    (source,) = write_log(tmp_path / "log")
+    found = output.read(source)
     question = "Which shape?\nA. circle\nB. square\nC. star"
-    assert dataset.queries.drop(columns="image").to_numpy().tolist() == [
-        ["gqa/id0", "gqa", "gqa", "en", "Which colour?", "colour 0"],
-        ["gqa/id1", "gqa", "gqa", "en", "Which colour?", "colour 1"],
-        ["gqa/id2", "gqa", "gqa", "en", "Which colour?", "colour 2"],
-        [f"{ART}/id0", "mmmu", "Art", "en", question, "circle"],
-        [f"{ART}/id1", "mmmu", "Art", "en", question, "square"],
-        [f"{ART}/id2", "mmmu", "Art", "en", question, "star"],
+    assert [[value for key, value in query.items() if key != "image"] for query in found.queries] == [
+        *([f"gqa/id{n}", "gqa", "gqa", "en", "Which colour?", f"colour {n}"] for n in range(3)),
+        *(
+            [f"{ART}/id{n}", "mmmu", "Art", "en", question, shape]
+            for n, shape in enumerate(("circle", "square", "star"))
+        ),
     ]
     originals = [*(source / "scenarios/gqa/images").iterdir(), *(source / "scenarios/mmmu/images/Art").iterdir()]
-    copies = [(tmp_path / "out" / image).read_bytes() for image in dataset.queries["image"]]
-    assert copies == [path.read_bytes() for path in sorted(originals)]
-
-    nan = None
-    outcomes = dataset.outcomes.astype(object)
-    assert outcomes.where(outcomes.notna(), nan).to_numpy().tolist() == [
-        ["gqa/id0", CLAUDE, True, "red", nan, 0.5],
-        ["gqa/id1", CLAUDE, True, "red", nan, 1.5],
-        ["gqa/id0", IDEFICS, False, "red", nan, nan],  # summarised: times are not kept
-        ["gqa/id1", IDEFICS, False, "red", nan, nan],
-        ["gqa/id2", IDEFICS, False, "red", nan, nan],
-        ["gqa/id0", GPT, True, "red", nan, 0.5],
-        ["gqa/id1", GPT, False, "red", nan, 1.5],
-        ["gqa/id2", GPT, False, "red", nan, 2.5],
-        *([f"{ART}/id{n}", CLAUDE, True, "A", nan, n + 0.5] for n in range(3)),
-        *([f"{ART}/id{n}", IDEFICS, False, "A", nan, nan] for n in range(3)),
-        *([f"{ART}/id{n}", GPT, n == 0, "A", nan, n + 0.5] for n in range(3)),
+    assert [found.image(query) for query in found.queries] == [path.read_bytes() for path in sorted(originals)]
+    assert [[*row.values()] for row in found.outcomes] == [
+        *([f"gqa/id{n}", CLAUDE, True, "red", None, n + 0.5] for n in range(2)),
+        *([f"gqa/id{n}", IDEFICS, False, "red", None, None] for n in range(3)),  # summarised: times are not kept
+        *([f"gqa/id{n}", GPT, n == 0, "red", None, n + 0.5] for n in range(3)),
+        *([f"{ART}/id{n}", CLAUDE, True, "A", None, n + 0.5] for n in range(3)),
+        *([f"{ART}/id{n}", IDEFICS, False, "A", None, None] for n in range(3)),
+        *([f"{ART}/id{n}", GPT, n == 0, "A", None, n + 0.5] for n in range(3)),
     ]
-    assert [vlm.name for vlm in dataset.vlms] == [CLAUDE, IDEFICS, GPT]
-    assert report.report.share_missing == pytest.approx({CLAUDE: 1 / 6, IDEFICS: 0, GPT: 0})
-    assert report.verdicts == ("quasi_prefix_exact_match >= 1",)
-    assert (report.images_found, report.images_lost, report.rows_set_aside, found(report)) == (6, 0, 0, {})
-
-
-def test_sources(tmp_path: Path) -> None:
-    (output,) = write_log(tmp_path)
-    whole, _ = import_from(output)
-    suite = output / "runs/v1"
-    (output / "runs/latest").symlink_to("v1", target_is_directory=True)  # as HELM does
-    for sources in ([output / "runs"], [suite], sorted(suite.iterdir()), [suite, output / "runs/latest"]):
-        report = import_log(HelmImporter(), sources, tmp_path / "other", ImportOptions(access="free", replace=True))
-        other = read_dataset(tmp_path / "other")
-        pd.testing.assert_frame_equal(other.queries, whole.queries)
-        pd.testing.assert_frame_equal(other.outcomes, whole.outcomes)
-        assert found(report) == {}
-
-
-def test_progress_and_registry(tmp_path: Path) -> None:
-    (source,) = write_log(tmp_path)
-    seen: list[tuple[int, int]] = []
-    import_log(
-        find_importer("helm")(),
-        [source],
-        tmp_path / "out",
-        OPTIONS,
-        on_read=lambda done, all_: seen.append((done, all_)),
-    )
-    assert seen == [(number, 6) for number in range(1, 7)]
+    assert [*found.report.report.outcomes_per_vlm] == [CLAUDE, IDEFICS, GPT]
+    assert (found.report.verdicts, found.report.images_found) == (("quasi_prefix_exact_match >= 1",), 6)
+    runs, suite = source / "runs", source / "runs/v1"
+    (runs / "latest").symlink_to("v1", target_is_directory=True)  # as HELM does
+    for sources in ([runs], [suite], sorted(suite.iterdir()), [suite, runs / "latest"]):
+        again = output.read(*sources)
+        assert (again.queries, again.outcomes, again.kinds) == (found.queries, found.outcomes, {})
 
 
 @pytest.mark.parametrize(
@@ -126,25 +53,14 @@ def test_progress_and_registry(tmp_path: Path) -> None:
     [
         ("gqa:model=openai_gpt-4o", "gqa", "gqa", {}),
         ("gqa", "gqa", "gqa", {}),
-        (
-            "mmmu:subject=Art,model=a_b,question_type=open",
-            "mmmu",
-            "mmmu:subject=Art,question_type=open",
-            {"subject": "Art", "question_type": "open"},
-        ),
-        ("vqa:model_deployment=x_y,model=a_b,data_augmentation=c", "vqa", "vqa:data_augmentation=c", None),
-        (
-            "image2latex:subset=real:difficulty=easy,model=a_b",
-            "image2latex",
-            "image2latex:subset=real:difficulty=easy",
-            {"subset": "real", "difficulty": "easy"},
-        ),
+        ("mmmu:subject=Art,model=a_b,x=open", "mmmu", "mmmu:subject=Art,x=open", {"subject": "Art", "x": "open"}),
+        ("vqa:model_deployment=x_y,model=a_b,y=c", "vqa", "vqa:y=c", {"y": "c"}),
+        ("latex:of=real:is=easy,model=a_b", "latex", "latex:of=real:is=easy", {"of": "real", "is": "easy"}),
     ],
 )
-def test_run_names(name: str, benchmark: str, key: str, args: dict[str, str] | None) -> None:
+def test_run_names(name: str, benchmark: str, key: str, args: dict[str, str]) -> None:
     parsed = parse_run_name(name)
-    assert (parsed.benchmark, parsed.key) == (benchmark, key)
-    assert args is None or parsed.args == args
+    assert (parsed.benchmark, parsed.key, parsed.args) == (benchmark, key, args)
 
 
 def test_natural_order_and_languages() -> None:
@@ -153,212 +69,169 @@ def test_natural_order_and_languages() -> None:
     assert [language_code(name) for name in ("Chinese", "english", "zh-CN")] == ["zh", "en", "zh-CN"]
 
 
-def test_deployment_in_the_name(output: Path) -> None:
-    write_run(output / "runs/v1", "gqa:model_deployment=azure_gpt-4o", GPT, [request(ask(), "red", match=1)])
-    write_run(output / "runs/v1", "gqa", CLAUDE, [request(ask(), "red", match=0)])
-    dataset, _ = import_from(output)
-    assert dataset.outcomes[["query_id", "vlm"]].to_numpy().tolist() == [["gqa/id0", CLAUDE], ["gqa/id0", GPT]]
+class TestRuns:
+    def test_deployments(self, output: Output) -> None:
+        """In the name beside the model, and in the model's place."""
+        output.run(right(), name="gqa:model_deployment=azure_gpt-4o")
+        path = output.run(right(match=0), vlm=CLAUDE) / "run_spec.json"
+        assert [(row["query_id"], row["vlm"]) for row in output.read().outcomes] == [
+            ("gqa/id0", CLAUDE),
+            ("gqa/id0", GPT),
+        ]
+        spec = json.loads(path.read_text())
+        del spec["adapter_spec"]["model"]
+        spec["adapter_spec"]["model_deployment"] = "together/llava"
+        path.write_text(json.dumps(spec))
+        assert set(output.read().column("vlm")) == {"together/llava", GPT}
+
+    def test_the_last_suite_counts(self, output: Output) -> None:
+        output.run(right(output="old"), suite="v1.9.0")
+        last = output.run(right(output="new"), suite="v1.10.0") / "scenario_state.json"
+        output.run(right(), suite="v1", vlm=CLAUDE)
+        found = output.read()
+        assert {(row["vlm"], row["output"]) for row in found.outcomes} == {(GPT, "new"), (CLAUDE, "red")}
+        kind = "run of a VLM that has a newer one"
+        assert found.kinds == {kind: 1}
+        (finding,) = [one for one in found.report.report.findings if one.kind == kind]
+        assert not finding.set_aside
+        assert finding.rows[0]["where"].endswith("runs/v1.9.0/gqa:model=openai_gpt-4o")
+        last.write_text(last.read_text()[:-200])
+        found = output.read()
+        assert {(row["vlm"], row["output"]) for row in found.outcomes} == {(GPT, "old"), (CLAUDE, "red")}
+        assert found.kinds == {"run that cannot be read": 1}
+
+    def test_versions_of_a_benchmark(self, output: Output) -> None:
+        output.run(right(), vlm=CLAUDE)
+        output.run(request(short("id0", "gqa/0.png", "Question 0?", "blue"), "red", match=0))
+        found = output.read()
+        assert (found.column("vlm"), found.kinds) == ([CLAUDE], {"answer differs from another run's": 1})
+
+    def test_only_one_key_joins(self, output: Output) -> None:
+        output.run(right())
+        output.run(right(), name="gqa:data_augmentation=c", vlm=CLAUDE)
+        assert output.read().column("query_id") == ["gqa/id0", "gqa:data_augmentation=c/id0"]
+
+    @pytest.mark.parametrize("name", ["Art", "scenarios", "file"])
+    def test_none(self, output: Output, name: str) -> None:
+        (output.folder / "Art").mkdir()
+        (output.folder / "file").touch()
+        message = "run folders of HELM, with run_spec.json; found none; name b"
+        if name == "file":
+            message = "a folder of HELM's output, got a file; name the fol"
+        with pytest.raises(ArmsError, match=f"{name}: expected {message}"):
+            output.read(output.folder / name)
 
 
-def test_deployment_instead_of_the_model(output: Path) -> None:
-    path = write_run(output / "runs/v1", "gqa", GPT, [request(ask(), "red", match=1)]) / "run_spec.json"
-    spec = json.loads(path.read_text())
-    del spec["adapter_spec"]["model"]
-    spec["adapter_spec"]["model_deployment"] = "together/llava"
-    path.write_text(json.dumps(spec))
-    assert [vlm.name for vlm in import_from(output)[0].vlms] == ["together/llava"]
+class TestRows:
+    def test_perturbed_queries(self, output: Output) -> None:
+        typos = {"name": "typos", "robustness": True, "fairness": False, "computed_on": "perturbed", "prob": 0.1}
+        chinese = {"name": "translate", "robustness": False, "fairness": False, "language_code": "zh-CN"}
+        person = {"name": "person_name", "name_file_path": "/home/evaluator/names.txt"}
+        for vlm in (GPT, CLAUDE):
+            person["name_file_path"] += "x"  # another machine
+            instances = [ask(), *(ask(perturbation=dict(one)) for one in (typos, chinese, person))]
+            rows = [request(one, "red", match=number % 2) for number, one in enumerate(instances)]
+            run = output.run(*rows, name="gqa:data_augmentation=canonical", vlm=vlm)
+            if vlm == CLAUDE:
+                summarise(run)
+        found = output.read()
+        key = "gqa:data_augmentation=canonical/id0"
+        names = {"": "en", "/typos prob=0.1": "en", "/translate language_code=zh-CN": "zh-CN", "/person_name": "en"}
+        asked = [(query["query_id"], query["language"]) for query in found.queries]
+        assert asked == [(key + name, language) for name, language in names.items()]
+        assert found.column("correct") == [False, True, False, True] * 2
+
+    def test_training_trials(self, output: Output) -> None:
+        output.run(*(right(output=f"answer {trial}", match=trial == 1, trial=trial) for trial in range(3)))
+        for trial in (0, 1):
+            found = output.read(trial=trial)
+            assert [(row["output"], row["correct"]) for row in found.outcomes] == [(f"answer {trial}", trial == 1)]
+            assert found.kinds == {"request of another training trial": 2}
+
+    def test_splits(self, output: Output) -> None:
+        unsaid = {key: value for key, value in ask(2).items() if key != "split"}
+        output.run(request(ask() | {"split": "train"}, "red", match=1), right(1), request(unsaid, "red", match=1))
+        found = output.read()
+        assert found.column("query_id") == ["gqa/id1", "gqa/id2"]
+        assert found.kinds == {"instance that is not of the test or validation split": 1}
+
+    def test_tasks_and_languages(self, output: Output) -> None:
+        for name in (
+            "exams_v:language=Chinese,subject_grouped=Other",
+            "pairs:subset=jobs,person=x",
+            "pope",
+            "bink:kind=art",
+        ):
+            output.run(right(), name=name)
+
+        def asked(**settings: Any) -> list[tuple[str, ...]]:
+            return [(query["benchmark"], query["task"], query["language"]) for query in output.read(**settings).queries]
+
+        expected = [("bink", "bink", "de"), ("exams_v", "Other", "zh"), ("pairs", "jobs", "de"), ("pope", "pope", "de")]
+        assert asked(language="de") == expected
+        assert asked(task="kind", benchmark=("bink", "pope")) == [("bink", "art", "en"), ("pope", "pope", "en")]
+        with pytest.raises(
+            ArmsError, match="--benchmark: there is no run of gqa, vqa; there are bink, exams_v, pairs, p"
+        ):
+            output.read(benchmark=("vqa", "pope", "gqa"))
+
+    def test_that_repeat(self, output: Output) -> None:
+        output.run(right(), right(), right(1), right(1, "blue"), right(2))
+        found = output.read()
+        assert [row["query_id"] for row in found.outcomes] == ["gqa/id0", "gqa/id2"]
+        repeated = found.kinds["repeated row for one query_id and vlm"]
+        assert (repeated, found.kinds["conflicting rows for one query_id and vlm"]) == (1, 2)
 
 
-def test_last_suite_counts(output: Path) -> None:
-    for suite, answer in (("v1.9.0", "old"), ("v1.10.0", "new")):
-        write_run(output / "runs" / suite, "gqa", GPT, [request(ask(), answer, match=1)])
-    dataset, report = import_from(output)
-    assert dataset.outcomes["output"].tolist() == ["new"]
-    assert found(report) == {"run of a VLM that has a newer one": 1}
-    (finding,) = [one for one in report.report.findings if one.kind.startswith("run of a VLM")]
-    assert not finding.set_aside
-    assert finding.rows[0]["where"].endswith("runs/v1.9.0/gqa:model=openai_gpt-4o")
+class TestMetrics:
+    def test_default(self, output: Output) -> None:
+        grades = {"exact_match": 1.0, "quasi_leave_articles_exact_match": 0.0}
+        for benchmark in ("math_vista", "real_world_qa", "other"):
+            output.run(request(ask(), "red", metrics=grades), name=benchmark)
+        found = output.read()
+        verdicts = {row["query_id"]: row["correct"] for row in found.outcomes}
+        assert verdicts == {"math_vista/id0": True, "other/id0": True, "real_world_qa/id0": False}
+        assert found.report.verdicts == ("exact_match >= 1", "quasi_leave_articles_exact_match >= 1")
 
+    def test_named(self, output: Output) -> None:
+        output.run(right(match=0, metrics={"f1_score": 0.7}))
+        output.run(right(match=0), name="pope")
+        found = output.read(metric="f1_score")
+        assert [(row["query_id"], row["correct"]) for row in found.outcomes] == [("gqa/id0", True)]
+        assert found.report.verdicts == ("f1_score >= 0.5",)
+        detail = set_aside(found)["run without the metric that says what is right"]
+        assert "expected f1_score, got estimated_num_tokens_cost, exact_match, num_ref" in detail
+        assert output.read(metric="f1_score", threshold=0.8).column("correct") == [False]
 
-def test_broken_last_suite(output: Path) -> None:
-    write_run(output / "runs/v1", "gqa", GPT, [request(ask(), "old", match=1)])
-    broken = write_run(output / "runs/v2", "gqa", GPT, [request(ask(), "new", match=1)]) / "scenario_state.json"
-    broken.write_text(broken.read_text()[:-200])
-    dataset, report = import_from(output)
-    assert dataset.outcomes["output"].tolist() == ["old"]
-    assert found(report) == {"run that cannot be read": 1}
+    @pytest.mark.parametrize("grades", [(1.0, 3.0, 5.0), (1.0, 1.0, 1.0)])
+    def test_ratings_need_a_threshold(self, output: Output, grades: tuple[float, ...]) -> None:
+        output.run(
+            *(right(n, match=0, metrics={"prometheus_vision": g}) for n, g in enumerate(grades)), name="flickr30k"
+        )
+        output.run(right())
+        for settings in ({}, {"metric": "prometheus_vision", "benchmark": ("flickr30k",)}):
+            with pytest.raises(
+                ArmsError, match="metric prometheus_vision: expected --threshold, as its ratings go from 1"
+            ):
+                output.read(**settings)
+        found = output.read(threshold=3.0)
+        assert found.column("correct") == [*(grade >= 3 for grade in grades), True]
+        assert found.report.verdicts == ("prometheus_vision >= 3", "quasi_prefix_exact_match >= 1")
 
+    def test_lower_is_better(self, output: Output) -> None:
+        output.run(
+            *(right(n, match=0, metrics={"toxic_frac": n}) for n in range(2)), name="mm_safety_bench:subset=fraud"
+        )
+        output.run(right())
+        with pytest.raises(ArmsError, match=r"metric toxic_frac: expected one where more is bett.* --lower-is-better"):
+            output.read()
+        assert len(output.read(benchmark=("gqa",)).outcomes) == 1
+        found = output.read(lower_is_better=True)
+        assert found.column("correct") == [True, True, False]
+        assert found.report.verdicts == ("quasi_prefix_exact_match >= 1", "toxic_frac <= 0")
 
-def test_suites_of_several_vlms(output: Path) -> None:
-    write_run(output / "runs/v1", "gqa", GPT, [request(ask(), "red", match=1)])
-    write_run(output / "runs/v2", "gqa", CLAUDE, [request(ask(), "red", match=1)])
-    dataset, report = import_from(output)
-    assert sorted(dataset.outcomes["vlm"]) == [CLAUDE, GPT]
-    assert found(report) == {}
-
-
-def test_versions_of_a_benchmark(output: Path) -> None:
-    other = short("id0", "gqa/0.png", "Question 0?", "blue")
-    write_run(output / "runs/v1", "gqa", CLAUDE, [request(ask(), "red", match=1)])
-    write_run(output / "runs/v1", "gqa", GPT, [request(other, "red", match=0)])
-    dataset, report = import_from(output)
-    assert dataset.outcomes["vlm"].tolist() == [CLAUDE]
-    assert found(report) == {"answer differs from another run's": 1}
-
-
-def test_perturbed_queries(output: Path) -> None:
-    typos = {"name": "typos", "robustness": True, "fairness": False, "computed_on": "perturbed", "prob": 0.1}
-    chinese = {"name": "translate", "robustness": False, "fairness": False, "language_code": "zh-CN"}
-    person = {"name": "person_name", "name_file_path": "/home/evaluator/names.txt"}
-    for vlm in (GPT, CLAUDE):
-        person["name_file_path"] += "x"  # another machine
-        instances = [ask(), *(ask(perturbation=dict(one)) for one in (typos, chinese, person))]
-        rows = [request(one, "red", match=number % 2) for number, one in enumerate(instances)]
-        run = write_run(output / "runs/v1", "gqa:data_augmentation=canonical", vlm, rows)
-        if vlm == CLAUDE:
-            summarise(run)
-    dataset, _ = import_from(output)
-    key = "gqa:data_augmentation=canonical/id0"
-    assert dataset.queries[["query_id", "language"]].to_numpy().tolist() == [
-        [key, "en"],
-        [f"{key}/typos prob=0.1", "en"],
-        [f"{key}/translate language_code=zh-CN", "zh-CN"],
-        [f"{key}/person_name", "en"],
-    ]
-    assert dataset.outcomes["correct"].tolist() == [False, True, False, True] * 2
-
-
-def test_training_trials(output: Path) -> None:
-    rows = [request(ask(), f"answer {trial}", match=trial == 1, trial=trial) for trial in range(3)]
-    write_run(output / "runs/v1", "gqa", GPT, rows)
-    for trial in (0, 1):
-        dataset, report = import_from(output, trial=trial)
-        assert dataset.outcomes[["output", "correct"]].to_numpy().tolist() == [[f"answer {trial}", trial == 1]]
-        assert found(report) == {"request of another training trial": 2}
-
-
-def test_splits(output: Path) -> None:
-    unsaid = ask(2)
-    del unsaid["split"]
-    rows = [request(ask(0) | {"split": "train"}, "red", match=1), request(ask(1), "red", match=1)]
-    write_run(output / "runs/v1", "gqa", GPT, [*rows, request(unsaid, "red", match=1)])
-    dataset, report = import_from(output)
-    assert dataset.queries["query_id"].tolist() == ["gqa/id1", "gqa/id2"]
-    assert found(report) == {"instance that is not of the test or validation split": 1}
-
-
-def test_tasks_and_languages(output: Path) -> None:
-    rows = [request(ask(), "red", match=1)]
-    names = ["exams_v:language=Chinese,subject_grouped=Other", "pairs:subset=jobs,person=x", "pope", "bink:kind=art"]
-    for name in names:
-        write_run(output / "runs/v1", name, GPT, rows)
-    columns = ["benchmark", "task", "language"]
-    dataset, _ = import_from(output, language="de")
-    assert dataset.queries[columns].to_numpy().tolist() == [
-        ["bink", "bink", "de"],
-        ["exams_v", "Other", "zh"],
-        ["pairs", "jobs", "de"],
-        ["pope", "pope", "de"],
-    ]
-    dataset, _ = import_from(output, task="kind", benchmark=("bink", "pope"))
-    assert dataset.queries[columns].to_numpy().tolist() == [["bink", "art", "en"], ["pope", "pope", "en"]]
-    with pytest.raises(
-        ArmsError, match="--benchmark: there is no run of gqa, vqa; there are bink, exams_v, pairs, pop"
-    ):
-        import_from(output, benchmark=("vqa", "pope", "gqa"))
-
-
-def test_default_metrics(output: Path) -> None:
-    grades = {"exact_match": 1.0, "quasi_leave_articles_exact_match": 0.0}
-    for benchmark in ("math_vista", "real_world_qa", "other"):
-        write_run(output / "runs/v1", benchmark, GPT, [request(ask(), "red", metrics=grades)])
-    dataset, report = import_from(output)
-    assert dataset.outcomes[["query_id", "correct"]].to_numpy().tolist() == [
-        ["math_vista/id0", True],
-        ["other/id0", True],
-        ["real_world_qa/id0", False],
-    ]
-    assert report.verdicts == ("exact_match >= 1", "quasi_leave_articles_exact_match >= 1")
-
-
-def test_named_metric(output: Path) -> None:
-    for benchmark, metrics in (("gqa", {"f1_score": 0.7}), ("pope", {})):
-        rows = [request(ask(), "red", match=0, metrics=metrics)]
-        write_run(output / "runs/v1", benchmark, GPT, rows)
-    dataset, report = import_from(output, metric="f1_score")
-    assert dataset.outcomes[["query_id", "correct"]].to_numpy().tolist() == [["gqa/id0", True]]
-    assert report.verdicts == ("f1_score >= 0.5",)
-    assert found(report) == {"run without the metric that says what is right": 1}
-    (finding,) = [one for one in report.report.findings if one.table == "source" and one.set_aside]
-    assert "expected f1_score, got estimated_num_tokens_cost, exact_match, num_ref" in finding.rows[0]["detail"]
-    dataset, _ = import_from(output, metric="f1_score", threshold=0.8)
-    assert dataset.outcomes["correct"].tolist() == [False]
-
-
-@pytest.mark.parametrize("grades", [(1.0, 3.0, 5.0), (1.0, 1.0, 1.0)])
-def test_ratings_need_a_threshold(output: Path, grades: tuple[float, ...]) -> None:
-    rows = [request(ask(n), "red", match=0, metrics={"prometheus_vision": grade}) for n, grade in enumerate(grades)]
-    write_run(output / "runs/v1", "flickr30k", GPT, rows)
-    write_run(output / "runs/v1", "gqa", GPT, [request(ask(), "red", match=1)])
-    with pytest.raises(
-        ArmsError, match="metric prometheus_vision: expected --threshold, as its ratings go from 1 to 5"
-    ):
-        import_from(output)
-    with pytest.raises(ArmsError, match="metric prometheus_vision: expected --threshold"):
-        import_from(output, metric="prometheus_vision", benchmark=("flickr30k",))
-    dataset, report = import_from(output, threshold=3.0)
-    assert dataset.outcomes["correct"].tolist() == [*(grade >= 3 for grade in grades), True]
-    assert report.verdicts == ("prometheus_vision >= 3", "quasi_prefix_exact_match >= 1")
-
-
-def test_lower_is_better(output: Path) -> None:
-    rows = [request(ask(n), "red", match=0, metrics={"toxic_frac": n}) for n in range(2)]
-    write_run(output / "runs/v1", "mm_safety_bench:subset=fraud", GPT, rows)
-    write_run(output / "runs/v1", "gqa", GPT, [request(ask(), "red", match=1)])
-    with pytest.raises(ArmsError, match=r"metric toxic_frac: expected one of which more is better.* --lower-is-better"):
-        import_from(output)
-    assert import_from(output, benchmark=("gqa",))[1].report.outcomes_kept == 1
-    dataset, report = import_from(output, lower_is_better=True)
-    assert dataset.outcomes["correct"].tolist() == [True, True, False]
-    assert report.verdicts == ("quasi_prefix_exact_match >= 1", "toxic_frac <= 0")
-
-
-def test_main_metric_that_is_missing(output: Path) -> None:
-    write_run(output / "runs/v1", "bingo", GPT, [request(ask(), "red", match=0)])
-    with pytest.raises(ArmsError, match=r"(?s)at least one usable query, got none.*without the metric that says what"):
-        import_from(output)
-
-
-def test_repeated_rows(output: Path) -> None:
-    twice = [request(ask(0), "red", match=1)] * 2
-    disagreeing = [request(ask(1), answer, match=1) for answer in ("red", "blue")]
-    write_run(output / "runs/v1", "gqa", GPT, [*twice, *disagreeing, request(ask(2), "red", match=1)])
-    dataset, report = import_from(output)
-    assert dataset.outcomes["query_id"].tolist() == ["gqa/id0", "gqa/id2"]
-    kinds = {finding.kind: finding.count for finding in report.report.findings if finding.table == "outcomes"}
-    assert kinds == {"repeated row for one query_id and vlm": 1, "conflicting rows for one query_id and vlm": 2}
-
-
-@pytest.mark.parametrize("name", ["Art", "scenarios"])
-def test_no_run(output: Path, name: str) -> None:
-    (output / "Art").mkdir()
-    with pytest.raises(
-        ArmsError, match=f"{name}: expected run folders of HELM, with run_spec.json; found none; name b"
-    ):
-        import_from(output / name)
-
-
-def test_file_as_source(tmp_path: Path) -> None:
-    (output,) = write_log(tmp_path)
-    spec = next(output.rglob("run_spec.json"))
-    with pytest.raises(
-        ArmsError, match=r"run_spec\.json: expected a folder of HELM's output, got a file; name the fol"
-    ):
-        import_log(HelmImporter(), [spec], tmp_path / "out", OPTIONS)
-
-
-def test_only_the_gqa_key_joins(output: Path) -> None:
-    write_run(output / "runs/v1", GQA, GPT, [request(ask(), "red", match=1)])
-    write_run(output / "runs/v1", "gqa:data_augmentation=c", CLAUDE, [request(ask(), "red", match=1)])
-    dataset, _ = import_from(output)
-    assert dataset.queries["query_id"].tolist() == ["gqa/id0", "gqa:data_augmentation=c/id0"]
+    def test_main_one_that_is_missing(self, output: Output) -> None:
+        output.run(right(match=0), name="bingo")
+        message = "(?s)at least one usable query, got none.*" + re.escape("without the metric that says what")
+        with pytest.raises(ArmsError, match=message):
+            output.read()

@@ -6,8 +6,9 @@ from typing import Any
 from PIL import Image
 
 from arms.data.tables import OutcomeTables, read_dataset
-from arms.importers.run import ImportOptions, ImportReport, import_log
-from arms.importers.vlmevalkit.importer import VlmEvalKitImporter
+from arms.importers.import_report import ImportReport
+from arms.importers.run import ImportOptions, import_log
+from arms.importers.vlmevalkit.vlmevalkit_importer import VlmEvalKitImporter
 from tests.importers.logs.vlmevalkit import RUN, image, question, write_table, write_tsv
 
 

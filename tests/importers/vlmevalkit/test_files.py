@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from arms.importers.set_aside import SetAside
-from arms.importers.vlmevalkit.files import ResultFile, assign_files, find_files, is_passed_over, split_judge
+from arms.importers.vlmevalkit.result_files import ResultFile, assign_files, find_files, is_passed_over, split_judge
 
 NAMES = {"MMBench_DEV_EN", "MMBench_DEV_EN_V11", "MME", "MME-RealWorld", "MathVista_MINI", "DocVQA_VAL", "OCRBench"}
 
@@ -21,54 +21,36 @@ def kinds(aside: SetAside) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("rest", "benchmark", "judge"),
+    ("benchmark", "rests"),
     [
-        # The name of a benchmark that is known, and what an evaluation adds to it.
-        ("MMBench_DEV_EN_openai_result", "MMBench_DEV_EN", "openai"),
-        ("MMBench_DEV_EN_exact_matching_result", "MMBench_DEV_EN", "exact_matching"),
-        ("MMBench_DEV_EN_my-judge_result", "MMBench_DEV_EN", "my-judge"),
-        ("MMBench_DEV_EN_V11_openai_result", "MMBench_DEV_EN_V11", "openai"),
-        ("MMBench_DEV_EN_V11_myjudge_result", "MMBench_DEV_EN_V11", "myjudge"),
-        ("MME_auxmatch", "MME", ""),
-        ("MME-RealWorld_auxmatch", "MME-RealWorld", ""),
-        ("DocVQA_VAL_results", "DocVQA_VAL", ""),
-        ("DocVQA_VAL_detailed_results", "DocVQA_VAL", ""),
-        ("DocVQA_VAL_gpt-4o_results", "DocVQA_VAL", "gpt-4o"),
-        ("MathVista_MINI_gpt-4o-mini", "MathVista_MINI", "gpt-4o-mini"),
-        ("MathVista_MINI_some-judge", "MathVista_MINI", "some-judge"),
-        ("MathVista_MINI", "MathVista_MINI", ""),
-        ("MathVista_MINI_gpt-4_score", "MathVista_MINI", "gpt-4"),
+        # What an evaluation adds to the name of a benchmark, by the judge; at first of benchmarks that are known.
+        ("MMBench_DEV_EN", {"_openai_result": "openai", "_exact_matching_result": "exact_matching"}),
+        ("MMBench_DEV_EN", {"_my-judge_result": "my-judge"}),
+        ("MMBench_DEV_EN_V11", {"_openai_result": "openai", "_myjudge_result": "myjudge"}),
+        ("MME", {"_auxmatch": ""}),
+        ("MME-RealWorld", {"_auxmatch": ""}),
+        ("DocVQA_VAL", {"_results": "", "_detailed_results": "", "_gpt-4o_results": "gpt-4o"}),
+        (
+            "MathVista_MINI",
+            {"_gpt-4o-mini": "gpt-4o-mini", "_some-judge": "some-judge", "": "", "_gpt-4_score": "gpt-4"},
+        ),
         # The name of a benchmark that is not known, though another one's with which it begins is.
-        ("OCRBench_v2_results", "OCRBench_v2", ""),
-        ("OCRBench_v2_auxmatch", "OCRBench_v2", ""),
-        ("OCRBench_v2_openai_result", "OCRBench_v2", "openai"),
-        ("OCRBench_v2_extract_matching_result", "OCRBench_v2", "extract_matching"),
-        ("OCRBench_v2_myjudge_result", "OCRBench_v2", "myjudge"),
-        ("OCRBench_v2", "OCRBench_v2", ""),
-        ("MMT-Bench_VAL_MI_chatgpt-0125_result", "MMT-Bench_VAL_MI", "chatgpt-0125"),
-        ("SEEDBench_IMG_gpt4", "SEEDBench_IMG", "gpt4"),
-        ("result", "result", ""),
+        ("OCRBench_v2", {"_results": "", "_auxmatch": "", "": "", "_openai_result": "openai"}),
+        ("OCRBench_v2", {"_extract_matching_result": "extract_matching", "_myjudge_result": "myjudge"}),
+        ("MMT-Bench_VAL_MI", {"_chatgpt-0125_result": "chatgpt-0125"}),
+        ("SEEDBench_IMG", {"_gpt4": "gpt4"}),
+        ("result", {"": ""}),
     ],
 )
-def test_split_judge(rest: str, benchmark: str, judge: str) -> None:
-    assert split_judge(ResultFile(Path("x.xlsx"), "M", "", rest), NAMES) == (benchmark, judge)
+def test_split_judge(benchmark: str, rests: dict[str, str]) -> None:
+    for rest, judge in rests.items():
+        assert split_judge(ResultFile(Path("x.xlsx"), "M", "", benchmark + rest), NAMES) == (benchmark, judge)
 
 
-@pytest.mark.parametrize(
-    ("name", "passed_over"),
-    [
-        ("M_B_acc.csv", True),
-        ("M_B_score.csv", True),
-        ("M_B_score.xlsx", False),
-        ("M_B_gpt4_extract.xlsx", True),
-        ("status.json", True),
-        ("_M_B_SUB_C.xlsx", True),
-        ("M_B_openai_result.xlsx", False),
-        ("M_B_rating.json", True),
-    ],
-)
-def test_what_is_passed_over(name: str, passed_over: bool) -> None:
-    assert is_passed_over(Path("run") / name) is passed_over
+def test_what_is_passed_over() -> None:
+    averages = "M_B_acc.csv M_B_score.csv M_B_gpt4_extract.xlsx status.json _M_B_SUB_C.xlsx M_B_rating.json".split()
+    assert all(is_passed_over(Path("run") / name) for name in averages)
+    assert not any(is_passed_over(Path("run") / name) for name in ("M_B_score.xlsx", "M_B_openai_result.xlsx"))
 
 
 def test_vlms_by_folder(tmp_path: Path) -> None:
@@ -121,7 +103,7 @@ def test_vlms_known_from_elsewhere_and_not_at_all(tmp_path: Path) -> None:
     files = assign_files(paths, {"MME"}, lambda path: path.stem != "notes", aside)
     assert [(file.vlm, file.rest) for file in files] == [("M", "x"), ("M_2", "x"), ("M_2", "new_openai_result")]
     assert kinds(aside) == {
-        "file whose VLM and benchmark are not told apart": ["other_new_openai_result.xlsx"],
+        "file whose VLM and benchmark cannot be told apart": ["other_new_openai_result.xlsx"],
         "file that holds no answers": ["notes.json"],
     }
     assert aside.count == 1

@@ -3,15 +3,9 @@ import json
 from pathlib import Path
 
 import pandas as pd
-import pytest
 
 from tests.importers.logs.vlmevalkit import hit, image, question, write_tsv
 from tests.importers.logs.vlmevalkit_case import Log
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Log:
-    return Log(tmp_path)
 
 
 def test_rows_whose_image_cannot_be_had(log: Log) -> None:

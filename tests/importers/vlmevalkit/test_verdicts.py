@@ -4,9 +4,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from arms.importers.rows.table import ErrorCell, Formula
 from arms.importers.verdicts import parse_grade
-from arms.importers.vlmevalkit.cells import ErrorCell, Formula
-from arms.importers.vlmevalkit.verdicts import EXTRACTED, VERDICTS, find_verdicts, has_verdicts
+from arms.importers.vlmevalkit.verdict_columns import EXTRACTED, VERDICTS, find_verdicts, has_verdicts
 
 CHOICES = "['3/11', '8/11', '6/11', '3/5']"
 
@@ -53,35 +53,19 @@ def test_named_column() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cell", "verdict"),
+    ("verdict", "cells"),
     [
-        (1, 1),
-        (0, 0),
-        (True, 1),
-        (False, 0),
-        (1.0, 1),
-        ("1", 1),
-        ("0.0", 0),
-        ("True", 1),
-        ("False", 0),
-        (None, None),
-        ("", None),
-        (2, "none"),
-        (0.5, "none"),
-        (-1, "none"),
-        (Formula("=A1"), "none"),
-        (ErrorCell("#N/A"), "none"),
-        ("maybe", "none"),
-        ([1], "none"),
-        ({}, "none"),
-        (datetime.datetime(1900, 1, 1), "none"),
-        (float("inf"), "none"),
+        (1, (1, True, 1.0, "1", "True")),
+        (0, (0, False, "0.0", "False")),
+        (None, (None, "")),
+        ("none", (2, 0.5, -1, "maybe", [1], {}, float("inf"), datetime.datetime(1900, 1, 1))),
+        ("none", (Formula("=A1"), ErrorCell("#N/A"))),
     ],
 )
 @pytest.mark.parametrize("metric", ["hit", "verifier_match"])
-def test_verdicts_are_right_or_wrong(metric: str, cell: Any, verdict: Any) -> None:
+def test_verdicts_are_right_or_wrong(metric: str, cells: tuple[Any, ...], verdict: Any) -> None:
     assert metric in VERDICTS
-    assert grade(**{metric: cell}) == verdict
+    assert [grade(**{metric: cell}) for cell in cells] == [verdict] * len(cells)
 
 
 def test_score_of_yes_and_no() -> None:
@@ -143,61 +127,46 @@ def test_named_edit_distance_says_so() -> None:
     assert find_verdicts(["eval_match", "eval_score"], "GQA", "eval_score").metric == "eval_score of GQA"
 
 
-def extracted(res: Any, kind: str, answer: Any, **more: Any) -> Any:
-    return grade(res=res, log="Succeed", question_type="free_form", answer_type=kind, answer=answer, **more)
+@pytest.mark.parametrize(
+    ("kind", "answer", "right", "wrong", "unknown"),
+    [
+        # As VLMEvalKit has it, 14.0 is no integer.
+        (
+            "integer",
+            "14",
+            ("14", " 14 ", 14, 14.0),
+            ("15", "14.0", "fourteen", "9" * 5000),
+            (None, "  ", ErrorCell("#N/A")),
+        ),
+        ("float", "0.6", ("0.60", 0.6), ("0.61", "1e400", "about 1"), (None,)),
+        ("text", "red", ("red",), ("Red",), (None,)),
+        ("list", "[2007, 2008]", ("[2007, 2008]",), ("[2007]",), ()),
+        ("text", None, (), (), ("red",)),
+        (None, "red", (), (), ("red",)),
+    ],
+)
+def test_extracted_answers(kind: Any, answer: Any, right: Any, wrong: Any, unknown: Any) -> None:
+    """What the judge could not extract is unknown, not wrong."""
+    row = {"log": "Succeed", "question_type": "free_form", "answer_type": kind, "answer": answer}
+    for verdict, cells in ((1, right), (0, wrong), (None, unknown)):
+        assert [grade(**row, res=res) for res in cells] == [verdict] * len(cells)
+
+
+OPTION = {"question_type": "multi_choice", "answer_type": "text", "answer": "8/11", "log": "Succeed"}
 
 
 @pytest.mark.parametrize(
-    ("kind", "res", "answer", "verdict"),
+    ("verdict", "extracted"),
     [
-        ("integer", "14", "14", 1),
-        ("integer", " 14 ", 14, 1),
-        ("integer", 14, "14", 1),
-        ("integer", 14.0, 14, 1),
-        ("integer", "15", "14", 0),
-        ("integer", "14.0", "14", 0),  # as VLMEvalKit has it
-        ("integer", "fourteen", "14", 0),
-        ("integer", "9" * 5000, "14", 0),
-        ("float", "0.60", "0.6", 1),
-        ("float", 0.6, "0.6", 1),
-        ("float", "0.61", 0.6, 0),
-        ("float", "1e400", "0.6", 0),
-        ("float", "about 1", "1.0", 0),
-        ("text", "red", "red", 1),
-        ("text", "Red", "red", 0),
-        ("list", "[2007, 2008]", "[2007, 2008]", 1),
-        ("list", "[2007]", "[2007, 2008]", 0),
-        ("integer", None, "14", None),  # the judge found no answer: unknown, not wrong
-        ("integer", "  ", "14", None),
-        ("integer", ErrorCell("#N/A"), "14", None),
-        ("text", "red", None, None),
-        (None, "red", "red", None),
+        (1, ("B", "(B)", "B. 8/11", "8/11", "The answer is B")),
+        (0, ("A", "3/5", "A or B", "none of them", "Of A it is not so, for many a long and weary reason")),
+        (0, ("8/11" + " and so on" * 50,)),
+        (None, (None,)),
     ],
 )
-def test_extracted_answers(kind: str, res: Any, answer: Any, verdict: Any) -> None:
-    assert extracted(res, kind, answer) == verdict
-
-
-@pytest.mark.parametrize(
-    ("res", "verdict"),
-    [
-        ("B", 1),
-        ("(B)", 1),
-        ("B. 8/11", 1),
-        ("8/11", 1),
-        ("The answer is B", 1),
-        ("A", 0),
-        ("3/5", 0),
-        ("A or B", 0),
-        ("none of them", 0),
-        (None, None),
-        ("Of A it is not so, for many a long and weary reason", 0),
-        ("8/11" + " and so on" * 50, 0),
-    ],
-)
-def test_extracted_options(res: Any, verdict: Any) -> None:
-    row = {"question_type": "multi_choice", "answer_type": "text", "answer": "8/11", "log": "Succeed"}
-    assert grade(**row, res=res, answer_option="B", choices=CHOICES) == verdict
+def test_extracted_options(verdict: Any, extracted: tuple[Any, ...]) -> None:
+    found = [grade(**OPTION, res=res, answer_option="B", choices=CHOICES) for res in extracted]
+    assert found == [verdict] * len(extracted)
 
 
 @pytest.mark.parametrize(
@@ -206,5 +175,4 @@ def test_extracted_options(res: Any, verdict: Any) -> None:
     + [{"answer_option": "B", "choices": choices} for choices in (None, "[", "(1,)", "[]", 3)],
 )
 def test_extracted_options_without_what_they_need(missing: dict[str, Any]) -> None:
-    row = {"question_type": "multi_choice", "answer_type": "text", "answer": "8/11", "log": "Succeed"}
-    assert grade(**row, res="B", **missing) is None
+    assert grade(**OPTION, res="B", **missing) is None

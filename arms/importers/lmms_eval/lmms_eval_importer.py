@@ -1,0 +1,237 @@
+"""Import the logs of lmms-eval, written with --log_samples."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Formatter
+from typing import ClassVar
+
+from arms.errors import ArmsError
+from arms.importers.base import Importer, Intake, Log, setting
+from arms.importers.builder import LogBuilder, QueryRow
+from arms.importers.lmms_eval.log_files import Run, find_runs, read_logs
+from arms.importers.lmms_eval.samples import Row, choose_metric, parse_row
+from arms.importers.set_aside import SetAside
+from arms.importers.texts import shown
+from arms.importers.verdicts import GradeRule
+from arms.progress import progress_bar
+
+_OTHER_VERSION = 0.01  # of the answers that a run shares with others and that differ: more are no corrected labels
+
+
+@dataclass(frozen=True, kw_only=True)
+class LmmsEvalImporter(Importer):
+    """Logs of lmms-eval."""
+
+    summary: ClassVar[str] = "The --output_path of lmms-eval with --log_samples, a VLM's folder in it, or sample files."
+    description: ClassVar[str] = (
+        "Reads DATE_samples_TASK.jsonl with DATE_results.json beside it, and the TASK.json files of mid-2024. A VLM is "
+        "called what the results' model_name says, or the arguments of the evaluation (pretrained, model_version, "
+        "...), of a path the last two parts; where neither names it, it is the class of model, or the folder.\n\n"
+        "The newest run of a VLM and task counts. Runs are joined on the task and doc_id: doc_hash is taken over the "
+        "document with its images written as memory addresses, and differs from run to run. A run whose targets differ "
+        "from the others' is of another version of the benchmark and is set aside.\n\n"
+        "The benchmark is the task, the task its category where the log has one. The question is the prompt without "
+        "image placeholders. Questions of several images are set aside. Logs name an image only where the benchmark "
+        "stores it as a file or a small one; for others, save the images and say where: --image-pattern. Costs and "
+        "latencies stay unknown: the log has none, only token counts."
+    )
+    example: ClassVar[str] = "arms import lmms-eval logs --name mme --images ~/mme"
+
+    metric: tuple[str, ...] = setting(
+        "The metric that grades a row, or a field in it, as gpt_eval_score.true_false; repeat for tasks that differ, "
+        "the first that a row has counts. By default the only one, or one known to stand for its task.",
+        (),
+        metavar="KEY",
+    )
+    benchmark: str | None = setting("Name of the benchmark, instead of the tasks' names.", metavar="NAME")
+    language: str = setting("Language of the questions.", "en")
+    image_pattern: str | None = setting(
+        "Where the image of a row that records none is, such as '{task}/{doc_id}.png', seen from --images.",
+        metavar="PATH",
+    )
+    threshold: float | None = setting("The grade from which on an answer is correct.")
+    lower_is_better: bool = setting("Less of the metric is better.", False)
+
+    def __post_init__(self) -> None:
+        if self.image_pattern is not None and _fill(self.image_pattern, "", "0") == _fill(self.image_pattern, "", "1"):
+            raise ArmsError(f"--image-pattern: expected a path with {{doc_id}} in it, got {self.image_pattern!r}")
+
+    def read(self, sources: Sequence[Path], intake: Intake) -> Log:
+        """Read the newest run of each VLM and task."""
+        runs = find_runs(sources, intake.aside)
+        by_task: dict[str, list[Run]] = defaultdict(list)
+        for run in runs:
+            by_task[run.task].append(run)
+        builder = LogBuilder(intake.aside, GradeRule(threshold=self.threshold, lower_is_better=self.lower_is_better))
+        with progress_bar("read", "tasks") as progress:
+            for done, task in enumerate(sorted(by_task), start=1):
+                self._read_task(task, by_task[task], builder, intake)
+                progress(done, len(by_task))
+        log = builder.build()
+        if log.outcomes.empty:
+            names = ", ".join(map(str, sources))
+            raise ArmsError(f"{names}: expected rows with a grade and one image, got none\n{intake.aside.text()}")
+        return log
+
+    def _read_task(self, task: str, runs: list[Run], builder: LogBuilder, intake: Intake) -> None:
+        """Hand the rows of one task's runs to the builder."""
+        runs_rows = _of_one_version(self._newest(runs, intake), intake.aside)
+        rows_of_all = [row for rows in runs_rows.values() for row in rows]
+        graded = {key for row in rows_of_all for key, grade in row.grades.items() if grade is not None}
+        images = {row.doc_id: row.image for row in reversed(rows_of_all) if row.image is not None}  # the first's
+        choices: dict[tuple[str, ...], str | None] = {}
+        for run, rows in runs_rows.items():
+            if not any(row.grades.keys() & graded for row in rows):
+                _set_ungraded_aside(run, rows, intake.aside)
+                continue
+            for row in rows:
+                keys = tuple(key for key in row.grades if key in graded)
+                if keys not in choices:
+                    choices[keys] = choose_metric(keys, self.metric, task)
+                self._add(run, row, choices[keys], images, builder)
+
+    def _newest(self, runs: list[Run], intake: Intake) -> dict[Run, list[Row]]:
+        """The newest run of each VLM that has usable rows, in the order of the VLMs' names."""
+        found: dict[str, tuple[Run, list[Row]]] = {}
+        for run in sorted(runs, key=lambda run: (run.time, str(run.path)), reverse=True):
+            if run.vlm in found:
+                intake.aside.note(
+                    "older run of the same VLM and task",
+                    str(run.path),
+                    "nothing: the newest counts",
+                    detail=f"{run.recorded}; the newest is {found[run.vlm][0].path}",
+                )
+                continue
+            rows = self._rows(run, intake)
+            if rows:
+                found[run.vlm] = (run, rows)
+            else:
+                intake.aside.note("run without a usable row", str(run.path), "run the evaluation again")
+        return dict(found[vlm] for vlm in sorted(found))
+
+    def _rows(self, run: Run, intake: Intake) -> list[Row]:
+        """The usable rows of a run; their images are taken in."""
+        rows = []
+        seen: set[str] = set()
+        for where, log in read_logs(run, intake.aside):
+            try:
+                row = parse_row(where, log, self.metric, intake.images.add_recorded)
+            except ArmsError as error:
+                intake.aside.add("row that cannot be read", where, "run the evaluation again", detail=str(error))
+                continue
+            if row.num_images > 1:
+                intake.aside.add(
+                    "question with several images",
+                    where,
+                    "leave it out: a query has one image",
+                    detail=f"doc_id {row.doc_id}: {row.num_images}",
+                )
+                continue
+            if row.doc_id in seen:
+                intake.aside.note(
+                    "several rows of a run for one question",
+                    where,
+                    "use one filter a task; rows that agree count once, others not at all",
+                    detail=f"doc_id {row.doc_id}",
+                )
+            seen.add(row.doc_id)
+            rows.append(row)
+        return rows
+
+    def _add(self, run: Run, row: Row, metric: str | None, images: dict[str, str], builder: LogBuilder) -> None:
+        """Hand one row to the builder, if it has a grade and an image."""
+        aside = builder.aside
+        if metric is None:
+            aside.add("row without a grade", row.where, "grade it, or leave it out", detail=f"doc_id {row.doc_id}")
+            return
+        if metric in run.lower_is_better and not self.lower_is_better:
+            raise ArmsError(
+                f"{run.path}: expected a metric where more is better, got {metric}, where less is, as the run's "
+                "results file says; name another with --metric, or say --lower-is-better"
+            )
+        image = images.get(row.doc_id)
+        if image is None and self.image_pattern is not None:
+            image = _fill(self.image_pattern, run.task, row.doc_id)
+        if image is None:
+            aside.add(
+                "question without an image",
+                row.where,
+                "the log names none; save the benchmark's images and say where: --image-pattern '{task}/{doc_id}.png'",
+                detail=f"doc_id {row.doc_id}",
+            )
+            return
+        query = QueryRow(
+            query_id=f"{run.task}/{row.doc_id}",
+            benchmark=self.benchmark or run.task,
+            task=row.category or run.task,
+            language=self.language,
+            question=row.question,
+            image=image,
+            answer=row.answer,
+        )
+        if builder.add_query(query, row.where):
+            grade = row.grades[metric]
+            builder.add_outcome(row.where, query.query_id, run.vlm, grade=grade, metric=metric, output=row.output)
+
+
+def _of_one_version(runs: dict[Run, list[Row]], aside: SetAside) -> dict[Run, list[Row]]:
+    """The runs, without those and without the rows whose answers are not what most runs say."""
+    votes: dict[str, Counter[str]] = defaultdict(Counter)
+    for rows in sorted(runs.values(), key=len, reverse=True):  # where votes are equal, the longest run is right
+        for row in rows:
+            if row.answer is not None:
+                votes[row.doc_id][row.answer] += 1
+    usual = {doc_id: answers.most_common(1)[0][0] for doc_id, answers in votes.items()}
+    kept = {}
+    for run, rows in runs.items():
+        other = [row for row in rows if row.answer not in (None, usual.get(row.doc_id))]
+        num_shared = sum(votes[row.doc_id].total() > 1 for row in rows if row.answer is not None)
+        if len(other) > _OTHER_VERSION * num_shared:
+            row = other[0]
+            aside.add(
+                "run of another version of the benchmark",
+                str(run.path),
+                "import runs of one version; this one has other answers than most runs, or than the longest",
+                detail=f"{len(other):,} of {num_shared:,} targets differ: doc_id {row.doc_id} is {shown(row.answer)}, "
+                f"else {shown(usual[row.doc_id])}",
+                count=len(rows),
+            )
+            continue
+        for row in other:
+            aside.add(
+                "answer differs from another run's",
+                row.where,
+                "import runs of one version of the benchmark",
+                detail=f"doc_id {row.doc_id}: {shown(row.answer)}, else {shown(usual[row.doc_id])}",
+            )
+        kept[run] = [row for row in rows if row.answer in (None, usual.get(row.doc_id))] if other else rows
+    return kept
+
+
+def _set_ungraded_aside(run: Run, rows: list[Row], aside: SetAside) -> None:
+    aside.add(
+        "run without a grade in its rows",
+        str(run.path),
+        "name a metric, or a field in one, that tells right from wrong: --metric KEY or KEY.FIELD; where there is "
+        "none, grade the answers and import them as CSV",
+        detail=rows[0].ungraded or ", ".join(rows[0].grades) or "no metrics",
+        count=len(rows),
+    )
+
+
+def _fill(pattern: str, task: str, doc_id: str) -> str:
+    """A path with a task and a doc_id put in; an ArmsError if it asks for anything else."""
+    problem = ArmsError(
+        f"--image-pattern: expected a path with {{doc_id}} and {{task}} as the only braces, got {pattern!r}"
+    )
+    parts = []
+    try:
+        for text, name, form, conversion in Formatter().parse(pattern):
+            if name not in (None, "task", "doc_id") or form or conversion:
+                raise problem
+            parts += [text, {None: "", "task": task, "doc_id": doc_id}[name]]
+    except ValueError as error:  # a brace without its partner
+        raise problem from error
+    return "".join(parts)

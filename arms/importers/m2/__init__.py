@@ -1,1 +1,0 @@
-"""Records in the form of M2."""

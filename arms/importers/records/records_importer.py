@@ -1,0 +1,103 @@
+"""Import outcomes from files of rows whose columns are named by settings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import ClassVar
+
+from arms.importers.base import Importer, Intake, Log, setting
+from arms.importers.records.join import read_records
+from arms.importers.records.plan import FLAGS, Plan, parse_wide
+from arms.importers.rows.delimited import Dialect
+from arms.importers.rows.reader import SUFFIXES
+from arms.importers.verdicts import GradeRule
+
+JOINED = (
+    "Files with the columns of question and image describe queries; files with a column of VLMs, or with the "
+    "columns of --verdict, give outcomes; one file may do both, several are joined by the id. Without ids, a query "
+    "is its image and question (and benchmark, where there is a column of it). Rows that disagree with the first "
+    "one of their query on image, answer or benchmark are set aside. Where an optional column is missing, a "
+    "setting takes its place: --benchmark (the name of the first file that describes queries), --task (the benchmark), "
+    "--language."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordsImporter(Importer):
+    """Files of rows."""
+
+    summary: ClassVar[str] = "Files of rows (CSV, TSV, XLSX, JSON, JSON Lines, Parquet), or folders of them."
+    description: ClassVar[str] = (
+        f"{JOINED} Where JSON or Parquet nests, name a column by its path, such as doc.question. An image is a path, a "
+        "data URI, base64, bytes, or the {bytes, path} of Hugging Face's datasets."
+    )
+    example: ClassVar[str] = (
+        "arms import records runs/*.jsonl --name mine --question-column doc.question --correct-column score"
+    )
+    suffixes: ClassVar[tuple[str, ...]] = SUFFIXES  # of files that are read in folders
+    others_are: ClassVar[str | None] = None  # what files are whose names end in anything else
+    notes_unread: ClassVar[bool] = True
+
+    id_column: str = setting("Column of the query's id, on which files are joined.", "query_id", metavar="COLUMN")
+    question_column: str = setting("Column of the question.", "question", metavar="COLUMN")
+    image_column: str = setting("Column of the image's path.", "image", metavar="COLUMN")
+    answer_column: str = setting("Column of the right answer; may be missing.", "answer", metavar="COLUMN")
+    benchmark_column: str = setting("Column of the benchmark; may be missing.", "benchmark", metavar="COLUMN")
+    task_column: str = setting("Column of the task; may be missing.", "task", metavar="COLUMN")
+    language_column: str = setting("Column of the question's language; may be missing.", "language", metavar="COLUMN")
+    vlm_column: str = setting("Column of the VLM, where rows are of one VLM each.", "vlm", metavar="COLUMN")
+    correct_column: str = setting("Column of its verdict or grade.", "correct", metavar="COLUMN")
+    output_column: str = setting("Column of its output; may be missing.", "output", metavar="COLUMN")
+    cost_column: str = setting("Column of its cost in USD; may be missing.", "cost_usd", metavar="COLUMN")
+    latency_column: str = setting("Column of its latency in seconds; may be missing.", "latency_s", metavar="COLUMN")
+    verdict: tuple[str, ...] = setting(
+        "A VLM and the column of its verdicts or grades, where VLMs have columns of their own; repeat for each.",
+        (),
+        metavar="VLM=COLUMN",
+    )
+    output: tuple[str, ...] = setting("A VLM and the column of its outputs; repeat for each.", (), metavar="VLM=COLUMN")
+    cost: tuple[str, ...] = setting(
+        "A VLM and the column of its costs in USD; repeat for each.", (), metavar="VLM=COLUMN"
+    )
+    latency: tuple[str, ...] = setting(
+        "A VLM and the column of its latencies in seconds; repeat for each.", (), metavar="VLM=COLUMN"
+    )
+    benchmark: str | None = setting("The benchmark, where there is no column of it.")
+    task: str | None = setting("The task, where there is no column of it.")
+    language: str = setting("The questions' language, where there is no column of it.", "en")
+    threshold: float | None = setting("The grade from which on an answer is correct.")
+    lower_is_better: bool = setting("Less is better: an answer is correct up to the threshold.", False)
+    delimiter: str | None = setting(
+        "What splits a row: a character, or tab. If not given, the file's header and suffix tell."
+    )
+    encoding: str = setting("The files' encoding.", "utf-8")
+    quote: str = setting("The character that quotes cells; none if quotes are text.", '"')
+
+    def read(self, sources: Sequence[Path], intake: Intake) -> Log:
+        """Read files, and join their rows."""
+        delimiter = "\t" if self.delimiter in ("tab", "\\t") else self.delimiter
+        quote = "" if self.quote == "none" else self.quote
+        defaults = {one.name: one.default for one in fields(self)}
+        columns = {held: getattr(self, field_of(flag)) for held, flag in FLAGS.items()}
+        plan = Plan(
+            columns={held: (column.strip(),) for held, column in columns.items()},
+            named=[held for held, flag in FLAGS.items() if columns[held] != defaults[field_of(flag)]],
+            wide=parse_wide(
+                {"grade": self.verdict, "output": self.output, "cost_usd": self.cost, "latency_s": self.latency}
+            ),
+            metric=self.correct_column,
+            rule=GradeRule(threshold=self.threshold, lower_is_better=self.lower_is_better),
+            benchmark=self.benchmark,
+            task=self.task,
+            language=self.language,
+            dialect=Dialect(delimiter=delimiter, encoding=self.encoding, quote=quote, has_flags=True),
+            suffixes=self.suffixes,
+            others_are=self.others_are,
+            notes_unread=self.notes_unread,
+        )
+        return read_records(sources, plan, intake)
+
+
+def field_of(flag: str) -> str:
+    """The setting behind a flag."""
+    return flag.removeprefix("--").replace("-", "_")

@@ -1,0 +1,52 @@
+"""Opens a file of rows by the ending of its name."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from arms.errors import ArmsError
+from arms.importers.rows.delimited import PLAIN, Dialect, open_delimited
+from arms.importers.rows.json_files import open_document, open_lines
+from arms.importers.rows.parquet import open_parquet
+from arms.importers.rows.table import Table
+from arms.importers.rows.workbook import open_sheet
+from arms.importers.set_aside import SetAside
+
+_OPENERS: dict[str, Callable[[Path, SetAside, Dialect], AbstractContextManager[Table]]] = {
+    **dict.fromkeys((".csv", ".tsv", ".tab"), open_delimited),
+    ".xlsx": lambda path, aside, dialect: open_sheet(path),
+    ".json": lambda path, aside, dialect: open_document(path, aside),
+    **dict.fromkeys((".jsonl", ".ndjson"), lambda path, aside, dialect: open_lines(path, aside)),
+    ".parquet": lambda path, aside, dialect: open_parquet(path),
+}
+SUFFIXES = tuple(_OPENERS)
+
+
+def open_table(
+    path: Path, aside: SetAside, *, dialect: Dialect = PLAIN, suffix: str | None = None
+) -> AbstractContextManager[Table]:
+    """Open a file of rows.
+
+    Parameters
+    ----------
+    path : Path
+    aside : SetAside
+        Receives the rows that cannot be read.
+    dialect : Dialect
+        How a CSV or TSV file is written.
+    suffix : str, optional
+        One of `SUFFIXES`: reads the file as one of that kind, whatever its name ends in.
+
+    Returns
+    -------
+    context manager of Table
+
+    Raises
+    ------
+    ArmsError
+        When it is opened or from the rows, if the file cannot be read as one of its kind.
+    """
+    opener = _OPENERS.get(suffix or path.suffix.lower())
+    if opener is None:
+        raise ArmsError(f"{path}: expected a file of rows ({', '.join(SUFFIXES)}), got {path.suffix or 'no ending'}")
+    return opener(path, aside, dialect)

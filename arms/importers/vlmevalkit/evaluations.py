@@ -1,0 +1,240 @@
+"""Which of VLMEvalKit's files count: of each VLM and benchmark the newest evaluation."""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from arms.errors import ArmsError
+from arms.importers.rows.delimited import PLAIN
+from arms.importers.rows.reader import open_table
+from arms.importers.set_aside import SetAside
+from arms.importers.vlmevalkit.image_tsv import DIALECT
+from arms.importers.vlmevalkit.result_files import (
+    ENDINGS,
+    EXACT_JUDGES,
+    NO_ANSWERS,
+    NO_ANSWERS_ADVICE,
+    PER_QUESTION,
+    ResultFile,
+    split_judge,
+)
+from arms.importers.vlmevalkit.verdict_columns import has_verdicts
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A table with the verdicts of a VLM's answers to a benchmark."""
+
+    file: ResultFile
+    benchmark: str
+    judge: str  # empty where no one is named
+    predictions: Path | None = None  # what was evaluated
+
+    @property
+    def preference(self) -> tuple[bool, str, str, int, str]:
+        """What sorts the evaluations of one run, the best first: judges that understand other words, then by name."""
+        ending = ENDINGS.index(self.file.path.suffix.lower())
+        return self.judge.lower() in EXACT_JUDGES, self.judge, self.file.stem_and_form[1], ending, str(self.file.path)
+
+
+class Headers:
+    """The columns of tables, each read once.
+
+    Parameters
+    ----------
+    metric : str or None
+        The one column that holds verdicts, if the user named it.
+    aside : SetAside
+        Receives tables that cannot be read.
+    """
+
+    def __init__(self, metric: str | None, aside: SetAside) -> None:
+        self._metric = metric
+        self._aside = aside
+        self._known: dict[Path, frozenset[str]] = {}
+
+    def is_benchmark(self, path: Path) -> bool:
+        """Whether this is a benchmark's file: a TSV with images, but no predictions."""
+        if path.suffix.lower() != ".tsv":
+            return False
+        columns = self._of(path)
+        return "index" in columns and "prediction" not in columns and not columns.isdisjoint(("image", "image_path"))
+
+    def is_evaluated(self, path: Path) -> bool:
+        """Whether a table holds verdicts."""
+        columns = self._of(path)
+        return "index" in columns and has_verdicts(columns, self._metric)
+
+    def is_predicted(self, path: Path) -> bool:
+        """Whether a table holds predictions."""
+        return self._of(path) >= {"index", "prediction"}
+
+    def holds_answers(self, path: Path) -> bool:
+        """Whether a table holds predictions or verdicts."""
+        return self.is_predicted(path) or self.is_evaluated(path)
+
+    def is_known_broken(self, path: Path) -> bool:
+        """Whether a table was found not to be readable, and reported."""
+        return path in self._known and not self._known[path]
+
+    def _of(self, path: Path) -> frozenset[str]:
+        """A table's columns in lower case; none, and reported, if it cannot be read."""
+        if path not in self._known:
+            try:
+                self._known[path] = frozenset(column.lower() for column in _read_columns(path))
+            except ArmsError as error:
+                self._known[path] = frozenset()
+                if path.name.endswith("_score.json"):  # a table or an average, VLMEvalKit writes both
+                    self._aside.note(NO_ANSWERS, str(path), NO_ANSWERS_ADVICE, detail=str(error))
+                else:
+                    report_unreadable(path, error, self._aside)
+        return self._known[path]
+
+
+def _read_columns(path: Path) -> tuple[str, ...]:
+    is_tsv = path.suffix.lower() == ".tsv"  # it may be a benchmark's, with images in it
+    with open_table(path, SetAside(), dialect=DIALECT if is_tsv else PLAIN) as table:
+        return table.columns or ()
+
+
+def report_unreadable(path: Path, error: ArmsError, aside: SetAside) -> None:
+    """Set a whole file aside."""
+    aside.add("file that cannot be read", str(path), "evaluate it again, or export it anew", detail=str(error))
+
+
+def sort_files(
+    files: Sequence[ResultFile], benchmarks: Collection[str], headers: Headers, aside: SetAside
+) -> tuple[list[Evaluation], list[Evaluation]]:
+    """Tell evaluations from bare predictions, and the benchmark of each.
+
+    A benchmark's name may begin with another's, and a judge's name may follow it: the names of the known TSVs and of
+    all prediction files decide, the longest first. Most files are known by their names, so that few are opened.
+
+    Parameters
+    ----------
+    files : sequence of ResultFile
+    benchmarks : collection of str
+        The names of the benchmarks whose TSVs are known.
+    headers : Headers
+    aside : SetAside
+        Receives files that are neither, and benchmarks known only by the name of an evaluated file.
+
+    Returns
+    -------
+    evaluations, predictions : lists of Evaluation
+    """
+    evaluated, predicted = _tell_apart(files, benchmarks, headers, aside)
+    names = {*benchmarks, *(file.rest for file in predicted)}
+    by_place = {(file.path.parent, file.vlm, file.rest): file.path for file in predicted}
+    evaluations = []
+    for file in evaluated:
+        benchmark, judge = split_judge(file, names)
+        if benchmark not in names:
+            advice = "check the name; the prediction file or the benchmark's TSV beside it would tell"
+            aside.note("benchmark known only by an evaluated file's name", str(file.path), advice, detail=benchmark)
+        predictions = by_place.get((file.path.parent, file.vlm, benchmark))
+        evaluations.append(Evaluation(file, benchmark, judge, predictions))
+    return evaluations, [Evaluation(file, file.rest, "") for file in predicted]
+
+
+def _tell_apart(
+    files: Sequence[ResultFile], benchmarks: Collection[str], headers: Headers, aside: SetAside
+) -> tuple[list[ResultFile], list[ResultFile]]:
+    """The evaluated files and the prediction files."""
+    beside: dict[tuple[Path, str], list[str]] = {}  # names of evaluated files, by folder and VLM
+    for file in files:
+        if file.stem_and_form[1] in PER_QUESTION:
+            beside.setdefault((file.path.parent, file.vlm), []).append(file.rest)
+    is_extended: Callable[[ResultFile], bool] = lambda file: any(  # noqa: E731
+        rest.startswith(f"{file.rest}_") for rest in beside.get((file.path.parent, file.vlm), ())
+    )
+    evaluated, predicted = [], []
+    for file in files:
+        if headers.is_known_broken(file.path):
+            continue
+        if file.stem_and_form[1] in PER_QUESTION and file.rest not in benchmarks:
+            evaluated.append(file)
+        elif is_extended(file):
+            predicted.append(file)
+        elif headers.is_evaluated(file.path):
+            evaluated.append(file)
+        elif headers.is_predicted(file.path):
+            predicted.append(file)
+        elif not headers.is_known_broken(file.path):
+            aside.note(NO_ANSWERS, str(file.path), NO_ANSWERS_ADVICE)
+    return evaluated, predicted
+
+
+def choose_evaluations(
+    evaluations: Iterable[Evaluation], predictions: Iterable[Evaluation], judge: str | None, aside: SetAside
+) -> list[Evaluation]:
+    """Of each VLM and benchmark the newest run that was evaluated, by one judge.
+
+    Parameters
+    ----------
+    evaluations, predictions : iterables of Evaluation
+    judge : str or None
+        The judge to take.
+    aside : SetAside
+        Receives what is passed over, and predictions that were not evaluated since.
+    """
+    runs: dict[tuple[str, str], dict[Path, list[Evaluation]]] = {}
+    for one in evaluations:
+        if judge is None or one.judge.lower() in ("", judge.lower()):
+            by_folder = runs.setdefault((one.file.vlm, one.benchmark), {})
+            by_folder.setdefault(one.file.path.parent, []).append(one)
+        else:
+            aside.note("evaluation by another judge", str(one.file.path), "nothing: --judge names the one to take")
+    chosen = {pair: _newest(by_folder, aside) for pair, by_folder in runs.items()}
+    for one in predictions:
+        taken = chosen.get((one.file.vlm, one.benchmark))
+        if taken is None or (taken.file.path.parent != one.file.path.parent and taken.file.age < one.file.age):
+            aside.add(
+                "prediction file without an evaluation",
+                str(one.file.path),
+                "evaluate it with VLMEvalKit: python run.py --mode eval, with the VLM and benchmark of its name",
+                count=_count_rows(one.file.path),
+            )
+        elif taken.file.path.parent != one.file.path.parent:
+            _note_older(one, aside)
+    _note_judges(chosen.values(), aside)
+    return list(chosen.values())
+
+
+def _newest(by_folder: dict[Path, list[Evaluation]], aside: SetAside) -> Evaluation:
+    """The best evaluation of the newest run of a VLM on a benchmark."""
+    *older, newest = sorted(by_folder.values(), key=lambda run: max(one.file.age for one in run))
+    for one in (one for run in older for one in run):
+        _note_older(one, aside)
+    best, *others = sorted(newest, key=lambda one: one.preference)
+    for one in others:
+        detail = f"{best.file.path.name} is taken"
+        aside.note("other evaluation of the same run", str(one.file.path), "name a judge: --judge", detail=detail)
+    return best
+
+
+def _note_older(one: Evaluation, aside: SetAside) -> None:
+    aside.note("older run", str(one.file.path), "nothing: the newest one is taken", detail=one.benchmark)
+
+
+def _note_judges(chosen: Iterable[Evaluation], aside: SetAside) -> None:
+    """Say where the VLMs of one benchmark were not judged alike."""
+    judges: dict[str, set[str]] = {}
+    for one in chosen:
+        judges.setdefault(one.benchmark, set()).add(one.judge or "none")
+    for benchmark, names in judges.items():
+        if len(names) > 1:
+            advice = "compare its VLMs with care, or take only one judge with --judge"
+            aside.note("benchmark with several judges", benchmark, advice, detail=", ".join(sorted(names)))
+
+
+def _count_rows(path: Path) -> int:
+    """The rows of a table, as far as it can be read, and at least one."""
+    rows = 0
+    try:
+        with open_table(path, SetAside()) as table:
+            for _ in table.rows():
+                rows += 1
+    except ArmsError:
+        return max(rows, 1)
+    return max(rows, 1)
