@@ -175,14 +175,14 @@ def _flag(name: str) -> str:
 
 def _import(importer: "Importer", sources: tuple[Path, ...], name: str | None, as_json: bool, **values: Any) -> None:
     """Import into data/raw/<name>, and say what became of the log."""
+    from arms.importers.pool_settings import write_pool_settings
     from arms.importers.run import import_log
-    from arms.importers.starter import write_starter
 
     started = time.perf_counter()
     name = _dataset_name(name, sources)
     destination = RAW / name
     report = import_log(importer, sources, destination, _options(**values))
-    settings = write_starter(name, destination, f"Imported with `arms import` from {', '.join(report.sources)}.")
+    settings = write_pool_settings(name, destination, f"Imported with `arms import` from {', '.join(report.sources)}.")
     if as_json:
         file = None if settings is None else str(settings)
         print_json({"dataset": name, "folder": str(destination), "conf": file, **report.to_dict()})

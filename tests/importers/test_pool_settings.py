@@ -3,7 +3,7 @@ import pytest
 
 from arms.data.profiles import VlmProfile
 from arms.data.tables import OutcomeTables, write_dataset
-from arms.importers.starter import write_starter
+from arms.importers.pool_settings import write_pool_settings
 from arms.params import read_data_params
 
 NAMES = ("gpt-4o", "null", "1.5", "yes", "a: b # c", "- d", "Über 模型 🦜", "x" * 200, "'q\"", "{z}", "2024-05-13")
@@ -23,7 +23,7 @@ def project(tmp_path):
 
 
 def test_the_settings_are_read_back(project):
-    path = write_starter("mine", project / "dataset", 'Imported: #1 "x"', project)
+    path = write_pool_settings("mine", project / "dataset", 'Imported: #1 "x"', project)
     assert path == project / "conf/data/mine.yaml"
     params = read_data_params("mine", project)
     assert params.description == 'Imported: #1 "x"'
@@ -36,12 +36,12 @@ def test_the_settings_are_read_back(project):
 def test_settings_that_are_there_stay(project):
     path = project / "conf/data/mine.yaml"
     path.write_text("mine: own\n")
-    assert write_starter("mine", project / "dataset", "new", project) == path
+    assert write_pool_settings("mine", project / "dataset", "new", project) == path
     assert path.read_text() == "mine: own\n"
     assert [file.name for file in path.parent.iterdir()] == ["mine.yaml"]
 
 
 def test_outside_a_project(project, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    assert write_starter("mine", project / "dataset", "new", elsewhere) is None
+    assert write_pool_settings("mine", project / "dataset", "new", elsewhere) is None
     assert list(elsewhere.iterdir()) == []

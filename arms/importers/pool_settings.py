@@ -15,7 +15,7 @@ _HEAD = """\
 """
 
 
-def write_starter(name: str, dataset: Path, description: str, root: Path = Path()) -> Path | None:
+def write_pool_settings(name: str, dataset: Path, description: str, root: Path = Path()) -> Path | None:
     """Write settings for a dataset: every VLM in the base pool, nothing held out.
 
     Parameters
