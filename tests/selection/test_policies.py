@@ -13,7 +13,7 @@ WEIGHING = (("cheapest", "tau"), ("penalised", "penalty"), ("query_budget", "bud
 
 
 def choose(confidence, expense, known=None, of="cost", **policy):
-    """The choice, with the expenses as costs or as latencies; other numbers go in as the other, and must not be used."""
+    """The choice, with the expenses as costs or as latencies; the other gets other numbers, which must not be used."""
     confidence, expense = np.asarray(confidence), np.asarray(expense)
     spent = {"costs": expense, "latencies": expense.max(initial=0.0) - expense}
     if of == "latency":
