@@ -289,7 +289,7 @@ class TestErrors:
             extend(request_for(table=table, profiles=(OLD[1],)))
 
     def test_a_threshold_without_a_cascade(self, request_for):
-        with pytest.raises(ArmsError, match=r"--theta: expected with --strategy independent, .* got incremental"):
+        with pytest.raises(ArmsError, match=r"--theta: expected only with --strategy independent, .* got incremental"):
             extend(request_for("train", strategy="incremental", theta=0.5))
 
     @pytest.mark.parametrize("theta", [-0.1, 1.5, float("nan")])
