@@ -69,7 +69,7 @@ def _images(workspace: Workspace, prepared: Prepared) -> Source:
                 f"{path}: expected an image as prepare found it, got {error}; run: dvc repro prepare"
             ) from error
 
-    # In the order of their content keys, which are hashes: each shard is then a random sample of the images, so training
+    # In the order of their content keys, which are hashes: then each shard is a random sample of images, so training
     # shuffles well even if only a few shards fit in memory.
     return encoder, sorted(paths), read
 
