@@ -6,7 +6,7 @@ from arms.errors import ArmsError
 
 
 def resolve_device(name: str) -> str:
-    """The device that `runtime.device` means on this machine: auto takes a GPU if there is one.
+    """The device that `runtime.device` means on this machine; auto is a GPU if there is one.
 
     Raises
     ------
@@ -23,8 +23,8 @@ def resolve_device(name: str) -> str:
 def choose_device(name: str) -> torch.device:
     """The device for `runtime.device`, with torch set up for results that repeat; see `resolve_device`."""
     name = resolve_device(name)
-    # The same seed gives the same weights on the same machine; an operation that cannot promise it says so.
+    # The same seed gives the same weights on the same machine; an operation that cannot ensure this warns.
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # By default that would also fill every new tensor, in case it is read before it is written.
+    # Otherwise torch would also fill every new tensor, in case it is read before it is written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return torch.device(name)

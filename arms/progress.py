@@ -1,7 +1,7 @@
-"""How far long work is.
+"""Progress of long work.
 
-Code that takes long announces its work with `progress_bar`, wherever it stands. As with logging, nothing is shown until
-the program calls `show_progress`: a bar on a terminal, plain lines elsewhere.
+Code that takes long reports how far it is with `progress_bar`, in any layer. As with logging, nothing is shown until
+the program calls `show_progress`: then a bar on a terminal, plain lines elsewhere.
 """
 
 import sys
@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from tqdm import tqdm
 
 Progress = Callable[[int, int], None]  # how much is done, and how much there is
-Show = Callable[[str, str], AbstractContextManager[Progress]]  # label and unit of some work
+Show = Callable[[str, str], AbstractContextManager[Progress]]  # takes the label and the unit of the work
 
 _LINE_EVERY_S = 10.0
 _show: Show | None = None
@@ -26,7 +26,7 @@ def show_progress() -> None:
 
 @contextmanager
 def progress_bar(label: str, unit: str) -> Iterator[Progress]:
-    """Announce some work.
+    """Report the progress of some work.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def progress_bar(label: str, unit: str) -> Iterator[Progress]:
 
 @contextmanager
 def _on_stderr(label: str, unit: str) -> Iterator[Progress]:
-    """On a terminal a bar that goes away at the end; in a pipe or a log a line every ten seconds."""
+    """Show a bar on a terminal, which disappears at the end; elsewhere write a line every ten seconds."""
     if not sys.stderr.isatty():
         yield _Lines(label, unit)
         return
@@ -57,7 +57,7 @@ def _on_stderr(label: str, unit: str) -> Iterator[Progress]:
 
     def update(done: int, total: int) -> None:
         nonlocal bar
-        if bar is None:  # a bar of nothing to do counts as false
+        if bar is None:  # not `if not bar`: a bar with a total of 0 is false
             bar = tqdm(desc=label, total=total, unit=f" {unit}", mininterval=0.1, dynamic_ncols=True, leave=False)
         bar.total = total
         bar.update(done - bar.n)
@@ -70,7 +70,7 @@ def _on_stderr(label: str, unit: str) -> Iterator[Progress]:
 
 
 class _Lines:
-    """Writes a line when some seconds have gone by since the last one."""
+    """Writes a line if the last one is at least ten seconds old."""
 
     def __init__(self, label: str, unit: str) -> None:
         self._label = label

@@ -2,5 +2,5 @@
 
 import os
 
-# As the stages do, see stages/__init__.py; read when torch loads its OpenMP.
+# As for the stages; stages/__init__.py says why.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

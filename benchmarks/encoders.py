@@ -1,7 +1,7 @@
 """The bundled encoders against untrained ones and against none: probes, retrieval, routing.
 
 ``python -m benchmarks.encoders``. Probes and retrieval use drawn pictures of a seed that training never saw. Routing
-uses the datasets named, which must lie in data/raw, and the settings of params.yaml but for the encoders.
+uses the datasets that --data names, which must be in data/raw, and the settings of params.yaml except the encoders.
 """
 
 import json
@@ -34,9 +34,9 @@ from pretrain.stream import DrawnBatch, draw_batch
 from stages.prepare import prepare
 from stages.workspace import Workspace
 
-HELD_OUT_SEED = 1_000_003  # of the stream; training has another
+HELD_OUT_SEED = 1_000_003  # for the stream of drawn pictures; training has another
 _BATCH = 500
-_SMALL_PX = 32  # side of the pictures whose pixels are reduced to principal components
+_SMALL_PX = 32  # side to which pictures are shrunk before their principal components are computed
 _RAW = "pixels and words"
 
 logger = logging.getLogger(__name__)
@@ -59,13 +59,13 @@ QUICK = Scale(train_pictures=300, test_pictures=100, components=16, settings=("e
 
 @click.command()
 @click.option("--data", multiple=True, help="Dataset to route on; may be given several times.")
-@click.option("--quick", is_flag=True, help="Little of everything: a test that it works.")
-@click.option("--render", is_flag=True, help="Measure nothing; write the page of what encoders.json holds.")
+@click.option("--quick", is_flag=True, help="Run little of everything, to test that it works.")
+@click.option("--render", is_flag=True, help="Measure nothing; write the page from encoders.json.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=RESULTS, help="Folder that the JSON goes into."
 )
 def main(data: tuple[str, ...], quick: bool, render: bool, out: Path) -> None:
-    """Write encoders.json and encoders.md, the same as tables (encoders-quick.json and .md)."""
+    """Write encoders.json, and its tables as encoders.md; with --quick encoders-quick.json and .md."""
     file = out / ("encoders-quick.json" if quick else "encoders.json")
     if not render:
         measure(data, file, QUICK if quick else FULL)
@@ -96,7 +96,7 @@ def measure(data: Sequence[str], file: Path, scale: Scale) -> None:
 
 
 def measure_drawn(scale: Scale, seed: int) -> tuple[list[Probe], list[Retrieval]]:
-    """Probes and retrieval for the bundled pair, the untrained one, and pixels and words."""
+    """Probes and retrieval for the bundled pair, for an untrained pair, and for pixels and words."""
     drawn = draw(scale.train_pictures + scale.test_pictures)
     sides = {
         "bundled": embed(build(bundled(0), seed), drawn.images, drawn.captions),
@@ -130,7 +130,7 @@ def draw(num: int) -> DrawnBatch:
 
 
 def reduce_inputs(drawn: DrawnBatch, scale: Scale, seed: int) -> Embeddings:
-    """Principal components of the pixels, and of the words' TF-IDF."""
+    """Principal components of the pixels, and of the TF-IDF of the words."""
     step = drawn.images.shape[-1] // _SMALL_PX
     shape = (*drawn.images.shape[:2], _SMALL_PX, step, _SMALL_PX, step)
     pixels = drawn.images.reshape(shape).mean(axis=(3, 5)).reshape(len(drawn.images), -1)
@@ -141,7 +141,7 @@ def reduce_inputs(drawn: DrawnBatch, scale: Scale, seed: int) -> Embeddings:
 
 
 def measure_dataset(name: str, scale: Scale) -> list[Variant]:
-    """Routing on one dataset, with the settings of params.yaml but for the encoders."""
+    """Routing on one dataset, with the settings of params.yaml except the encoders."""
     params = override(read_params(), [f"data={name}", *scale.settings])
     compared = dict(list(pairs(read_encoders_params("scratch")).items())[: scale.pairs])
     workspace = Workspace(params, read_data_params(name), read_encoders_params("bundled"))

@@ -1,7 +1,7 @@
-"""The feature pipeline: extraction, reading, training on cached features, and memory, against what bounds them.
+"""The feature pipeline: extraction, reading, training on cached features, and memory, against their bounds.
 
 ``python -m benchmarks.features``. Everything is made up from a seed in a temporary folder. What is compared runs in
-turn in the same minute, and medians are given; see benchmarks/record.py for the results.
+turn, within the same minute, and the table shows medians. benchmarks/record.py describes the results.
 """
 
 import logging
@@ -47,7 +47,7 @@ FULL = Scale(
     image_model="ViT-B-32",
     text_architecture=DISTILBERT,
 )
-# A GPU takes in a second what a CPU takes in a minute.
+# A GPU does in a second what a CPU does in a minute.
 GPU = replace(FULL, images=8192, texts=8192, plain=256, shard_mb=128)
 QUICK = Scale(
     rounds=1,
@@ -69,7 +69,7 @@ QUICK = Scale(
 
 @click.command()
 @click.option("--gpu", is_flag=True, help="Run the encoders and the net on the CUDA device.")
-@click.option("--quick", is_flag=True, help="Run little of everything on small encoders: a test that it works.")
+@click.option("--quick", is_flag=True, help="Run little of everything on small encoders, to test that it works.")
 @click.option("--only", type=click.Choice(list(PARTS)), help="Run one part.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=RESULTS, help="Folder that the JSON goes into."

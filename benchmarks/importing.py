@@ -1,7 +1,7 @@
-"""Importing a large log: time and memory of a whole import from CSV, beside a plain read of the same files.
+"""Importing a large log: time and memory of a whole import from CSV, compared with a plain read of the same files.
 
-``python -m benchmarks.importing``. The log is made up from a seed. Each run is a process of its own, and its time is
-the whole process's; runs that are compared follow one another. See benchmarks/record.py for the results.
+``python -m benchmarks.importing``. The log is made up from a seed. Each run is a process of its own and is timed as a
+whole; runs that are compared follow one another. benchmarks/record.py describes the results.
 """
 
 import json
@@ -35,13 +35,13 @@ class Run:
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Run little of everything: a test that it works.")
-@click.option("--render", is_flag=True, help="Measure nothing; write the page of what importing.json holds.")
+@click.option("--quick", is_flag=True, help="Run little of everything, to test that it works.")
+@click.option("--render", is_flag=True, help="Measure nothing; write the page from importing.json.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=RESULTS, help="Folder that the JSON goes into."
 )
 def main(quick: bool, render: bool, out: Path) -> None:
-    """Print a table, and write importing.json and importing.md; importing-quick.json with that option."""
+    """Print a table, and write importing.json and importing.md; with --quick importing-quick.json and .md."""
     file = out / ("importing-quick.json" if quick else "importing.json")
     if not render:
         measure(QUICK if quick else FULL, file)
@@ -63,7 +63,7 @@ def measure(scale: Scale, file: Path) -> None:
         click.echo(f"\ntook {clock.elapsed_s:.0f} s; other processes kept {clock.others_busy_cores} cores busy")
         write_report(file, [line.to_json() for line in lines], settings=asdict(scale), clock=clock, gpu=False)
         click.echo(f"wrote {file}")
-        click.echo("removing the log and the datasets ...", err=True)  # minutes, of the full log
+        click.echo("removing the log and the datasets ...", err=True)  # takes minutes for the full log
 
 
 def measure_form(form: str, folder: Path, scale: Scale) -> list[Line]:
@@ -97,7 +97,7 @@ def measure_form(form: str, folder: Path, scale: Scale) -> list[Line]:
 
 
 def run(kind: str, form: str, folder: Path, number: int) -> Run:
-    """One process; the datasets stay to the end, as files made after others were removed are made slowly."""
+    """Run one process; the datasets stay to the end, because files are created slowly after others were removed."""
     command = [sys.executable, "-m", "benchmarks.import_parts.child", kind, form, str(folder)]
     start = time.perf_counter()
     finished = subprocess.run(

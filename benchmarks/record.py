@@ -28,15 +28,15 @@ class Line:
     Attributes
     ----------
     runs : tuple of float
-        The figure in each run; their median stands for it.
+        The figure in each run; the median is reported.
     reference : str or None
-        What it is compared with.
+        The name of the line that it is compared with.
     ratios : tuple of float
-        The figure over the reference's, of runs that lie next to each other in time.
+        The figure divided by the reference's figure, for runs next to each other in time.
     at_least, at_most : float or None
         The target, a bound on the median of the ratios.
     note : str
-        What else is to be known of it.
+        Anything else to know about it.
     """
 
     part: str
@@ -68,7 +68,7 @@ class Line:
 
     @property
     def met(self) -> bool | None:
-        """Whether the ratio is within its bound; None where there is none."""
+        """Whether the ratio is within its bound; None if there is no ratio or no bound."""
         if self.ratio is None or self.target is None:
             return None
         return self.ratio >= self.at_least if self.at_least is not None else self.ratio <= (self.at_most or 0.0)
@@ -79,7 +79,7 @@ class Line:
         return replace(self, reference=other.name, ratios=ratios, at_least=at_least, at_most=at_most)
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, numbers to five figures."""
+        """The line as JSON, numbers to five figures."""
         return {
             "part": self.part,
             "name": self.name,
@@ -129,7 +129,7 @@ def format_table(lines: Sequence[Line]) -> str:
 
 
 class Clock:
-    """Since it was made: the seconds that went by, and how busy other processes kept the machine meanwhile."""
+    """Counts the seconds since it was made, and how busy other processes have kept the machine meanwhile."""
 
     def __init__(self) -> None:
         self._start_s, self._others_s = time.perf_counter(), _core_s_of_others()
@@ -141,7 +141,7 @@ class Clock:
 
     @property
     def others_busy_cores(self) -> float | None:
-        """Cores that others kept busy on average; None where a container sees but some of the machine's cores."""
+        """Cores that others kept busy on average; None if a container sees only some of the machine's cores."""
         if count_cores() != os.cpu_count():
             return None
         return round((_core_s_of_others() - self._others_s) / self.elapsed_s, 2)
@@ -169,7 +169,7 @@ def describe_machine(*, gpu: bool) -> dict[str, Any]:
 
 
 def describe_commit() -> dict[str, Any]:
-    """The commit checked out, and whether files other than results differ from it; None where there is no Git."""
+    """The commit checked out, and whether files other than results differ from it; each None without Git."""
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--", ":/", ":(top,exclude)benchmarks/results")
     return {"id": commit, "dirty": None if changes is None else bool(changes)}

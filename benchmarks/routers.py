@@ -1,8 +1,8 @@
 """The routers on pooled embeddings: nearest neighbours against plain loops, all others by themselves, and curves.
 
 ``python -m benchmarks.routers``. Everything is made up from a seed; the routers and their settings are those that
-params.yaml and studies/params.yaml name. What is compared runs in turn in the same minute, and medians are given; see
-benchmarks/record.py for the results.
+params.yaml and studies/params.yaml name. What is compared runs in turn, within the same minute, and the table shows
+medians. benchmarks/record.py describes the results.
 """
 
 import json
@@ -65,14 +65,14 @@ QUICK = Scale(
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Run little of everything: a test that it works.")
+@click.option("--quick", is_flag=True, help="Run little of everything, to test that it works.")
 @click.option("--only", type=click.Choice(list(PARTS)), help="Run one part.")
-@click.option("--render", is_flag=True, help="Measure nothing; write the page of what routers.json holds.")
+@click.option("--render", is_flag=True, help="Measure nothing; write the page from routers.json.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=RESULTS, help="Folder that the JSON goes into."
 )
 def main(quick: bool, only: str | None, render: bool, out: Path) -> None:
-    """Print a table, and write routers.json and routers.md; routers-<only>-quick.json with those options."""
+    """Print a table, and write routers.json and routers.md; the options' names go into the files' names."""
     file = out / f"{'-'.join(filter(None, ['routers', only, 'quick' if quick else '']))}.json"
     if not render:
         measure(quick, only, file)

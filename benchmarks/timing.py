@@ -1,4 +1,4 @@
-"""Taking times: what is compared runs in turn."""
+"""Measuring times: what is compared runs in turn."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,16 +8,16 @@ import torch
 
 
 def interleave(rounds: int, *measured: Callable[[], float]) -> list[tuple[float, ...]]:
-    """Runs of each: the first, the second, ..., the first, the second, ...
+    """Run each in turn: the first, the second, ..., the first, the second, ...
 
-    What slows the machine down for a while then slows down all that is compared.
+    If something slows the machine down for a while, it then slows down all that is compared.
     """
     runs = [[measure() for measure in measured] for _ in range(rounds)]
     return [tuple(column) for column in zip(*runs, strict=True)]
 
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """How long some work takes, a GPU's share of it included."""
+    """The seconds that some work takes, including its work on a GPU."""
     synchronize(device)
     start = time.perf_counter()
     work()
@@ -33,7 +33,7 @@ def synchronize(device: torch.device) -> None:
 
 @contextmanager
 def plain_torch() -> Iterator[None]:
-    """Torch as it comes, for references: free of the deterministic algorithms that `choose_device` asks for."""
+    """Torch in its default state, for references: without the deterministic algorithms that `choose_device` sets."""
     wanted, warn_only = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),

@@ -2,6 +2,6 @@
 
 import os
 
-# By default an OpenMP thread that waits for another keeps its core busy. Where another process wants a core that makes
-# training many times slower; sleeping instead costs a fifth at most. Read when torch loads its OpenMP.
+# By default a waiting OpenMP thread keeps its core busy. If another process needs the core, training becomes many times
+# slower. Letting the thread sleep costs at most a fifth. Torch reads the variable when it loads OpenMP.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,4 +1,4 @@
-"""Fit and score the routers that ARMS is compared with, and write down the ceilings."""
+"""Fit and score the routers that ARMS is compared with, and write the scores of the ceilings."""
 
 import logging
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ logger = logging.getLogger("stages.baselines")
 
 
 def main() -> None:
-    """Write data/scores/baselines: one table per router of `baselines` and pool."""
+    """Write data/scores/baselines: one table per pool and router of `baselines`."""
     workspace, watch = open_workspace(), Stopwatch()
     params, dataset = workspace.params, open_embedded(workspace)
     prepared, queries = dataset.prepared, dataset.queries(*SCORED_SPLITS)
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _write_ceilings(folder: Path, pool: str, vlms: Sequence[str], prepared: Prepared, query_ids: Sequence[str]) -> None:
-    """The oracle, which sees the outcomes, and for simulated data the best possible, which sees the true chances."""
+    """Write the oracle's scores, which are the outcomes, and for simulated data the best possible ones, the chances."""
     oracle = np.nan_to_num(prepared.outcome_matrix(query_ids, vlms))
     chances = prepared.probability_matrix(query_ids, vlms)
     for name, confidence in (("oracle", oracle), ("best-possible", chances)):

@@ -12,7 +12,7 @@ SCORED_SPLITS = ("val", "id", "ood")
 
 
 def open_dataset(workspace: Workspace) -> tuple[Dataset, EncoderPair]:
-    """Join the prepared tables to their features, and build the encoders as they are before any tuning.
+    """Join the prepared tables to their features, and build the encoders, before any tuning.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def open_dataset(workspace: Workspace) -> tuple[Dataset, EncoderPair]:
 
 
 def open_embedded(workspace: Workspace) -> Dataset:
-    """The dataset with pooled embeddings, and costs, for the routers that train no encoder."""
+    """The dataset with pooled embeddings and costs, for routers that train no encoder."""
     dataset, encoders = open_dataset(workspace)
     runtime = workspace.params.runtime
     embedder = Embedder(encoders, runtime.extract_batch_size, choose_device(runtime.device))

@@ -42,14 +42,14 @@ def encode(workspace: Workspace, modality: str) -> None:
             label=modality,
             batch_size=runtime.extract_batch_size,
             shard_bytes=runtime.shard_mb * 2**20,
-            # The tokens of texts are at hand; images are decoded by workers.
+            # Texts are already tokenised; only images need workers, which decode them.
             workers=runtime.num_workers if modality == "image" else 0,
             device=choose_device(runtime.device),
             compiled=runtime.compile,
         )
         store.finish()
     logger.info(
-        "encoded %s of %s distinct %ss in %.1f s; the others were stored",
+        "encoded %s of %s distinct %ss in %.1f s; the others were stored already",
         f"{count:,}", f"{len(keys):,}", modality, watch.elapsed_s,
     )  # fmt: skip
 
@@ -69,15 +69,15 @@ def _images(workspace: Workspace, prepared: Prepared) -> Source:
                 f"{path}: expected an image as prepare found it, got {error}; run: dvc repro prepare"
             ) from error
 
-    # In the order of their content keys, so that shards are random samples of the images: training then shuffles well
-    # within a few of them where not all fit in memory.
+    # In the order of their content keys, which are hashes: then each shard is a random sample of images, so training
+    # shuffles well even if only a few shards fit in memory.
     return encoder, sorted(paths), read
 
 
 def _texts(workspace: Workspace, prepared: Prepared) -> Source:
     encoder, texts = text_encoder(workspace, prepared), prepared.texts()
     token_ids = dict(zip(texts, encoder.tokenize(list(texts.values())), strict=True))
-    # Texts of one length go into one batch, so that hardly any padding is computed.
+    # Texts of the same length go into one batch, so that hardly any padding is computed.
     return encoder, sorted(texts, key=lambda key: (len(token_ids[key]), key)), token_ids.__getitem__
 
 

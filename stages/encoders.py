@@ -1,4 +1,4 @@
-"""The encoders that the settings name, as they are before any tuning; a router trains the tails of its own."""
+"""The encoders that the settings name, before any tuning."""
 
 from arms.data.prepared import Prepared
 from arms.data.profiles import profile_sentence
@@ -26,7 +26,7 @@ def image_encoder(workspace: Workspace) -> ImageEncoder:
 
 
 def text_encoder(workspace: Workspace, prepared: Prepared) -> TextEncoder:
-    """The text encoder; one of one's own learns its vocabulary from the training questions and base profiles."""
+    """The text encoder; with `vocabulary_size`, it learns a vocabulary from training questions and base profiles."""
     params, tokenizer = workspace.encoders.text, None
     if params.vocabulary_size is not None:
         profiles = [profile_sentence(vlm, "full") for vlm in prepared.vlms if vlm.name in prepared.base]
@@ -37,7 +37,7 @@ def text_encoder(workspace: Workspace, prepared: Prepared) -> TextEncoder:
 
 
 def _settle_precision(encoder: EncoderT, wanted: PrecisionChoice, workspace: Workspace, modality: str) -> EncoderT:
-    """The encoder with its trunk in the precision asked for; auto takes that of a store at hand, else the faster."""
+    """The encoder with its trunk in the wanted precision; auto means that of an existing store, else the fastest."""
     if wanted != "auto" or not len(encoder.trunk):
         return in_precision(encoder, "float32" if wanted == "auto" else wanted)
     for precision in PRECISIONS:

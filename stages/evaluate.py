@@ -30,10 +30,10 @@ def main() -> None:
     cost_judge = CostJudge(judge, params.costs)
     metrics = {name: cost_judge.metrics(scores) for name, scores in routers.items()}
     _add_margins(metrics["arms"], "knn", routers["arms"], routers["knn"], judge)
-    # What incremental training forgot: on the base pool, the incremental router against Phi.
+    # What incremental training forgot: compare the incremental router with Phi on the base pool.
     on_base = {split: {"base": by_pool["base"]} for split, by_pool in metrics["incremental"].items()}
     _add_margins(on_base, "phi", routers["incremental"], routers["arms"], judge)
-    # The oracle is a line or a star in the figures.
+    # The figures draw the oracle as a line or a star, not as a router.
     shown = {name: of for name, of in without_twin(routers, params.extend.strategy).items() if name != "oracle"}
     shown_metrics = {name: _in_pools(metrics[name], by_pool) for name, by_pool in shown.items()}
     singles = judge.singles()
@@ -65,12 +65,12 @@ def main() -> None:
 
 
 def _in_pools(metrics: dict[str, Any], pools: ByPool) -> dict[str, Any]:
-    """The metrics in some of the pools."""
+    """The metrics in only these pools."""
     return {split: {pool: by_pool[pool] for pool in pools} for split, by_pool in metrics.items()}
 
 
 def _add_margins(metrics: dict[str, Any], name: str, own: ByPool, other: ByPool, judge: Judge) -> None:
-    """Add to one router's metrics what it has over another one, with its paired interval."""
+    """Add to one router's metrics its advantage over another router, with the paired interval."""
     for split, by_pool in metrics.items():
         for pool, values in by_pool.items():
             margin = judge.compare(own[pool], other[pool], split)
@@ -78,7 +78,7 @@ def _add_margins(metrics: dict[str, Any], name: str, own: ByPool, other: ByPool,
 
 
 def _is_headline(record: dict[str, Any]) -> bool:
-    """The id test on the base pool: one panel, for plots that compare experiments."""
+    """Whether a record is of the id test on the base pool, the one panel of plots that compare experiments."""
     return (record["split"], record["pool"]) == ("id", "base")
 
 

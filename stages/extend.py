@@ -31,7 +31,7 @@ def main(strategy: Strategy) -> None:
     router.save(ROUTERS / strategy)
     queries = dataset.queries(*SCORED_SPLITS)
     with atomic_folder(SCORES / strategy) as folder:
-        if isinstance(router, ArmsRouter):  # one set of weights for both pools; a cascade leaves the base pool to Phi
+        if isinstance(router, ArmsRouter):  # its weights serve both pools; on the base pool a cascade is just Phi
             on_base = router.over(phi.profiles).scores(strategy, "base", queries)
             write_scores(on_base, folder / f"{strategy}-base.parquet")
         write_scores(router.scores(strategy, "extended", queries), folder / f"{strategy}-extended.parquet")
@@ -41,7 +41,7 @@ def main(strategy: Strategy) -> None:
 def _extended(
     strategy: Strategy, workspace: Workspace, dataset: Dataset, phi: ArmsRouter, encoders: EncoderPair
 ) -> ArmsRouter | CascadeRouter:
-    """Phi extended to the new VLMs; Phi itself where there are none."""
+    """Phi extended to the new VLMs; Phi itself if there are none."""
     prepared, params = dataset.prepared, workspace.params.extend
     if not prepared.new:
         logger.warning("conf/data/%s.yaml names no new VLM: the extended router is Phi", workspace.params.data)

@@ -12,7 +12,7 @@ logger = logging.getLogger("stages.training")
 
 
 def log_epochs(logs: Iterable[EpochLog], folder: Path) -> None:
-    """Train to the end, and log loss and EM of each epoch on train and val into a folder, for `dvc plots`."""
+    """Run all epochs, and log each epoch's loss and EM on train and val into a folder, for `dvc plots`."""
     with Live(str(folder), save_dvc_exp=False, dvcyaml=None) as live:
         for log in logs:
             values = {

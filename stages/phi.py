@@ -1,4 +1,4 @@
-"""Phi, the router over the base pool: untrained, what it is trained on, and as the train stage left it."""
+"""Phi, the router over the base pool: how to build it, what to train it on, and how to load it once trained."""
 
 import numpy as np
 
@@ -12,28 +12,28 @@ from stages.workspace import ROUTERS, Workspace
 
 
 def untrained_phi(workspace: Workspace, dataset: Dataset, encoders: EncoderPair) -> ArmsRouter:
-    """An untrained ARMS router over the base pool, which takes the encoders' tails as its own."""
+    """An untrained ARMS router over the base pool; the encoders' tails become part of it."""
     params, prepared = workspace.params, dataset.prepared
     profiles = [vlm for vlm in prepared.vlms if vlm.name in prepared.base]
     return ArmsRouter(profiles, encoders, params.router, params.fit, device=choose_device(params.runtime.device))
 
 
 def training_data(workspace: Workspace, dataset: Dataset) -> tuple[Labelled, Labelled]:
-    """What Phi is trained on, and val."""
+    """The queries that Phi is trained on, and val."""
     params, base = workspace.params, dataset.prepared.base
     train = share_of_images(dataset.labelled("train", base), params.train.data_share, params.seed)
     return train, dataset.labelled("val", base)
 
 
 def share_of_images(labelled: Labelled, share: float, seed: int) -> Labelled:
-    """The queries of a random share of the images; a larger share holds all of a smaller one."""
+    """The queries of a random share of the images; a larger share contains every smaller one."""
     images, image_of = np.unique(labelled.groups, return_inverse=True)
     kept = np.random.default_rng(seed).permutation(len(images))[: max(1, round(share * len(images)))]
     return labelled.subset(np.flatnonzero(np.isin(image_of, kept)))
 
 
 def load_phi(workspace: Workspace, encoders: EncoderPair) -> ArmsRouter:
-    """Load Phi as the train stage left it; ArmsError if it was trained on other features than these encoders'."""
+    """Load Phi as the train stage saved it; raise ArmsError if it was trained on features of other encoders."""
     phi = ArmsRouter.from_folder(ROUTERS / "phi", device=workspace.params.runtime.device)
     for own, current in ((phi.encoders.image, encoders.image), (phi.encoders.text, encoders.text)):
         if own.fingerprint != current.fingerprint:

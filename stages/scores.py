@@ -5,11 +5,11 @@ from arms.params import Strategy
 from stages.workspace import SCORES
 
 ByPool = dict[str, Scores]
-ARMS = ("arms", "incremental", "independent")  # the stages' folders that hold Phi's scores and those of both strategies
+ARMS = ("arms", "incremental", "independent")  # folders in data/scores: Phi's, and one for each strategy
 
 
 def read_routers(strategy: Strategy, *more: str) -> dict[str, ByPool]:
-    """The score tables of ARMS and of the other routers in some folders of data/scores.
+    """Read the score tables of ARMS, and of the routers in more folders of data/scores.
 
     `arms` is Phi on the base pool and the chosen strategy on the extended one.
     """
@@ -23,7 +23,7 @@ def read_routers(strategy: Strategy, *more: str) -> dict[str, ByPool]:
 
 
 def without_twin(routers: dict[str, ByPool], strategy: Strategy) -> dict[str, ByPool]:
-    """The routers without what the chosen strategy scored on the extended pool, which is there as `arms`."""
+    """The routers without the chosen strategy's scores on the extended pool, which `arms` has already."""
     shown = dict(routers)
     shown[strategy] = {pool: scores for pool, scores in routers[strategy].items() if pool != "extended"}
     return {name: by_pool for name, by_pool in shown.items() if by_pool}

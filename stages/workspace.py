@@ -1,4 +1,4 @@
-"""What the stages share: where things lie, the settings, and the way an error ends a stage."""
+"""What the stages share: paths, settings, and how an error ends a stage."""
 
 import logging
 import sys
@@ -24,7 +24,7 @@ METRICS = Path("metrics")
 PLOTS = Path("data/plots")
 ROUTERS = Path("data/routers")
 SCORES = Path("data/scores")
-SNAPSHOTS = Path("data/snapshots")  # where a killed training goes on from; no stage's out, which DVC would delete first
+SNAPSHOTS = Path("data/snapshots")  # a killed training resumes from here; not a stage's out, as DVC deletes those first
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def open_workspace(settings: Sequence[str] = ()) -> Workspace:
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Set up the log, and end a stage that meets unusable input with its error's text and exit status 1."""
+    """Set up the log and the progress bar; an ArmsError ends the stage with its text and exit status 1."""
     logging.basicConfig(level=logging.WARNING, format=f"{name}: %(message)s", stream=sys.stderr)
     logging.getLogger("arms").setLevel(logging.INFO)
     logging.getLogger("stages").setLevel(logging.INFO)

@@ -1,4 +1,4 @@
-"""Extend the pool by few outcomes of the new VLMs."""
+"""Extend the pool with few outcomes of the new VLMs."""
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def study_few_shot(setup: Setup) -> list[Json]:
 
 
 def draw_known(dataset: Dataset, count: int, seed: int) -> np.ndarray:
-    """Which training queries have outcomes of the new VLMs, bool of shape (N,): `count` of those that do, at random."""
+    """Draw `count` of the training queries that have outcomes of the new VLMs: bool of shape (N,)."""
     candidates = np.flatnonzero(dataset.labelled("train", dataset.prepared.new).known.any(axis=1))
     known = np.zeros(len(dataset.prepared.split("train")), dtype=bool)
     known[np.random.default_rng(seed).permutation(candidates)[:count]] = True

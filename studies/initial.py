@@ -1,4 +1,4 @@
-"""Extend a Phi that was trained on a share of the images, incrementally, on all."""
+"""Train Phi on a share of the images, then extend it incrementally on all images."""
 
 from arms.data.splits import TEST_SPLITS
 from arms.routers.arms import ArmsRouter

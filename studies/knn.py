@@ -11,7 +11,7 @@ from studies.setup import Setup
 
 
 def knn_scores(setup: Setup, known: np.ndarray | None = None) -> Scores:
-    """Fit kNN on all outcomes, or of the new VLMs on those of some training queries only; see `Setup.extended`."""
+    """Fit kNN on all outcomes; with `known`, the new VLMs' outcomes are cut down as in `Setup.extended`."""
     params = setup.workspace.params
     _, untuned = open_dataset(setup.workspace)
     embedder = Embedder(untuned, 256, choose_device(params.runtime.device))

@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def gate_records(prepared: Prepared, queries: Queries, gate_NE: np.ndarray) -> list[dict[str, Any]]:
-    """Mean gate of each task, busiest task first."""
+    """Mean gate weights of each task, the task with the most queries first."""
     task_of = prepared.queries.set_index("query_id")["task"].loc[list(queries.ids)].to_numpy()
     tasks, counts = np.unique(task_of, return_counts=True)
     return [
@@ -51,7 +51,7 @@ def gate_records(prepared: Prepared, queries: Queries, gate_NE: np.ndarray) -> l
 def confidence_records(
     prepared: Prepared, queries: Queries, phi: ArmsRouter, confidence_NS: np.ndarray
 ) -> list[dict[str, Any]]:
-    """How many pairs of query and VLM were right and wrong, by confidence."""
+    """How many pairs of query and VLM are right and how many wrong, by confidence."""
     split_of = prepared.queries.set_index("query_id")["split"].loc[list(queries.ids)].to_numpy()
     outcomes_NS = prepared.outcome_matrix(queries.ids, phi.vlms)
     edges, records = np.linspace(0, 1, NUM_BINS + 1), []
@@ -73,7 +73,7 @@ def map_records(
     points: np.ndarray,
     confidence_NS: np.ndarray,
 ) -> list[dict[str, Any]]:
-    """Where some queries' fused vectors lie, with their benchmark and the VLM that Phi chooses."""
+    """Where some queries' fused vectors are on the map, with the benchmark and the VLM that Phi chooses."""
     ids = [queries.ids[row] for row in chosen]
     benchmarks = prepared.queries.set_index("query_id")["benchmark"].loc[ids].tolist()
     best = confidence_NS[chosen].argmax(axis=1)

@@ -1,4 +1,4 @@
-"""Fit, time and judge every router, the light ones of params.yaml and the heavy ones of the studies."""
+"""Fit, time and judge every router: the light ones of params.yaml and the heavy ones of studies/params.yaml."""
 
 import logging
 import statistics
@@ -27,7 +27,7 @@ from studies.settings import RESULTS, read_study_params
 
 SINGLE_QUERIES = 50
 Json = dict[str, Any]
-Job = tuple[str, Json, str]  # a router's name, its settings, and where they are
+Job = tuple[str, Json, str]  # a router's name, its settings, and the place that they come from
 
 logger = logging.getLogger("studies.routers")
 
@@ -88,7 +88,7 @@ def fit_all(
 
 
 def _jobs(light: Mapping[str, Json], heavy: Mapping[str, Json], has_answers: bool) -> list[Job]:
-    """The routers to fit; those that ask VLMs need recorded answers, and are left out with a warning without."""
+    """The routers to fit; if no answers are recorded, those that ask VLMs are left out with a warning."""
     jobs = []
     for where, of in (("params.yaml.baselines", light), ("studies/params.yaml.routers", heavy)):
         for name, settings in of.items():
@@ -102,7 +102,7 @@ def _jobs(light: Mapping[str, Json], heavy: Mapping[str, Json], has_answers: boo
 
 
 def single_latency_us(router: BaseRouter, queries: Queries) -> float | None:
-    """Median time to score one query by itself, in microseconds; None for a router that has to wait for answers."""
+    """Median time to score a single query, in microseconds; None for a router that has to wait for answers."""
     if router.asks_vlms or not len(queries):
         return None
     taken = []

@@ -28,7 +28,7 @@ class StudyParams(Section):
     quick: bool
     tuned_encoders: str
     studies: Variants
-    routers: dict[str, dict[str, Any]]  # those too heavy for the pipeline, as `baselines` of params.yaml
+    routers: dict[str, dict[str, Any]]  # too heavy for the pipeline; written as under `baselines` in params.yaml
 
 
 def read_study_params() -> StudyParams:

@@ -1,4 +1,4 @@
-"""What the studies of the extension work on: the dataset, Phi as the pipeline trained it, and the judge."""
+"""What the studies of the extension share: the dataset, Phi as the pipeline trained it, and the judge."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ class Setup:
     Attributes
     ----------
     seeds : tuple of int
-        Of the studies; one of them where they are to be quick.
+        The seeds of the studies; only the first if `quick` is set.
     """
 
     workspace: Workspace
@@ -59,7 +59,8 @@ class Setup:
         Parameters
         ----------
         known : ndarray of shape (N,), bool, optional
-            The training queries with outcomes of the new VLMs; no val outcomes of them are used then. All by default.
+            The training queries on which the new VLMs' outcomes are used; then none of their val outcomes are. By
+            default all are.
         """
         prepared = self.dataset.prepared
         train, val = (self.dataset.labelled(split, prepared.extended) for split in ("train", "val"))
@@ -67,7 +68,7 @@ class Setup:
         if known is not None:
             train = train.forget(~known, self.new)
             own_val = val.forget(np.ones(len(val), dtype=bool), self.new)
-        no_val = known is not None and strategy == "independent"  # Theta's val has outcomes of the new VLMs only
+        no_val = known is not None and strategy == "independent"  # Theta would need the new VLMs' val outcomes
         params = self.workspace.params.extend
         return extend(strategy, phi, prepared.vlms, train, None if no_val else own_val, params).trained()
 

@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def compare_strategies(setup: Setup) -> Json:
-    """Every strategy on the extended pool, against Phi alone and against training on everything anew."""
+    """Judge every strategy on the extended pool, and compare it with Phi alone and with full retraining."""
     phi = setup.phi
     routers: dict[str, tuple[BaseRouter, float]] = {
         "full retraining": _timed(partial(_retrained, setup)),
@@ -64,7 +64,7 @@ def _judged(setup: Setup, name: str, scores: dict[str, Scores], seconds: float) 
 
 
 def _phi_alone(setup: Setup) -> Scores:
-    """Phi's scores over its own pool, in the extended one: the new VLMs are never chosen."""
+    """Phi's scores over its own pool, written into the extended pool; the new VLMs get confidence 0."""
     own = setup.scored("phi", setup.phi)
     unknown = np.zeros((len(own.query_ids), len(setup.new)), dtype=np.float32)
     return replace(own, vlms=own.vlms + setup.new, confidence=np.concatenate([own.confidence, unknown], axis=1))
@@ -85,7 +85,7 @@ def _new_share(setup: Setup, scores: Scores, split: str) -> float | None:
 
 
 def _forgotten(setup: Setup, router: ArmsRouter) -> Json:
-    """On the base pool: Phi, the incremental router, and what the latter has over the former."""
+    """Phi and the incremental router on the base pool, and the difference between them."""
     queries, judge = setup.dataset.queries(*SCORED_SPLITS), setup.judge
     before = setup.phi.scores("phi", "base", queries)
     after = router.over(setup.phi.profiles).scores("incremental", "base", queries)
@@ -100,7 +100,7 @@ def _forgotten(setup: Setup, router: ArmsRouter) -> Json:
 
 
 def _theta_records(setup: Setup, cascade: CascadeRouter) -> Iterator[Json]:
-    """EM of the cascade by theta, with both routers calibrated and with neither."""
+    """EM of the cascade by theta, once with all its routers calibrated and once with none."""
     for calibrated in (True, False):
         scores = setup.scored("independent", cascade if calibrated else _uncalibrated(cascade))
         for theta in THETAS:
@@ -118,7 +118,7 @@ def _uncalibrated(cascade: CascadeRouter) -> CascadeRouter:
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    """What some work gives, and the seconds it takes."""
+    """Do some work; return its result and the seconds it took."""
     start = time.perf_counter()
     return work(), time.perf_counter() - start
 

@@ -31,7 +31,7 @@ Results = dict[str, dict[str, Any]]
 def main() -> None:
     """Write studies/results/<data>/summary.json and the figures in studies/figures/<data>.
 
-    Run by hand after the pipeline it does so without the studies, of which it takes those that were run.
+    Studies that were not run are left out, except reading, which is always needed.
     """
     workspace = open_workspace()
     prepared, params = read_prepared(workspace.prepared), read_study_params()
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def draw_studies(studies: dict[str, Results], metrics: Results, folder: Path) -> None:
-    """The ablation, and both curves with the best single VLM and kNN as references."""
+    """Draw the ablations, and the curves over data and epochs with the best single VLM and kNN as references."""
     references = {
         split: {"best single VLM": values["best_single_em"], "kNN": values["em"]}
         for split in TEST_SPLITS
@@ -93,7 +93,7 @@ def draw_studies(studies: dict[str, Results], metrics: Results, folder: Path) ->
 
 
 def draw_extension(extension: dict[str, Any], metrics: Results, folder: Path) -> None:
-    """EM of the extended pool by theta, by the number of outcomes, and by what Phi was trained on."""
+    """Draw EM of the extended pool by theta, by the number of outcomes, and by Phi's share of the images."""
     references = {
         split: {"best single VLM": values["best_single_em"]}
         for split in TEST_SPLITS
@@ -125,7 +125,7 @@ def draw_extension(extension: dict[str, Any], metrics: Results, folder: Path) ->
 
 
 def extension_tables(extension: dict[str, Any]) -> dict[str, Any]:
-    """What the page of results shows of the extension, runs of several seeds as mean and spread."""
+    """What the results page shows about the extension; several seeds become their mean, lowest and highest."""
     tables: dict[str, Any] = (
         {key: extension["strategies"][key] for key in ("new", "strategies", "forgotten", "theta")}
         if "strategies" in extension
@@ -153,7 +153,7 @@ def _by_series(records: list[dict[str, Any]], key: str) -> dict[tuple[str, str, 
 
 
 def draw_reading(folder: Path) -> None:
-    """Gates, confidences and the map of fused vectors."""
+    """Draw gates, confidences and the map of fused vectors."""
     read = PLOTS / "reading"
     study_figures.gate_usage(_read(read / "gates.json"), folder / "gates.png")
     study_figures.confidence_histogram(_read(read / "confidences.json"), folder / "confidences.png")
@@ -176,7 +176,7 @@ def _records(results: Results, metrics: tuple[str, ...]) -> Iterator[dict[str, A
 
 
 def _spread(result: dict[str, Any]) -> dict[str, Any]:
-    """Mean, lowest and highest of each metric over the seeds, and what Phi has over the first seed's run."""
+    """Mean, lowest and highest of each metric over the seeds, and Phi's advantage over the first seed's run."""
     spread: dict[str, Any] = {"settings": result["settings"], "seeds": [run["seed"] for run in result["runs"]]}
     spread["phi_minus_this"] = result["runs"][0]["phi_minus_this"]
     for split in ("val", *TEST_SPLITS):

@@ -1,4 +1,4 @@
-"""Train Phi under other settings, once for each seed, and judge it."""
+"""Train Phi with other settings, once for each seed, and judge it."""
 
 import logging
 from dataclasses import replace
@@ -43,14 +43,14 @@ def main(study: str, variant: str, quick: bool) -> None:
 
 
 def run_variant(settings: list[str], seeds: list[int]) -> list[dict[str, Any]]:
-    """Phi trained under some settings from each seed: its metrics by split, and what the pipeline's Phi has over it."""
+    """Train Phi with some settings and each seed: its metrics by split, and the advantage of the pipeline's Phi."""
     workspace = open_workspace(settings)
     evaluate, runs = workspace.params.evaluate, []
     phi = read_scores(SCORES / "arms" / "arms-base.parquet")
     for seed in seeds:
-        dataset, encoders = open_dataset(workspace)  # training tunes the encoders, so each seed has fresh ones
+        dataset, encoders = open_dataset(workspace)  # training tunes the encoders, so each seed needs fresh ones
         judge = Judge(dataset.prepared, {}, samples=evaluate.bootstrap_samples, seed=evaluate.seed)
-        # The encoders are those of the pipeline's seed, which the features belong to.
+        # Only the router gets the new seed: the features belong to encoders of the pipeline's seed.
         seeded = replace(workspace, params=workspace.params.model_copy(update={"seed": seed}))
         router = untrained_phi(seeded, dataset, encoders).fit(*training_data(seeded, dataset))
         scores = router.scores("study", "base", dataset.queries(*SCORED_SPLITS))

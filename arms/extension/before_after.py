@@ -1,4 +1,4 @@
-"""What an extension of the pool changed: the router before it and the one after it, judged on the same queries."""
+"""What an extension of the pool changed: the old and the new router, judged on the same queries."""
 
 from typing import Any
 
@@ -34,25 +34,29 @@ def judge_extension(
 ) -> dict[str, Any] | None:
     """Judge the old router in its pool and the new one in the extended pool.
 
-    EM is over the queries that some VLM of the extended pool is known to answer and on which the old router too has
-    someone to choose; both are replayed among the VLMs whose outcome is known there. How often a new VLM is chosen
-    needs no outcome and is over all queries, as they would be routed.
+    EM is over the queries that some VLM of the extended pool answers correctly, and on which some VLM of the old pool
+    has a known outcome. There both routers choose only among the VLMs whose outcome is known. How often a new VLM is
+    chosen needs no outcome, so it is over all queries, and over the whole pool.
 
     Parameters
     ----------
-    old, new : Scores of N queries over S and S' VLMs, those of the old pool among the latter
+    old, new : Scores of N queries over S and S' VLMs; the extended pool S' holds the old pool S
     outcomes : float array of shape (N, S'), 1 correct, 0 wrong, NaN unknown
-    best_single : float array of shape (S',), each VLM's accuracy on train; NaN where it has none there
-    tasks, groups : arrays of shape (N,), the task of each query, or None, and its image
-    samples, seed : the bootstrap's draws and their seed
+    best_single : float array of shape (S',), each VLM's accuracy on train; NaN if no outcome is known there
+    tasks, groups : arrays of shape (N,), each query's task (None if unknown) and the code of its image
+    samples, seed : the number of bootstrap samples, and their seed
 
     Returns
     -------
     dict or None
-        `queries` and on how many of them a new VLM's outcome is known, `queries_with_new`; `old_em`, `new_em` and
-        their `difference` with its paired 95 % interval `low` and `high`; `best_single_em` of always asking the VLM of
-        highest train accuracy among those known on the query, which mostly is `best_single`; the share `new_chosen`,
-        and `new_chosen_by_task` for the tasks where that is highest. None without a query to judge on.
+        None if there is no query to judge on, else these.
+
+        - `queries`: how many are judged; `queries_with_new`: on how many of them a new VLM's outcome is known.
+        - `old_em`, `new_em`, and their `difference` with its paired 95 % interval `low` and `high`.
+        - `best_single_em`: the EM of the VLM of highest train accuracy among those known on each query;
+          `best_single`: the VLM that this is most often.
+        - `new_chosen`: the share of queries on which a new VLM is chosen; `new_chosen_by_task`: the tasks where it is
+          highest.
     """
     outcomes = checked_outcomes(outcomes)
     old_outcomes = outcomes[:, [new.vlms.index(vlm) for vlm in old.vlms]]
@@ -86,8 +90,8 @@ def extension_text(split: str, changes: dict[str, Any]) -> str:
         chosen += f", most in {', '.join(f'{task} ({share:.0%})' for task, share in tasks.items())}"
     return "\n".join(
         [
-            f"{split}, {changes['queries']:,} queries, on {changes['queries_with_new']:,} of which a new VLM's outcome "
-            "is known:",
+            f"{split}, {changes['queries']:,} queries, a new VLM's outcome is known on "
+            f"{changes['queries_with_new']:,}:",
             f"  EM {changes['new_em']:.3f}, before {changes['old_em']:.3f}: {changes['difference']:+.3f} "
             f"({changes['low']:+.3f} to {changes['high']:+.3f})",
             f"  best single VLM {changes['best_single_em']:.3f}: {changes['best_single']}",
@@ -97,7 +101,7 @@ def extension_text(split: str, changes: dict[str, Any]) -> str:
 
 
 def _replay(scores: Scores, outcomes: FloatArray) -> IntArray:
-    """The position in its pool of the VLM that is chosen for each query, among those whose outcome is known."""
+    """The VLM chosen for each query among those whose outcome is known, as a position in the pool."""
     return select(scores.confidence, scores.policy, scores.vlms, ~np.isnan(outcomes))
 
 

@@ -1,4 +1,4 @@
-"""New VLMs for a prepared dataset: profiles and outcomes from two files of their own, joined to what was recorded."""
+"""New VLMs for a prepared dataset: their profiles and outcomes, read from two files and joined to the dataset."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,17 +21,17 @@ def read_profiles(path: Path) -> tuple[VlmProfile, ...]:
     try:
         content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, YAMLError):
-        content = None  # read_vlms says what is wrong
+        content = None  # read_vlms reports what is wrong
     return (parse_entry(content, str(path)),) if isinstance(content, dict) else read_vlms(path)
 
 
 def read_new_outcomes(path: Path, vlms: Sequence[str], prepared: Prepared) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Read the outcomes of new VLMs from Parquet or CSV, and set the rows aside that cannot be used.
+    """Read the outcomes of new VLMs from Parquet or CSV, and set aside the rows that cannot be used.
 
     Parameters
     ----------
     path : Path
-        A table with the columns query_id, vlm and correct; others are not looked at.
+        A table with the columns query_id, vlm and correct; other columns are ignored.
     vlms : sequence of str
         The new VLMs.
     prepared : Prepared
@@ -46,7 +46,7 @@ def read_new_outcomes(path: Path, vlms: Sequence[str], prepared: Prepared) -> tu
     Raises
     ------
     ArmsError
-        If the file cannot be read, a row is of another VLM, or a (query, VLM) pair comes twice.
+        If the file cannot be read, a row names a VLM that is not new, or a (query, VLM) pair comes twice.
     """
     table = (_read_csv(path) if path.suffix == ".csv" else read_table(path, OUTCOMES))[_COLUMNS]
     strangers = table["vlm"][~is_in(table["vlm"], vlms)]
@@ -73,9 +73,9 @@ def read_new_outcomes(path: Path, vlms: Sequence[str], prepared: Prepared) -> tu
 def join_new_vlms(
     prepared: Prepared, pool: Sequence[VlmProfile], new: Sequence[VlmProfile], outcomes: pd.DataFrame
 ) -> Prepared:
-    """The prepared dataset with a router's pool as its base pool, and behind it the new VLMs with their outcomes.
+    """Make a router's pool the dataset's base pool, and add the new VLMs with their outcomes.
 
-    A VLM of the pool for which the dataset has no outcomes is unknown on every query.
+    If the dataset has no outcomes of a VLM in the pool, its outcome is unknown on every query.
     """
     base, names = (tuple(vlm.name for vlm in vlms) for vlms in (pool, new))
     recorded = prepared.outcomes[is_in(prepared.outcomes["vlm"], base)]
@@ -90,7 +90,7 @@ def join_new_vlms(
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    """The table in its types; an empty `correct` alone is null, so that a query may be called NA."""
+    """Read the table with its types; only an empty `correct` is null, so that a query may be called NA."""
     try:
         frame = pd.read_csv(
             path,
@@ -99,7 +99,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
             keep_default_na=False,
             na_values={"correct": [""]},
         )
-    except (OSError, ValueError) as error:  # pandas' own are ValueErrors
+    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
         raise ArmsError(
             f"{path}: expected CSV with columns {', '.join(_COLUMNS)}, could not read it: {error}"
         ) from error

@@ -1,6 +1,6 @@
 """`arms extend`: new VLMs join a trained router's pool, from their profiles and a table of their outcomes.
 
-The outcomes are on queries of the prepared dataset, whose features are cached: nothing is encoded but the new profiles.
+The outcomes are on queries of the prepared dataset, whose features are cached, so only the new profiles are encoded.
 """
 
 import os
@@ -40,13 +40,13 @@ class Request:
     Attributes
     ----------
     profile, outcomes : Path
-        What is known of the new VLMs; see `arms.extension.new_vlms`.
+        What is known about the new VLMs; see `arms.extension.new_vlms`.
     prepared, features : Path
         The prepared dataset, and the folder that holds its image.zarr and text.zarr.
     router, out : Path
-        The saved router to extend, which stays as it is, and where the extended one goes.
+        The saved router to extend, which does not change, and the folder for the extended one.
     theta : float or None
-        The cascade's threshold; None is that of the cascade to extend, or else `extend.theta`.
+        The cascade's threshold. None keeps the threshold of a cascade to extend, and otherwise takes `extend.theta`.
     replace : bool
         Replace a router at `out`.
     """
@@ -69,7 +69,7 @@ def extend_router(request: Request, params: Params) -> Report:
     ----------
     request : Request
     params : Params
-        The sections extend, evaluate and runtime are used.
+        Its sections extend, evaluate and runtime are read.
 
     Returns
     -------
@@ -104,11 +104,11 @@ def extend_router(request: Request, params: Params) -> Report:
 
 
 def check_request(request: Request, params: ExtendParams) -> None:
-    """Raise an ArmsError if parts of the request exclude each other, or `out` would touch what is to stay."""
+    """Raise an ArmsError if parts of the request contradict each other, or if `out` would overwrite something."""
     out, router = request.out.resolve(), request.router.resolve()
     if out == router or out in router.parents or router in out.parents:
         raise ArmsError(
-            f"--out {request.out}: expected a folder apart from --router {request.router}, which stays as it is"
+            f"--out {request.out}: expected a folder outside --router {request.router}, which must not change"
         )
     taken = os.path.lexists(request.out)
     if taken and not request.replace:
@@ -122,27 +122,27 @@ def check_request(request: Request, params: ExtendParams) -> None:
     if request.theta is not None and not 0 <= request.theta <= 1:
         raise ArmsError(f"--theta: expected a number in [0, 1], got {request.theta}")
     if request.strategy == "incremental" and request.theta is not None:
-        raise ArmsError("--theta: expected with --strategy independent, whose cascade it belongs to, got incremental")
+        raise ArmsError("--theta: expected only with --strategy independent, which makes a cascade, got incremental")
     if request.strategy == "independent" and params.independent.start != "phi":
         raise ArmsError(
-            "params.yaml.extend.independent.start: expected phi, as new VLMs are learnt here from a copy of the "
-            f"router's weights, got {params.independent.start}; to start from nothing run: dvc repro extend"
+            "params.yaml.extend.independent.start: expected phi, as this command trains a copy of the router's "
+            f"weights, got {params.independent.start}; to start from nothing run: dvc repro extend"
         )
 
 
 def load_old(request: Request, params: RuntimeParams) -> ArmsRouter | CascadeRouter:
-    """Load the router to extend; an ArmsError if there is none, or the strategy is not for it."""
+    """Load the router to extend; raise ArmsError if there is none, or the strategy does not suit it."""
     router = load_router(request.router, device=params.device)
     if isinstance(router, CascadeRouter) and request.strategy == "incremental":
         raise ArmsError(
-            f"--router {request.router}: expected a single router for --strategy incremental, which goes on training "
-            "it, got a cascade; use --strategy independent, which puts one more router behind it"
+            f"--router {request.router}: expected a single router for --strategy incremental, which trains it further, "
+            "got a cascade; use --strategy independent, which puts one more router behind it"
         )
     return router
 
 
 def read_new(request: Request, router: ArmsRouter | CascadeRouter) -> tuple[Prepared, dict[str, int]]:
-    """The prepared dataset with the new VLMs behind the router's pool, and how many outcomes were set aside, and why.
+    """The prepared dataset with the new VLMs added to the router's pool, and how many outcomes were set aside, and why.
 
     Raises
     ------
@@ -160,8 +160,8 @@ def read_new(request: Request, router: ArmsRouter | CascadeRouter) -> tuple[Prep
     prepared = join_new_vlms(prepared, router.profiles, profiles, outcomes)
     if request.strategy == "independent" and (untaught := zero_shot(prepared)):
         raise ArmsError(
-            f"{request.outcomes}: expected outcomes on training queries, from which a new router learns, got none of "
-            f"{', '.join(untaught)}; record some, or use --strategy incremental, which needs no more than the profile"
+            f"{request.outcomes}: expected outcomes on training queries for a new router to learn from, got none of "
+            f"{', '.join(untaught)}; record some, or use --strategy incremental, which needs only the profile"
         )
     return prepared, set_aside
 
@@ -169,7 +169,7 @@ def read_new(request: Request, router: ArmsRouter | CascadeRouter) -> tuple[Prep
 def open_dataset(
     request: Request, router: ArmsRouter | CascadeRouter, prepared: Prepared, params: RuntimeParams
 ) -> Dataset:
-    """The prepared dataset with the features that the router was trained on; an ArmsError if they are not there."""
+    """The prepared dataset with the features that the router was trained on; raise ArmsError if they are missing."""
     phi = router.phi if isinstance(router, CascadeRouter) else router
     images = FeatureStore(request.features / "image.zarr", phi.encoders.image.fingerprint)
     texts = FeatureStore(request.features / "text.zarr", phi.encoders.text.fingerprint)
@@ -191,7 +191,7 @@ def open_dataset(
 def extension_of(
     request: Request, old: ArmsRouter | CascadeRouter, dataset: Dataset, params: ExtendParams
 ) -> Extension:
-    """What is to be trained: the new VLMs on train, calibrated on val where an outcome of them is known there."""
+    """Set up the training: the new VLMs are learnt on train, and calibrated on val if outcomes are known there."""
     prepared = dataset.prepared
     pool = prepared.new if request.strategy == "independent" else prepared.extended
     train, val = dataset.labelled("train", pool), dataset.labelled("val", pool)
@@ -209,7 +209,7 @@ def extension_of(
 def judge_splits(
     old: ArmsRouter | CascadeRouter, new: ArmsRouter | CascadeRouter, dataset: Dataset, params: EvaluateParams
 ) -> dict[str, dict[str, Any]]:
-    """By split, what the extension changed; see `judge_extension`. A split with nothing to judge on is left out."""
+    """What the extension changed, by split; see `judge_extension`. A split with no query to judge on is left out."""
     prepared = dataset.prepared
     best_single = train_accuracy(outcomes_on(prepared, "train", new.vlms))
     judged = {}
@@ -237,15 +237,15 @@ def outcomes_on(prepared: Prepared, split: str, vlms: Sequence[str]) -> np.ndarr
 
 
 def zero_shot(prepared: Prepared) -> list[str]:
-    """The new VLMs without an outcome on a training query: they are scored from their profiles alone."""
+    """The new VLMs without an outcome on a training query, which are scored from their profiles only."""
     known = ~np.isnan(outcomes_on(prepared, "train", prepared.new))
     return [vlm for vlm, taught in zip(prepared.new, known.any(axis=0), strict=True) if not taught]
 
 
 def count_uses(prepared: Prepared) -> dict[str, int]:
-    """How many of the new VLMs' outcomes taught, how many calibrated, and how many only tell in the report."""
+    """How many of the new VLMs' outcomes were trained on, calibrated on, or only used in the report."""
     train, val, *test = (int((~np.isnan(outcomes_on(prepared, split, prepared.new))).sum()) for split in SPLITS)
-    if not train:  # nothing was trained that could be calibrated
+    if not train:  # without training nothing is calibrated
         return {"taught": 0, "calibrated": 0, "only_reported": val + sum(test)}
     return {"taught": train, "calibrated": val, "only_reported": sum(test)}
 
@@ -261,7 +261,7 @@ def report_text(report: Report) -> str:
         *(f"  set aside, {reason}: {count:,}" for reason, count in outcomes["set_aside"].items()),
     ]
     if report["zero_shot"]:
-        lines.append(f"no outcome on a training query, scored from the profile alone: {', '.join(report['zero_shot'])}")
+        lines.append(f"no outcome on a training query, scored from the profile only: {', '.join(report['zero_shot'])}")
     if report["unrecorded"]:
         lines.append(f"no outcome in the prepared dataset, never chosen below: {', '.join(report['unrecorded'])}")
     lines += [extension_text(split, changes) for split, changes in report["splits"].items()]

@@ -23,11 +23,11 @@ class Extension:
     Attributes
     ----------
     router : ArmsRouter or CascadeRouter
-        Over the extended pool; it is what it should be once `train` has ended.
+        Over the extended pool; ready once `train` has ended.
     learner : ArmsRouter
         The part of it that trains.
     data : Labelled
-        The queries that teach it; without any nothing trains.
+        The queries to learn from; if there are none, nothing trains.
     val : Labelled or None
     """
 
@@ -42,7 +42,7 @@ class Extension:
             yield from self.learner.train(self.data, self.val, resume=resume)
 
     def trained(self) -> ArmsRouter | CascadeRouter:
-        """The router after all epochs."""
+        """Train all epochs and return the router."""
         for _ in self.train():
             pass
         return self.router
@@ -85,9 +85,9 @@ def extend_incrementally(
     val: Labelled | None,
     params: IncrementalParams,
 ) -> Extension:
-    """Continue training a copy of Phi on the outcomes of the extended pool (Eq. 7); Phi stays as it was.
+    """Continue training a copy of Phi on the outcomes of the extended pool (Eq. 7); Phi does not change.
 
-    Without a known outcome of a new VLM nothing trains, and the new VLMs are scored from their profiles alone.
+    If no outcome of a new VLM is known, nothing trains, and the new VLMs are scored from their profiles only.
 
     Parameters
     ----------
@@ -116,12 +116,12 @@ def extend_independently(
     theta: float,
     untuned: EncoderPair | None = None,
 ) -> Extension:
-    """Train Theta on the new VLMs alone and put it behind Phi in a cascade (Algorithm 1).
+    """Train Theta only on the new VLMs and put it behind Phi in a cascade (Algorithm 1).
 
     Parameters
     ----------
     phi : ArmsRouter or CascadeRouter
-        A cascade gets one Theta more.
+        A cascade gets one more Theta.
     profiles : sequence of VlmProfile
         The new VLMs.
     train, val : Labelled
@@ -129,8 +129,8 @@ def extend_independently(
     theta : float
         The threshold on Phi's best confidence; a cascade keeps its own.
     untuned : EncoderPair, optional
-        The encoders as they are before any tuning, on which Theta starts from nothing, as published. By default it
-        starts from a copy of Phi's weights, and needs fewer outcomes.
+        Encoders before any tuning. With them Theta starts from nothing, as published. By default it starts from a
+        copy of Phi's weights, and needs fewer outcomes.
     """
     first = phi.phi if isinstance(phi, CascadeRouter) else phi
     train = train.with_outcomes()
@@ -144,19 +144,19 @@ def extend_independently(
 
 
 def rehearse(train: Labelled, old: Sequence[str], share: float, seed: int) -> Labelled:
-    """The same queries, the outcomes of the old VLMs known only on a random share of the images."""
+    """The same queries, with the old VLMs' outcomes known only on a random share of the images."""
     distinct, image_of = np.unique(train.groups, return_inverse=True)
     kept = np.random.default_rng(seed).permutation(len(distinct))[: round(share * len(distinct))]
     return train.forget(~np.isin(image_of, kept), old)
 
 
 def enough_epochs(num_queries: int, batch_size: int, epochs: int, min_steps: int) -> int:
-    """The epochs asked for, or more where few outcomes make fewer than `min_steps` steps of them."""
+    """`epochs`, or more if they would take fewer than `min_steps` steps, as with few outcomes."""
     return max(epochs, math.ceil(min_steps / max(1, math.ceil(num_queries / batch_size))))
 
 
 def _training(of_phi: FitParams, num_queries: int, params: IncrementalParams | IndependentParams) -> FitParams:
-    """Phi's settings of training with the rates and the length of an extension."""
+    """Phi's training settings, with the learning rate and the number of epochs of an extension."""
     rates = {"learning_rate": params.learning_rate, "tail_learning_rate": params.learning_rate}
     epochs = enough_epochs(num_queries, of_phi.batch_size, params.epochs, params.min_steps)
     return of_phi.model_copy(update={**rates, "epochs": epochs})

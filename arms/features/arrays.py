@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Ragged:
-    """Sequences of different lengths, end to end.
+    """Sequences of different lengths, stored end to end.
 
     Attributes
     ----------
@@ -35,7 +35,12 @@ class Ragged:
         return self.values.nbytes + self.offsets.nbytes
 
     def pad(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Some of the sequences, padded with zeros to the longest of them.
+        """Some of the sequences, padded with zeros to the longest one.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n,), int64
+            Positions of the sequences.
 
         Returns
         -------
@@ -47,7 +52,7 @@ class Ragged:
         lengths = ends - starts
         mask = np.arange(int(lengths.max(initial=1))) < lengths[:, None]
         padded = np.zeros((*mask.shape, *self.values.shape[1:]), dtype=self.values.dtype)
-        # One copy a sequence: numpy's own gather by index is several times slower.
+        # Copied one by one: gathering with a numpy index is several times slower.
         for row, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
             padded[row, : end - start] = self.values[start:end]
         return padded, mask
@@ -57,14 +62,14 @@ Array = np.ndarray | Ragged
 
 
 def offsets_of(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Where sequences of these lengths begin and end when they lie end to end, shape (N + 1,), int64."""
+    """Offsets of N sequences of these lengths, stored end to end: shape (N + 1,), int64, beginning with 0."""
     offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
 
 
 def join_arrays(parts: Sequence[Array]) -> Array:
-    """Put the rows of several arrays of one kind end to end."""
+    """Join the rows of several arrays, which are all dense or all ragged."""
     if len(parts) == 1:
         return parts[0]
     ragged = [part for part in parts if isinstance(part, Ragged)]

@@ -1,8 +1,8 @@
-"""Rows on disk: chunk files as Zarr writes them, and the arrays that they make up shard after shard.
+"""Rows on disk: the chunk files that Zarr writes, and the arrays that the chunks of several shards form.
 
-A store's chunks are raw bytes followed by their crc32c, so rows are read straight from the files: through Zarr, which
-decodes a whole chunk for each row asked of it, random rows come hundreds of times slower. Files are read, not mapped,
-so that what is resident is what was asked for.
+A chunk is raw bytes followed by their crc32c checksum, so rows are read straight from its file. Zarr would decode a
+whole chunk for each row, which makes random rows hundreds of times slower. Files are read, not memory-mapped, so that
+only the rows asked for take up memory.
 """
 
 import os
@@ -20,7 +20,7 @@ from arms.errors import ArmsError
 from arms.features.arrays import Ragged, offsets_of
 
 _CRC_BYTES = 4
-_BLOCK_BYTES = 256 * 2**10  # read and checksummed at once: what a processor's cache holds
+_BLOCK_BYTES = 256 * 2**10  # read and checksummed at a time; fits in a processor's cache
 
 
 class Chunk:
@@ -34,7 +34,7 @@ class Chunk:
     Raises
     ------
     ArmsError
-        If the array is missing, is laid out otherwise, or its chunk has not the size that its shape asks for.
+        If the array is missing, has another layout, or its chunk's size does not fit its shape.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,7 +47,7 @@ class Chunk:
                 raise ValueError(f"expected one chunk of raw bytes and crc32c, got chunks {array.chunks}, {codecs}")
             self.file = folder.joinpath("c", *("0" * len(self.shape)))
             size = self.file.stat().st_size if self.nbytes or self.file.exists() else 0
-        except Exception as error:  # Zarr has no class of its own for metadata that it cannot read
+        except Exception as error:  # Zarr has no error class for metadata that it cannot read
             raise damage(folder.parent, f"{folder.name}: {error}") from error
         expected = self.nbytes + _CRC_BYTES if self.nbytes else 0
         if size != expected:
@@ -60,13 +60,13 @@ class Chunk:
         return int(np.prod(self.shape)) * self.dtype.itemsize
 
     def read(self) -> np.ndarray:
-        """All of it, checked."""
+        """The whole chunk, its checksum verified."""
         values = np.empty(self.shape, dtype=self.dtype)
         self.read_into(values)
         return values
 
     def read_into(self, values: np.ndarray) -> None:
-        """Read all of it into an array of its shape, and check it.
+        """Read the whole chunk into an array of its shape and verify its checksum.
 
         Raises
         ------
@@ -79,7 +79,7 @@ class Chunk:
         self._check(buffer[start : start + _BLOCK_BYTES] for start in range(0, len(buffer), _BLOCK_BYTES))
 
     def check(self) -> None:
-        """Read all of it, keep nothing; raise ArmsError if the bytes do not match their checksum."""
+        """Verify the checksum without keeping the values; raise ArmsError if the bytes do not match it."""
         if not self.nbytes:
             return
         block = np.empty(min(self.nbytes, _BLOCK_BYTES), dtype=np.uint8)
@@ -87,9 +87,9 @@ class Chunk:
         self._check(block[:size] for size in sizes)
 
     def read_rows(self, start: int, rows: np.ndarray) -> None:
-        """Read rows from `start` on into an array; the first time, all of the chunk is checked.
+        """Fill an array with rows from `start` on; the first call verifies the whole chunk.
 
-        That first reading brings the file into the page cache, where the rows are then taken from.
+        Verifying brings the file into the page cache, from which later calls read.
         """
         if not self._checked and len(rows) == self.shape[0]:
             self.read_into(rows)
@@ -105,7 +105,7 @@ class Chunk:
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
-        """The file; what goes wrong in opening and in reading it is damage."""
+        """Open the file; an OSError while opening or reading it is reported as damage."""
         try:
             with open(self.file, "rb", buffering=0) as file:
                 yield file
@@ -114,20 +114,20 @@ class Chunk:
 
     def _fill(self, file: Any, buffer: np.ndarray, position: int) -> None:
         filled = 0
-        while filled < len(buffer):  # a single call reads at most 2 GiB
+        while filled < len(buffer):  # one call reads at most 2 GiB
             count = os.preadv(file.fileno(), [buffer[filled:].data], position + filled)
             if not count:
                 raise damage(self.folder.parent, f"{self._name}: it ends at byte {position + filled}")
             filled += count
 
     def _check(self, blocks: Iterable[np.ndarray]) -> None:
-        """Read the file block by block, each checksummed while it is in the processor's cache, and compare."""
+        """Fill each block from the file, checksum it while it is in the processor's cache, and compare at the end."""
         computed, position = 0, 0
         with self._open() as file:
             for block in blocks:
                 self._fill(file, block, position)
                 position += len(block)
-                block.flags.writeable = False  # as the checksum's function wants it
+                block.flags.writeable = False  # google_crc32c accepts only read-only memory
                 computed = google_crc32c.extend(computed, block)
                 block.flags.writeable = True
             stored = np.empty(_CRC_BYTES, dtype=np.uint8)
@@ -143,13 +143,14 @@ class DiskArray:
     Parameters
     ----------
     chunks : sequence of Chunk
-        Of arrays that differ in their number of rows alone.
+        One per shard; they differ only in their number of rows.
     """
 
     def __init__(self, chunks: Sequence[Chunk]) -> None:
         kinds = {(chunk.shape[1:], chunk.dtype) for chunk in chunks}
         if len(kinds) > 1:
-            raise damage(chunks[-1].folder.parent, f"{chunks[-1].folder.name}: its rows are not those of other shards")
+            last = chunks[-1].folder
+            raise damage(last.parent, f"{last.name}: its rows have another shape or dtype than those of other shards")
         self.chunks = tuple(chunks)
         self.starts = offsets_of([chunk.shape[0] for chunk in chunks])
 
@@ -162,18 +163,18 @@ class DiskArray:
         return sum(chunk.nbytes for chunk in self.chunks)
 
     def load(self) -> np.ndarray:
-        """All rows, checked."""
+        """All rows, checksums verified."""
         values = self._empty(len(self))
         for chunk, (start, end) in zip(self.chunks, pairwise(self.starts), strict=True):
             chunk.read_into(values[start:end])
         return values
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
-        """Some rows; `rows` ascend."""
+        """Some rows; `rows` must be ascending."""
         return self.read(rows, rows + 1)
 
     def read(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        """Ranges of rows, end to end; the ranges ascend and do not overlap."""
+        """Ranges of rows, joined end to end; they must be ascending and not overlap."""
         values = self._empty(int((ends - starts).sum()))
         filled = 0
         for start, end in _join_ranges(starts, ends):
@@ -195,7 +196,7 @@ class DiskRagged:
     Parameters
     ----------
     values, offsets : sequence of Chunk
-        Of each shard's values, and of where its sequences begin in them.
+        For each shard, its values and the offsets of its sequences in them.
     """
 
     def __init__(self, values: Sequence[Chunk], offsets: Sequence[Chunk]) -> None:
@@ -204,7 +205,8 @@ class DiskRagged:
         for value, offset in zip(values, offsets, strict=True):
             of_shard = offset.read()
             if of_shard[-1] != value.shape[0]:
-                raise damage(value.folder.parent, f"offsets: they end at {of_shard[-1]}, the values {value.shape[0]}")
+                found, expected = of_shard[-1], value.shape[0]
+                raise damage(value.folder.parent, f"offsets: expected the last one to be {expected}, got {found}")
             lengths.append(np.diff(of_shard))
         self.offsets = offsets_of(np.concatenate(lengths))
 
@@ -217,11 +219,11 @@ class DiskRagged:
         return self.values.nbytes + self.offsets.nbytes
 
     def load(self) -> Ragged:
-        """All sequences, checked."""
+        """All sequences, checksums verified."""
         return Ragged(self.values.load(), self.offsets)
 
     def gather(self, rows: np.ndarray) -> Ragged:
-        """Some sequences; `rows` ascend."""
+        """Some sequences; `rows` must be ascending."""
         starts, ends = self.offsets[rows], self.offsets[rows + 1]
         return Ragged(self.values.read(starts, ends), offsets_of(ends - starts))
 
@@ -232,7 +234,7 @@ def damage(shard: Path, what: str) -> ArmsError:
 
 
 def _join_ranges(starts: np.ndarray, ends: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Ranges with those that touch joined into one."""
+    """Join ranges that touch."""
     breaks = np.flatnonzero(starts[1:] != ends[:-1]) + 1
     for first, last in pairwise([0, *breaks.tolist(), len(starts)]):
         if first < last:

@@ -1,4 +1,4 @@
-"""A prepared dataset joined to its features: where queries, outcomes and all that routers learn from come from."""
+"""A prepared dataset joined to its features: the source of queries and of everything that routers learn from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from arms.params import CostsParams
 
 @dataclass(frozen=True)
 class Embedder:
-    """Encoders that pool features into embeddings, as they are before any tuning, and how they are run."""
+    """Untuned encoders that pool features into embeddings, and the batch size and device to run them with."""
 
     encoders: EncoderPair
     batch_size: int
@@ -43,9 +43,9 @@ class Dataset:
     Attributes
     ----------
     embedder : Embedder or None
-        With it queries have pooled embeddings, and answers and profiles can be had.
+        With it, queries have pooled embeddings, and answers and profiles can be embedded.
     costs : CostsParams or None
-        With it the queries that routers learn from have costs.
+        With it, labelled queries have costs.
     """
 
     prepared: Prepared
@@ -63,7 +63,7 @@ class Dataset:
         return cls(prepared, images=opened[0], texts=opened[1])
 
     def with_embeddings(self, embedder: Embedder, costs: CostsParams) -> Self:
-        """The same for routers on pooled embeddings."""
+        """The same dataset with pooled embeddings and costs, for routers that train no encoder."""
         return replace(self, embedder=embedder, costs=costs)
 
     def queries(self, *splits: str) -> Queries:
@@ -75,12 +75,12 @@ class Dataset:
         return queries if self.embedder is None else self.embedder.queries(queries)
 
     def labelled(self, split: str, vlms: Sequence[str], *, answers: bool = False) -> Labelled:
-        """The queries of a split with what is recorded of a pool.
+        """The queries of a split, with what is recorded about a pool of VLMs.
 
         Parameters
         ----------
         answers : bool
-            Embed the VLMs' answers too, where the dataset records them.
+            Embed the VLMs' answers too, if the dataset records them.
         """
         queries = self.queries(split)
         return Labelled(
@@ -110,7 +110,7 @@ class Dataset:
 
     @cached_property
     def _answer_vectors(self) -> tuple[dict[str | None, int], np.ndarray]:
-        """Each distinct answer's row and all their embeddings."""
+        """The row of each distinct answer, and the embeddings of all of them."""
         assert self.embedder is not None, "answers are read as embeddings"
         texts = sorted({*self.prepared.recorded_outputs, *self.prepared.queries["answer"].dropna()})
         return {text: row for row, text in enumerate(texts)}, self.embedder.texts(texts)

@@ -1,7 +1,7 @@
-"""Extraction: encode all that is not in the store yet, batch by batch, and write it shard by shard.
+"""Extraction: encode what the store lacks, batch by batch, and write it shard by shard.
 
-Reading, computing and writing overlap: worker processes decode the next batches and a thread writes the last shard
-while this batch is computed.
+Reading, computing and writing overlap: while a batch is computed, worker processes decode the next ones and a thread
+writes the previous shard.
 """
 
 from collections import deque
@@ -34,25 +34,25 @@ def extract(
 ) -> int:
     """Encode what the store lacks and write it shard by shard.
 
-    Batches start anew with every shard, so a run that was killed and taken up again writes the same bytes.
+    Every shard starts with a new batch, so a killed run that is resumed writes the same bytes.
 
     Parameters
     ----------
     keys : sequence of str
-        Content keys wanted, in the order in which they are stored.
+        Content keys to encode, in the order in which to store them.
     read : callable
-        Gives the encoder's input for a key; called in `workers` processes, or in this one where that is 0.
+        Returns the encoder's input for a key. Runs in `workers` processes, or in this one if `workers` is 0.
     label : str
-        What a key is the key of, such as "image".
+        What is encoded, in the singular, such as "image".
     shard_bytes : int
-        A shard is closed once it holds this much.
+        A shard is closed once it holds this many bytes.
     compiled : bool
         Compile the trunk first.
 
     Returns
     -------
     int
-        How many were encoded, short of those already stored.
+        How many inputs were encoded, without those already stored.
     """
     stored = store.stored_keys()
     pending = [key for key in keys if key not in stored]
@@ -74,7 +74,7 @@ def extract(
 def _encode(
     batches: list[list[str]], read: Reader, encoder: Encoder, *, workers: int, device: torch.device, compiled: bool
 ) -> Generator[dict[str, Array]]:
-    """Features of each batch; a GPU computes the next one while this one is handled."""
+    """Yield each batch's features; a GPU computes the next batch while the caller handles this one."""
     inputs = read_ahead(batches, read, workers=workers, pinned=device.type == "cuda")
     if not len(encoder.trunk):
         yield from (inputs_as_features(encoder, batch) for batch in inputs)
@@ -90,7 +90,7 @@ def _encode(
 
 
 class _ShardWriter:
-    """Collects batches into shards and writes each in a thread, while the next one is collected."""
+    """Collects batches into shards; a thread writes each shard while the next one is collected."""
 
     def __init__(self, store: FeatureStore, shard_bytes: int) -> None:
         self.store, self.shard_bytes = store, shard_bytes
@@ -109,7 +109,7 @@ class _ShardWriter:
             self._wait()
 
     def add(self, keys: list[str], arrays: dict[str, Array]) -> None:
-        """Take a batch."""
+        """Add a batch to the current shard."""
         self._keys += keys
         self._parts.append(arrays)
         if sum(array.nbytes for part in self._parts for array in part.values()) >= self.shard_bytes:
@@ -122,7 +122,7 @@ class _ShardWriter:
             self._keys, self._parts = [], []
 
     def _wait(self) -> None:
-        """Wait for the shard that is being written, and raise what went wrong with it."""
+        """Wait until the last shard is written; raise the error if that failed."""
         if self._written is not None:
             self._written.result()
             self._written = None

@@ -13,7 +13,7 @@ from arms.progress import progress_bar
 
 @dataclass(frozen=True, kw_only=True)
 class StoreInfo:
-    """What the features of one fingerprint come to on disk; `arrays` are the dtype and row shape of each."""
+    """The size and state of one fingerprint's features on disk; `arrays` gives each array's dtype and row shape."""
 
     path: Path
     id: str
@@ -26,12 +26,12 @@ class StoreInfo:
 
 
 def describe_store(store: FeatureStore) -> StoreInfo:
-    """What is on disk, an unfinished run's shards too.
+    """Describe what is on disk, including the shards of an unfinished run.
 
     Raises
     ------
     ArmsError
-        If a file is missing, or has not the size that it should have.
+        If a file is missing or has the wrong size.
     """
     chunks = [Chunk(array) for shard in store.shards() for array in arrays_of(store.folder / shard)]
     keys = [chunk for chunk in chunks if chunk.folder.name == "keys"]
@@ -53,7 +53,7 @@ def describe_store(store: FeatureStore) -> StoreInfo:
 
 
 def verify_store(store: FeatureStore) -> list[str]:
-    """Read and check all of it, and say everything that is wrong, with the place; nothing where all is well."""
+    """Read and check the whole store; return one message for each problem, which names the place."""
     problems, listed = [], None
     try:
         listed = store.attributes()["shards"]
@@ -69,7 +69,7 @@ def verify_store(store: FeatureStore) -> list[str]:
             if listed is not None and shard not in listed:
                 problems.append(f"{store.folder / shard}: not in the store's list of shards; run: dvc repro encode")
             progress(done, len(shards))
-    if not problems:  # each shard is well, but are they as one?
+    if not problems:  # each shard is sound, but do they fit together?
         try:
             store.open()
         except ArmsError as error:

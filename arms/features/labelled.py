@@ -1,4 +1,4 @@
-"""Queries with what is recorded of VLMs on them: what routers learn from."""
+"""What routers learn from: queries with what is recorded about VLMs on them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -27,13 +27,13 @@ class Answers:
     truth_rows: np.ndarray
 
     def subset(self, index: np.ndarray) -> Self:
-        """Those to the queries at these positions, in this order."""
+        """The answers to the queries at these positions, in this order."""
         return replace(self, rows=self.rows[index], truth_rows=self.truth_rows[index])
 
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """N queries with the outcomes of S VLMs, and what else is recorded; None where the dataset has none of it.
+    """N queries with the outcomes of S VLMs and what else is recorded; a field is None if the dataset lacks it.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Labelled:
     profiles : ndarray of shape (S, D), float32, rows of unit norm, or None
         The text encoder's embedding of each VLM's profile sentence.
     vectors : ndarray of shape (N, D), float32
-        The queries' feature vectors, where a router on pooled embeddings has chosen them; else empty.
+        The queries' feature vectors; empty until a router on pooled embeddings sets them.
     """
 
     queries: Queries
@@ -93,7 +93,7 @@ class Labelled:
         )
 
     def over(self, vlms: Sequence[str]) -> Self:
-        """The same queries with these VLMs of the pool, in this order."""
+        """The same queries with only these VLMs of the pool, in this order."""
         columns = [self.vlms.index(vlm) for vlm in vlms]
         answers = self.answers
         return replace(
@@ -106,11 +106,12 @@ class Labelled:
         )
 
     def forget(self, rows: np.ndarray, vlms: Sequence[str]) -> Self:
-        """The same, with the outcomes of these VLMs unknown on some queries.
+        """The same queries, with the outcomes of these VLMs unknown on some of them.
 
         Parameters
         ----------
         rows : ndarray of shape (N,), bool
+            True where the outcomes become unknown.
         """
         outcomes = self.outcomes.copy()
         for vlm in vlms:

@@ -1,8 +1,8 @@
-"""Features of many images or texts, queries as routers see them, and how batches of them are read.
+"""Features of many images or texts, queries as routers see them, and batches of queries.
 
-Features lie in memory, or on disk where they do not fit. Training and scoring go through queries window by window: a
-window's features are brought into memory whole, the next window's while this one's are used. Windows do not depend on
-where the features lie, so both ways give the same batches.
+Features are in memory if they fit, else on disk. Training and scoring go through queries window by window. A window's
+features are loaded into memory whole; while they are used, those of the next window are loaded. Windows do not depend
+on where the features are, so both cases give the same batches.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ class Features:
     Attributes
     ----------
     arrays : mapping of str to ndarray, Ragged, DiskArray or DiskRagged
-        By the names that the encoder's tail takes.
+        By the names under which the encoder's tail takes them.
     row_of : dict of str to int
         Row of each content key (sha256 of the image's bytes or of the text), in the order of the rows.
     """
@@ -37,7 +37,7 @@ class Features:
     row_of: dict[str, int]
 
     def rows(self, keys: Sequence[str]) -> np.ndarray:
-        """Rows of content keys, int64; a key that was never encoded is an ArmsError."""
+        """Rows of content keys, int64; raise ArmsError for a key that was never encoded."""
         missing = [key for key in keys if key not in self.row_of]
         if missing:
             raise ArmsError(
@@ -57,13 +57,13 @@ class Features:
 
     @cached_property
     def key_rank(self) -> np.ndarray:
-        """Each row's place in the order of the content keys, a random order that no history of a store changes."""
+        """Each row's place among the sorted content keys: a random order, whatever order the store was written in."""
         rank = np.empty(len(self.row_of), dtype=np.int64)
         rank[[self.row_of[key] for key in sorted(self.row_of)]] = np.arange(len(rank))
         return rank
 
     def row_bytes(self, rows: np.ndarray) -> np.ndarray:
-        """Bytes that each of some rows takes in memory, int64."""
+        """Bytes that each of these rows takes in memory, int64."""
         total = np.zeros(len(rows), dtype=np.int64)
         for array in self.arrays.values():
             if isinstance(array, Ragged | DiskRagged):
@@ -74,11 +74,11 @@ class Features:
         return total
 
     def load(self) -> Self:
-        """All of them in memory, checksums verified."""
+        """The same features in memory, checksums verified."""
         return replace(self, arrays={name: _load(array) for name, array in self.arrays.items()})
 
     def gather(self, rows: np.ndarray) -> Self:
-        """Some rows of them in memory; `rows` ascend."""
+        """Some rows, in memory; `rows` must be ascending."""
         keys = list(self.row_of)
         return type(self)(
             {name: _gather(array, rows) for name, array in self.arrays.items()},
@@ -119,6 +119,7 @@ class Queries:
     ids : tuple of str
     images, texts : Features
     image_rows, text_rows : ndarray of shape (N,), int64
+        Each query's row in `images` and in `texts`.
     embeddings : Embeddings of the N queries, or None
         For routers that train no encoder.
     """
@@ -160,16 +161,16 @@ class Queries:
         return self.images.in_memory and self.texts.in_memory
 
     def load(self) -> Self:
-        """The same queries with the features that they need, and no others, in memory."""
+        """The same queries with only the features that they need, in memory."""
         images, image_rows = _load_rows(self.images, self.image_rows)
         texts, text_rows = _load_rows(self.texts, self.text_rows)
         return replace(self, images=images, texts=texts, image_rows=image_rows, text_rows=text_rows)
 
     def windows(self, num_bytes: int) -> list[np.ndarray]:
-        """Positions of all queries, divided so that each window's features take about `num_bytes` at most.
+        """Divide the positions of all queries into windows whose features take about `num_bytes` at most.
 
-        Queries of one image stay together, and images come in the order of their content keys. Those are hashes, so a
-        window is a random sample of the images, and one that a store written in that order reads in one piece.
+        Queries about one image stay together, and images are taken in the order of their content keys. The keys are
+        hashes, so a window is a random sample of the images. A store written in that order reads a window in one piece.
         """
         distinct, first, image_N = np.unique(self.image_rows, return_index=True, return_inverse=True)
         bytes_N = self.texts.row_bytes(self.text_rows)
@@ -193,12 +194,12 @@ def _load_rows(features: Features, rows: np.ndarray) -> tuple[Features, np.ndarr
 def read_batches(
     queries: Queries, orders: Iterable[np.ndarray], batch_size: int
 ) -> Iterator[tuple[np.ndarray, QueryBatch]]:
-    """Positions and tensors of each batch, window by window.
+    """Yield the positions and the tensors of each batch, window by window.
 
     Parameters
     ----------
     orders : iterable of ndarray
-        Positions of each window's queries, in the order in which they are wanted; no batch spans two windows.
+        Positions of each window's queries, in the order wanted; no batch spans two windows.
     """
     for order, window in _load_ahead(queries, orders):
         for start in range(0, len(order), batch_size):
@@ -207,7 +208,7 @@ def read_batches(
 
 
 def _load_ahead(queries: Queries, orders: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, Queries]]:
-    """Each window's queries with their features in memory; the next window is read while this one is used."""
+    """Yield each window's queries with their features in memory; the next window is read while this one is used."""
     if queries.in_memory:
         yield from ((order, queries.subset(order)) for order in orders)
         return
@@ -225,5 +226,5 @@ def _load_ahead(queries: Queries, orders: Iterable[np.ndarray]) -> Iterator[tupl
 def gather_queries(
     ids: Sequence[str], image_keys: Sequence[str], text_keys: Sequence[str], images: Features, texts: Features
 ) -> Queries:
-    """Queries from the content keys of their images and questions; a key without features is an ArmsError."""
+    """Make queries from the content keys of images and questions; raise ArmsError for a key without features."""
     return Queries(tuple(ids), images, texts, images.rows(image_keys), texts.rows(text_keys))

@@ -1,4 +1,4 @@
-"""Features of queries that come in one by one: encoded on the spot, nothing stored."""
+"""Features of queries that arrive one by one: encoded at once and never stored."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from arms.features.trunk import run_trunk
 def encode_queries(
     encoders: EncoderPair, images: Sequence[Image.Image], questions: Sequence[str], device: torch.device
 ) -> Queries:
-    """Encode N queries up to the cut; a question that comes twice is encoded once."""
+    """Encode N queries up to the cut; a repeated question is encoded once."""
     texts = list(dict.fromkeys(questions))
     image_features = _features(encoders.image, [encoders.image.read(image) for image in images], device)
     text_features = encode_texts(encoders, texts, device)

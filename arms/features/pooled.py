@@ -1,4 +1,4 @@
-"""Pooled embeddings of queries, and the feature vectors that routers without encoders of their own read."""
+"""Pooled embeddings of queries, and the feature vectors for routers that train no encoder."""
 
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -25,7 +25,7 @@ class Embeddings:
         return len(self.text)
 
     def subset(self, index: np.ndarray) -> Self:
-        """Those at these positions, in this order."""
+        """The embeddings of the queries at these positions, in this order."""
         return type(self)(self.text[index], self.image[index])
 
     def matrix(self, kind: FeatureKind) -> np.ndarray:
@@ -44,6 +44,6 @@ class Embeddings:
 
 
 def unit_norm(vectors_ND: np.ndarray) -> np.ndarray:
-    """Rows divided by their Euclidean norm; a row of zeros stays."""
+    """Rows divided by their Euclidean norm; a row of zeros stays zero."""
     norm_N1: np.ndarray = np.linalg.norm(vectors_ND, axis=1, keepdims=True)
     return vectors_ND / norm_N1.clip(min=1e-12)

@@ -17,7 +17,7 @@ from arms.features.pooled import Embeddings, unit_norm
 def add_embeddings(queries: Queries, encoders: EncoderPair, *, batch_size: int, device: torch.device) -> Queries:
     """Give queries the encoders' pooled embeddings.
 
-    The tails are run as they are handed in, that is before any tuning.
+    The tails run as they are, so pass encoders that no router has tuned.
     """
     if not len(queries):
         empty = (np.empty((0, width), dtype=np.float32) for width in (encoders.text.width, encoders.image.width))
@@ -28,7 +28,7 @@ def add_embeddings(queries: Queries, encoders: EncoderPair, *, batch_size: int, 
 
 
 def embed_texts(texts: Sequence[str], encoders: EncoderPair, *, batch_size: int, device: torch.device) -> np.ndarray:
-    """Embeddings of M texts that no store holds, shape (M, D_q), float32, rows of unit norm."""
+    """Encode M texts at once, without a store: shape (M, D_q), float32, rows of unit norm."""
     if not texts:
         return np.empty((0, encoders.text.width), dtype=np.float32)
     features = encode_texts(encoders, texts, device)
@@ -39,7 +39,7 @@ def embed_texts(texts: Sequence[str], encoders: EncoderPair, *, batch_size: int,
 def pool_features(
     tail: nn.Module, features: Features, rows: np.ndarray, batch_size: int, device: torch.device
 ) -> np.ndarray:
-    """Pooled embeddings of some rows, shape (N, D), float32; each distinct row is run once."""
+    """Pooled embeddings of some rows, shape (N, D), float32; each distinct row is computed once."""
     distinct, inverse = np.unique(rows, return_inverse=True)
     tail.to(device).eval()
     parts = [

@@ -14,11 +14,11 @@ from arms.features.trunk import Inputs
 
 Reader = Callable[[str], np.ndarray]  # from a content key to the encoder's input: pixels, or a row of token ids
 
-# Forked workers start at once and only decode; spawned ones would import everything anew, for seconds each. On macOS
-# a process that has run threads cannot be forked safely.
+# Forked workers start at once. Spawned ones would import everything again, which takes each of them seconds. On macOS a
+# process that has run threads cannot be forked safely.
 _CAN_FORK = sys.platform == "linux"
-_NICENESS = 5  # no more: beside other programs decoding would starve
-_PIECE = 32  # images that a worker hands over at once; a whole batch each would take too much shared memory
+_NICENESS = 5  # with more, other programs would starve the decoding
+_PIECE = 32  # images that a worker hands over at a time; whole batches would take too much shared memory
 
 
 def read_ahead(batches: Sequence[list[str]], read: Reader, *, workers: int, pinned: bool) -> Iterator[Inputs]:
@@ -27,14 +27,14 @@ def read_ahead(batches: Sequence[list[str]], read: Reader, *, workers: int, pinn
     Parameters
     ----------
     workers : int
-        Processes that read ahead; with 0, or where processes cannot be forked, this one reads when it is asked.
+        Processes that read ahead. With 0, or where processes cannot be forked, this process reads each batch itself.
     pinned : bool
-        Put images into memory that a GPU copies from while the CPU goes on.
+        Put images into pinned memory, from which a GPU can copy while the CPU works on.
 
     Raises
     ------
     ArmsError
-        As `read` raises it, from whichever process.
+        If `read` raises one, in this process or in a worker.
     """
     if not (workers and batches and _CAN_FORK):
         yield from ([read(key) for key in batch] for batch in batches)
@@ -45,7 +45,7 @@ def read_ahead(batches: Sequence[list[str]], read: Reader, *, workers: int, pinn
         for batch in pieces:
             yield _join([_unwrap(next(loader)) for _ in batch], pinned=pinned)
     finally:
-        del loader  # ends the workers, which an error's traceback would keep
+        del loader  # ends the workers; an error's traceback would keep them alive
 
 
 class _Pieces(Dataset[Tensor | ArmsError]):
@@ -58,7 +58,7 @@ class _Pieces(Dataset[Tensor | ArmsError]):
     def __getitem__(self, index: int) -> Tensor | ArmsError:
         try:
             return torch.from_numpy(np.stack([self.read(key) for key in self.pieces[index]]))
-        except ArmsError as error:  # raised in a worker, it would come with the worker's traceback for its text
+        except ArmsError as error:  # if a worker raised it, its text would become the worker's traceback
             return error
 
 
@@ -73,7 +73,7 @@ def _load(pieces: list[list[str]], read: Reader, workers: int, *, yielding: bool
 
 
 def _yield_cores(_: int) -> None:
-    # The trunk's threads wait for each other: one that a decoder displaces holds up all. Decoders have time meanwhile.
+    # The trunk's threads wait for each other, so a decoder that displaces one of them delays all. Decoders can wait.
     os.nice(_NICENESS)
 
 

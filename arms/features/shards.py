@@ -1,4 +1,4 @@
-"""A shard on disk: a Zarr group with the content keys of its rows beside the arrays, written whole."""
+"""A shard on disk: a Zarr group of arrays and the content keys of their rows, written whole."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ def write_shard(folder: Path, keys: Sequence[str], arrays: dict[str, Array]) -> 
     Parameters
     ----------
     folder : Path
-        Its final place.
+        The shard's final place.
     keys : sequence of str
         Hex sha256 per row.
     arrays : dict of str to ndarray or Ragged
@@ -44,19 +44,19 @@ def write_shard(folder: Path, keys: Sequence[str], arrays: dict[str, Array]) -> 
 
 
 def open_shard(folder: Path, names: Sequence[str], rows: int | None) -> dict[str, Chunk]:
-    """The chunks of a shard by array, ``keys`` and, of a ragged array, ``offsets`` among them.
+    """The chunks of a shard by array name, with ``keys`` and, if an array is ragged, ``offsets``.
 
     Parameters
     ----------
     names : sequence of str
-        The arrays that it should have.
+        The arrays that the shard should have.
     rows : int or None
-        The rows that it should have, where that is known.
+        The number of rows that it should have, if known.
 
     Raises
     ------
     ArmsError
-        If a part is missing, or is not of the size that it should be.
+        If a part is missing or has the wrong size.
     """
     chunks = {array.name: Chunk(array) for array in arrays_of(folder)}
     if not (folder / "zarr.json").exists():
@@ -67,7 +67,7 @@ def open_shard(folder: Path, names: Sequence[str], rows: int | None) -> dict[str
     if rows is None:
         rows = chunks["keys"].shape[0]
     counts = {name: chunks[name].shape[0] for name in wanted}
-    if "offsets" in chunks:  # of the one array that is ragged
+    if "offsets" in chunks:  # a ragged array has one row per pair of offsets, and any number of values
         counts = {"keys": counts["keys"], "offsets": chunks["offsets"].shape[0] - 1}
     if wrong := {name: number for name, number in counts.items() if number != rows}:
         raise damage(folder, f"expected {rows} rows, got {wrong}")
@@ -75,18 +75,18 @@ def open_shard(folder: Path, names: Sequence[str], rows: int | None) -> dict[str
 
 
 def arrays_of(shard: Path) -> list[Path]:
-    """The folders of its arrays."""
+    """The folders of a shard's arrays."""
     return sorted(array.parent for array in shard.glob("*/zarr.json"))
 
 
 def read_keys(shard: Path) -> list[str]:
-    """The content keys of its rows."""
+    """The content keys of a shard's rows."""
     return [row.tobytes().hex() for row in Chunk(shard / "keys").read()]
 
 
 @contextmanager
 def naming_full_disk(place: Path, draft: Path | None = None) -> Iterator[None]:
-    """Take away a draft that could not be written, and turn a full disk into an ArmsError that names the place."""
+    """Remove a draft that could not be written; raise an ArmsError that names the place if the disk is full."""
     try:
         yield
     except OSError as error:

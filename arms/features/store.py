@@ -1,13 +1,13 @@
 """The feature store: arrays on disk by content key, in Zarr.
 
-A store is a Zarr v3 group with one subgroup per encoder fingerprint, so that features of two encoders are never mixed
-and switching back encodes nothing. In it every shard is a group of its own, with the content ``keys`` of its rows
-beside the arrays, each array one uncompressed chunk with a checksum::
+A store is a Zarr v3 group with one subgroup per encoder fingerprint. So features of two encoders never mix, and
+switching back to an encoder encodes nothing. Each shard is a group in that subgroup. It holds the content ``keys`` of
+its rows and the arrays, each as one uncompressed chunk with a checksum::
 
     image.zarr/<fingerprint>/shard-00000/{keys, pixels}
 
 A shard is written whole into a hidden folder, flushed to disk and renamed, so a shard that exists is complete. The
-list of shards goes into the fingerprint group's attributes last, and a store without that list cannot be read.
+list of shards is written last, into the attributes of the fingerprint's group. A store without it cannot be read.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ class FeatureStore:
     path : Path
         Folder of the store, such as data/features/sample/bundled/image.zarr.
     fingerprint : dict
-        All that determines the features, their names as ``arrays`` among it (see `Encoder.fingerprint`).
+        Everything that determines the features, with their names under ``arrays``; see `Encoder.fingerprint`.
     """
 
     def __init__(self, path: Path, fingerprint: dict[str, Any]) -> None:
@@ -67,7 +67,7 @@ class FeatureStore:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the store for one writer, make the groups, and clear what a killed writer left half done.
+        """Lock the store for one writer, make its groups, and remove what a killed writer left unfinished.
 
         Raises
         ------
@@ -97,7 +97,7 @@ class FeatureStore:
             lock.release()
 
     def stored_keys(self) -> set[str]:
-        """Content keys whose features are on disk, those of an unfinished run too."""
+        """Content keys whose features are on disk, including those of an unfinished run."""
         return {key for shard in self.shards() for key in read_keys(self.folder / shard)}
 
     def write_shard(self, keys: Sequence[str], arrays: dict[str, Array]) -> None:
@@ -120,7 +120,7 @@ class FeatureStore:
             flush(self.folder)
 
     def open(self) -> Features:
-        """The features on disk: keys and offsets are read, the rest where it is asked for.
+        """Open the features on disk: keys and offsets are read now, values when they are asked for.
 
         Raises
         ------
@@ -140,11 +140,11 @@ class FeatureStore:
         return Features(arrays, row_of)
 
     def load(self) -> Features:
-        """All of it in memory, checksums verified; raises as `open` does."""
+        """All features in memory, checksums verified; raises as `open` does."""
         return self.open().load()
 
     def metadata(self) -> dict[str, Any]:
-        """What is written of the store: its fingerprint and, if it is finished, its shards."""
+        """The attributes on disk: the fingerprint and, if the store is finished, its shards."""
         return _read_attributes(self.folder)
 
     def attributes(self) -> dict[str, Any]:
@@ -157,7 +157,7 @@ class FeatureStore:
         return attributes
 
     def shards(self) -> list[str]:
-        """Names of the shards on disk, those of an unfinished run too."""
+        """Names of the shards on disk, including those of an unfinished run."""
         return sorted(shard.name for shard in self.folder.glob("shard-*"))
 
     def _describe_absence(self) -> str:
@@ -171,8 +171,8 @@ class FeatureStore:
 def open_features(stores: Sequence[FeatureStore], *, budget_bytes: float, window_bytes: int) -> list[Features]:
     """The features of several stores, in memory if all of them fit.
 
-    If not, room is left for streaming, which holds one window and reads the next, and in what remains the smaller
-    stores are brought into memory; the others are left on disk.
+    If not, the budget first keeps room to stream two windows: the one in use and the next. What remains takes the
+    smaller stores into memory; the others stay on disk.
 
     Raises
     ------
@@ -184,10 +184,9 @@ def open_features(stores: Sequence[FeatureStore], *, budget_bytes: float, window
     if total > budget_bytes:
         if 2 * window_bytes > budget_bytes:
             raise ArmsError(
-                f"runtime.cache_budget_gb: the features take {total / 2**30:.3g} GiB, so they are streamed, two "
-                f"windows of train.shuffle_window_mb ({window_bytes / 2**20:.0f} MiB) at a time; expected room for "
-                f"those, got {budget_bytes / 2**30:.3g} GiB; raise the budget, or lower the window, which changes "
-                "results"
+                "runtime.cache_budget_gb: expected room for two windows of train.shuffle_window_mb "
+                f"({window_bytes / 2**20:.0f} MiB), as the features take {total / 2**30:.3g} GiB and are streamed; got "
+                f"{budget_bytes / 2**30:.3g} GiB; raise the budget, or lower the window, which changes results"
             )
         budget_bytes -= 2 * window_bytes
         logger.info("the features take %.3g GiB, over the budget: they are streamed from disk", total / 2**30)
@@ -199,7 +198,7 @@ def open_features(stores: Sequence[FeatureStore], *, budget_bytes: float, window
 
 
 def fingerprint_id(fingerprint: dict[str, Any]) -> str:
-    """Short name of a fingerprint."""
+    """Short name of a fingerprint: a hash of it."""
     return hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -212,14 +211,14 @@ def _read_attributes(folder: Path) -> dict[str, Any]:
     try:
         attributes = json.loads((folder / "zarr.json").read_text())["attributes"]
         if fingerprint_id(attributes["fingerprint"]) != folder.name or "arrays" not in attributes["fingerprint"]:
-            raise ValueError("its fingerprint is not the folder's")
+            raise ValueError("its fingerprint does not match the folder's name")
         return dict(attributes)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _bad_metadata(folder, error) from error
 
 
 def _make_group(folder: Path, **options: Any) -> None:
-    """Make a Zarr group, unless it is there; clear what a writer that was killed in doing so left."""
+    """Make a Zarr group unless it exists; first remove what a writer left that was killed while making it."""
     for leftover in folder.glob("zarr.*.partial"):
         leftover.unlink()
     try:
@@ -229,7 +228,7 @@ def _make_group(folder: Path, **options: Any) -> None:
 
 
 def _bad_metadata(folder: Path, error: Exception) -> ArmsError:
-    """Shards are not lost with their list: the next extraction finds them and writes it anew."""
+    """The error for unreadable metadata; deleting it loses no shards, as the next extraction lists them again."""
     return ArmsError(
         f"{folder / 'zarr.json'}: not a feature store's metadata: {error!r}; delete this file and run: dvc repro encode"
     )

@@ -1,4 +1,4 @@
-"""The frozen trunk at work: from a batch of inputs to the arrays that cross the encoder's cut."""
+"""Running the frozen trunk: from a batch of inputs to the arrays that cross the encoder's cut."""
 
 import logging
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ from arms.features.arrays import Array, Ragged, join_arrays, offsets_of
 
 logger = logging.getLogger(__name__)
 
-Inputs = Tensor | Sequence[np.ndarray]  # pixels (n, 3, H, W), uint8; or an input each, pixels or token ids
+Inputs = Tensor | Sequence[np.ndarray]  # pixels (n, 3, H, W), uint8; or one array per input, pixels or token ids
 
 
 @dataclass(frozen=True)
 class TrunkPart:
-    """A part of a batch under way: its outputs on their way to the CPU's memory, and when they have arrived."""
+    """A part of a batch in progress: its outputs, which are being copied to the CPU, and the event that ends that."""
 
     outputs: dict[str, Tensor]
-    largest: dict[str, Tensor]  # magnitude
-    lengths: list[int]  # of texts; none of images
+    largest: dict[str, Tensor]  # the largest magnitude in each output
+    lengths: list[int]  # tokens per text; empty for images
     arrived: torch.cuda.Event | None  # None on a CPU, which computes at once
 
 
@@ -35,7 +35,7 @@ class TrunkRunner:
     Parameters
     ----------
     compiled : bool
-        Compile the trunk first (torch.compile), which pays on long extractions.
+        Compile the trunk first (torch.compile), which pays off on long extractions.
     """
 
     def __init__(self, encoder: Encoder, device: torch.device, *, compiled: bool = False) -> None:
@@ -55,18 +55,18 @@ class TrunkRunner:
                 raise
             self._limit = size // 2
             logger.warning("a batch of %d does not fit in memory; going on with %d", size, self._limit)
-        # Only here is the failed attempt's memory free again: the error holds its frames.
+        # Outside the except block, because the error keeps the failed attempt's memory until that ends.
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         return self.start(inputs)
 
     def finish(self, parts: list[TrunkPart]) -> dict[str, Array]:
-        """What a batch came to: token states as float16, pooled embeddings as float32.
+        """Wait for a batch and return its arrays: token states as float16, pooled embeddings as float32.
 
         Raises
         ------
         ArmsError
-            If a state is too large for float16, or not a number.
+            If a state is too large for float16, or an output is NaN or infinite.
         """
         arrays = [self._finish(part) for part in parts]
         return {name: join_arrays([part[name] for part in arrays]) for name in self.encoder.crossing}
@@ -75,7 +75,7 @@ class TrunkRunner:
         on_gpu = self.device.type == "cuda"
         batch = _batch(inputs)
         if "mask" in batch:
-            # By index, not by mask: a GPU would have to be waited for to know how many tokens there are.
+            # An index, because with a mask the CPU would wait for the GPU to count the tokens.
             batch["tokens"] = torch.nonzero(batch["mask"].flatten()).flatten()
         batch = move_batch(_pin(batch) if on_gpu else batch, self.device)
         tokens = batch.pop("tokens", None)
@@ -84,8 +84,8 @@ class TrunkRunner:
         for name in self.encoder.crossing:
             value = output[name]
             stored = value.float() if name == "pooled" else value.half()
-            magnitude = torch.stack(torch.aminmax(value)).abs().max()  # not a number if any value is not
-            # Looked at on the GPU, it would wait for the next batch, whose work is queued before it.
+            magnitude = torch.stack(torch.aminmax(value)).abs().max()  # NaN if any value is NaN
+            # Checked on the CPU: on the GPU the check would queue behind the next batch.
             largest[name] = magnitude.to("cpu", non_blocking=True)
             if name != "pooled" and tokens is not None:
                 stored = stored.flatten(0, 1)[tokens]
@@ -104,12 +104,13 @@ class TrunkRunner:
             largest = part.largest[name]
             if not largest.isfinite():
                 raise ArmsError(
-                    f"{self.encoder.name}: its {name} are not all numbers; its weights are damaged, or cut elsewhere"
+                    f"{self.encoder.name}: expected finite {name}, got NaN or infinity; check the encoder's weights, "
+                    "or cut it at another layer"
                 )
             if not largest.to(output.dtype).isfinite():
                 raise ArmsError(
                     f"{self.encoder.name}: its {name} reach {largest.item():.3g}, more than float16 holds; "
-                    "cut elsewhere"
+                    "cut it at another layer"
                 )
             ragged = part.lengths and name != "pooled"
             arrays[name] = Ragged(output.numpy(), offsets_of(part.lengths)) if ragged else output.numpy()
@@ -122,17 +123,17 @@ def run_trunk(encoder: Encoder, inputs: Inputs, device: torch.device) -> dict[st
     Parameters
     ----------
     inputs : Tensor or sequence of ndarray
-        Pixels of shape (3, H, W), uint8, or token ids of shape (T,), int32, of each.
+        For each input, pixels of shape (3, H, W), uint8, or token ids of shape (T,), int32.
 
     Returns
     -------
     dict of str to ndarray or Ragged
-        Inputs as they are; token states as float16, pooled embeddings as float32.
+        Token states as float16, pooled embeddings as float32; the inputs themselves if there is no trunk.
 
     Raises
     ------
     ArmsError
-        If a state is too large for float16, or not a number.
+        If a state is too large for float16, or an output is NaN or infinite.
     """
     if not len(encoder.trunk):
         return inputs_as_features(encoder, inputs)
@@ -158,10 +159,10 @@ def _batch(inputs: Inputs) -> Batch:
 
 
 def _pin(batch: Batch) -> Batch:
-    """Into memory that a GPU copies from while the CPU goes on."""
+    """Move a batch into pinned memory, from which a GPU can copy while the CPU works on."""
     return {name: tensor.pin_memory() for name, tensor in batch.items()}
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """On the CPU, running out of memory is a RuntimeError like any other but for its text."""
+    """Whether memory ran out; on the CPU only the text of a RuntimeError tells."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)

@@ -10,10 +10,10 @@ from torch.nn import functional as F
 class CosineClassifier(nn.Module):
     """s_ij = cos(W_z LN([q_i; e_i]), m_j), t_ij = clamp(a arctanh(s_ij), min, max).
 
-    The published Eq. 5 compares LN([q_i; e_i]), of width 2 d_q, with m_j, of width d_q; W_z settles that.
+    The published Eq. 5 compares LN([q_i; e_i]), of width 2 d_q, with m_j, of width d_q; W_z maps the first to d_q.
 
-    The profiles of a frozen text encoder lie close together, since the sentences are alike, and a cosine tells them
-    apart badly. With `project_profiles` W_m LN(m_j) takes the place of m_j; W_m begins as the identity.
+    Profile sentences are alike, so a frozen text encoder puts them close together, and their cosines hardly differ.
+    With `project_profiles`, W_m LN(m_j) replaces m_j; W_m starts as the identity.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class CosineClassifier(nn.Module):
     project_profiles : bool
         False is the published form.
     logit_scale : float
-        What a begins as. With 1, the published form, a confidence of 0.95 needs a cosine of 0.90.
+        The start value of a. With 1, the published form, a confidence of 0.95 needs a cosine of 0.90.
     learn_logit_scale : bool
         False is the published form.
     """
@@ -49,7 +49,7 @@ class CosineClassifier(nn.Module):
             linear = nn.Linear(text_width, text_width, bias=False)
             nn.init.eye_(linear.weight)
             self.profile_head = nn.Sequential(nn.LayerNorm(text_width), linear)
-        log_scale = torch.tensor([math.log(logit_scale)])  # it learns as a logarithm, so that it stays positive
+        log_scale = torch.tensor([math.log(logit_scale)])  # learnt as a logarithm, so that a stays positive
         if learn_logit_scale:
             self.log_scale = nn.Parameter(log_scale)
         else:
@@ -65,7 +65,7 @@ class CosineClassifier(nn.Module):
         )
 
 
-# At a cosine of 1 the arctanh and its gradient are infinite; here it is 8, beyond any useful limit.
+# At a cosine of 1 the arctanh and its gradient are infinite; at this one it is 8, beyond any useful limit.
 _EDGE = math.tanh(8.0)
 
 

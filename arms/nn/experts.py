@@ -13,11 +13,11 @@ Fusion = Literal["pooled", "tokens", "concat"]
 class FusionExperts(nn.Module):
     """E experts, each e_i = FFN(LN([q_i; Attn(q_i, X_i)])), the question as query, the image as key and value.
 
-    X_i is the image's single vector g_i under `pooled`, over which the attention is always 1 and so only a learned
-    projection (the published form); the T token states under `tokens`. Under `concat` there is no attention:
-    e_i = FFN(LN([q_i; g_i])).
+    `fusion` decides what X_i is. Under `pooled`, the published form, it is the image's single vector g_i: the attention
+    is always 1, which leaves only a learned projection. Under `tokens` it is the T token states. Under `concat` there
+    is no attention: e_i = FFN(LN([q_i; g_i])).
 
-    Their weights lie in common tensors: one product for all experts is faster than one for each.
+    All experts' weights share tensors, because one product for all is faster than one for each.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class FusionExperts(nn.Module):
     text_width : int
         d_q, also the width of the fused vectors.
     key_width : int
-        Width of X_i: d_g, or that of a token state under `tokens`.
+        Width of X_i: d_g, or under `tokens` the width of a token state.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class FusionExperts(nn.Module):
         images_MTD : Tensor of shape (M, T, D)
             Tokens of the distinct images.
         image_N : Tensor of shape (N,), int64
-            Each question's image among them.
+            For each question, the position of its image in `images_MTD`.
         """
         if self.attention is None:
             seen_NED = self._for_each(images_MTD.squeeze(1).index_select(0, image_N))
@@ -79,9 +79,9 @@ class FusionExperts(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention of one question vector over an image's tokens; keys and values are made once an image.
+    """Multi-head attention of one question vector over an image's tokens.
 
-    The heads of all experts are heads of one attention.
+    Keys and values are computed once per image. The heads of all experts are heads of one attention.
     """
 
     def __init__(self, query_width: int, key_width: int, width: int, num_heads: int) -> None:
@@ -94,7 +94,7 @@ class CrossAttention(nn.Module):
     def forward(self, query_ND: Tensor, tokens_MTD: Tensor, image_N: Tensor) -> Tensor:
         """Attended values of shape (N, width); see `FusionExperts.forward`."""
         query = self._split_heads(self.query(query_ND).unsqueeze(1))
-        # By index_select: the gradient of x[image_N] is summed in any order, and no two runs would be the same.
+        # index_select, because the gradient of x[image_N] is summed in a random order, so that runs would differ.
         key, value = (
             self._split_heads(project(tokens_MTD).index_select(0, image_N)) for project in (self.key, self.value)
         )
@@ -112,7 +112,7 @@ class ExpertLinear(nn.Module):
         self.num_experts = num_experts
         bound = 1 / math.sqrt(in_width)
         self.weight = nn.Parameter(torch.empty(num_experts, in_width, out_width).uniform_(-bound, bound))
-        # In one dimension, as the optimiser tells biases, which do not decay, from matrices.
+        # One-dimensional, because the optimiser decays every parameter of more dimensions.
         self.bias = nn.Parameter(torch.empty(num_experts * out_width).uniform_(-bound, bound))
 
     def forward(self, x_NED: Tensor) -> Tensor:

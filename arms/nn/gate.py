@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class Gate(nn.Module):
-    """p_i = softmax(W [q_i; g_i] + b), of which the `top_k` largest are kept and renormalised.
+    """p_i = softmax(W [q_i; g_i] + b); the `top_k` largest weights are kept and renormalised.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Gate(nn.Module):
         return keep_largest(self.all_weights(question_ND, image_ND), self.top_k)
 
     def all_weights(self, question_ND: Tensor, image_ND: Tensor) -> Tensor:
-        """The same before any is set to zero."""
+        """Weights of shape (N, E) before any is set to zero."""
         return self.project(torch.cat([question_ND, image_ND], dim=-1)).softmax(dim=-1)
 
 
@@ -46,6 +46,6 @@ def keep_largest(gate_NE: Tensor, top_k: int) -> Tensor:
     if top_k == gate_NE.shape[-1]:
         return gate_NE
     values, experts = gate_NE.topk(top_k, dim=-1)
-    # A single weight renormalised is always 1: its gradient is that of the weight before.
+    # A single renormalised weight is always 1; it takes the gradient of the weight before, or the gate would not learn.
     shares = values / values.sum(dim=-1, keepdim=True) if top_k > 1 else 1 + values - values.detach()
     return torch.zeros_like(gate_NE).scatter(-1, experts, shares)

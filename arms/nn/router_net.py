@@ -24,7 +24,7 @@ class EncodedQueries(NamedTuple):
     tokens_MTD : Tensor of shape (M, T, D)
         What experts attend to: each image's tokens, or its one vector.
     image_N : Tensor of shape (N,), int64
-        Each query's image.
+        For each query, the position of its image in `tokens_MTD`.
     """
 
     question_ND: Tensor
@@ -45,15 +45,15 @@ class RouterNet(nn.Module):
     Raises
     ------
     ArmsError
-        If token fusion is asked for and the image encoder's cut hands over no token states.
+        If `fusion` is tokens and the image encoder stores no token states.
     """
 
     def __init__(self, image_encoder: Encoder, text_encoder: Encoder, params: RouterParams) -> None:
         super().__init__()
         if params.fusion == "tokens" and image_encoder.crossing == ("pooled",):
             raise ArmsError(
-                "router.fusion: tokens needs token states, and the frozen image encoder stores pooled embeddings "
-                "alone; set image.store_tokens: true in conf/encoders/, or router.fusion: pooled"
+                "router.fusion: tokens needs token states, but the frozen image encoder stores only pooled embeddings; "
+                "set image.store_tokens: true in conf/encoders/, or router.fusion: pooled"
             )
         text_width, image_width = text_encoder.width, image_encoder.width
         self.text_width = text_width
@@ -91,19 +91,19 @@ class RouterNet(nn.Module):
         return self.forward_with_gate(queries, profiles)[0]
 
     def forward_with_gate(self, queries: QueryBatch, profiles: Batch) -> tuple[Tensor, Tensor]:
-        """What `forward` gives, and the gate's weights of shape (N, E) before any is set to zero."""
+        """What `forward` returns, and the gate's weights of shape (N, E) before any is set to zero."""
         encoded = self.encode_queries(queries)
         logits_NS = self.score(encoded, self.encode_profiles(profiles))
         return logits_NS, self.gate.all_weights(encoded.question_ND, encoded.image_ND)
 
     def encode_queries(self, queries: QueryBatch) -> EncodedQueries:
-        """Questions and images as gate and experts take them."""
+        """Encode questions and images into the vectors that gate and experts take."""
         question_ND = self.text_tail(queries.questions)["pooled"].index_select(0, queries.question_N)
         image = self.image_tail(queries.images)
         pooled_MD = image["pooled"].to(question_ND.dtype)
         tokens_MTD = image["tokens"].to(question_ND.dtype) if self.fusion == "tokens" else pooled_MD.unsqueeze(1)
         image_ND = pooled_MD.index_select(0, queries.image_N)
-        # The ablations blank one side; the biases of the layers above stand in for it.
+        # The ablations blank one side; the layers above then see only their own biases of it.
         if self.inputs == "image":
             question_ND = torch.zeros_like(question_ND)
         if self.inputs == "text":
@@ -130,6 +130,6 @@ class RouterNet(nn.Module):
         return [p for part in (self.gate, self.experts, self.classifier) for p in part.parameters()]
 
     def tail_parameters(self, trains: Trains) -> list[nn.Parameter]:
-        """Parameters of the tunable layers of both encoders, of one, or of none."""
+        """Parameters of the tunable layers of both encoders, of one encoder, or of neither."""
         tails = {"image": self.image_tail, "text": self.text_tail}
         return [p for name, tail in tails.items() if trains in ("all", name) for p in tail.parameters()]

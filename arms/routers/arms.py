@@ -67,7 +67,7 @@ class ArmsRouter(BaseRouter):
         self.set_pool(profiles)
 
     def set_pool(self, profiles: Sequence[VlmProfile]) -> None:
-        """Take these VLMs as the pool; one that was never trained on is scored from its profile alone."""
+        """Make these VLMs the pool; a VLM that was never trained on is scored from its profile only."""
         self.profiles = tuple(profiles)
         self.vlms = tuple(profile.name for profile in profiles)
         sentences = [profile_sentence(profile, self.router.profile) for profile in self.profiles]
@@ -77,20 +77,20 @@ class ArmsRouter(BaseRouter):
         self.profile_batch = features.take(np.arange(len(sentences)))
 
     def fit(self, train: Labelled, val: Labelled | None = None) -> Self:
-        """Train from the present weights on; see `train`."""
+        """Train on from the current weights; see `train`."""
         for _ in self.train(train, val):
             pass
         return self
 
     def train(self, train: Labelled, val: Labelled | None = None, *, resume: Path | None = None) -> Iterator[EpochLog]:
-        """Train epoch by epoch, and calibrate on val at the end where that is asked for.
+        """Train epoch by epoch; at the end calibrate on val, if the settings ask for it.
 
         Parameters
         ----------
         train, val : Labelled
             See `BaseRouter.fit`.
         resume : Path, optional
-            File that a killed training goes on from.
+            The file from which a killed training resumes.
 
         Yields
         ------
@@ -117,7 +117,7 @@ class ArmsRouter(BaseRouter):
         )
 
     def read(self, queries: Queries) -> Reading:
-        """What gate and experts make of N queries."""
+        """The gate's weights and the fused vectors of N queries."""
         return read_net(
             self.net,
             queries,
@@ -147,8 +147,8 @@ class ArmsRouter(BaseRouter):
     def save(self, path: str | Path) -> None:
         """Write everything that `load_router` needs into a folder, whole or not at all.
 
-        The frozen trunks are left out where they are pretrained: they are loaded from where they came from, and
-        checked against the hash that is kept here.
+        Pretrained frozen trunks are left out: they are loaded from their source again, and checked against the hash
+        that is saved here.
         """
         with atomic_folder(path) as folder:
             (folder / TOKENIZER).write_text(self.encoders.text.tokenizer.to_str(), encoding="utf-8")
@@ -226,7 +226,7 @@ class ArmsRouter(BaseRouter):
                     f"{folder}: it was trained on the frozen {modality} encoder {encoder.name} with weights "
                     f"{expected[:16]}, this installation loads {got[:16]}; get those weights, or train the router anew"
                 )
-        # Those at hand were taken before the frozen trunks were loaded.
+        # The encoders' own fingerprints are from before the frozen trunks were loaded.
         router.encoders = replace(
             encoders,
             image=replace(encoders.image, fingerprint=fingerprints["image"]),
@@ -245,7 +245,7 @@ def _in_stored_precision(encoder: EncoderT, fingerprint: dict[str, Any]) -> Enco
 def _read_tokenizer(file: Path) -> Tokenizer:
     try:
         return Tokenizer.from_file(str(file))
-    except Exception as error:  # the library has no class of its own
+    except Exception as error:  # the library has no error class of its own
         raise ArmsError(f"{file}: the router's tokenizer cannot be read: {error}") from error
 
 

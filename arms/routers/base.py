@@ -1,4 +1,4 @@
-"""What every router is: fitted on queries with outcomes, it scores queries."""
+"""What every router does: learn from queries with outcomes, then score queries."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from arms.features.loader import Queries
 
 @dataclass(frozen=True, eq=False)
 class Consulted:
-    """How sure a router is of each VLM, and whom it had to ask to know.
+    """How sure a router is of each VLM, and which VLMs it asked to find out.
 
     Attributes
     ----------
     confidence : ndarray of shape (N, S), float32, in [0, 1]
-        Of a router that asks VLMs: above 0 exactly where it asked.
+        If the router asks VLMs, above 0 exactly where it asked.
     asked : ndarray of shape (N, S), bool, or None
-        The VLMs that were asked, each at its cost; None: only the one that is chosen will be.
+        The VLMs that were asked, each at its cost; None if the router asks no VLM before it chooses.
     """
 
     confidence: np.ndarray
@@ -35,7 +35,7 @@ class BaseRouter(ABC):
     learns_from_answers : bool
         `fit` reads `Labelled.answers`.
     asks_vlms : bool
-        It has to see answers before it can choose: `consult` reads them too.
+        The router must see answers before it can choose, so `consult` reads them too.
     """
 
     vlms: tuple[str, ...]
@@ -51,7 +51,7 @@ class BaseRouter(ABC):
         train : Labelled
             Over the pool: its VLMs are those of `vlms`, in that order.
         val : Labelled, optional
-            For choosing what is to be chosen; never trained on.
+            For choosing among settings or epochs, and for calibration; no weights are trained on it.
         """
 
     @abstractmethod
@@ -59,7 +59,7 @@ class BaseRouter(ABC):
         """Confidence of each VLM on each query: shape (N, S), float32, in [0, 1]."""
 
     def consult(self, queries: Queries, answers: Answers | None = None) -> Consulted:
-        """Confidences as in `score`; a router that asks VLMs is replayed on their recorded answers."""
+        """Confidences as in `score`; a router that asks VLMs reads their recorded answers instead."""
         return Consulted(self.score(queries))
 
     @property
@@ -68,6 +68,6 @@ class BaseRouter(ABC):
         return {"name": "argmax"}
 
     def scores(self, name: str, pool: str, queries: Queries, answers: Answers | None = None) -> Scores:
-        """The score table of some queries, under the router's name and its pool's."""
+        """The score table of some queries, labelled with the names of the router and of its pool."""
         consulted = self.consult(queries, answers)
         return Scores(name, pool, queries.ids, self.vlms, consulted.confidence, self.policy, consulted.asked)

@@ -25,7 +25,7 @@ class CascadeRouter(BaseRouter):
     phi : ArmsRouter
         Over the base pool.
     thetas : sequence of ArmsRouter, one or more
-        Each over new VLMs, in the order in which they joined, on the same encoder settings as Phi.
+        Each over new VLMs, in the order in which they joined, with the same encoder settings as Phi.
     theta : float
         The threshold on the best confidence so far, in [0, 1].
 
@@ -39,7 +39,7 @@ class CascadeRouter(BaseRouter):
         self.phi, self.thetas, self.theta = phi, tuple(thetas), theta
         self.vlms = tuple(name for router in self.routers for name in router.vlms)
         if not self.thetas:
-            raise ArmsError("cascade: expected a router Theta or several behind Phi, got none; Phi alone needs none")
+            raise ArmsError("cascade: expected one or more routers Theta behind Phi, got none; use Phi by itself")
         if repeated := sorted({name for name in self.vlms if self.vlms.count(name) > 1}):
             raise ArmsError(f"cascade: expected each VLM in one router, got {', '.join(repeated)} in several")
         if not 0 <= theta <= 1:
@@ -61,7 +61,7 @@ class CascadeRouter(BaseRouter):
         return {"name": "cascade", "theta": self.theta, "pools": [list(router.vlms) for router in self.routers]}
 
     def extended(self, theta_router: ArmsRouter) -> "CascadeRouter":
-        """A cascade with one Theta more, over further VLMs; the routers so far are shared, and stay as they are."""
+        """A cascade with one more Theta, over further VLMs; it shares the routers so far and does not change them."""
         return CascadeRouter(self.phi, [*self.thetas, theta_router], theta=self.theta)
 
     def fit(self, train: Labelled, val: Labelled | None = None) -> Self:
@@ -91,7 +91,7 @@ class CascadeRouter(BaseRouter):
         """Load what `save` wrote; use `load_router`."""
         description = read_description(folder)
         if "num_thetas" not in description:
-            raise ArmsError(f"{folder}: expected a cascade that says how many Thetas it has, got none; train it anew")
+            raise ArmsError(f"{folder}: expected num_thetas, the number of routers Theta, got none; train it anew")
         phi = ArmsRouter.from_folder(folder / "phi", device=device)
         numbers = range(1, description["num_thetas"] + 1)
         thetas = [ArmsRouter.from_folder(folder / f"theta-{number}", device=device) for number in numbers]

@@ -49,7 +49,7 @@ def read_weights(folder: Path, description: dict[str, Any]) -> dict[str, Tensor]
     Raises
     ------
     ArmsError
-        If they are missing or not those that were written with the description.
+        If they are missing, or do not match the sha256 in the description.
     """
     file = folder / WEIGHTS
     if not file.is_file():

@@ -1,4 +1,4 @@
-"""A trained router at work: it opens pictures, weighs costs and ranks the pool for one query or many."""
+"""Routing with a trained router: open pictures, estimate costs and rank the pool, for one query or many."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class EncodingRouter(Protocol):
 
     @property
     def profiles(self) -> tuple[VlmProfile, ...]:
-        """What is known of the pool's VLMs, in order."""
+        """What is known about the pool's VLMs, in order."""
 
     @property
     def policy(self) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class EncodingRouter(Protocol):
 class RankedVlm:
     """A VLM and the router's confidence, in [0, 1], that it will answer correctly.
 
-    Where the policy weighs costs, also the USD that the VLM is expected to cost.
+    If the policy weighs costs, also the VLM's expected cost in USD.
     """
 
     vlm: str
@@ -77,7 +77,7 @@ def load_router(path: str | Path, *, device: str = "auto") -> ArmsRouter | Casca
     Raises
     ------
     ArmsError
-        If there is none, it is damaged, or it does not fit this installation.
+        If the folder holds no router, or one that is damaged or does not fit this installation.
     """
     folder = Path(path)
     kind = read_description(folder).get("kind")
@@ -124,7 +124,7 @@ class Router:
         image : path, binary file or PIL image
         question : str
         exclude : names of VLMs in the pool, optional
-            Left out, as if they had never been there: the policy chooses among the others.
+            These are left out, and the policy chooses among the others.
         policy : mapping, optional
             A selection policy (see `arms.selection.policies`) instead of the router's own, such as
             {"name": "cheapest", "tau": 0.7, "of": "cost"}. Costs are estimated from the prices in the VLMs' profiles;
@@ -136,9 +136,9 @@ class Router:
         ------
         ArmsError
             If the image cannot be read, the question is empty, `exclude` names an unknown VLM, no VLM is left, or the
-            policy needs what is not known: latencies, or the costs of a VLM without prices.
+            policy needs something unknown: latencies, or the costs of a VLM without prices.
         ValueError
-            If there is no such policy or a setting of it is wrong; see `arms.selection.select`.
+            If the policy is unknown or has a wrong setting; see `arms.selection.select`.
         """
         return self.route_batch([image], [question], exclude=exclude, policy=policy, costs=costs)[0]
 
@@ -165,7 +165,7 @@ class Router:
         pictures = [_open_image(image) for image in images]
         confidence = self.router.score(self.router.encode(pictures, list(questions)))
         known = np.tile(left, (len(images), 1))
-        # Those that may not be chosen come last in the ranking.
+        # The excluded VLMs come last in the ranking, and are cut off.
         order = ranking(confidence, policy, self.vlms, known, costs=expected)[:, : left.sum()]
         cost = (np.full(confidence.shape, None) if expected is None else expected).tolist()
         return [
@@ -176,9 +176,9 @@ class Router:
     def _expected_costs(
         self, questions: Sequence[str], left: np.ndarray, policy: Mapping[str, Any], params: CostsParams
     ) -> np.ndarray | None:
-        """What each VLM is expected to cost on each question, shape (N, S), USD; None if the policy does not ask.
+        """The expected cost of each VLM on each question, shape (N, S), USD; None if the policy weighs no expense.
 
-        Zero for a VLM that is left out and of unknown cost.
+        An excluded VLM of unknown cost counts as 0.
         """
         if policy.get("of") not in EXPENSES:
             return None
@@ -190,8 +190,8 @@ class Router:
         if (unknown & left).any():
             names = ", ".join(np.array(self.vlms)[unknown & left])
             raise ArmsError(
-                f"{where}: expected VLMs whose cost can be estimated, got {names}: price_in and price_out are needed, "
-                "of a free VLM params_b; exclude them, or train a router with these facts in vlms.yaml"
+                f"{where}: expected VLMs whose cost can be estimated, got {names}: a paid VLM needs price_in and "
+                "price_out, a free one params_b; exclude them, or train a router with these facts in vlms.yaml"
             )
         return np.where(unknown, 0.0, expected)
 

@@ -58,9 +58,9 @@ def cascade(choices: Choices, *, theta: float, pools: Sequence[Sequence[str]]) -
     """Choose by the threshold cascade: Algorithm 1 of arXiv:2606.08970, for two pools or any number of them.
 
     The pools are asked in order. Once the best confidence so far exceeds theta, the best VLM so far is chosen; after
-    the last pool, the best of all. A later pool's VLM is the best so far if its confidence is higher than all before
-    it: a tie stays with the earlier pool, and within a pool with the first in pool order. With two pools, those of Phi
-    and of Theta, this is Algorithm 1: where c_max > theta, Phi chooses and Theta is not asked.
+    the last pool, the best of all. A VLM becomes the best so far only if its confidence is higher than all before it,
+    so a tie goes to the earlier pool, and within a pool to the first VLM. With two pools, Phi's and Theta's, this is
+    Algorithm 1: if c_max > theta, Phi chooses and Theta is not asked.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def penalised(choices: Choices, *, penalty: float, of: Literal["cost", "latency"
     Parameters
     ----------
     penalty : float >= 0
-        The confidence that one USD, or one second, must add.
+        The confidence that one more USD, or one more second, must add.
     of : 'cost' or 'latency'
     """
     _check_amount("penalised.penalty", penalty)
@@ -93,7 +93,7 @@ def penalised(choices: Choices, *, penalty: float, of: Literal["cost", "latency"
 
 
 def cheapest(choices: Choices, *, tau: float, of: Literal["cost", "latency"]) -> IntArray:
-    """Choose the least expensive VLM whose confidence exceeds tau; where none does, the one of highest confidence.
+    """Choose the least expensive VLM whose confidence exceeds tau; if none does, the one of highest confidence.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def cheapest(choices: Choices, *, tau: float, of: Literal["cost", "latency"]) ->
 def query_budget(choices: Choices, *, budget: float, of: Literal["cost", "latency"]) -> IntArray:
     """Choose the VLM of highest confidence among those whose expense on the query is at most the budget.
 
-    Where no VLM is affordable, the least expensive one.
+    If no VLM is affordable, choose the least expensive one.
 
     Parameters
     ----------
@@ -124,10 +124,10 @@ def query_budget(choices: Choices, *, budget: float, of: Literal["cost", "latenc
 
 
 def mean_budget(choices: Choices, *, budget: float, of: Literal["cost", "latency"]) -> IntArray:
-    """Choose as `penalised` does at the smallest penalty at which the mean expense is at most the budget.
+    """Choose as `penalised` does, at the smallest penalty that keeps the mean expense within the budget.
 
-    The mean is over the queries on which some VLM is known, so which VLM a query gets depends on the other queries too.
-    A budget below the least possible mean gives every query its least expensive VLM.
+    The mean is over the queries on which some VLM is known, so the choice on one query depends on the other queries.
+    If the budget is below the least possible mean, every query gets its least expensive VLM.
 
     As the penalty rises, a query moves along the upper hull of its (expense, confidence) points, from the VLM of
     highest confidence to the least expensive one; the mean changes only at these steps, and never rises. Steps at the
@@ -181,7 +181,7 @@ def _best(confidence: FloatArray, allowed: BoolArray) -> tuple[IntArray, FloatAr
 
 
 def _least(first: FloatArray, second: FloatArray, allowed: BoolArray) -> IntArray:
-    """Return the allowed VLM of least `first`, of equals that of least `second`, then by pool order; -1 for none."""
+    """Return the allowed VLM with the least `first`; ties go to the least `second`, then to pool order; -1 for none."""
     masked = np.where(allowed, first, np.inf)
     tied = allowed & (masked == masked.min(axis=1, keepdims=True))
     choice = np.where(tied, second, np.inf).argmin(axis=1)
@@ -198,7 +198,7 @@ def _hull(confidence: FloatArray, expense: FloatArray, known: BoolArray) -> tupl
     Returns
     -------
     steps_NK : float64 array, rising along a row
-        The penalty from which on the next VLM is as good as the one before; inf past the end of the walk.
+        The penalty at which the next VLM becomes as good as the one before; inf past the end of the walk.
     corners_NK : int64 array of shape (N, K + 1)
         The VLM at the start, and the one after each step.
     """

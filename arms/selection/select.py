@@ -1,4 +1,4 @@
-"""Selection: which VLM answers a query, by a router's confidences and the expected costs."""
+"""Selection: which VLM answers a query, given a router's confidences and the expected costs."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -93,7 +93,7 @@ def ranking(
 
 
 def _checked(name: str, expense: FloatArray | None, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
-    """Costs or latencies as float64; a ValueError if their shape is another, or one is negative or not finite."""
+    """Costs or latencies as float64; raise ValueError if the shape is wrong, or one is negative or not finite."""
     if expense is None:
         return None
     checked = np.asarray(expense, dtype=np.float64)

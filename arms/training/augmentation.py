@@ -4,15 +4,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_SHIFT = 0.04  # of the side, at most, either way
-_LIGHT = 0.1  # of the range of 0 to 255, at most
-_CONTRAST = 0.15
+_SHIFT = 0.04  # share of the side, at most, either way
+_LIGHT = 0.1  # share of the range 0 to 255, at most, either way
+_CONTRAST = 0.15  # at most, either way
 
 
 def augment(pixels: Tensor) -> Tensor:
-    """Shift each picture and change its light and contrast, at random; its edge is drawn out to fill in.
+    """Shift each picture and change its light and contrast at random; its edge pixels fill the gap.
 
-    No flip, turn, crop or change of hue: left and right, reading, counting and colours stay what they were.
+    There is no flip, rotation, crop or change of hue, so left and right, text, counts and colours stay the same.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What an epoch of training came to."""
+"""The log of an epoch of training."""
 
 import time
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from arms.features.labelled import masked_em
 
 @dataclass(frozen=True, kw_only=True)
 class EpochLog:
-    """What one pass over the training queries came to; losses in nats per outcome."""
+    """Losses, in nats per outcome, and EM of one pass over the training queries."""
 
     epoch: int
     train_loss: float
@@ -21,7 +21,7 @@ class EpochLog:
 
 
 class RunningLog:
-    """What the steps of one epoch came to."""
+    """Collects the steps of one epoch."""
 
     def __init__(self) -> None:
         self.loss_sum = 0.0
@@ -30,13 +30,13 @@ class RunningLog:
         self.started_s = time.perf_counter()
 
     def add(self, loss: float, logits_NS: np.ndarray, outcomes_NS: np.ndarray) -> None:
-        """Take up one step's mean loss, and its N queries' logits and outcomes of shape (N, S)."""
+        """Add one step: its mean loss, and the logits and outcomes of its N queries, each of shape (N, S)."""
         self.loss_sum += loss
         self.logits.append(logits_NS)
         self.outcomes.append(outcomes_NS)
 
     def close(self, epoch: int, val_loss: float | None, val_em: float | None, elapsed_s: float) -> EpochLog:
-        """The epoch's log: the mean loss of its steps, and the EM of the logits as they were in training."""
+        """The epoch's log: the mean loss of its steps, and the EM of the logits computed while training."""
         return EpochLog(
             epoch=epoch,
             train_loss=self.loss_sum / len(self.logits),

@@ -27,7 +27,7 @@ from arms.training.prediction import predict_logits
 from arms.training.random_state import RandomState
 from arms.training.snapshot import NO_SNAPSHOT, Snapshot, identify
 
-_EXPLODED = 2.0  # nats per outcome over an epoch; a toss of a coin has 0.69
+_EXPLODED = 2.0  # nats per outcome over an epoch; tossing a coin has 0.69
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +48,12 @@ def train_net(
     profiles : dict of str to Tensor
         What crosses the text encoder's cut for the S profile sentences.
     snapshot : Snapshot, optional
-        A killed run goes on from it. It is written after each epoch and removed at the end.
+        A killed run resumes from it. It is written after each epoch and removed at the end.
 
     Yields
     ------
     EpochLog
-        Of each epoch, those before a resumption too. The net is trained once all are taken.
+        One per epoch, including the epochs before a resumption. Only after the last one is the net trained.
 
     Raises
     ------
@@ -70,12 +70,12 @@ def train_net(
 
 @dataclass
 class _Done:
-    """How far a run is.
+    """How far a run has come.
 
     Attributes
     ----------
     kept : dict or None
-        The weights that are best on val so far, on the CPU.
+        The weights with the best result on val so far, on the CPU.
     """
 
     step: int = 0
@@ -85,7 +85,7 @@ class _Done:
 
 
 class _Run:
-    """One run of training: its optimiser, its random order, and how far it is."""
+    """One run of training: its optimiser, its random order, and how far it has come."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class _Run:
         self.done = _Done()
 
     def epochs(self) -> Iterator[EpochLog]:
-        """All epochs that are not done, after the logs of those that are."""
+        """Yield the logs of the epochs already done, then run the others."""
         self._resume()
         yield from self.done.logs
         with progress_bar("train", "steps") as progress:
@@ -161,7 +161,7 @@ class _Run:
         return closed
 
     def _step(self, batch: QueryBatch, outcomes_NS: np.ndarray) -> tuple[float, np.ndarray]:
-        """One optimizer step on a batch of queries; its loss and their logits."""
+        """Take one optimizer step on a batch of queries; return its loss and their logits."""
         batch = batch.to(self.device)
         if self.params.augment and "pixels" in batch.images:
             batch = batch._replace(images={**batch.images, "pixels": augment(batch.images["pixels"])})
@@ -179,7 +179,7 @@ class _Run:
         return loss.item(), logits_NS.detach().cpu().numpy()
 
     def _evaluate(self) -> tuple[float | None, float | None]:
-        """Loss and EM on val, or None where there is no val."""
+        """Loss and EM on val, each None without val."""
         if self.val is None:
             return None, None
         logits = predict_logits(
@@ -211,7 +211,7 @@ class _Run:
         return True
 
     def _resume(self) -> None:
-        """Go on from the snapshot, if there is one of this very run."""
+        """Resume from the snapshot, if it holds one of this run."""
         if (state := self.snapshot.load()) is None:
             return
         self.net.load_state_dict(state["net"])
@@ -237,7 +237,7 @@ class _Run:
         }
 
     def _identity(self, profiles: Batch) -> str:
-        """All that the run's result depends on."""
+        """A hash of everything that the run's result depends on."""
         parts = [self.data, *([self.val] if self.val is not None else [])]
         settings = {
             "params": self.params.model_dump(),
@@ -248,7 +248,7 @@ class _Run:
         return identify(settings, {**self.net.state_dict(), **profiles}, *(part.outcomes for part in parts))
 
     def _advice(self) -> str:
-        """What to do where training went wrong."""
+        """What the user can do about a bad loss."""
         rates = f"train.learning_rate ({self.params.learning_rate:g}), train.tail_learning_rate"
         text = f"lower {rates} ({self.params.tail_learning_rate:g}) or set train.clip_norm"
         if self.snapshot.file is None or not self.done.logs:
@@ -263,7 +263,7 @@ def _rank(log: EpochLog) -> tuple[float, float]:
 
 
 def _set_training(net: RouterNet) -> None:
-    """Put what trains into training mode; a frozen tail drops nothing out and keeps its norms' statistics."""
+    """Set training mode, but keep a frozen tail in evaluation mode: no dropout, and its norms' statistics stay."""
     net.train()
     for tail in (net.image_tail, net.text_tail):
         if not any(parameter.requires_grad for parameter in tail.parameters()):

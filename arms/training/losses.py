@@ -7,17 +7,17 @@ from torch.nn import functional as F
 
 
 def masked_loss(logits_NS: Tensor, outcomes_NS: Tensor, class_weights_CS: Tensor | None = None) -> Tensor:
-    """Mean binary cross-entropy over the known outcomes; a missing one (NaN) counts for nothing.
+    """Mean binary cross-entropy over the known outcomes; a missing outcome (NaN) is ignored.
 
     Parameters
     ----------
     logits_NS, outcomes_NS : Tensor of shape (N, S)
     class_weights_CS : Tensor of shape (2, S), optional
-        What each VLM's wrong (row 0) and right (row 1) outcomes count; see `balanced_weights`.
+        The weights of each VLM's wrong (row 0) and right (row 1) outcomes; see `balanced_weights`.
 
     Returns
     -------
-    Tensor, scalar, in nats; 0 where no outcome is known
+    Tensor, scalar, in nats; 0 if no outcome is known
     """
     known_NS = ~outcomes_NS.isnan()
     right_NS = outcomes_NS.nan_to_num()
@@ -28,9 +28,9 @@ def masked_loss(logits_NS: Tensor, outcomes_NS: Tensor, class_weights_CS: Tensor
 
 
 def balanced_weights(outcomes_NS: np.ndarray) -> np.ndarray:
-    """Weights by which each VLM's right and wrong outcomes count alike in all, n / (2 n_c), shape (2, S), float32.
+    """Weights n / (2 n_c), which make a VLM's right and wrong outcomes count the same in total: shape (2, S), float32.
 
-    A VLM without outcomes of one kind keeps a weight of 1 for both.
+    A VLM that has no right or no wrong outcomes gets weight 1 for both.
     """
     counts_CS = np.stack([(outcomes_NS == value).sum(axis=0) for value in (0, 1)]).astype(np.float64)
     one_sided_S = (counts_CS == 0).any(axis=0)
@@ -41,7 +41,7 @@ def balanced_weights(outcomes_NS: np.ndarray) -> np.ndarray:
 def importance_loss(gate_NE: Tensor) -> Tensor:
     """Squared coefficient of variation of the experts' total weights (Shazeer et al., arXiv:1701.06538, Eq. 6 and 7).
 
-    0 where all experts are used alike, E - 1 where one expert has all the weight.
+    It is 0 if all experts have the same total, and E - 1 if one expert has all the weight.
     """
     importance_E = gate_NE.sum(dim=0)
     return importance_E.var(correction=0) / importance_E.mean().square()

@@ -1,4 +1,4 @@
-"""AdamW with its groups of parameters, and the course of its learning rates."""
+"""AdamW with its groups of parameters, and the schedule of its learning rates."""
 
 import math
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ def learning_rate_factor(step: int, num_steps: int, params: TrainParams) -> floa
 
 
 def warmup_cosine(step: int, num_steps: int, warmup: int) -> float:
-    """Up in a line over the first `warmup` steps, then down to zero as a cosine."""
+    """Share of the learning rate: linear up over the first `warmup` steps, then a cosine down to zero."""
     if step < warmup:
         return (step + 1) / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, num_steps - warmup)))

@@ -10,16 +10,16 @@ from arms.features.loader import Queries
 def shuffled(
     queries: Queries, windows: Sequence[np.ndarray], shuffle: np.random.Generator, *, group_by_image: bool
 ) -> Iterator[np.ndarray]:
-    """Positions of each window's queries in random order, the windows in random order too."""
+    """Yield the positions of each window's queries in random order; the windows come in random order too."""
     for place in shuffle.permutation(len(windows)):
         order = shuffle.permutation(windows[place])
         if group_by_image:
-            # Queries that share an image go into one batch, where the image is encoded once.
+            # Queries that share an image go into one batch, so that the image is encoded once.
             order = order[np.argsort(_first_seen(queries.image_rows[order]), kind="stable")]
         yield order
 
 
 def _first_seen(values: np.ndarray) -> np.ndarray:
-    """For each value the position where it comes first."""
+    """For each value, the position of its first occurrence."""
     _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
     return first[inverse]

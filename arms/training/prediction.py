@@ -1,4 +1,4 @@
-"""What a net makes of queries: its logits, and what its gate and experts do with them."""
+"""What a net computes for queries: its logits, its gate's weights and its fused vectors."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -27,7 +27,7 @@ def predict_logits(
     Parameters
     ----------
     window_mb : int
-        Features that are brought into memory at a time, where they are on disk.
+        MiB of features to load at a time, if they are on disk.
     """
     net.to(device).eval()
     profile_SD = net.encode_profiles(move_batch(profiles, device))
@@ -50,7 +50,7 @@ def read_net(net: RouterNet, queries: Queries, *, batch_size: int, window_mb: in
 
 
 def _batches(queries: Queries, batch_size: int, window_mb: int) -> Iterator[tuple[np.ndarray, QueryBatch]]:
-    """Batches in the order of the images, so that an image which several queries share is encoded once."""
+    """Batches in the order of the images, so that an image shared by several queries is encoded once."""
     windows = queries.windows(window_mb * 2**20)
     orders = [window[np.argsort(queries.image_rows[window], kind="stable")] for window in windows]
     return read_batches(queries, orders, batch_size)

@@ -1,4 +1,4 @@
-"""Random numbers of a run that other code can neither see nor disturb."""
+"""A run's own random numbers, separate from those of all other code."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ class RandomState:
     Attributes
     ----------
     states : dict of str to Tensor
-        Of the CPU, and of the GPU where the run is on one; may be replaced by those of a snapshot.
+        By device, `cpu` and, if the run is on a GPU, `cuda`. A resumed run sets them to those of its snapshot.
     """
 
     def __init__(self, seed: int, device: torch.device) -> None:
@@ -25,7 +25,7 @@ class RandomState:
 
     @contextmanager
     def used(self) -> Iterator[None]:
-        """Within, torch draws from this run's generators; outside they are as they were."""
+        """Inside the block torch draws this run's random numbers; afterwards the global state is as before."""
         with torch.random.fork_rng(devices=self._devices):
             torch.set_rng_state(self.states["cpu"])
             if self._devices:

@@ -1,4 +1,4 @@
-"""A training run as it is after each epoch, on disk, so that one that was killed goes on to the same weights."""
+"""The state of a training run after each epoch, on disk: a killed run resumes and ends with the same weights."""
 
 import hashlib
 import json
@@ -18,28 +18,28 @@ logger = logging.getLogger(__name__)
 
 
 class Snapshot:
-    """One file, which only the run that wrote it goes on from.
+    """One file, from which only the run that wrote it resumes.
 
     Parameters
     ----------
     file : Path or None
-        None keeps nothing.
+        None saves nothing.
     about : dict
-        What the run depends on and does not know itself, such as the fingerprints of its features.
+        What the run depends on besides its own settings and data, such as the fingerprints of its features.
     identity : str
-        Hash of all that the run's result depends on; see `of`.
+        Hash of everything that the run's result depends on; see `of`.
     """
 
     def __init__(self, file: Path | None, about: dict[str, Any], identity: str = "") -> None:
         self.file, self.about, self.identity = file, about, identity
 
     def of(self, identity: Callable[[], str]) -> "Snapshot":
-        """The snapshot of one run; its identity is only computed where there is a file."""
+        """The snapshot of one run; `identity` is called only if there is a file."""
         own = "" if self.file is None else f"{identity()} {json.dumps(self.about, sort_keys=True, default=str)}"
         return Snapshot(self.file, self.about, own)
 
     def load(self) -> dict[str, Any] | None:
-        """The state that was saved last; None if there is none, or it is another run's or damaged."""
+        """The state that was saved last; None if there is none, if it is damaged, or if another run saved it."""
         if self.file is None or not self.file.is_file():
             return None
         try:
@@ -48,7 +48,7 @@ class Snapshot:
             logger.warning("%s cannot be read; training starts anew", self.file)
             return None
         if content.get("identity") != self.identity:
-            logger.info("%s is of a run with other settings or data; training starts anew", self.file)
+            logger.info("%s was saved by a run with other settings or data; training starts anew", self.file)
             return None
         return content["state"]
 
@@ -60,7 +60,7 @@ class Snapshot:
                 torch.save({"identity": self.identity, "state": state}, draft)
 
     def remove(self) -> None:
-        """Remove the file: there is nothing left to go on with."""
+        """Remove the file once the run is done."""
         if self.file is not None:
             self.file.unlink(missing_ok=True)
 

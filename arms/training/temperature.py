@@ -1,4 +1,4 @@
-"""Temperature calibration (Guo et al., arXiv:1706.04599): confidences as frequent as they say, choices as before."""
+"""Temperature calibration (Guo et al., arXiv:1706.04599): fit confidences to frequencies; no choice changes."""
 
 import math
 
@@ -15,12 +15,12 @@ def fit_temperature(logits_NS: np.ndarray, outcomes_NS: np.ndarray) -> float:
     Parameters
     ----------
     logits_NS, outcomes_NS : ndarray of shape (N, S)
-        1 right, 0 wrong, NaN unknown. They must not have been trained on.
+        1 right, 0 wrong, NaN unknown; of queries that the router was not trained on.
 
     Returns
     -------
     float
-        1 where no outcome is known; from 0.05 to 20.
+        From 0.05 to 20; 1 if no outcome is known.
     """
     known = ~np.isnan(outcomes_NS)
     if not known.any():
@@ -30,6 +30,6 @@ def fit_temperature(logits_NS: np.ndarray, outcomes_NS: np.ndarray) -> float:
     def loss(log_temperature: float) -> float:
         return float(-log_expit(signed * math.exp(-log_temperature)).mean())
 
-    # The loss has one minimum in 1 / T, of which it is a convex function, and so one in log T.
+    # The loss is convex in 1 / T, so it has one minimum there, and therefore one in log T.
     found = minimize_scalar(loss, bounds=(math.log(_LOWEST), math.log(_HIGHEST)), method="bounded")
     return math.exp(float(found.x))

@@ -12,10 +12,10 @@ NEW = np.concatenate([OLD, [[0.95], [0.1], [0.85], [0.7], [0.9], [0.1]]], axis=1
 OUTCOMES = np.array(
     [
         [0, 0, 1],  # the new VLM is chosen and right
-        [1, 0, 0],  # the old one is, before and after
-        [1, 0, NAN],  # the new one would be chosen, but what it would have said is not known
-        [0, 0, 0],  # nobody is right: not judged
-        [NAN, NAN, 1],  # the old pool has nobody to choose: not judged
+        [1, 0, 0],  # an old VLM is chosen and right, before and after
+        [1, 0, NAN],  # the new VLM would be chosen, but its outcome is unknown
+        [0, 0, 0],  # no VLM is right: not judged
+        [NAN, NAN, 1],  # no VLM of the old pool has a known outcome: not judged
         [0, 1, 0],  # wrong before and after
     ]
 )
@@ -42,7 +42,7 @@ def test_by_hand():
     # Before: wrong, right, wrong (b), wrong (a). After: right, right, wrong (b), wrong (a).
     assert (changes["old_em"], changes["new_em"], changes["difference"]) == (0.25, 0.5, 0.25)
     assert 0 <= changes["low"] <= 0.25 <= changes["high"] <= 1
-    # c is best on train; where it is not known, b.
+    # c is the best on train; where its outcome is unknown, b is.
     assert (changes["best_single"], changes["best_single_em"]) == ("c", 0.25)
     # Over all six queries c has the highest confidence on the first, third, fourth and fifth.
     assert changes["new_chosen"] == 0.6667
@@ -76,7 +76,7 @@ def test_nothing_to_judge_on():
 def test_in_words():
     changes = judge()
     assert extension_text("id", changes) == (
-        "id, 4 queries, on 3 of which a new VLM's outcome is known:\n"
+        "id, 4 queries, a new VLM's outcome is known on 3:\n"
         f"  EM 0.500, before 0.250: +0.250 ({changes['low']:+.3f} to {changes['high']:+.3f})\n"
         "  best single VLM 0.250: c\n"
         "  a new VLM is chosen on 66.7% of the queries, most in unknown (100%), read (67%), count (50%)"

@@ -80,8 +80,8 @@ class TestOutcomes:
 
     def test_another_vlm(self, tmp_path):
         pd.concat([new_outcomes("train"), new_outcomes("val").assign(vlm="paintr")]).to_parquet(tmp_path / "a.parquet")
-        told = "column 'vlm': expected the VLMs that the profiles describe, painter, got 'paintr' (12 rows); describe"
-        with pytest.raises(ArmsError, match=re.escape(told)):
+        message = "column 'vlm': expected the VLMs that the profiles describe, painter, got 'paintr' (12 rows)"
+        with pytest.raises(ArmsError, match=re.escape(message)):
             read(tmp_path / "a.parquet")
         assert len(read(tmp_path / "a.parquet", ("painter", "paintr"))[0]) == 48
 
@@ -119,11 +119,11 @@ class TestJoin:
         matrix = joined.outcome_matrix(ids, joined.extended)
         np.testing.assert_array_equal(matrix[:, 0], prepared.outcome_matrix(ids, ["reader-7b"])[:, 0])
         assert np.isnan(matrix[:, 1]).all()
-        told = new_outcomes("train", "val").set_index("query_id")["correct"].reindex(ids)
-        np.testing.assert_array_equal(matrix[:, 2], told.astype(float))
+        expected = new_outcomes("train", "val").set_index("query_id")["correct"].reindex(ids)
+        np.testing.assert_array_equal(matrix[:, 2], expected.astype(float))
         assert prepared.base == ("counter-2b", "reader-7b")
 
-    def test_what_was_recorded_of_a_new_vlm_gives_way(self):
+    def test_new_outcomes_replace_recorded_ones(self):
         prepared = make_prepared()
         joined = join_new_vlms(prepared, OLD[:1], OLD[1:], new_outcomes("train").assign(vlm="reader-7b"))
         known = ~np.isnan(joined.outcome_matrix(prepared.queries["query_id"], ["reader-7b"]))

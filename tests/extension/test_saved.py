@@ -24,7 +24,7 @@ OTHER = VlmProfile(name="singer", access="free", params_b=1)
 
 @pytest.fixture(scope="module")
 def cached(tmp_path_factory):
-    """data/ of a pipeline that ran, which no test changes."""
+    """The data/ folder of a pipeline that ran; no test changes it."""
     folder = tmp_path_factory.mktemp("cached")
     write_cached(folder)
     return folder
@@ -32,7 +32,7 @@ def cached(tmp_path_factory):
 
 @pytest.fixture
 def request_for(cached, tmp_path):
-    """Makes a request: the new VLM's outcomes on some splits, or a table of one's own, and changes to the request."""
+    """Makes a request from the new VLM's outcomes on some splits, or from a table, with changes to the request."""
 
     def make(*splits, table=None, profiles=(NEW,), **changes):
         write_vlms(profiles, tmp_path / "new.yaml")
@@ -116,7 +116,7 @@ class TestBothStrategies:
             assert changes["new_chosen"] == pytest.approx(new_chosen, abs=1e-4)
 
     def test_it_learns(self, request_for, strategy):
-        """A VLM that counts and does not read is told from its outcomes."""
+        """The outcomes set apart a VLM that counts and does not read."""
         table = new_outcomes("train", "val")
         counts = np.array([question in QUESTIONS[:2] for question in MADE.questions])
         table["correct"] = counts[[int(query_id[1:]) for query_id in table["query_id"]]]
@@ -170,7 +170,7 @@ class TestZeroShot:
         report = extend(request)
         assert report["zero_shot"] == ["painter"]
         assert report["outcomes"] == {"taught": 0, "calibrated": 0, "only_reported": 24, "set_aside": {}}
-        assert "no outcome on a training query, scored from the profile alone: painter" in report_text(report)
+        assert "no outcome on a training query, scored from the profile only: painter" in report_text(report)
         old, new = (load_router(folder, device="cpu") for folder in (request.router, request.out))
         assert new.vlms == (*old.vlms, "painter")
         assert all(torch.equal(old.net.state_dict()[name], value) for name, value in new.net.state_dict().items())
@@ -201,7 +201,7 @@ class TestZeroShot:
 
 @pytest.fixture(scope="module")
 def extended(cached, tmp_path_factory):
-    """A cascade of Phi and a Theta over the singer, whose outcomes the prepared dataset does not hold."""
+    """A cascade of Phi and a Theta over the singer; the prepared dataset has no outcomes of the singer."""
     folder = tmp_path_factory.mktemp("cascade") / "first"
     phi = load_router(cached / "data/routers/phi", device="cpu")
     CascadeRouter(phi, [phi.over([OTHER])], theta=0.6).save(folder)
@@ -209,7 +209,7 @@ def extended(cached, tmp_path_factory):
 
 
 class TestCascade:
-    def test_one_theta_more(self, request_for, extended):
+    def test_one_more_theta(self, request_for, extended):
         before = contents(extended)
         request = request_for("train", "val", "id", router=extended)
         report = extend(request)
@@ -263,7 +263,7 @@ class TestWhereItGoes:
     def test_the_old_router_is_out_of_reach(self, request_for, cached, place):
         before = contents(cached)
         router = cached / "data/routers/phi"
-        with pytest.raises(ArmsError, match=r"expected a folder apart from --router .*phi, which stays as it is"):
+        with pytest.raises(ArmsError, match=r"expected a folder outside --router .*phi, which must not change"):
             extend(request_for("train", out=router / place, replace=True))
         assert contents(cached) == before
 
@@ -289,7 +289,7 @@ class TestErrors:
             extend(request_for(table=table, profiles=(OLD[1],)))
 
     def test_a_threshold_without_a_cascade(self, request_for):
-        with pytest.raises(ArmsError, match=r"--theta: expected with --strategy independent, .* got incremental"):
+        with pytest.raises(ArmsError, match=r"--theta: expected only with --strategy independent, .* got incremental"):
             extend(request_for("train", strategy="incremental", theta=0.5))
 
     @pytest.mark.parametrize("theta", [-0.1, 1.5, float("nan")])
@@ -316,10 +316,10 @@ class TestErrors:
     def test_features_of_other_encoders(self, request_for, tmp_path):
         phi = make_router(OLD, image={"tunable_layers": "all"}, text={"tunable_layers": 1})
         phi.save(tmp_path / "other")
-        told = (
+        message = (
             r"image\.zarr: expected the features that .*other was trained on, got none made by its encoders; set data"
         )
-        with pytest.raises(ArmsError, match=told):
+        with pytest.raises(ArmsError, match=message):
             extend(request_for("train", router=tmp_path / "other"))
 
     def test_no_features(self, request_for, tmp_path):

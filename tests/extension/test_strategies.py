@@ -99,7 +99,7 @@ class TestIncremental:
         assert len(same(state(phi), state(router))) == len(state(phi))
 
     def test_what_was_not_rehearsed_is_not_trained_on(self, phi):
-        """The old outcomes teach with a share of 1 and do not with a share of 0."""
+        """With a share of 1 the old outcomes are trained on, with a share of 0 they are not."""
         wrong = MADE.outcomes.copy()
         wrong[:, :2] = 1 - wrong[:, :2]
         found = {
@@ -140,8 +140,7 @@ class TestIndependent:
         np.testing.assert_array_equal(cascade.score(queries)[:, :2], phi.score(queries))
         np.testing.assert_array_equal(cascade.score(queries)[:, 2:], cascade.thetas[0].score(queries))
 
-    def test_theta_from_nothing_learns_from_the_new_vlms_alone(self, phi):
-        """Whatever Phi knows."""
+    def test_theta_from_nothing_does_not_depend_on_phi(self, phi):
         untuned = make_router(image=WHOLE, text=WHOLE).encoders
         theta_router = independently(phi, untuned=untuned).thetas[0]
         alone = make_router(
@@ -154,7 +153,7 @@ class TestIndependent:
         alone.fit(MADE.label(alone.encoders, NAMES[2:]))
         assert len(same(state(alone), state(theta_router))) == len(state(alone))
 
-    def test_theta_starts_from_phi_where_nothing_else_is_asked_for(self, phi):
+    def test_theta_starts_from_phi_by_default(self, phi):
         slow = IndependentParams(epochs=1, min_steps=1, learning_rate=1e-12, start="phi")
         train = MADE.label(phi.encoders, NAMES[2:])
         cascade = extend_independently(phi, PROFILES[2:], train, None, slow, theta=0.5).trained()
@@ -209,5 +208,5 @@ class TestExtend:
 @pytest.mark.parametrize(
     ("num_queries", "epochs"), [(0, 100), (1, 100), (16, 100), (64, 100), (65, 50), (1000, 7), (6400, 3)]
 )
-def test_few_outcomes_are_gone_over_more_often(num_queries, epochs):
+def test_few_outcomes_get_more_epochs(num_queries, epochs):
     assert enough_epochs(num_queries, batch_size=64, epochs=3, min_steps=100) == epochs

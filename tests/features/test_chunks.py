@@ -19,7 +19,7 @@ from tests.stores import flip, keys, sequences, write_store
 
 @st.composite
 def dense_cases(draw):
-    """Shards of an array, and rows to read of all of it."""
+    """The shards of an array, and rows to read."""
     sizes = draw(st.lists(st.integers(1, 5), min_size=1, max_size=5))
     width = draw(st.sampled_from([(1,), (3,), (2, 3), (3, 4, 4)]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -31,7 +31,7 @@ def dense_cases(draw):
 
 @st.composite
 def ragged_cases(draw):
-    """The same of sequences, some of length zero; a whole shard of those too."""
+    """Shards of sequences, and rows to read; some sequences, or all of a shard, are empty."""
     lengths = draw(st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=5), min_size=1, max_size=5))
     width = draw(st.sampled_from([(), (3,)]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -110,16 +110,16 @@ def test_damage_is_found_when_a_row_of_the_shard_is_first_read(tmp_path, kind):
     (file,) = (path for path in (store.folder / "shard-00001/states/c").rglob("*") if path.is_file())
     flip(file, 2)  # in its first row
     features = store.open()
-    told = rf"shard-00001 is damaged: {file.relative_to(store.folder / 'shard-00001')}: its bytes do not match"
+    message = rf"shard-00001 is damaged: {file.relative_to(store.folder / 'shard-00001')}: its bytes do not match"
     features.take(np.array([7, 0, 2, 6]))
     for row in (5, 3, 5):
-        with pytest.raises(ArmsError, match=told):
+        with pytest.raises(ArmsError, match=message):
             features.take(np.array([0, row]))
     flip(file, 2)
     features.take(np.array([0, 5]))
     flip(file, 2)
     features.take(np.array([0, 5]))  # not checked again: it would be all of the shard for each row
-    with pytest.raises(ArmsError, match=told):
+    with pytest.raises(ArmsError, match=message):
         features.load()
 
 
@@ -133,12 +133,12 @@ def test_a_shard_that_goes_while_it_is_read(tmp_path, change, checked):
         features.take(np.array([0]))
     if change == "truncated":
         file.write_bytes(file.read_bytes()[:40])
-        told = "pooled/c/0/0: it ends at byte 40;"
+        message = "pooled/c/0/0: it ends at byte 40;"
     else:
         file.unlink()
-        told = "pooled/c/0/0: .* No such file or directory: .*;"
+        message = "pooled/c/0/0: .* No such file or directory: .*;"
     for read in (features.load, lambda: features.take(np.array([0, 3]))):
-        with pytest.raises(ArmsError, match=rf"shard-00000 is damaged: {told} delete this folder and run: dvc repro"):
+        with pytest.raises(ArmsError, match=rf"shard-00000 is damaged: {message} delete this folder"):
             read()
 
 

@@ -26,9 +26,11 @@ CUTS = {
     "text-pooled": ("text", {"tunable_layers": 0}),
 }
 
+NOT_FINITE = "got NaN or infinity; check the encoder's weights, or cut it at another layer"
+
 
 class Source:
-    """Inputs of one modality by key; remembers what was read, and fails at one key if told to."""
+    """Inputs of one modality by key; remembers what was read, and fails at one key if asked to."""
 
     def __init__(self, encoder, modality, fail_at=None):
         made = make_queries(NUM_KEYS)
@@ -85,7 +87,7 @@ def test_what_is_stored_is_what_crosses_the_cut(tmp_path, monkeypatch, cut):
     features = store.load()
     assert set(features.arrays) == set(encoder.crossing)
     kinds = {"pixels": np.uint8, "token_ids": np.int32, "states": np.float16, "tokens": np.float16}
-    for key in KEYS:  # each by itself, against one input through the trunk
+    for key in KEYS:  # each stored row against its input run by itself
         expected = run_trunk(encoder, [source.inputs[key]], CPU)
         row = features.row_of[key]
         for name, array in features.arrays.items():
@@ -175,21 +177,21 @@ class Spoil(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("cut", "value", "told"),
+    ("cut", "value", "message"),
     [
-        ("text-states", 7e4, "its states reach 7e+04, more than float16 holds; cut elsewhere"),
-        ("image-states", -1e6, "its states reach 1e+06, more than float16 holds; cut elsewhere"),
-        ("text-states", np.nan, "its states are not all numbers; its weights are damaged, or cut elsewhere"),
-        ("text-pooled", np.inf, "its pooled are not all numbers; its weights are damaged, or cut elsewhere"),
+        ("text-states", 7e4, "its states reach 7e+04, more than float16 holds; cut it at another layer"),
+        ("image-states", -1e6, "its states reach 1e+06, more than float16 holds; cut it at another layer"),
+        ("text-states", np.nan, f"expected finite states, {NOT_FINITE}"),
+        ("text-pooled", np.inf, f"expected finite pooled, {NOT_FINITE}"),
     ],
 )
-def test_a_state_that_cannot_be_stored(tmp_path, cut, value, told):
+def test_a_state_that_cannot_be_stored(tmp_path, cut, value, message):
     encoder, modality = encoder_of(cut)
     encoder = replace(encoder, trunk=nn.Sequential(*encoder.trunk, Spoil(value)))
     store = FeatureStore(tmp_path / "x.zarr", encoder.fingerprint)
     with pytest.raises(ArmsError) as caught:
         run(store, Source(encoder, modality), encoder)
-    assert str(caught.value) == f"{encoder.name}: {told}"
+    assert str(caught.value) == f"{encoder.name}: {message}"
     assert store.stored_keys() == set()
 
 

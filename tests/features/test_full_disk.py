@@ -18,7 +18,7 @@ SHARDS = [(keys(0, 1), {"states": sequences(3, 1)}), (keys(2), {"states": sequen
 
 
 def write_missing(store):
-    """What an extraction does: all that is not stored yet."""
+    """Write what is not stored yet, as an extraction does."""
     with store.writing():
         stored = store.stored_keys()
         for shard_keys, arrays in SHARDS:
@@ -33,14 +33,14 @@ def write_missing_under_a_limit(store, limit):
 
 
 def in_a_process(function, *arguments):
-    """What a function comes to in a process of its own."""
+    """The result of a function in a process of its own."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
         return pool.submit(function, *arguments).result()
 
 
 @pytest.mark.parametrize("finished", [False, True])
 def test_a_disk_that_fills_up(tmp_path, finished):
-    """A real one, of which a limit on the size of files takes the place: Python leaves out its signal."""
+    """A limit on the size of files acts as a real full disk; Python ignores its signal."""
     undisturbed = FeatureStore(tmp_path / "undisturbed.zarr", FINGERPRINT)
     write_missing(undisturbed)
     store = FeatureStore(tmp_path / "x.zarr", FINGERPRINT)
@@ -75,8 +75,8 @@ def test_a_write_that_fails_leaves_no_draft(store, monkeypatch, array, number, f
 
     write_array = shards_module._write_array
     monkeypatch.setattr(shards_module, "_write_array", fail)
-    told = r"the disk is full .*: make room, then run: dvc repro encode" if full else os.strerror(number)
-    with store.writing(), pytest.raises(ArmsError if full else OSError, match=told):
+    message = r"the disk is full .*: make room, then run: dvc repro encode" if full else os.strerror(number)
+    with store.writing(), pytest.raises(ArmsError if full else OSError, match=message):
         store.write_shard(keys(3), {"states": sequences(2)})
     assert contents(store.folder) == before
     assert [path for path in store.folder.iterdir() if path.name.startswith(".")] == []

@@ -1,4 +1,4 @@
-"""Extractions as real processes: killed with SIGKILL at any moment and taken up again, or two of them at once."""
+"""Extractions as real processes: killed with SIGKILL at any moment and resumed, or two of them at once."""
 
 import contextlib
 import errno
@@ -51,7 +51,7 @@ def run_and_tell(path, outcomes):
 
 
 def start(path):
-    """Start an extraction; its process heads a group, in which its workers are too."""
+    """Start an extraction in a process group of its own, which includes its workers."""
     outcomes = FORK.SimpleQueue()
     process = FORK.Process(target=run_and_tell, args=(path, outcomes))
     process.start()
@@ -61,7 +61,7 @@ def start(path):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """Where an extraction that nothing befell wrote, and the seconds that it took."""
+    """Where an undisturbed extraction wrote, and the seconds that it took."""
     path, started = tmp_path_factory.mktemp("undisturbed") / "image.zarr", time.perf_counter()
     process, outcomes = start(path)
     process.join()
@@ -82,7 +82,7 @@ def everything(path):
 
 
 def kill_and_resume(path, undisturbed, share, *, whole_group):
-    """Kill an extraction after a share of its time and take it up again; how many shards were kept."""
+    """Kill an extraction after a share of its time and resume it; return how many shards were kept."""
     whole, duration_s = undisturbed
     process, _ = start(path)
     time.sleep(share * duration_s)
@@ -108,7 +108,7 @@ MOMENTS = [0, 1, 2, *(pytest.param(seed, marks=pytest.mark.slow) for seed in ran
 
 @pytest.mark.parametrize("seed", MOMENTS)
 def test_a_killed_extraction_is_taken_up_where_it_was(tmp_path, undisturbed, seed):
-    """Its workers are killed too or, in every third case, outlive it."""
+    """Its workers are killed too, except in every third case, where they outlive it."""
     share = np.random.default_rng(seed).uniform(0.05, 1)
     kill_and_resume(tmp_path / "image.zarr", undisturbed, share, whole_group=seed % 3 != 1)
 
@@ -141,7 +141,7 @@ def test_two_at_once(tmp_path, undisturbed, monkeypatch, lock_timeout_s):
 
 
 def test_a_disk_that_fills_up_ends_the_extraction(tmp_path, undisturbed, monkeypatch):
-    """Told from the thread that writes; the same command then goes on where it was."""
+    """The writing thread reports it; the same command then resumes."""
     path, (whole, _) = tmp_path / "image.zarr", undisturbed
 
     def fail(group, name, values):

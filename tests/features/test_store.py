@@ -23,7 +23,7 @@ from tests.stores import FINGERPRINT, contents, flip, keys, sequences, write_sto
         ({"pixels": np.arange(5 * 3 * 2 * 2, dtype=np.uint8).reshape(5, 3, 2, 2)}, np.uint8),
         ({"pooled": np.linspace(-1, 1, 15, dtype=np.float32).reshape(5, 3)}, np.float32),
         ({"states": np.linspace(-9, 9, 60).astype(np.float16).reshape(5, 4, 3)}, np.float16),
-        ({"states": np.zeros((5, 4), dtype=np.float16)}, np.float16),  # zarr leaves empty chunks out, unless told
+        ({"states": np.zeros((5, 4), dtype=np.float16)}, np.float16),  # Zarr leaves empty chunks out by default
         ({"token_ids": Ragged.join([np.arange(n, dtype=np.int32) for n in (2, 4, 1, 3, 7)])}, np.int32),
         (
             {"states": Ragged.join([np.zeros((0, 3), np.float16), *np.split(np.ones((8, 3), np.float16), 4)])},
@@ -131,8 +131,8 @@ def test_an_unfinished_store_cannot_be_read(tmp_path):
     with store.writing():
         store.write_shard(keys(0), {"states": sequences(2)})
     assert (describe_store(store).finished, describe_store(store).rows) == (False, 1)
-    told = f"{store.path}: the extraction was stopped before it ended; run: dvc repro encode"
-    assert verify_store(store) == [told]
+    message = f"{store.path}: the extraction was stopped before it ended; run: dvc repro encode"
+    assert verify_store(store) == [message]
     with pytest.raises(ArmsError, match=r"x\.zarr: the extraction was stopped before it ended; run: dvc repro encode"):
         store.load()
     assert store.stored_keys() == set(keys(0))
@@ -260,9 +260,9 @@ def test_a_budget_of_less_than_two_windows(tmp_path):
     with pytest.raises(ArmsError) as caught:
         open_features(stores, budget_bytes=1279, window_bytes=2**20)
     assert str(caught.value) == (
-        "runtime.cache_budget_gb: the features take 1.19e-06 GiB, so they are streamed, two windows of "
-        "train.shuffle_window_mb (1 MiB) at a time; expected room for those, got 1.19e-06 GiB; raise the budget, or "
-        "lower the window, which changes results"
+        "runtime.cache_budget_gb: expected room for two windows of train.shuffle_window_mb (1 MiB), as the features "
+        "take 1.19e-06 GiB and are streamed; got 1.19e-06 GiB; raise the budget, or lower the window, which changes "
+        "results"
     )
     assert all(features.in_memory for features in open_features(stores, budget_bytes=1280, window_bytes=2**20))
 
@@ -271,7 +271,7 @@ def test_opening_reads_no_values(store):
     flip(store.folder / "shard-00000/states/c/0/0", 3)
     features = store.open()
     assert not features.in_memory
-    # Without keys, and without one offset of each shard but one.
+    # The keys are not counted, nor the first offset of any shard after the first.
     assert features.nbytes == describe_store(store).num_bytes - 3 * 32 - 8
     with pytest.raises(ArmsError, match="shard-00000 is damaged"):
         features.load()

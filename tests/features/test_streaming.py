@@ -97,7 +97,7 @@ def test_windows(both_ways, num_bytes):
 
 
 def _bytes_by_image(queries):
-    """Bytes of each image's features and of those of all its questions."""
+    """Bytes of each image's features together with its questions' features."""
     total = {row: int(queries.images.row_bytes(np.array([row]))[0]) for row in set(queries.image_rows)}
     for image, text in zip(queries.image_rows, queries.text_rows, strict=True):
         total[image] += int(queries.texts.row_bytes(np.array([text]))[0])

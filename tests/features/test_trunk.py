@@ -20,7 +20,7 @@ OUT_OF_MEMORY = {
 
 
 class Limited(nn.Module):
-    """Fails on batches of more than so many."""
+    """Fails on batches larger than a limit."""
 
     def __init__(self, limit, error):
         super().__init__()
@@ -66,7 +66,7 @@ def test_a_batch_that_does_not_fit_is_halved(modality, error, caplog):
     caplog.clear()
     small.trunk[0].sizes.clear()
     runner.finish(runner.start(inputs))
-    assert small.trunk[0].sizes == [2, 2, 2, 2, 2, 1]  # it is not tried again
+    assert small.trunk[0].sizes == [2, 2, 2, 2, 2, 1]  # the size that failed is not tried again
     assert caplog.records == []
 
 

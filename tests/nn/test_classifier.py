@@ -35,7 +35,7 @@ def test_equations_5_and_6_by_hand():
     assert got[0].tolist() == pytest.approx(expected, abs=1e-5)
 
 
-def test_projected_profiles_begin_as_normalised_ones():
+def test_projected_profiles_start_as_normalised_ones():
     torch.manual_seed(0)
     plain, projecting = (make_classifier(4, 5.0, project_profiles=project) for project in (False, True))
     projecting.norm.load_state_dict(plain.norm.state_dict())
@@ -45,7 +45,7 @@ def test_projected_profiles_begin_as_normalised_ones():
     torch.testing.assert_close(projecting(question, fused, profiles), plain(question, fused, normed))
 
 
-def test_profiles_that_are_nearly_alike_can_be_told_apart_by_the_projection_alone():
+def test_only_the_projection_separates_profiles_that_are_nearly_alike():
     torch.manual_seed(0)
     profiles = torch.ones(2, 8) + 0.01 * torch.randn(2, 8)
     question, fused = torch.randn(64, 8), torch.randn(64, 8)

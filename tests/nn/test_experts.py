@@ -20,7 +20,7 @@ def make_experts(fusion, text_width=3, key_width=4, seed=0, **settings):
 
 
 def weights_of(experts, expert):
-    """One expert's share of the common tensors."""
+    """One expert's part of the shared tensors."""
     whole = {name: value.numpy().astype(np.float64) for name, value in experts.state_dict().items()}
     shares = {name: np.split(value, EXPERTS)[expert] for name, value in whole.items()}
     weights = {name: share for name, share in shares.items() if name.startswith("attention")}
@@ -136,7 +136,7 @@ def threads():
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("fusion", ["tokens", "concat"])
 def test_gradients_are_the_same_bit_by_bit_in_every_run(fusion):
-    """Of batches so large that several threads sum them: training is to end in the same weights each time."""
+    """The batches are large enough for several threads; training must still end with the same weights each time."""
     experts = make_experts(fusion, text_width=64, key_width=256, attention_width=128, num_heads=4)
     images_MTD = torch.randn(40, 16 if fusion == "tokens" else 1, 256)
     questions, image_N = torch.randn(256, 64), torch.randint(0, 40, (256,))
@@ -176,8 +176,8 @@ def test_mix_experts_that_disagree(shape):
         mix_experts(torch.ones(2, 2) / 2, torch.zeros(shape))
 
 
-def test_layers_begin_as_those_of_torch_and_leave_biases_in_one_dimension():
-    """So that each expert starts as one of its own would, and the optimiser decays matrices alone."""
+def test_layers_start_as_those_of_torch_and_have_one_dimensional_biases():
+    """Each expert starts as a separate one would, and the optimiser decays only matrices."""
     torch.manual_seed(0)
     layer, norm = ExpertLinear(3, 64, 50), ExpertNorm(3, 64)
     single = torch.nn.Linear(64, 50)

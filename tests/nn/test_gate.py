@@ -51,7 +51,7 @@ def test_keep_largest_by_hand():
     assert keep_largest(gate_NE, 3) is gate_NE
 
 
-def test_gradients_reach_the_kept_experts_alone():
+def test_gradients_reach_only_the_kept_experts():
     torch.manual_seed(0)
     gate = Gate(2, 2, 4, top_k=2)
     weights = gate(torch.randn(1, 2), torch.randn(1, 2))

@@ -57,7 +57,7 @@ def test_it_is_gate_experts_and_classifier_over_the_tails():
 
 
 @pytest.mark.parametrize("fusion", ["pooled", "tokens", "concat"])
-def test_text_alone_does_not_see_the_image(fusion):
+def test_a_text_only_net_does_not_see_the_image(fusion):
     pictures = make_queries(4).pictures
     made = make_net(inputs="text", fusion=fusion)
     one, other = (run(*made, pictures[:2], list(QUESTIONS[:2])), run(*made, pictures[2:], list(QUESTIONS[:2])))
@@ -66,7 +66,7 @@ def test_text_alone_does_not_see_the_image(fusion):
 
 
 @pytest.mark.parametrize("fusion", ["pooled", "tokens", "concat"])
-def test_images_alone_do_not_see_the_question(fusion):
+def test_an_image_only_net_does_not_see_the_question(fusion):
     pictures = make_queries(4).pictures
     made = make_net(inputs="image", fusion=fusion)
     one, other = (run(*made, pictures[:2], list(QUESTIONS[:2])), run(*made, pictures[:2], list(QUESTIONS[2:])))
@@ -102,7 +102,7 @@ def test_a_vlm_scores_the_same_in_any_pool():
         torch.testing.assert_close(net(batch, profiles)[:, [1]], net(batch, part), atol=1e-5, rtol=1e-4)
 
 
-def test_head_and_tails_share_out_the_parameters():
+def test_every_parameter_belongs_to_the_head_or_a_tail():
     net, encoders, _ = make_net({"tunable_layers": 1}, {"tunable_layers": 1})
     head = {id(parameter) for parameter in net.head_parameters()}
     tails = {id(p) for encoder in (encoders.image, encoders.text) for p in encoder.tail.parameters()}

@@ -21,7 +21,7 @@ MADE = make_queries(48)
 
 @pytest.fixture(scope="module")
 def router():
-    """A router that has learnt a little, to be read from only."""
+    """A router that has learnt a little; tests only read it."""
     router = make_router(image=WHOLE, text=WHOLE, epochs=12)
     return router.fit(MADE.label(router.encoders))
 
@@ -52,7 +52,7 @@ class TestPool:
             assert torch.equal(router.profile_batch["token_ids"], expected["token_ids"])
 
     def test_two_alike(self):
-        twin = replace(PROFILES[0], price_in=1.0)  # which the sentence does not tell
+        twin = replace(PROFILES[0], price_in=1.0)  # which the sentence leaves out
         with pytest.raises(
             ArmsError, match=r"two VLMs have the same profile sentence, so no router can tell them apart"
         ):

@@ -34,7 +34,7 @@ def queries(train):
 
 
 @pytest.mark.parametrize("cuts", [(2,), (1, 2)])
-def test_scores_stand_side_by_side(train, queries, cuts):
+def test_scores_are_side_by_side(train, queries, cuts):
     cascade = make_cascade(cuts=cuts).fit(train)
     scores = cascade.score(queries)
     for router, start, stop in zip(cascade.routers, (0, *cuts), (*cuts, 3), strict=True):
@@ -61,7 +61,7 @@ def test_the_policy_is_algorithm_1(train, queries):
     np.testing.assert_array_equal(chosen, expected)
 
 
-def test_one_theta_more(train, queries):
+def test_one_more_theta(train, queries):
     phi, one, other = make_cascade(cuts=(1, 2)).fit(train).routers
     cascade = CascadeRouter(phi, [one], theta=0.4)
     scores = cascade.score(queries)
@@ -69,13 +69,13 @@ def test_one_theta_more(train, queries):
     assert extended.policy == {"name": "cascade", "theta": 0.4, "pools": [["counter-2b"], ["reader-7b"], ["painter"]]}
     assert all(ours is theirs for ours, theirs in zip(extended.routers, (phi, one, other), strict=True))
     np.testing.assert_array_equal(extended.score(queries)[:, :2], scores)
-    assert cascade.vlms == ("counter-2b", "reader-7b")  # it stays as it was
+    assert cascade.vlms == ("counter-2b", "reader-7b")  # the first cascade is unchanged
     np.testing.assert_array_equal(cascade.score(queries), scores)
 
 
 def test_no_cascade():
     phi, theta_router = make_cascade().routers
-    with pytest.raises(ArmsError, match="expected a router Theta or several behind Phi, got none"):
+    with pytest.raises(ArmsError, match="expected one or more routers Theta behind Phi, got none"):
         CascadeRouter(phi, [], theta=0.5)
     with pytest.raises(ArmsError, match="expected each VLM in one router, got painter in several"):
         CascadeRouter(phi, [theta_router, theta_router], theta=0.5)
@@ -102,12 +102,12 @@ def test_save_and_load(train, queries, tmp_path, cuts):
     assert routes[0] == routes[1]
 
 
-def test_load_what_was_saved_before_there_were_several(tmp_path):
+def test_a_cascade_saved_before_it_could_have_several_thetas(tmp_path):
     make_cascade().save(tmp_path / "cascade")
     description = json.loads((tmp_path / "cascade/router.json").read_text())
     del description["num_thetas"]
     (tmp_path / "cascade/router.json").write_text(json.dumps(description))
-    with pytest.raises(ArmsError, match="expected a cascade that says how many Thetas it has, got none; train it anew"):
+    with pytest.raises(ArmsError, match="expected num_thetas, the number of routers Theta, got none; train it anew"):
         load_router(tmp_path / "cascade", device="cpu")
 
 

@@ -88,7 +88,7 @@ LAYERS = [0, 1, "all"]
 def test_a_router_survives(tmp_path, image_layers, text_layers):
     router = fitted({"tunable_layers": image_layers}, {"tunable_layers": text_layers})
     router.save(tmp_path / "router")
-    # A frozen trunk comes from the checkpoint and not from the seed, which other versions read otherwise.
+    # A frozen trunk comes from the checkpoint, as other versions would draw other weights from the seed.
     edit(tmp_path / "router", encoders_seed=99)
     read = arms.Router.load(str(tmp_path / "router"), device="cpu").router
     check_same(router, read)
@@ -174,11 +174,11 @@ class TestDamage:
     def test_a_cascade_of_an_unknown_number(self, saved, tmp_path):
         write_checkpoint(tmp_path, {}, {"kind": "cascade", "theta": 0.5})
         shutil.copytree(saved, tmp_path / "phi")
-        assert "expected a cascade that says how many Thetas it has" in self.error(tmp_path)
+        assert "expected num_thetas, the number of routers Theta" in self.error(tmp_path)
 
 
 class TestPretrained:
-    """Encoders whose weights lie elsewhere: a frozen trunk is loaded from there, a trained one is not looked for."""
+    """Encoders whose weights are elsewhere: a frozen trunk is loaded from there, a trained one is in the checkpoint."""
 
     @pytest.fixture
     def hub(self, tmp_path, monkeypatch):

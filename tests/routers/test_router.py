@@ -1,4 +1,4 @@
-"""Routing by a policy other than the router's own, and what it makes of costs."""
+"""Routing by a policy other than the router's own, with and without costs."""
 
 import numpy as np
 import pytest

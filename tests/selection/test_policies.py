@@ -13,7 +13,7 @@ WEIGHING = (("cheapest", "tau"), ("penalised", "penalty"), ("query_budget", "bud
 
 
 def choose(confidence, expense, known=None, of="cost", **policy):
-    """The choice, with the expenses as costs or as latencies; the others are given too, and must not be used."""
+    """The choice, with the expenses as costs or as latencies; the other gets other numbers, which must not be used."""
     confidence, expense = np.asarray(confidence), np.asarray(expense)
     spent = {"costs": expense, "latencies": expense.max(initial=0.0) - expense}
     if of == "latency":
@@ -22,7 +22,7 @@ def choose(confidence, expense, known=None, of="cost", **policy):
 
 
 def best(candidates, *keys):
-    """The first of the candidates with the least keys, or -1."""
+    """The first candidate with the least keys, or -1."""
     return min(candidates, key=lambda j: tuple(key[j] for key in keys), default=-1)
 
 
@@ -147,7 +147,7 @@ def test_cheapest_by_hand():
             [0.9, 0.7, 0.8, 0.7],  # exactly tau is not above it
             [0.9, 0.8, 0.8, 0.9],  # of two that cost the same, the surer
             [0.9, 0.8, 0.8, 0.8],  # and the first in pool order, if they are equally sure
-            [0.2, 0.6, 0.7, 0.5],  # nobody is sure enough: the surest
+            [0.2, 0.6, 0.7, 0.5],  # no VLM is sure enough: the surest
             [0.7, 0.5, 0.7, 0.5],  # of equally sure ones the cheaper
         ],
         dtype=np.float32,
@@ -177,7 +177,7 @@ def test_mean_budget_by_hand():
 
 
 def test_mean_budget_skips_what_is_never_worth_it():
-    # Of 0.5 and 0.3 for 2 and 1 USD: the way from the first VLM to the last is shorter without the second.
+    # From the first VLM straight to the last one, each USD saved costs less confidence than by way of the second.
     confidence, costs = [[0.9, 0.3, 0.2]], [[2.0, 1.0, 0.0]]
     assert choose(confidence, costs, name="mean_budget", budget=1.5) == [2]
     assert choose([[0.9, 0.7, 0.2]], costs, name="mean_budget", budget=1.5) == [1]
@@ -189,7 +189,7 @@ def test_mean_budget_depends_on_the_batch():
     assert choose(confidence[:1], costs[:1], name="mean_budget", budget=0.02) == [1]
 
 
-def test_queries_on_which_nobody_is_known_do_not_count_in_the_mean():
+def test_queries_without_a_known_vlm_do_not_count_in_the_mean():
     confidence, costs = np.array([[0.9, 0.5], [0.9, 0.8], [0.9, 0.8]]), np.array([[0.03, 0.01]] * 3)
     known = np.array([[True, True], [False, False], [False, True]])
     assert choose(confidence, costs, known, name="mean_budget", budget=0.02) == [0, -1, 1]

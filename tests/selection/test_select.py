@@ -133,7 +133,7 @@ def test_reordering_queries_reorders_selections(case, name, random):
 
 @settings(deadline=None, max_examples=300)
 @given(cases(num_pools=3), st.sampled_from(sorted(POLICIES)))
-def test_a_vlm_that_is_not_known_might_as_well_not_be_there(case, name):
+def test_masking_a_vlm_equals_leaving_it_out(case, name):
     """Leaving columns out of confidences, VLMs and pools gives what masking them gives."""
     confidence, known, pools, theta = case
     vlms = np.array(names(confidence.shape[1]), dtype=object)
@@ -166,7 +166,7 @@ def test_unknown_outcomes_are_not_chosen():
 def test_cascade_by_hand():
     confidence = np.array(
         [
-            [0.6, 0.1, 0.99],  # Phi is sure: the better new VLM is not looked at
+            [0.6, 0.1, 0.99],  # Phi is sure: the better new VLM is not considered
             [0.5, 0.1, 0.51],  # exactly theta is not above it
             [0.3, 0.4, 0.40],  # a tie stays with the base VLM
         ],

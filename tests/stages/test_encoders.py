@@ -10,7 +10,7 @@ from tests.fakes import make_encoders
 
 @pytest.fixture
 def workspace(tmp_path, monkeypatch):
-    """A workspace whose machine is said to be faster in bfloat16."""
+    """A workspace on a machine that claims to be faster in bfloat16."""
     monkeypatch.setattr("stages.encoders.fastest_precision", lambda encoder, device: "bfloat16")
     runtime = SimpleNamespace(device="cpu")
     return SimpleNamespace(
@@ -25,7 +25,7 @@ def test_precision(workspace, modality):
         assert _settle_precision(encoder, wanted, workspace, modality).fingerprint["precision"] == expected
     with FeatureStore(workspace.features(modality), in_precision(encoder, "float32").fingerprint).writing():
         pass
-    # What was begun in one precision is gone on with in it, on whatever machine.
+    # A store that was begun in one precision is continued in it, on any machine.
     assert _settle_precision(encoder, "auto", workspace, modality).fingerprint["precision"] == "float32"
     assert _settle_precision(encoder, "bfloat16", workspace, modality).fingerprint["precision"] == "bfloat16"
 

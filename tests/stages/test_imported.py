@@ -67,14 +67,14 @@ def test_metrics_are_those_of_the_tables(imported, prepared):
     assert (values["queries"], values["queries_all"]) == (len(answerable), len(test))
     assert len(answerable) < len(test), "the log has questions that no VLM answers"
     assert values["pairs"] == int(answerable.notna().sum().sum())
-    # Where the best VLM never answered, the next one is asked.
+    # If the best VLM has no outcome, the next one is asked.
     by_accuracy = train.mean().sort_values(ascending=False).index
     single = answerable[by_accuracy].bfill(axis=1).iloc[:, 0]
     assert values["best_single_em"] == pytest.approx(single.mean(), abs=1e-4)
 
 
 @pytest.mark.parametrize("router", ["arms", "knn"])
-def test_routers_learn_what_the_log_tells(imported, router):
+def test_routers_learn_from_the_imported_outcomes(imported, router):
     values = metrics(imported, router)["id"]["base"]
     assert values["em_low"] <= values["em"] <= values["em_high"] <= values["oracle_em"] == 1
     assert values["gain"] == pytest.approx(values["em"] - values["best_single_em"], abs=2e-4)
@@ -83,7 +83,7 @@ def test_routers_learn_what_the_log_tells(imported, router):
     assert values["auroc"] > 0.8
 
 
-def test_what_the_log_does_not_tell_is_null(imported):
+def test_what_the_log_lacks_is_null(imported):
     content = metrics(imported, "arms")
     assert content["id"]["extended"] == content["id"]["base"], "no VLM is new"
     nothing = content["ood"]["base"]

@@ -43,7 +43,7 @@ def read(project, name):
 
 @pytest.mark.clone
 def test_the_full_variant_with_the_pipelines_seed_is_the_pipelines_router(studied):
-    """So that a study's difference is that of its setting."""
+    """Then a study's difference comes only from its setting."""
     metrics = json.loads((studied.folder / "metrics/arms.json").read_text())
     first, second = read(studied, "ablation/full.json")["runs"]
     for split in ("id", "ood"):
@@ -119,7 +119,7 @@ def test_the_pipelines_strategies_are_those_of_the_study(studied):
 
 @pytest.mark.clone
 def test_theta_of_one_compares_both_routers_everywhere(studied):
-    """At a theta of 1 Phi never decides alone, so that a higher theta can only choose a new VLM more often."""
+    """At a theta of 1 Phi never decides by itself, so a new VLM is chosen more often than at a lower theta."""
     records = read(studied, "extension/strategies.json")["theta"]
     assert {record["theta"] for record in records} == {round(0.5 + step / 20, 2) for step in range(11)}
     assert {(record["split"], record["calibrated"]) for record in records} == {

@@ -1,4 +1,4 @@
-"""Augmentation leaves alone what an answer can hang on."""
+"""Augmentation does not change what an answer can depend on."""
 
 import torch
 
@@ -18,7 +18,7 @@ def test_shape_and_type_stay():
 
 
 def test_it_is_a_shift_and_a_change_of_light():
-    """Somewhere within two pixels each picture is its old self, stretched and shifted in value alone."""
+    """Moved back by at most two pixels, each picture differs from the old one only by a linear map of its values."""
     torch.manual_seed(1)
     before = pictures()
     after = augment(before)

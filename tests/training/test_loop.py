@@ -81,7 +81,7 @@ class TestTrainNet:
         assert log.train_em == masked_em(logits, made.outcomes)
 
     def test_what_is_frozen_does_not_change(self):
-        """The norms' statistics of a frozen ResNet neither, and a frozen transformer drops nothing out."""
+        """A frozen ResNet keeps its norms' statistics, and a frozen transformer has no dropout."""
         made = make_queries(32)
         whole = {"tunable_layers": "all"}
         router = make_router(image={**whole, "architecture": RESNET}, text=whole)
@@ -98,13 +98,13 @@ class TestTrainNet:
     def test_everything_trains(self):
         made = make_queries(32)
         whole = {"tunable_layers": "all"}
-        # Four tokens an image: over one alone, attention's weights would have no gradient.
+        # Four tokens per image: over only one, attention's weights would have no gradient.
         larger = {**RESNET, "vision_cfg": {**RESNET["vision_cfg"], "image_size": 64}}
         router = make_router(image={**whole, "architecture": larger}, text=whole)
         before = state(router)
         train(router, made)
         # Batch norms count their batches; the embedding and attention weights of the text side move too. The keys' bias
-        # adds the same to every token's logit, which a softmax does not see: rounding alone moves it, on some machines.
+        # adds the same to every token's logit, which a softmax does not see: only rounding moves it, on some machines.
         unchanged = set(before) - changed(router, before) - {"experts.attention.key.bias"}
         assert {name for name in unchanged if "num_batches" not in name} == set()
         assert not router.net.training
@@ -148,7 +148,7 @@ class TestTrainNet:
         assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
         assert not all(torch.equal(states[0][name], states[2][name]) for name in states[0])
 
-    def test_the_global_random_state_is_left_alone(self):
+    def test_the_global_random_state_does_not_change(self):
         router = make_router(router={"dropout": 0.3})
         made = make_queries(8)
         torch.manual_seed(3)
@@ -208,7 +208,7 @@ class TestBatches:
 
 
 class TestKeep:
-    """Val outcomes of which only the first epochs' weights are any good: training is on the opposite ones."""
+    """Train on the opposite of the val outcomes, so that only the first epochs' weights are any good on val."""
 
     def run(self, **changes):
         made = make_queries(64)
@@ -259,7 +259,7 @@ class TestResume:
         return train(router, made, val=val, on_epoch=kill, snapshot=snapshot, **(settings | changes))
 
     def watch_epochs(self, monkeypatch):
-        """Which epochs are gone through."""
+        """Which epochs are run."""
         run, epochs = loop._Run._epoch, []
         monkeypatch.setattr(loop._Run, "_epoch", lambda run_, epoch, bar: epochs.append(epoch) or run(run_, epoch, bar))
         return epochs
@@ -308,7 +308,7 @@ class TestResume:
         other(self, made, tmp_path / "s.pt")
         assert epochs == [1, 2, 3, 4]
 
-    def test_a_damaged_snapshot_is_not_taken_up(self, tmp_path, caplog):
+    def test_a_damaged_snapshot_is_not_resumed(self, tmp_path, caplog):
         made, fresh = make_queries(40), self.router()
         (tmp_path / "s.pt").write_bytes(b"PK not a snapshot")
         logs = self.run(fresh, made, tmp_path / "s.pt")
@@ -352,7 +352,7 @@ def test_the_experts_are_used_more_alike_with_their_loss():
     assert uneven[1] < 0.36 < 0.42 < uneven[0]
 
 
-def test_augmentation_changes_what_is_trained_on_alone():
+def test_augmentation_changes_only_what_is_trained_on():
     made = make_queries(32)
     losses = {}
     for image in ({"tunable_layers": "all"}, {"tunable_layers": 0}):

@@ -64,7 +64,7 @@ class TestMaskedEm:
 
 
 class TestClassWeights:
-    def test_right_and_wrong_count_alike_in_all(self):
+    def test_right_and_wrong_count_the_same_in_total(self):
         outcomes = np.array([[1, 1], [1, NAN], [1, 0], [0, 0]], dtype=np.float32)
         weights = balanced_weights(outcomes)
         np.testing.assert_allclose(weights, [[2, 0.75], [2 / 3, 1.5]], rtol=1e-6)

@@ -1,4 +1,4 @@
-"""Groups of parameters and the course of the learning rate."""
+"""Groups of parameters and the schedule of the learning rate."""
 
 import pytest
 import torch

@@ -28,7 +28,7 @@ def test_it_is_found(temperature):
     assert after <= before + 0.003
 
 
-def test_unknown_outcomes_count_for_nothing():
+def test_unknown_outcomes_are_ignored():
     logits, outcomes = drawn(2.0, count=500)
     extra = np.full((300, 2), np.nan, dtype=np.float32)
     noise = np.random.default_rng(1).normal(size=(300, 2)) * 9
