@@ -62,9 +62,9 @@ class ReadAnswers:
         return self.texts_UD.shape[1] * (1 + len(self.sides))
 
     def inputs(self, index_B: Tensor) -> tuple[Tensor, Tensor]:
-        """Feature vectors (B, D) of B queries, and their answers (B, S, P), [answer; answer * side for each of `sides`].
+        """Feature vectors (B, D) and answers (B, S, P) of B queries.
 
-        An answer that is not recorded is all zeros.
+        An answer is [answer; answer * side, for each of `sides`]; one that is not recorded is all zeros.
         """
         rows_BS = torch.from_numpy(self.rows_NS)[index_B]
         texts_BSD = self.texts_UD[rows_BS.clamp(min=0)] * (rows_BS >= 0)[:, :, None]
