@@ -24,7 +24,7 @@ def reliability_records(
     Parameters
     ----------
     confidence, outcomes : float arrays of shape (N, S); outcomes NaN = unknown
-    labels : columns that tell this curve from others, such as router="arms", split="id", pool="base"
+    labels : columns that set this curve apart, such as router="arms", split="id", pool="base"
 
     Returns
     -------
@@ -35,7 +35,7 @@ def reliability_records(
 
 
 def em_records(routers: Mapping[str, BY_SPLIT_AND_POOL], singles: BY_SPLIT_AND_POOL) -> list[Record]:
-    """Return the EM bars of every router and single VLM, and the references they stand against.
+    """Return the EM bars of every router and single VLM, and the references beside them.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def em_records(routers: Mapping[str, BY_SPLIT_AND_POOL], singles: BY_SPLIT_AND_P
             records.append(_bar(split, pool, "router", router, metrics))
             for name, key in REFERENCES.items():
                 if metrics.get(key) is not None:
-                    # The same for every router of this split and pool: the first one tells it.
+                    # The same for every router of this split and pool: the first one has it.
                     reference = {"em": metrics[key], "queries": metrics["queries"]}
                     references.setdefault((split, pool, name), _bar(split, pool, "reference", name, reference))
     for split, pool, table in _flat(singles):
