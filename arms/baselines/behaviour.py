@@ -1,4 +1,4 @@
-"""VLMs known by their behaviour: what they got right and wrong, so that a net reads a new VLM without training."""
+"""VLMs described by what they got right and wrong, so that a net can read a new VLM without training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from arms.errors import ArmsError
 
-_PRIOR_COUNT = 5.0  # queries at the mean of all that are counted with a VLM's right ones, and with its wrong ones
+_PRIOR_COUNT = 5.0  # average queries that are added to a VLM's right ones, and as many to its wrong ones
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class Behaviour:
     ----------
     vectors_SH : Tensor of shape (S, H), float32
     log_odds_S : Tensor of shape (S,), float32
-        Of the share of right outcomes, drawn to one half where few are known.
+        Log odds of the share of right outcomes; near 0 where few are known.
     mean_H : Tensor of shape (H,), float32
         Mean state of the C queries.
     """
@@ -31,11 +31,11 @@ class Behaviour:
 
 
 def behaviour_on(states_CH: Tensor, outcomes_CS: Tensor) -> Behaviour:
-    """Mean state of the queries that a VLM got right, less that of those it got wrong, by VLM.
+    """For each VLM, the mean state of the queries that it got right minus that of those it got wrong.
 
-    Both means are drawn to the mean of all C queries, the more the fewer there are; a VLM of unknown behaviour has
-    zeros. The difference is what linear discriminant analysis tells right from wrong by, and linear in the states, so
-    that it means for a new VLM what it means for those a net was trained on.
+    Both means are pulled towards the mean of all C queries, more strongly where there are few. A VLM of unknown
+    behaviour has zeros. Linear discriminant analysis separates right from wrong by this difference. It is linear in
+    the states, so it means the same for a new VLM as for those that a net was trained on.
 
     Parameters
     ----------
@@ -55,9 +55,9 @@ def behaviour_on(states_CH: Tensor, outcomes_CS: Tensor) -> Behaviour:
 class BehaviourReadout(nn.Module):
     """Logit that a VLM is right on a query, from its behaviour and the query's state z.
 
-    scale <A (z - mean) + b, v> + a log_odds + c + g . (z - mean), which is an inner product of a query's vector
-    [scale (A (z - mean) + b), 1, g . (z - mean)] and a VLM's [v, a log_odds + c, 1]. A begins as the identity, so that
-    the net begins as linear discriminant analysis in the space of the states.
+    scale <A (z - mean) + b, v> + a log_odds + c + g . (z - mean). This is the inner product of the query's vector
+    [scale (A (z - mean) + b), 1, g . (z - mean)] and the VLM's vector [v, a log_odds + c, 1]. A starts as the
+    identity, so the net starts as linear discriminant analysis on the states.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class BehaviourReadout(nn.Module):
 
 
 def linear_from_identity(width: int, *, bias: bool) -> nn.Linear:
-    """A linear layer that leaves its input as it is until it has learnt something."""
+    """A linear layer that starts as the identity."""
     linear = nn.Linear(width, width, bias=bias)
     nn.init.eye_(linear.weight)
     if bias:
@@ -90,7 +90,7 @@ def linear_from_identity(width: int, *, bias: bool) -> nn.Linear:
 
 
 def check_new_vlm(name: str, vlms: Sequence[str], outcomes: np.ndarray, num_queries: int, what: str) -> None:
-    """An ArmsError if the name is taken, or the outcomes are not one of 1, 0 and NaN for each of the queries."""
+    """Raise an ArmsError if the name is taken, or if there is not one outcome (1, 0 or NaN) for each query."""
     if name in vlms:
         raise ArmsError(f"with_vlm: {name!r} is in the pool already; the pool: {', '.join(vlms)}")
     if outcomes.shape != (num_queries,):

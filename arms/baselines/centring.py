@@ -1,4 +1,4 @@
-"""Pooled embeddings made fit for small nets: centred, and of a common size."""
+"""Pooled embeddings prepared for small nets: centred and scaled."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -10,10 +10,10 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Centring:
-    """(x - mean) / scale, by the mean of some vectors and the root of their entries' mean square about it.
+    """(x - mean) / scale, where scale is the root mean square of some vectors' entries around their mean.
 
-    Pooled embeddings of unit norm lie in a narrow cone and have tiny entries; a net learns slowly from them as they
-    are. One scale for all entries leaves the angles about the mean as they are.
+    Pooled embeddings of unit norm lie in a narrow cone and have tiny entries, so a net learns slowly from them. One
+    scale for all entries keeps the angles around the mean.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Centring:
 
     @classmethod
     def of(cls, vectors_ND: np.ndarray) -> Self:
-        """By these vectors; where they are all alike, or none, the scale is 1."""
+        """The centring of these vectors; the scale is 1 if they are all equal or there are none."""
         if not len(vectors_ND):
             return cls(np.zeros(vectors_ND.shape[1], dtype=np.float32), 1.0)
         mean_D = vectors_ND.mean(axis=0, dtype=np.float64)
@@ -34,5 +34,5 @@ class Centring:
         return cls(mean_D.astype(np.float32), scale if scale > 1e-6 else 1.0)
 
     def __call__(self, vectors_MD: np.ndarray) -> Tensor:
-        """These vectors centred and scaled, float32."""
+        """Centre and scale vectors; float32."""
         return torch.from_numpy(((vectors_MD - self.mean_D) / self.scale).astype(np.float32))

@@ -1,4 +1,4 @@
-"""Routers without features: references that any router has to be held against."""
+"""Routers without features: references that every other router should beat."""
 
 from typing import Self
 
@@ -10,7 +10,7 @@ from arms.routers.base import BaseRouter
 
 
 class BestSingleRouter(BaseRouter):
-    """Always the VLM that was right most often in training; its confidences are those shares."""
+    """Always chooses the VLM that was right most often in training; confidences are the shares of right answers."""
 
     def __init__(self, vlms: tuple[str, ...]) -> None:
         self.vlms = tuple(vlms)
@@ -27,14 +27,14 @@ class BestSingleRouter(BaseRouter):
 
 
 class RandomRouter(BaseRouter):
-    """A uniform choice."""
+    """Chooses a VLM uniformly at random."""
 
     def __init__(self, vlms: tuple[str, ...], *, seed: int) -> None:
         self.vlms = tuple(vlms)
         self.seed = seed
 
     def fit(self, train: Labelled, val: Labelled | None = None) -> Self:
-        """There is nothing to learn; see `BaseRouter.fit`."""
+        """Learn nothing; see `BaseRouter.fit`."""
         return self
 
     def score(self, queries: Queries) -> np.ndarray:

@@ -16,18 +16,18 @@ from arms.features.pooled import FeatureKind
 
 
 class CosineRouter(NetRouter):
-    """The best VLM is the one whose learned vector is most like the query's.
+    """A VLM's score is the cosine of its learned vector with the projected query.
 
-    s_ij = t cos(W x_i, k_j), with W and the VLMs' vectors k learned by the cross-entropy of softmax(s_i) with a target
-    that the right VLMs of a query share equally. Only known outcomes enter the softmax, and a query without a right
-    VLM teaches nothing.
+    s_ij = t cos(W x_i, k_j). W and the VLMs' vectors k are learned by the cross-entropy of softmax(s_i) with a target
+    that the query's right VLMs share equally. Only VLMs with a known outcome enter the softmax. A query without a
+    right VLM is not learned from.
 
     Parameters
     ----------
     vlms : sequence of str
     features : FeatureKind
     width : int
-        Of W x and of the VLMs' vectors.
+        Width of W x and of the VLMs' vectors.
     logit_scale : list of float
         Candidates for t; the best on val is taken, the first without val.
     epochs, batch_size, learning_rate, weight_decay, seed
@@ -98,7 +98,7 @@ class CosineNet(nn.Module):
 def masked_cross_entropy(logits_NS: Tensor, targets_NS: Tensor, known_NS: Tensor) -> Tensor:
     """Mean cross-entropy of targets with the softmax over each query's known VLMs, scalar, in nats.
 
-    Rows of targets sum to 1 over the known VLMs, or are zeros and count for nothing; 0 where all are.
+    A row of targets sums to 1 over the known VLMs, or is zero and left out of the mean. The loss is 0 if all are zero.
     """
     log_share_NS = logits_NS.masked_fill(~known_NS, -1e9).log_softmax(dim=1)
     loss_N = -(targets_NS * log_share_NS).sum(dim=1)

@@ -12,22 +12,22 @@ from arms.baselines.gradient import Positive
 from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind, unit_norm
 
-CHUNK_NUMBERS = 2**24  # of weights and battles held at once, float32
+CHUNK_NUMBERS = 2**24  # float32 numbers (weights and battles) held at once
 MAX_STEPS = 200
-TOLERANCE = 1e-9  # of a strength
+TOLERANCE = 1e-9  # the fit stops when two players' steps differ by less
 
 
 class EloRouter(EmbeddingRouter):
-    """A VLM's score is its Bradley-Terry strength in the battles of the training queries, the more alike the heavier.
+    """A VLM's score is its Bradley-Terry strength in the training queries' battles; similar queries weigh more.
 
     Two VLMs with known outcomes on a training query have a battle there: the right one beats the wrong one, and equal
-    outcomes are a tie, half a win each. A query's battles weigh 10 * 10^(s / (t max s)), with s its cosine with the
-    query to be routed, max s the largest of them, and t the temperature, 1 as published. The strengths maximise the
-    likelihood of the battles so weighted, anew for each query.
+    outcomes are a tie, half a win each. A query's battles weigh 10 * 10^(s / (t max s)): s is its cosine with the
+    query to be routed, max s the largest such cosine, and t the temperature, 1 as published. For each query to be
+    routed, the strengths maximise the likelihood of the weighted battles.
 
-    Only the ratios of weights have a part in that, and a VLM that never loses would have no finite strength. So weights
-    are scaled to sum to the number of queries that they are worth, (sum w)^2 / sum w^2, and each pair of VLMs has one
-    tie more. A VLM without a known outcome thereby ends up among the middle of the others.
+    Only the ratios of the weights matter there, and a VLM that never loses would have no finite strength. So the
+    weights are scaled to sum to the effective number of training queries, (sum w)^2 / sum w^2, and each pair of VLMs
+    gets one more tie. A VLM without a known outcome thus ends up in the middle of the others.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class EloRouter(EmbeddingRouter):
         )
 
     def score_vectors(self, vectors: np.ndarray) -> np.ndarray:
-        """Strengths, natural log odds, shape (M, S); those of a query sum to 0."""
+        """Strengths in natural log odds, shape (M, S); rows sum to 0."""
         return self._strengths(vectors, self.temperature)
 
     def _strengths(self, vectors: np.ndarray, temperature: float) -> np.ndarray:
@@ -76,7 +76,7 @@ class EloRouter(EmbeddingRouter):
 
 
 def count_wins(outcomes_NS: np.ndarray) -> np.ndarray:
-    """Wins of VLM i over VLM j on each query: 1, 0, 1/2 for a tie, 0 where one is unknown; shape (N, S, S), float32."""
+    """Wins of VLM i over VLM j on each query: 1, 0, 1/2 for a tie, 0 if one is unknown; shape (N, S, S), float32."""
     lead_NSS = outcomes_NS[:, :, None] - outcomes_NS[:, None, :]
     wins_NSS: np.ndarray = np.nan_to_num((1 + np.sign(lead_NSS)) / 2).astype(np.float32)
     return wins_NSS
@@ -94,14 +94,14 @@ def similarity_weights(cosines_MN: np.ndarray, temperature: float) -> np.ndarray
 def bradley_terry(wins_MSS: np.ndarray) -> np.ndarray:
     """Maximum-likelihood strengths of S players, for M tables of wins at once.
 
-    P(i beats j) = sigmoid(a_i - a_j). Newton's method, its steps shortened by log(1 + d) / d, with d the largest
-    difference between the steps of two players; so shortened it converges from anywhere (Sun and Tran-Dinh 2019,
-    arXiv:1703.04599), since the third derivative of the loss along a step is at most d times the second.
+    P(i beats j) = sigmoid(a_i - a_j). Newton's method with steps shortened by log(1 + d) / d, where d is the largest
+    difference between two players' steps. With such steps it converges from any start (Sun and Tran-Dinh 2019,
+    arXiv:1703.04599), because the third derivative of the loss along a step is at most d times the second.
 
     Parameters
     ----------
     wins_MSS : ndarray of shape (M, S, S), float64
-        Wins of row i over column j, > 0 off the diagonal; the diagonal has no part.
+        Wins of row i over column j, > 0 off the diagonal; the diagonal is ignored.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def bradley_terry(wins_MSS: np.ndarray) -> np.ndarray:
         chances_MSS = expit(strengths_MS[:, :, None] - strengths_MS[:, None, :])
         gradient_MS = (wins_MSS - battles_MSS * chances_MSS).sum(axis=2)
         spread_MSS = battles_MSS * chances_MSS * (1 - chances_MSS)
-        # Strengths are given up to a constant; the 1 added throughout has the steps sum to 0.
+        # Strengths are defined up to a constant; adding 1 to every entry makes the steps sum to 0.
         hessian_MSS = spread_MSS.sum(axis=2)[:, :, None] * np.eye(pool) - spread_MSS + 1
         step_MS = np.linalg.solve(hessian_MSS, gradient_MS[:, :, None])[:, :, 0]
         reach_M1 = np.ptp(step_MS, axis=1, keepdims=True).clip(min=1e-12)

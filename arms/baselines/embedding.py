@@ -1,4 +1,4 @@
-"""What routers on pooled embeddings share: their feature vectors, the val set, and confidences from any score."""
+"""The base of routers on pooled embeddings: feature vectors, choices on val, and confidences from any score."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from arms.features.pooled import FeatureKind
 from arms.routers.base import BaseRouter
 
 CandidateT = TypeVar("CandidateT")
-_FEW = 16  # queries that one thread scores sooner than several
+_FEW = 16  # queries; up to so many, one thread is faster than several
 
 
 class EmbeddingRouter(BaseRouter):
@@ -27,8 +27,8 @@ class EmbeddingRouter(BaseRouter):
     Attributes
     ----------
     scale : "probability" or "rank"
-        What `score_vectors` returns: chances of being right, or numbers that only order the VLMs of one query. The
-        latter become confidences by one increasing logistic map for all VLMs (Platt 1999), which changes no choice.
+        What `score_vectors` returns: chances of being right, or numbers that only rank the VLMs of one query. Ranks
+        become confidences by one rising logistic curve for all VLMs (Platt 1999), which changes no choice.
     """
 
     scale: ClassVar[Literal["probability", "rank"]]
@@ -39,7 +39,7 @@ class EmbeddingRouter(BaseRouter):
 
     @abstractmethod
     def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:
-        """Learn from train; `val`, None if no outcome is known there, chooses settings and is never learnt from."""
+        """Learn from `train`; use `val` only to choose settings. It is None if no outcome is known there."""
 
     @abstractmethod
     def score_vectors(self, vectors: np.ndarray) -> np.ndarray:
@@ -76,23 +76,23 @@ class EmbeddingRouter(BaseRouter):
 
 
 def best_on_val(candidates: Sequence[CandidateT], em_of: Callable[[CandidateT], float] | None) -> CandidateT:
-    """The candidate with the best EM on val, the first of equals; the first one without val (`em_of` None)."""
+    """The candidate with the best EM on val, of equals the first; without val (`em_of` is None) the first of all."""
     if em_of is None or len(candidates) == 1:
         return candidates[0]
     return max(candidates, key=em_of)
 
 
 def share_correct(outcomes: np.ndarray) -> np.ndarray:
-    """Each VLM's share of right outcomes, drawn to 0.5 where few are known (one half right of one more), shape (S,)."""
+    """Each VLM's share of right outcomes, (right + 0.5) / (known + 1), so near 0.5 where few are known; shape (S,)."""
     known_S = (~np.isnan(outcomes)).sum(axis=0)
     return (np.nansum(outcomes, axis=0) + 0.5) / (known_S + 1)
 
 
 def fit_confidence_map(score_vectors: Callable[[np.ndarray], np.ndarray], examples: Labelled) -> tuple[float, float]:
-    """Slope (> 0) and offset of the logistic map from scores to chances of being right, over the known pairs.
+    """Fit slope (> 0) and offset of the logistic curve from scores to chances of being right, on the known pairs.
 
-    Where all known outcomes are alike, or the scores tell nothing or the wrong way round, the slope is as good as
-    flat and the offset gives the share of right outcomes.
+    If all known outcomes are equal, or a higher score does not mean a better chance, the slope is nearly 0 and the
+    offset gives the share of right outcomes.
     """
     known = examples.known
     right = examples.outcomes[known] == 1

@@ -16,11 +16,11 @@ from arms.training.losses import masked_loss
 
 
 class ForcRouter(NetRouter):
-    """P(correct) of a query and a VLM, by one net on the pair of the query's and the VLM's vectors.
+    """A VLM's confidence is P(correct), from one net on the query's vector and the VLM's vector.
 
-    The VLM's vector is the embedding of its profile sentence, or is learned where `Labelled.profiles` is None. The loss
+    The VLM's vector is the embedding of its profile sentence, or is learned if `Labelled.profiles` is None. The loss
     is the binary cross-entropy over the known pairs. The published meta-model reads the question and the VLM's name as
-    one text: `features: text` is its input.
+    one text; `features: text` comes closest to it.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class ForcRouter(NetRouter):
         self.hidden_width = self.fit_net(self.candidates, begin, train, val)
 
     def net_scores(self, net: nn.Module, vectors: np.ndarray) -> np.ndarray:
-        """P(correct), shape (M, S); of a VLM without a known outcome too, as its profile is like others'."""
+        """P(correct), shape (M, S); a VLM without a known outcome is scored too, by its profile."""
         scores_MS: np.ndarray = torch.sigmoid(torch.from_numpy(net_outputs(net, vectors))).numpy()
         return scores_MS
 
@@ -77,7 +77,7 @@ class ForcRouter(NetRouter):
 class PairNet(nn.Module):
     """A net of one hidden layer on [query; VLM], for all pairs at once.
 
-    The first layer is linear in the pair, so that each half is multiplied once: N + S products in place of N S.
+    The first layer is linear, so each query and each VLM is multiplied once: N + S products instead of N S.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class PairNet(nn.Module):
         if profiles_SP is None:
             self.profiles_SP = nn.Parameter(torch.randn(num_vlms, hidden_width))
         else:
-            # Sentences of one make are much alike; what tells the VLMs apart is what is left without their mean.
+            # Profile sentences are much alike; the VLMs differ in what is left after the mean is removed.
             self.register_buffer("profiles_SP", Centre(profiles_SP)(torch.tensor(profiles_SP)))
         self.vlm = nn.Linear(self.profiles_SP.shape[1], hidden_width, bias=False)
         self.output = nn.Linear(hidden_width, 1)

@@ -21,34 +21,34 @@ from arms.training.losses import masked_loss
 
 logger = logging.getLogger(__name__)
 
-_LEAST = np.float32(1e-6)  # above the zero of a VLM that was not asked
+_LEAST = np.float32(1e-6)  # lowest confidence in a VLM that was asked; 0 means that it was not
 
 
 class FrugalGptRouter(OutputAwareRouter):
-    """Asks a few VLMs in turn, and takes the first answer that a scorer holds for right.
+    """Asks a few VLMs in turn and takes the first answer that a scorer trusts.
 
-    The scorer g(query, answer) is the chance that the answer is right, whoever gave it; in the publication it is a
-    DistilBERT on the two texts, here a net of one hidden layer on their embeddings. The list of VLMs and their
-    thresholds are those of most right answers within a budget; see `search_plan`. They are searched on val where its
-    answers are recorded, and otherwise on a part of the training queries that the scorer does not see.
+    The scorer g(query, answer) is the chance that the answer is right, whichever VLM gave it. The paper uses a
+    DistilBERT on the two texts; here it is a net of one hidden layer on their embeddings. The list of VLMs and their
+    thresholds are those with the most right answers within a budget; see `search_plan`. The search uses val if its
+    answers are recorded, otherwise training queries that the scorer does not see.
 
     Parameters
     ----------
     vlms : sequence of str
     features : FeatureKind
     length : int
-        VLMs in the list at most.
+        Most VLMs in the list.
     budget : float
-        Mean cost of a query at most, as a multiple of the cost of the VLM that is right most often in training. A
-        VLM's cost is the mean over the training queries, or 1 an answer where the dataset has no costs.
+        Highest mean cost of a query, as a multiple of the cost of the VLM that is right most often in training. A
+        VLM's cost is its mean over the training queries, or 1 per answer without `Labelled.costs`.
     max_pool : int
-        VLMs to search among; see `shortlist`.
+        Most VLMs to search among; see `shortlist`.
     num_thresholds : int
-        Quantiles of a VLM's scores that are tried as its threshold.
+        How many quantiles of a VLM's scores are tried as its threshold.
     search_share : float
-        Of the training queries, for the search, where val has no answers.
+        Share of the training queries that is kept for the search if val has no answers.
     hidden_width, epochs, batch_size : int
-        Of the scorer; a batch is so many queries with all their answers.
+        Of the scorer; `batch_size` counts queries, each with all its answers.
     learning_rate : float, > 0
     weight_decay : float, >= 0
     seed : int
@@ -88,7 +88,7 @@ class FrugalGptRouter(OutputAwareRouter):
         }
 
     def fit_answers(self, train: ReadAnswers, val: ReadAnswers | None) -> None:
-        """Train the scorer; then search list and thresholds."""
+        """Train the scorer, then search for the list and its thresholds."""
         share_S = share_correct(train.outcomes)
         self.cost_S = (
             np.ones(len(self.vlms))
@@ -141,7 +141,7 @@ class FrugalGptRouter(OutputAwareRouter):
         return expit(answers.run(self.scorer).astype(np.float64))
 
     def consult_answers(self, answers: ReadAnswers) -> Consulted:
-        """Ask down the list; an answer that was passed over is less sure than the one that is taken; see `consult`."""
+        """Follow the list; answers that were not taken get a lower confidence than the one taken; see `consult`."""
         scores_NS = self._scores(answers)
         taken_N, asked_NS = self.plan.follow(scores_NS, answers.recorded, self.preference)
         sure_NS = scores_NS.clip(_LEAST, 1).astype(np.float32)
@@ -152,7 +152,7 @@ class FrugalGptRouter(OutputAwareRouter):
 
 
 class AnswerScorer(nn.Module):
-    """Logit that an answer is right, by a net of one hidden layer on query and answer; 0 before it has learnt.
+    """Logit that an answer is right, by a net of one hidden layer on query and answer; 0 before training.
 
     Parameters
     ----------

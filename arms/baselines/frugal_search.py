@@ -1,4 +1,4 @@
-"""Whom to ask in turn, and when to stop: the search behind FrugalGPT's cascade (arXiv:2305.05176, section 3)."""
+"""Which VLMs to ask in turn, and when to stop: the search for FrugalGPT's cascade (arXiv:2305.05176, section 3)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ class Plan:
     vlms : tuple of int
         Positions in the pool.
     thresholds : tuple of float
-        An answer is taken if its score is above its VLM's threshold, else the next VLM is asked; one fewer than
-        `vlms`, since the last answer is always taken.
+        An answer is taken if its score is above its VLM's threshold; otherwise the next VLM is asked. There is one
+        fewer than `vlms`, as the last answer is always taken.
     """
 
     vlms: tuple[int, ...]
@@ -26,15 +26,17 @@ class Plan:
     def follow(
         self, scores_NS: np.ndarray, recorded_NS: np.ndarray, preference: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Replay the plan among recorded answers.
+        """Replay the plan on recorded answers.
 
-        A VLM without a recorded answer is passed over. Where the plan has none at all, the first VLM of `preference`
+        A VLM without a recorded answer is skipped. If no VLM of the plan has one, the first VLM of `preference`
         (positions in the pool) with a recorded answer is asked and taken.
 
         Returns
         -------
-        The VLM whose answer is taken, int64 of shape (N,), -1 where no answer is recorded at all; and who was asked,
-        bool of shape (N, S)
+        taken : ndarray of shape (N,), int64
+            The VLM whose answer is taken; -1 if no answer is recorded.
+        asked : ndarray of shape (N, S), bool
+            The VLMs that were asked.
         """
         taken_N = first_recorded(recorded_NS, preference)
         left_N = recorded_NS[:, list(self.vlms)].any(axis=1)
@@ -52,16 +54,16 @@ class Plan:
 
 
 def first_recorded(recorded_NS: np.ndarray, preference: np.ndarray) -> np.ndarray:
-    """The first VLM of `preference` with a recorded answer, int64 of shape (N,), -1 where there is none."""
+    """The first VLM of `preference` with a recorded answer, int64 of shape (N,); -1 if no VLM has one."""
     ordered_NS = recorded_NS[:, preference]
     return np.where(ordered_NS.any(axis=1), preference[ordered_NS.argmax(axis=1)], -1)
 
 
 def shortlist(share_S: np.ndarray, cost_S: np.ndarray, size: int) -> list[int]:
-    """The VLMs to search among, by turns the best left by share of right answers, and by that per cost.
+    """The VLMs to search among: in turn the best one left by share of right answers, and by that share per cost.
 
-    The former bring accuracy and the latter thrift; a pool up to `size` is taken whole. They come in falling order of
-    their shares.
+    The first kind brings accuracy, the second saves cost. A pool of up to `size` VLMs is taken whole. The list is in
+    falling order of share.
     """
     per_cost_S = share_S / np.maximum(cost_S, 1e-12 + 1e-9 * cost_S.max(initial=0))
     orders = [list(np.argsort(-value_S, kind="stable")) for value_S in (share_S, per_cost_S)]
@@ -78,12 +80,12 @@ class _Tail:
 
     vlms: tuple[int, ...]
     thresholds: list[tuple[float, ...]]
-    right_RN: np.ndarray  # whether the answer that is taken is right
+    right_RN: np.ndarray  # 1 where the answer that is taken is right
     cost_RN: np.ndarray
     some_N: np.ndarray  # whether any of these VLMs has an answer
 
     def with_head(self, vlm: int, search: "_Search") -> Self:
-        """The list that begins with one more VLM."""
+        """The list with one more VLM in front."""
         take_TN, thresholds = self._takes(vlm, search)
         right_TRN = np.where(take_TN[:, None], search.right_NS[:, vlm], self.right_RN)
         cost_TRN = np.where(take_TN[:, None], 0, self.cost_RN) + search.cost_NS[:, vlm]
@@ -94,9 +96,9 @@ class _Tail:
         )
 
     def totals_with_head(self, vlm: int, search: "_Search") -> tuple[list[tuple[float, ...]], np.ndarray, np.ndarray]:
-        """Thresholds, number of right answers and cost, over all queries, of the list that begins with one more VLM.
+        """Thresholds, right answers and cost, summed over all queries, of the list with one more VLM in front.
 
-        The sums of `with_head`, as matrix products that hold no array of all choices and queries.
+        These are the sums of `with_head`, by matrix products that need no array of all choices and queries.
         """
         take_TN, thresholds = self._takes(vlm, search)
         passed_TN = (~take_TN).astype(np.float64)
@@ -105,7 +107,7 @@ class _Tail:
         return thresholds, right_TR.ravel(), cost_TR.ravel()
 
     def _takes(self, vlm: int, search: "_Search") -> tuple[np.ndarray, list[tuple[float, ...]]]:
-        """Where the head's answer is taken under each of its T thresholds, and the T x R choices of the whole list."""
+        """Where the head's answer is taken at each of its T thresholds, and the T x R thresholds of the whole list."""
         known_N = search.known_NS[:, vlm]
         if not self.vlms:  # the last one is always taken
             return known_N[None], [()]
@@ -115,7 +117,7 @@ class _Tail:
 
 
 class _Search:
-    """What all lists are judged on."""
+    """The scores, outcomes and costs on which all lists are judged."""
 
     def __init__(self, scores_NS: np.ndarray, outcomes_NS: np.ndarray, cost_S: np.ndarray, num_thresholds: int) -> None:
         self.scores_NS = scores_NS
@@ -129,7 +131,7 @@ class _Search:
         ]
 
     def nothing_asked(self, preference: np.ndarray) -> _Tail:
-        """The empty list, whose queries all fall to the preferred VLM."""
+        """The empty list: each query goes to the first VLM of `preference` with a known outcome."""
         taken_N = first_recorded(self.known_NS, preference)
         rows_N = np.arange(len(taken_N))
         some_N = taken_N >= 0
@@ -149,21 +151,21 @@ def search_plan(
     num_thresholds: int,
     max_cost: float,
 ) -> tuple[Plan, float]:
-    """The plan with the most right answers whose mean cost a query stays within a limit; of equals the cheapest.
+    """Find the plan with the most right answers whose mean cost per query is within a limit; of equals the cheapest.
 
-    Every list of up to `length` VLMs is tried, with every choice of thresholds from a grid of quantiles of each VLM's
-    scores. Where no plan stays within the limit, the cheapest of all.
+    Every list of up to `length` VLMs is tried, with every choice of thresholds from quantiles of each VLM's scores. If
+    no plan is within the limit, the cheapest one is returned.
 
     Parameters
     ----------
     scores_NS : ndarray of shape (N, S)
         How good each answer looks.
     outcomes_NS : ndarray of shape (N, S)
-        1 right, 0 wrong, NaN where it is unknown or no answer is recorded: there the VLM is passed over.
+        1 right, 0 wrong, NaN if it is unknown or no answer is recorded; then the VLM is skipped.
     cost_S : ndarray of shape (S,)
         What a VLM's answer costs.
     pool : list of int
-        The VLMs to search among; of plans that are alike in every way the first one tried is taken.
+        The VLMs to search among, in the order of trying; of plans that are equal in every way the first is taken.
     preference : ndarray of int
         See `Plan.follow`.
     length, num_thresholds : int
@@ -172,7 +174,9 @@ def search_plan(
 
     Returns
     -------
-    Plan, and its mean cost a query with a known outcome (0 where there is no such query)
+    plan : Plan
+    cost : float
+        Its mean cost per query with a known outcome; 0 if there is no such query.
     """
     search = _Search(scores_NS, outcomes_NS, cost_S, num_thresholds)
     num_queries = max(1, int(search.known_NS.any(axis=1).sum()))
@@ -181,7 +185,7 @@ def search_plan(
         thresholds, right_C, cost_C = tail.totals_with_head(head, search)
         cost_C = cost_C / num_queries
         fits_C = cost_C <= max_cost * (1 + 1e-9)
-        # Any that fits before all that do not; among the latter the cheapest.
+        # Plans that fit come first, most right answers first; then those that do not, cheapest first.
         keys = (cost_C, np.where(fits_C, -right_C, cost_C), ~fits_C)
         place = int(np.lexsort(keys)[0])
         key = tuple(float(values[place]) for values in reversed(keys))

@@ -1,4 +1,4 @@
-"""Routers that are small nets: minibatch training, the layers that they share, and the choice of one on val."""
+"""The base of routers that are small nets: minibatch training, shared layers, and the choice of a net on val."""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
@@ -38,19 +38,19 @@ def train_small_net(
     seed: int,
     val_em: Callable[[], float] | None = None,
 ) -> None:
-    """Train a net by AdamW, in place, and keep the epoch with the best EM on val, or the last one without val.
+    """Train a net in place by AdamW; keep the epoch with the best EM on val, or the last one without val.
 
-    The learning rate falls to zero along a cosine. What the net draws from torch's CPU generator, as dropout does,
-    follows from the seed, and the generator is left as it was.
+    The learning rate falls to zero along a cosine. What the net draws from torch's CPU generator (for dropout, say)
+    follows from the seed. Afterwards the generator is as it was.
 
     Parameters
     ----------
     loss_on : callable
         The mean loss, a scalar, of the training rows at these positions (int64 tensor).
     num_rows : int
-        Training rows; with none the net stays as it is.
+        How many training rows there are; with none the net stays as it is.
     val_em : callable, optional
-        EM on val of the net as it is; called in evaluation mode without gradients. Of equal epochs the first is kept.
+        The net's EM on val; called in evaluation mode without gradients. Of equal epochs the first is kept.
     """
     shuffle = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(net.parameters(), lr=learning_rate, weight_decay=weight_decay)
@@ -78,14 +78,14 @@ def train_small_net(
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Within, torch's CPU generator draws as from this seed; afterwards it goes on as if nothing had been drawn."""
+    """Inside, torch's CPU generator starts from this seed; afterwards it goes on as if nothing had been drawn."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
 
 
 class Centre(nn.Module):
-    """A net's first layer: vectors centred and scaled by `Centring` of the training vectors; nothing in it learns."""
+    """A net's first layer, without weights to learn: it centres and scales by the `Centring` of training vectors."""
 
     def __init__(self, vectors_ND: np.ndarray) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class Centre(nn.Module):
 
 
 def make_mlp(vectors_ND: np.ndarray, hidden_width: int, num_outputs: int) -> nn.Sequential:
-    """A net of one hidden layer on vectors like these."""
+    """A net of one hidden layer that centres its input on these vectors."""
     return nn.Sequential(
         Centre(vectors_ND),
         nn.Linear(vectors_ND.shape[1], hidden_width),
@@ -153,12 +153,12 @@ class NetRouter(EmbeddingRouter):
     ) -> CandidateT:
         """Train a net for each candidate setting, keep the best on val as `net`, and return its setting.
 
-        Without val the first candidate alone is trained.
+        Without val only the first candidate is trained.
 
         Parameters
         ----------
         begin : callable
-            Makes an untrained net and its loss; every candidate's net is drawn from the seed.
+            Makes an untrained net and its loss; every candidate's net starts from the same seed.
         """
         self.seen_S = ~np.isnan(train.outcomes).all(axis=0)
         em_of = None if val is None else lambda net: val.em(self.net_scores(net, val.vectors))
@@ -177,7 +177,7 @@ class NetRouter(EmbeddingRouter):
         return self.net_scores(self.net, vectors)
 
     def net_scores(self, net: nn.Module, vectors: np.ndarray) -> np.ndarray:
-        """A net's scores, shape (M, S); a VLM without a known outcome takes the lowest score of the others."""
+        """A net's scores, shape (M, S); a VLM without a known outcome gets the lowest score of the others."""
         scores_MS = net_outputs(net, vectors)
         if self.seen_S.any():
             scores_MS[:, ~self.seen_S] = scores_MS[:, self.seen_S].min(axis=1, keepdims=True)
@@ -186,6 +186,6 @@ class NetRouter(EmbeddingRouter):
 
 @torch.no_grad()
 def net_outputs(net: nn.Module, vectors_ND: np.ndarray) -> np.ndarray:
-    """What a net in evaluation mode makes of feature vectors, float32."""
+    """A net's outputs for feature vectors, float32."""
     outputs: np.ndarray = net(torch.tensor(vectors_ND)).numpy()
     return outputs

@@ -1,4 +1,4 @@
-"""Messages between queries, tasks and VLMs, and the edges that they predict (arXiv:2410.03834, section 4)."""
+"""Messages between queries, tasks and VLMs, and the edges predicted from them (arXiv:2410.03834, section 4)."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ from arms.baselines.behaviour import Behaviour, BehaviourReadout, behaviour_on, 
 
 @dataclass(frozen=True, eq=False)
 class NodeStates:
-    """What a query meets on the graph.
+    """The tasks' and VLMs' states, from which a query's edges are predicted.
 
     Attributes
     ----------
     tasks : list of Tensors of shape (K, H)
         The tasks' states before each round of messages.
     vlms : Behaviour
-        The VLMs' states after the last round, as vectors; the mean is that of the queries' last messages.
+        Its vectors are the VLMs' states after the last round; its mean is that of the queries' last messages.
     """
 
     tasks: list[Tensor]
@@ -29,11 +29,11 @@ class GraphNet(nn.Module):
     """A heterogeneous graph net whose edge features are the outcomes.
 
     In each round a query sends ReLU(W [query; its task]) to its task and to the VLMs whose outcome on it is known. A
-    task's state becomes LN(h + ReLU(U [h; mean message])), a query's alike, of its task's state and the mean of its
-    VLMs' messages ReLU(W h + e), e being a vector for right and one for wrong. A VLM's state is its own vector plus a
-    linear map of the mean message along right edges less that along wrong ones: were it any net of them, it would know
-    the few VLMs of a pool by heart and could read no new one. The logit of an edge comes from the VLM's last state and
-    what the query would send in the last round; see `BehaviourReadout`.
+    task's state becomes LN(h + ReLU(U [h; mean message])). A query's state becomes the same, from its task's state and
+    the mean of its VLMs' messages ReLU(W h + e), where e differs between right and wrong outcomes. A VLM's state is
+    its own vector plus a linear map of the mean message along right edges minus that along wrong ones. The map is
+    linear because a deeper net would learn the few VLMs of a pool by heart, and could not read a new one. The logit of
+    an edge comes from the VLM's last state and what the query would send in the last round; see `BehaviourReadout`.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class GraphNet(nn.Module):
         super().__init__()
         self.query_in = nn.Linear(query_width, hidden_width)
         self.task_in = nn.Linear(query_width, hidden_width)
-        # Zero at first: a VLM begins as what its edges say of it.
+        # Zero at first: a VLM starts as what its edges say about it.
         self.vlm_in = nn.Linear(profile_width, hidden_width, bias=False)
         nn.init.zeros_(self.vlm_in.weight)
         self.sent = nn.ModuleList(_Sent(hidden_width) for _ in range(num_layers))
@@ -73,7 +73,7 @@ class GraphNet(nn.Module):
         ----------
         query_ND : Tensor of shape (N, D)
         outcomes_NS : Tensor of shape (N, S)
-            Edges: 1 right, 0 wrong; NaN is no edge.
+            Edges: 1 right, 0 wrong, NaN without an edge.
         task_N : Tensor of shape (N,), int64
         tasks_KD : Tensor of shape (K, D)
         profiles_SP : Tensor of shape (S, P)
@@ -89,7 +89,7 @@ class GraphNet(nn.Module):
             its_task_NH = task_KH[task_N]
             sent_NH = sent(query_NH, its_task_NH)
             found = behaviour_on(sent_NH, outcomes_NS)
-            if place < len(self.to_tasks):  # the last round ends in the VLMs
+            if place < len(self.to_tasks):  # the last round updates only the VLMs
                 from_vlms_NH = self.from_vlms[place](vlm_SH, outcomes_NS)
                 query_NH = self.to_queries[place](query_NH, its_task_NH, from_vlms_NH)
                 task_KH = self.to_tasks[place](task_KH, member_KN @ sent_NH)
@@ -98,7 +98,7 @@ class GraphNet(nn.Module):
         return NodeStates(tasks, Behaviour(vlm_SH, found.log_odds_S, found.mean_H))
 
     def predict(self, query_MD: Tensor, task_M: Tensor, states: NodeStates) -> Tensor:
-        """Logits of shape (M, S) for queries that are joined to a task each and to no VLM; nobody hears of them."""
+        """Logits of shape (M, S) for queries that have a task but no VLM; they send no messages."""
         query_MH = self.query_in(query_MD)
         for to_queries, task_KH in zip(self.to_queries, states.tasks[:-1], strict=True):
             query_MH = to_queries(query_MH, task_KH[task_M], torch.zeros_like(query_MH))
@@ -106,7 +106,7 @@ class GraphNet(nn.Module):
 
 
 class _Sent(nn.Module):
-    """What a query sends, from its state and its task's."""
+    """A query's message, from its state and its task's state."""
 
     def __init__(self, hidden_width: int) -> None:
         super().__init__()

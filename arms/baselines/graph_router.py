@@ -23,27 +23,27 @@ from arms.training.losses import masked_loss
 
 
 class GraphRouter(EmbeddingRouter):
-    """Confidence is the predicted edge between a query and a VLM: will it answer correctly?
+    """A VLM's confidence is the predicted edge between it and the query: will it answer correctly?
 
-    A query's node starts from its feature vector, a task's from the mean of its queries', a VLM's from its profile's
-    embedding, or from a learned vector of its own where the dataset has no profiles. Training queries are joined to
-    the VLMs by their recorded outcomes and to their task, which is their tag, or a K-means cluster where there are no
-    tags. In every step all outcomes of some queries are hidden and predicted from the graph of the others; a query
-    that is routed is such a one, joined to the task of nearest mean vector alone.
+    A query's node starts from its feature vector, a task's from the mean of its queries' vectors, and a VLM's from the
+    embedding of its profile, or from a learned vector if there are no profiles. Training queries are joined to the
+    VLMs by their recorded outcomes, and to their task: their tag, or a K-means cluster if there are no tags. Every
+    step hides all outcomes of some queries and predicts them from the graph of the others. A query to be routed is
+    like a hidden one: it is joined only to the task with the nearest mean vector.
 
-    A new VLM is a new node: `with_vlm` joins it to the training queries by its outcomes, and nothing trains. That its
-    edges may do without a vector of its own, the VLMs' own ones are withheld in some of the steps.
+    A new VLM is a new node: `with_vlm` joins it to the training queries by its outcomes, without training. Some steps
+    withhold the VLMs' own vectors, so the net learns to do without one.
 
     Parameters
     ----------
     vlms : sequence of str
     features : FeatureKind
     num_tasks : int
-        Clusters, where there are no tags.
+        How many clusters are made if there are no tags.
     num_layers : int
         Rounds of messages.
     hidden_share : float
-        Of the training queries, whose outcomes are hidden in a step: an epoch hides each query's once.
+        Share of the training queries whose outcomes a step hides; an epoch hides each query once.
     withhold : float
         Chance, for each VLM and step, that its own vector is withheld.
     hidden_width, epochs : int
@@ -86,7 +86,7 @@ class GraphRouter(EmbeddingRouter):
         self.vectors_ND = self.centring(train.vectors)
         self.outcomes_NS = torch.tensor(train.outcomes)
         self.task_N, self.tasks_KD = self._tasks(train.tags)
-        # Without profiles a VLM is told apart by its position, and the net's weights for it are its learned vector.
+        # Without profiles a VLM is a one-hot vector, so the net's weights for it are its learned vector.
         self.profile_centring, self.profiles_SP = None, torch.eye(len(self.vlms))
         if train.profiles is not None:
             self.profile_centring = Centring.of(train.profiles)
@@ -159,14 +159,14 @@ class GraphRouter(EmbeddingRouter):
         return torch.sigmoid(self.net.predict(vectors_MD, task_M, self.states)).numpy()
 
     def with_vlm(self, name: str, profile: np.ndarray | None, outcomes: np.ndarray) -> Self:
-        """A router over one more VLM, a new node of the graph; this one stays as it is, and nothing trains.
+        """A router with one more VLM, a new node of the graph; this router stays as it is, and nothing is trained.
 
         Parameters
         ----------
         name : str
         profile : ndarray of shape (P,), or None
-            The embedding of its profile. Without one, as for a router that was fitted without profiles, the VLM is
-            known by its outcomes alone.
+            The embedding of its profile. Without one, only its outcomes describe the VLM. It must be None if the
+            router was fitted without profiles.
         outcomes : ndarray of shape (N,)
             1 right, 0 wrong, NaN unknown, on the training queries.
 

@@ -21,33 +21,34 @@ Label = Literal["deterministic", "probabilistic", "transformed"]
 
 
 class HybridLlmRouter(NetRouter):
-    """Takes the weak VLM where p, the chance that it does as well as the strong one, reaches a threshold.
+    """Chooses the weak VLM where p, the chance that it does as well as the strong one, reaches a threshold.
 
-    p is a net's, by the binary cross-entropy with `as_good_labels`. The weak VLM scores p and the strong one 1 - p,
-    once the threshold is moved to 0.5; the rest of the pool scores below both, by accuracy in training, and is chosen
-    only where both are left out. If no training query has both outcomes, the strong one is always taken.
+    A net learns p by the binary cross-entropy with `as_good_labels`. p is shifted in log odds so that the threshold
+    becomes 0.5; then the weak VLM scores p and the strong one 1 - p. All other VLMs score below both, in order of
+    their accuracy in training, and are chosen only if both are left out. If no training query has both outcomes, the
+    strong VLM is always chosen.
 
     Parameters
     ----------
     vlms : sequence of str
     features : FeatureKind
     weak, strong : str or None
-        Names in the pool. Without one, strong is the VLM that was right most often in training, and weak the one of
-        the others that costs least (without `Labelled.costs`, the one that was right least often).
+        Names in the pool. By default strong is the VLM that was right most often in training, and weak is the cheapest
+        of the others (without `Labelled.costs`, the one that was right least often).
     label : "deterministic", "probabilistic" or "transformed"
     num_neighbours : int
-        Training queries that stand for repeated answers to one of them; the deterministic label has no use for it.
+        How many nearest training queries replace repeated answers to one query; the deterministic label ignores it.
     hidden_width : int
     threshold : list of float
-        Candidates in [0, 1]; the one with the best EM on val is taken, the first without val. 0 is always weak, 1
-        always strong.
+        Candidates in [0, 1]; the one with the best EM on val is taken, the first without val. 0 always chooses weak,
+        1 always strong.
     epochs, batch_size, learning_rate, weight_decay, seed
         See `NetRouter`.
 
     Raises
     ------
     ArmsError
-        If weak or strong is not in the pool, or both are one VLM.
+        If weak or strong is not in the pool, or both name one VLM.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class HybridLlmRouter(NetRouter):
         self.candidates = list(threshold)
 
     def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:
-        """Settle which two VLMs it is about, learn p, and choose the threshold on val."""
+        """Pick the two VLMs, learn p, and choose the threshold on val."""
         self.shares_S = share_correct(train.outcomes)
         self.weak, self.strong = self._choose_pair(train.outcomes, train.costs)
         pair_N2 = train.outcomes[:, [self.weak, self.strong]]
@@ -128,7 +129,7 @@ class HybridLlmRouter(NetRouter):
         if strong is None:
             strong = max((j for j in everyone if j != weak), key=lambda j: right_S[j], default=0)
         if weak is None:
-            # A VLM that was never run beside the strong one could not be told from it.
+            # Without a query that both answered, nothing could be learned about the two.
             together_S = (known_NS & known_NS[:, [strong]]).any(axis=0)
             price_S = right_S if costs_NS is None else costs_NS.mean(axis=0)
             weak = min(
@@ -140,19 +141,19 @@ class HybridLlmRouter(NetRouter):
 
 
 def as_good_labels(pair_N2: np.ndarray, vectors_ND: np.ndarray, label: Label, num_neighbours: int) -> np.ndarray:
-    """Labels of the queries on which the weak VLM does as well as the strong one, shape (N,), float32; NaN if unknown.
+    """Whether the weak VLM does as well as the strong one on each query: shape (N,), float32; NaN if unknown.
 
-    - deterministic: 1[q_S >= q_L], of the recorded outcomes.
-    - probabilistic: P(q_S >= q_L). The paper asks each VLM ten times; where each was asked once, the nearest training
-      queries stand for that, and the label is their mean deterministic label.
-    - transformed: 1[q_S >= q_L - t], with q the mean outcome on those neighbours, and t by `spreading_relaxation`.
+    - deterministic: 1[q_S >= q_L], from the recorded outcomes.
+    - probabilistic: P(q_S >= q_L). The paper asks each VLM ten times. Here each was asked once, so the label is the
+      mean deterministic label of the nearest training queries.
+    - transformed: 1[q_S >= q_L - t], with q the mean outcome on those neighbours, and t from `spreading_relaxation`.
 
     Parameters
     ----------
     pair_N2 : ndarray
         Outcomes of the weak and of the strong VLM.
     vectors_ND : ndarray
-        Feature vectors, for the neighbours by cosine; a query is its own first.
+        Feature vectors; neighbours are those with the highest cosine, a query itself among them.
     """
     weak_N, strong_N = pair_N2.T
     known_N = ~np.isnan(pair_N2).any(axis=1)
@@ -168,9 +169,9 @@ def as_good_labels(pair_N2: np.ndarray, vectors_ND: np.ndarray, label: Label, nu
 
 
 def spreading_relaxation(gap_N: np.ndarray) -> float:
-    """The least t >= 0 at which the labels 1[gap >= -t] differ most from each other, mean |y_i - y_j| over all pairs.
+    """The smallest t >= 0 at which the labels 1[gap >= -t] differ most, by the mean of |y_i - y_j| over all pairs.
 
-    Where the strong VLM is much the better one, nearly all labels at t = 0 are 0, and t evens them out.
+    If the strong VLM is much better, nearly all labels are 0 at t = 0; a larger t evens them out.
     """
     candidates = np.unique(np.append(0.0, -gap_N[gap_N < 0]))
     share = 1 - np.searchsorted(np.sort(gap_N), -candidates) / max(len(gap_N), 1)
@@ -183,6 +184,6 @@ def _nearest(vectors_ND: np.ndarray, num_neighbours: int) -> np.ndarray:
 
 
 def _known_mean(values_NK: np.ndarray) -> np.ndarray:
-    """Mean of each row's known values, shape (N,); NaN where none is known."""
+    """Mean of each row's known values, shape (N,); NaN if none is known."""
     known_N = (~np.isnan(values_NK)).sum(axis=1)
     return np.where(known_N > 0, np.nansum(values_NK, axis=1) / known_N.clip(min=1), np.nan)

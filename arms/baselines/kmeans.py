@@ -17,18 +17,18 @@ from arms.features.pooled import FeatureKind
 class KMeansRouter(EmbeddingRouter):
     """A VLM's confidence is its mean outcome on the training queries of the query's cluster.
 
-    Clusters are those of Euclidean K-means. A mean is drawn to the VLM's share over all of training, which counts as
-    one more outcome, so a cluster in which nothing is known of a VLM gives that share.
+    Clusters come from Euclidean K-means. The VLM's share over all of training counts as one more outcome in each mean,
+    so a cluster without a known outcome of the VLM gives that share.
 
     Parameters
     ----------
     vlms : sequence of str
     features : FeatureKind
     num_clusters : list of int
-        Candidates; the one with the best EM on val is taken, the first without val. Never more clusters than distinct
-        training vectors are made.
+        Candidates; the one with the best EM on val is taken, the first without val. There are never more clusters than
+        distinct training vectors.
     seed : int
-        Of the first centres.
+        Seed of the first centres.
     """
 
     scale = "probability"

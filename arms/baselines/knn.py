@@ -18,7 +18,7 @@ NeighbourCounts = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=
 
 
 class NeighbourRouter(EmbeddingRouter):
-    """A router whose scores are weighted means, over the nearest training queries, of what each tells of the VLMs.
+    """A router whose scores are weighted means over the nearest training queries; see `tell`.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class NeighbourRouter(EmbeddingRouter):
     num_neighbours : list of int
         Candidates for K; the one with the best EM on val is taken, the first without val.
     weights : "uniform" or "distance"
-        Whether neighbours count alike, or by inner product (the cosine, but for the features `concat`).
+        Whether all neighbours count the same, or each by its inner product (the cosine, except for `concat`).
     index : "flat", "ivf" or "hnsw"
         How they are searched; see `Neighbours`.
     """
@@ -48,20 +48,21 @@ class NeighbourRouter(EmbeddingRouter):
 
     @abstractmethod
     def tell(self, train: Labelled) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What the N training queries tell of the VLMs: a score of theirs is the weighted sum of the first array over
-        that of the second one.
+        """What each of the N training queries adds to a VLM's score.
+
+        The score is the weighted sum of the neighbours' `values` over the weighted sum of their `counts`.
 
         Returns
         -------
         values : ndarray of shape (N, S)
         counts : ndarray of shape (N, S), at least 0
-            What `values` are sums over; 0 where nothing is known.
+            How many numbers each value is the sum of; 0 where nothing is known.
         prior : ndarray of shape (S,)
-            The score where no neighbour tells anything.
+            The score if all neighbours' counts are 0.
         """
 
     def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:
-        """Index the training vectors and choose K on val, all candidates from one search."""
+        """Index the training vectors and choose K on val; one search serves all candidates."""
         values, counts, self.prior = self.tell(train)
         self.told = torch.from_numpy(np.concatenate([values, counts], axis=1).astype(np.float32))
         most = max(self.candidates)
@@ -89,7 +90,7 @@ class NeighbourRouter(EmbeddingRouter):
 
 
 class KnnRouter(NeighbourRouter):
-    """A VLM's confidence is the mean outcome on the K training queries most like this one, unknown ones left out.
+    """A VLM's confidence is its mean known outcome on the K training queries most like this one.
 
     For the settings see `NeighbourRouter`.
     """
@@ -97,5 +98,5 @@ class KnnRouter(NeighbourRouter):
     scale = "probability"
 
     def tell(self, train: Labelled) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The outcomes; where the neighbours know none of a VLM, its share over all of training."""
+        """The outcomes; the prior is a VLM's share of right outcomes over all of training."""
         return np.nan_to_num(train.outcomes), ~np.isnan(train.outcomes), share_correct(train.outcomes)

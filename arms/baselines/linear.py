@@ -21,19 +21,19 @@ from arms.features.pooled import FeatureKind
 class LinearRouter(EmbeddingRouter):
     """A VLM's score is its share in a softmax over the VLMs, linear in the query's vector.
 
-    The softmax is taught where queries should go (`target_shares`); a query without a right VLM teaches nothing. Only
-    the VLMs whose outcome is known compete for a training query, so that an unknown outcome is never taken for a
-    wrong one; for this, and for shared targets, scikit-learn's own regression has no room. Vectors are standardised
-    first. A VLM without a known outcome has no share.
+    The softmax learns where queries should go (`target_shares`); a query without a right VLM is not learned from. Only
+    VLMs with a known outcome compete for a training query, so an unknown outcome never counts as wrong.
+    scikit-learn's own regression supports neither this nor shared targets. Vectors are standardised first. A VLM that
+    never competes has share 0.
 
     Parameters
     ----------
     vlms : sequence of str
     features : FeatureKind
     targets : "cheapest" or "soft"
-        Without `Labelled.costs` both are equal shares.
+        Without `Labelled.costs` both give all right VLMs equal shares.
     penalty : float, >= 0
-        On the cost, for soft targets.
+        Weight of the cost in soft targets.
     c : list of float, > 0
         Candidates for the inverse strength of the L2 penalty; the one with the best EM on val is taken, the first
         without val.
@@ -90,9 +90,9 @@ class SoftmaxRegression:
 
     @classmethod
     def of(cls, vectors_ND: np.ndarray, targets_NS: np.ndarray, known_NS: np.ndarray, c: float) -> Self:
-        """Minimise the cross-entropy sum, times C, plus half the squared weights, by L-BFGS.
+        """Minimise C times the summed cross-entropy plus half the squared weights, by L-BFGS.
 
-        Scikit-learn's objective, but that each query's softmax goes over its known VLMs alone.
+        This is scikit-learn's objective, except that a query's softmax covers only its known VLMs.
         """
         taught_N = targets_NS.any(axis=1)
         X_ND, T_NS, known = vectors_ND[taught_N].astype(np.float64), targets_NS[taught_N], known_NS[taught_N]

@@ -15,11 +15,11 @@ from arms.features.pooled import FeatureKind
 
 
 class MatrixFactorisationRouter(NetRouter):
-    """A VLM's score on a query is a bilinear form of both, taught by which of two VLMs was right.
+    """A VLM's score is a bilinear form of VLM and query, learned from pairs of a right and a wrong VLM.
 
-    delta(m, q) = w . (v_m * (W q + b)), with VLM vectors v of unit norm; the loss is the binary cross-entropy of
-    sigmoid(delta(winner, q) - delta(loser, q)), over the pairs of VLMs of which one was right and the other wrong.
-    Pairs with equal or unknown outcomes are left out. A VLM without such a pair takes the lowest score of the others.
+    delta(m, q) = w . (v_m * (W q + b)), with VLM vectors v of unit norm. The loss is the binary cross-entropy of
+    sigmoid(delta(winner, q) - delta(loser, q)) over pairs of a right VLM and a wrong one. Pairs with equal or unknown
+    outcomes are left out. A VLM that is in no pair gets the lowest score of the others.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class MatrixFactorisationRouter(NetRouter):
     dimension : list of int
         Candidates for the width of v, w and W q; the best on val is taken, the first without val.
     epochs, batch_size, learning_rate, weight_decay, seed
-        See `NetRouter`; a batch is one of queries, with all their pairs.
+        See `NetRouter`; `batch_size` counts queries, each with all its pairs.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class MatrixFactorisationRouter(NetRouter):
 
 
 class Factorisation(nn.Module):
-    """delta(m, q) for each VLM; zero as long as nothing is learnt."""
+    """delta(m, q) for each VLM; 0 before training."""
 
     def __init__(self, vectors_ND: np.ndarray, num_vlms: int, dimension: int) -> None:
         super().__init__()
@@ -81,13 +81,13 @@ class Factorisation(nn.Module):
 
 
 def pair_loss(scores_NS: Tensor, outcomes_NS: Tensor) -> Tensor:
-    """Mean binary cross-entropy, in nats, of winner over loser among the decided pairs; 0 where there are none."""
+    """Mean binary cross-entropy, in nats, over the pairs of a right VLM and a wrong one; 0 without such a pair."""
     wins_NSS = (outcomes_NS[:, :, None] == 1) & (outcomes_NS[:, None, :] == 0)
     loss_NSS = F.softplus(scores_NS[:, None, :] - scores_NS[:, :, None])
     return (loss_NSS * wins_NSS).sum() / wins_NSS.sum().clamp(min=1)
 
 
 def decided(examples: Labelled) -> Labelled:
-    """The queries on which one VLM is right and another wrong, those with a pair to learn from."""
+    """Keep the queries with a pair to learn from: one VLM right, another wrong."""
     mixed_N = (examples.outcomes == 1).any(axis=1) & (examples.outcomes == 0).any(axis=1)
     return examples.subset(np.flatnonzero(mixed_N))

@@ -19,16 +19,16 @@ from arms.features.pooled import FeatureKind
 class MlpRouter(NetRouter):
     """A VLM's score is its share in a softmax over the VLMs, by a net of one hidden layer.
 
-    Taught as `LinearRouter` is: by `target_shares`, with the known VLMs alone competing for a training query.
+    It learns as `LinearRouter` does: from `target_shares`, where only VLMs with a known outcome compete for a query.
 
     Parameters
     ----------
     vlms : sequence of str
     features : FeatureKind
     targets : "cheapest" or "soft"
-        Without `Labelled.costs` both are equal shares.
+        Without `Labelled.costs` both give all right VLMs equal shares.
     penalty : float, >= 0
-        On the cost, for soft targets.
+        Weight of the cost in soft targets.
     hidden_width : list of int
         Candidates; the best on val is taken, the first without val.
     epochs, batch_size, learning_rate, weight_decay, seed

@@ -12,40 +12,40 @@ from arms.errors import ArmsError
 
 IndexKind = Literal["flat", "ivf", "hnsw"]
 
-RECALL = 0.96  # of the exact neighbours of held-out training vectors, so that new queries find 95 % or more
-FEWEST = 1690  # vectors for an approximate index: k-means wants 39 a cluster of those not held out
-_SAMPLE = 1024  # vectors held out, or a tenth of few
+RECALL = 0.96  # share of held-out vectors' exact neighbours to find; new queries then find 95 % or more
+FEWEST = 1690  # vectors for an approximate index: k-means wants 39 per cluster, without those held out
+_SAMPLE = 1024  # vectors held out; a tenth if there are few
 _BATCH = 8192  # queries searched at once
-_FEW, _FEW_PRODUCTS = 256, 2**24  # queries, and inner products, up to which FAISS is slower than a matrix product
-_HNSW_LINKS, _HNSW_BUILD_EFFORT = 16, 100  # neighbours a vector, candidates for them
+_FEW, _FEW_PRODUCTS = 256, 2**24  # queries and inner products; up to so many, a matrix product is faster than FAISS
+_HNSW_LINKS, _HNSW_BUILD_EFFORT = 16, 100  # links per vector, candidates examined for them
 
 logger = logging.getLogger(__name__)
 
 
 class Neighbours:
-    """The training vectors of greatest inner product with a query's.
+    """Finds the training vectors that have the greatest inner product with a query's vector.
 
-    `flat` is exact. `ivf` searches the clusters of a k-means whose centres are most like the query; `hnsw` walks a
-    graph of neighbours (Malkov and Yashunin 2018, arXiv:1603.09320). As many clusters are searched, or as wide a walk
-    is made, as finds `RECALL` of the exact neighbours of training vectors that are held out meanwhile; vectors without
-    clusters need so many that `flat` is faster. `flat` and `ivf` search on the GPUs where faiss has any. The same
-    vectors give the same index (before FAISS 1.15, that of `hnsw` on one thread alone).
+    `flat` is exact. `ivf` clusters the vectors by k-means and searches the clusters whose centres are most like the
+    query. `hnsw` walks a graph of neighbours (Malkov and Yashunin 2018, arXiv:1603.09320). More clusters, or a wider
+    walk, are tried until the index finds `RECALL` of the exact neighbours of training vectors that were held out; these
+    are added afterwards. Vectors that form no clusters need so many that `flat` is faster. `flat` and `ivf` use the
+    GPUs if faiss has any. The same vectors give the same index (`hnsw` before FAISS 1.15 only on one thread).
 
     Parameters
     ----------
     vectors : ndarray of shape (N, D), float32
     index : "flat", "ivf" or "hnsw"
-        The search is exact, and the log says so, for fewer than `FEWEST` vectors, and where `hnsw` fails, as it does
-        on many copies of few vectors.
+        The search is exact, and the log says so, for fewer than `FEWEST` vectors, and if no effort reaches `RECALL`
+        (`hnsw` on many copies of few vectors, for example).
     num_neighbours : int
-        The most that will be searched for.
+        The largest K that `search` will be asked for.
     """
 
     def __init__(self, vectors: np.ndarray, index: IndexKind, *, num_neighbours: int) -> None:
         faiss = import_faiss()
         vectors = np.ascontiguousarray(vectors, dtype=np.float32)
         approximate = None if index == "flat" else _build_approximate(faiss, vectors, index, num_neighbours)
-        # The index counts vectors as they were added; `_rows` is the row of each in `vectors`.
+        # The index numbers vectors in the order they were added; `_rows` gives each number's row in `vectors`.
         if approximate is None:
             index, self._rows = "flat", np.arange(len(vectors))
             self._index: Any = faiss.IndexFlatIP(vectors.shape[1])
@@ -57,18 +57,18 @@ class Neighbours:
             self._index, self._kind = faiss.index_cpu_to_all_gpus(self._index), None
 
     def search(self, vectors: np.ndarray, num_neighbours: int) -> tuple[np.ndarray, np.ndarray]:
-        """Find each query's neighbours, the nearest one first.
+        """Find each query's neighbours, nearest first.
 
         Parameters
         ----------
         vectors : ndarray of shape (M, D), float32
         num_neighbours : int
-            K; all N where it is more.
+            K; if it is more than N, all N are found.
 
         Returns
         -------
         similarity : ndarray of shape (M, K), float32
-            Inner products; 0 where there is no neighbour.
+            Inner products; 0 without a neighbour.
         neighbours : ndarray of shape (M, K), int64
             Rows of the training vectors; -1 where an approximate index found fewer than K.
         """
@@ -85,13 +85,13 @@ class Neighbours:
 
 
 def _hold_out(num: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to build an approximate index from, and rows to try it on, which are added afterwards."""
+    """Rows to build an approximate index from, and rows to test it on, which are added afterwards."""
     tried = np.arange(num) % max(num // _SAMPLE, 10) == 0
     return np.flatnonzero(~tried), np.flatnonzero(tried)
 
 
 def _build_approximate(faiss: Any, vectors: np.ndarray, kind: IndexKind, num_neighbours: int) -> Any | None:
-    """An index searched with the effort that the vectors need; None, and a line in the log, where none is of use."""
+    """Build an index and set the search effort that these vectors need; None, with a line in the log, if none helps."""
     if len(vectors) < FEWEST:
         logger.info("index %s: exact, as %d vectors are fewer than %d", kind, len(vectors), FEWEST)
         return None
@@ -124,7 +124,7 @@ def _build_approximate(faiss: Any, vectors: np.ndarray, kind: IndexKind, num_nei
 
 
 def _recall(index: Any, kind: IndexKind, queries: np.ndarray, exact: np.ndarray) -> float:
-    """Share of the neighbours found that are as near as the exact ones, whose similarity is given, of shape (M, K)."""
+    """Share of the neighbours found that are as near as the exact ones, whose similarities are `exact`, (M, K)."""
     farthest = exact[:, -1:]
     found, _ = _search(index, kind, queries, exact.shape[1])
     return float((found >= farthest - 1e-5 * np.abs(farthest)).mean())
@@ -133,11 +133,11 @@ def _recall(index: Any, kind: IndexKind, queries: np.ndarray, exact: np.ndarray)
 def _search(
     index: Any, kind: IndexKind | None, vectors: np.ndarray, num_neighbours: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What `index.search` gives, by matrix products where FAISS goes from vector to vector."""
+    """As `index.search`, but by matrix products where FAISS would compare vectors one by one."""
     num = len(vectors)
     if kind == "flat" and num <= _FEW and num * index.ntotal <= _FEW_PRODUCTS:
         return _search_few(index, vectors, num_neighbours)
-    if kind == "ivf" and num * index.nprobe >= 2 * index.nlist:  # two queries a list or more
+    if kind == "ivf" and num * index.nprobe >= 2 * index.nlist:  # at least two queries per list
         return _search_by_list(index, vectors, num_neighbours)
     return index.search(vectors, num_neighbours)
 
@@ -155,7 +155,7 @@ def _search_few(index: Any, vectors: np.ndarray, num_neighbours: int) -> tuple[n
 
 
 def _search_by_list(index: Any, vectors: np.ndarray, num_neighbours: int) -> tuple[np.ndarray, np.ndarray]:
-    """Search an IVF index by one matrix product for each list and all queries that want it."""
+    """Search an IVF index list by list: one matrix product with all queries that want the list."""
     import faiss
 
     _, lists_MP = index.quantizer.search(vectors, index.nprobe)
@@ -176,10 +176,10 @@ def _search_by_list(index: Any, vectors: np.ndarray, num_neighbours: int) -> tup
 
 
 def import_faiss() -> ModuleType:
-    """Import faiss, and let its OpenBLAS know what this processor can do.
+    """Import faiss, with its OpenBLAS set for this processor.
 
-    The OpenBLAS inside faiss-cpu takes recent Xeons for a processor of 2004, which makes exact search four to five
-    times slower; the variable is read when its library loads.
+    The OpenBLAS inside faiss-cpu mistakes recent Xeons for a processor of 2004, which makes exact search four to five
+    times slower. It reads the variable when its library loads, so the variable is set before the import.
     """
     has = torch.cpu.get_capabilities()
     if has.get("avx512_f"):

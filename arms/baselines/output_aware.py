@@ -26,9 +26,9 @@ class ReadAnswers:
     Attributes
     ----------
     labelled : Labelled
-        The outcome of an answer that is not recorded is unknown.
+        The queries; an outcome without a recorded answer is unknown (NaN).
     rows_NS : ndarray of shape (N, S), int64
-        The row of each VLM's answer, -1 where none is recorded.
+        The row of each VLM's answer in `texts_UD`; -1 where none is recorded.
     vectors_ND : Tensor of shape (N, D), float32
         The queries' feature vectors.
     sides : tuple of Tensors of shape (N, D_a), float32
@@ -58,13 +58,13 @@ class ReadAnswers:
 
     @property
     def answer_width(self) -> int:
-        """P, the width of what `inputs` gives for an answer."""
+        """P, the width of an answer in `inputs`."""
         return self.texts_UD.shape[1] * (1 + len(self.sides))
 
     def inputs(self, index_B: Tensor) -> tuple[Tensor, Tensor]:
-        """Feature vectors (B, D), and answers (B, S, P) as [answer; answer * side, for each of `sides`], of B queries.
+        """Feature vectors (B, D) and answers (B, S, P) of B queries.
 
-        An answer that is not recorded is zeros.
+        An answer is [answer; answer * side, for each of `sides`]; one that is not recorded is all zeros.
         """
         rows_BS = torch.from_numpy(self.rows_NS)[index_B]
         texts_BSD = self.texts_UD[rows_BS.clamp(min=0)] * (rows_BS >= 0)[:, :, None]
@@ -83,17 +83,17 @@ class ReadAnswers:
 
     @torch.no_grad()
     def run(self, net: Callable[[Tensor, Tensor], Tensor]) -> np.ndarray:
-        """What a net makes of `inputs`, over all queries, in batches."""
+        """A net's outputs for the `inputs` of all queries, computed in batches."""
         return np.concatenate(
             [net(*self.inputs(index)).numpy() for index in torch.arange(len(self)).split(_BATCH_ROWS)]
         )
 
 
 class OutputAwareRouter(BaseRouter):
-    """A router that reads the VLMs' answers; a subclass says what it learns from them and whom it asks.
+    """A router that reads the VLMs' answers; a subclass says what it learns from them and which VLMs it asks.
 
-    Before anyone has answered it has nothing to say, so `score` is an error and `consult` takes its place: queries
-    with recorded answers are replayed, and a VLM without a recorded answer can neither be asked nor chosen.
+    It cannot score a query before a VLM has answered, so `score` is an error and `consult` takes its place. `consult`
+    replays queries with recorded answers; a VLM without a recorded answer can be neither asked nor chosen.
     """
 
     learns_from_answers = True
@@ -105,19 +105,19 @@ class OutputAwareRouter(BaseRouter):
 
     @abstractmethod
     def fit_answers(self, train: ReadAnswers, val: ReadAnswers | None) -> None:
-        """Learn from training answers; `val`, None without a judged answer, is only to choose on."""
+        """Learn from training answers; use `val` only to choose settings. It is None if no answer there is judged."""
 
     @abstractmethod
     def consult_answers(self, answers: ReadAnswers) -> Consulted:
         """Ask and choose; see `consult`."""
 
     def fit(self, train: Labelled, val: Labelled | None = None) -> Self:
-        """Learn from the answers to the training queries; see `BaseRouter.fit`. Val without answers is left out.
+        """Learn from the answers to the training queries; see `BaseRouter.fit`. A `val` without answers is ignored.
 
         Raises
         ------
         ArmsError
-            If there are no answers, or answers and queries do not go together.
+            If there are no answers, or their shapes do not match the queries.
         """
         if train.answers is None:
             raise ArmsError(
@@ -139,18 +139,19 @@ class OutputAwareRouter(BaseRouter):
         return ArmsError(f"a {type(self).__name__} reads the VLMs' answers: call consult(queries, answers)")
 
     def consult(self, queries: Queries, answers: Answers | None = None) -> Consulted:
-        """Replay who would be asked, and how sure the router is of each answer that it gets.
+        """Replay which VLMs would be asked, and how sure the router is of each answer that it gets.
 
         Parameters
         ----------
         queries : Queries, N of them
-        answers : Answers to these queries; the right answers in it are not looked at.
+        answers : Answers
+            To these queries; the right answers in it are ignored.
 
         Raises
         ------
         ArmsError
-            If there are no answers, answers and queries do not go together, or the embeddings have another width than
-            those of training.
+            If there are no answers, their shapes do not match the queries, or they are not embedded at the same width
+            as in training.
         """
         if answers is None:
             raise self._mute()

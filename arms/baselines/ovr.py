@@ -16,16 +16,16 @@ from arms.baselines.threads import one_blas_thread
 from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind
 
-MAX_ITERATIONS = 5000  # far above what any fit has needed; scikit-learn's own 100 are too few at weak regularisation
+MAX_ITERATIONS = 5000  # far more than any fit has needed; scikit-learn's 100 are too few at weak regularisation
 
 
 class OvrRouter(EmbeddingRouter):
     """A VLM's score is the log odds that it is right, by a logistic regression on its known outcomes.
 
-    With balanced classes, the published form, right and wrong outcomes of a VLM count alike in all. That takes the
-    VLM's share of right outcomes out of its log odds, so they are no chances and strong VLMs lose some of their lead;
-    with `class_weights: none` they keep it. A VLM whose known outcomes are all alike, or that has none, scores the log
-    odds of its share of right outcomes, drawn to 0.5 where few are known. Vectors are standardised first.
+    With balanced classes, as published, a VLM's right outcomes weigh as much in total as its wrong ones. This removes
+    its share of right outcomes from the log odds: they are not chances any more, and strong VLMs lose some of their
+    lead. With `class_weights: none` they keep it. A VLM whose known outcomes are all equal, or that has none, scores
+    the log odds of its `share_correct`. Vectors are standardised first.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class Regressions:
 
     @classmethod
     def of(cls, train: Labelled, c: float, balanced: bool) -> Self:
-        """Fit each VLM on its known outcomes; a constant where those are all alike."""
+        """Fit each VLM on its known outcomes; a constant if those are all equal."""
         weights_DS = np.zeros((train.vectors.shape[1], train.outcomes.shape[1]))
         intercepts_S = logit(share_correct(train.outcomes).astype(np.float64))
         for j, outcomes_N in enumerate(train.outcomes.T):

@@ -14,14 +14,14 @@ from arms.baselines.output_aware import OutputAwareRouter, ReadAnswers
 from arms.features.pooled import FeatureKind
 from arms.routers.base import Consulted
 
-_LEAST = 1e-6  # above the zero of a VLM that was not asked
+_LEAST = 1e-6  # lowest confidence in a VLM that was asked; 0 means that it was not
 
 
 class PairRankerRouter(OutputAwareRouter):
-    """Asks every VLM, and takes the answer that is likeliest to be better than the others.
+    """Asks every VLM and takes the answer that is most likely better than the others.
 
-    A net compares two answers to one query; a VLM's confidence is the mean probability that its answer wins against
-    those of the others, 0.5 where no other VLM has answered. The published comparator is a cross-encoder of the three
+    A net compares two answers to one query. A VLM's confidence is the mean probability that its answer wins against
+    those of the others; 0.5 if no other VLM has answered. The published comparator is a cross-encoder of the three
     texts; this one reads their embeddings.
 
     Parameters
@@ -31,7 +31,7 @@ class PairRankerRouter(OutputAwareRouter):
     hidden_width : int
     epochs : int
     batch_size : int
-        Queries a step, each with all pairs of its answers of which one is right and one is wrong.
+        Queries per step, each with all its pairs of a right and a wrong answer.
     learning_rate : float, > 0
     weight_decay : float, >= 0
     seed : int
@@ -86,7 +86,7 @@ class PairRankerRouter(OutputAwareRouter):
 class PairComparator(nn.Module):
     """Logit that answer i is better than answer j: f(q, a_i, a_j) - f(q, a_j, a_i), f a net of one hidden layer.
 
-    Swapping two answers turns the sign, and equal answers come out even, as every pair does before the net has learnt.
+    Swapping the answers flips the sign. Equal answers give 0; before training every pair does.
 
     Parameters
     ----------
@@ -114,14 +114,14 @@ class PairComparator(nn.Module):
 def pair_loss(logits_NSS: Tensor, outcomes_NS: Tensor) -> Tensor:
     """Mean binary cross-entropy over the pairs of a right answer i and a wrong answer j; scalar, in nats.
 
-    Pairs of like or unknown outcomes count for nothing; without any other pair the loss is 0.
+    Pairs with equal or unknown outcomes are left out; if no pair remains, the loss is 0.
     """
     pairs_NSS = (outcomes_NS == 1)[:, :, None] & (outcomes_NS == 0)[:, None]
     return (F.softplus(-logits_NSS) * pairs_NSS).sum() / pairs_NSS.sum().clamp(min=1)
 
 
 def mean_wins(wins_NSS: np.ndarray, recorded_NS: np.ndarray) -> np.ndarray:
-    """Mean of each row over the other VLMs with an answer, shape (N, S); 0.5 where there is none."""
+    """Mean of each row over the other VLMs with an answer, shape (N, S); 0.5 if no other VLM has one."""
     rivals_NSS = recorded_NS[:, None] & ~np.eye(recorded_NS.shape[1], dtype=bool)
     count_NS = rivals_NSS.sum(axis=2)
     total_NS = np.where(rivals_NSS, wins_NSS, 0).sum(axis=2)

@@ -9,28 +9,28 @@ from arms.features.labelled import Labelled
 class PrknnRouter(NeighbourRouter):
     """A VLM's score is its weighted Copeland sum over the K training queries most like this one.
 
-    On a training query a VLM beats another one if it alone is right, or if both outcomes are alike and it was cheaper;
-    pairs with an unknown outcome take no part, and without costs like outcomes are a draw. The score is wins minus
-    losses over all pairs that could be compared, each weighted as its neighbour, in [-1, 1]. For the settings see
-    `NeighbourRouter`.
+    On a training query a VLM beats another if only it is right, or if both outcomes are equal and it was cheaper.
+    Pairs with an unknown outcome are left out; without costs, equal outcomes are a draw. The score is wins minus
+    losses, divided by the number of compared pairs, in [-1, 1]; a pair weighs as much as its neighbour. For the
+    settings see `NeighbourRouter`.
     """
 
     scale = "rank"
 
     def tell(self, train: Labelled) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Wins minus losses, and pairs; without neighbours that compare a VLM its score over all of training, or 0."""
+        """Wins minus losses, and pairs; the prior is a VLM's score over all of training, 0 without pairs."""
         wins_NS, pairs_NS = copeland(train.outcomes, train.costs)
         return wins_NS, pairs_NS, wins_NS.sum(axis=0) / pairs_NS.sum(axis=0).clip(min=1)
 
 
 def copeland(outcomes: np.ndarray, costs: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Each VLM's wins minus losses against the others on each query, and how many of them it was compared with.
+    """Each VLM's wins minus losses against the others on each query, and with how many it was compared.
 
     Parameters
     ----------
     outcomes : ndarray of shape (N, S), NaN where unknown
     costs : ndarray of shape (N, S), optional
-        Which of two VLMs with like outcomes wins.
+        Of two VLMs with equal outcomes the cheaper one wins.
 
     Returns
     -------

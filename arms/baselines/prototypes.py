@@ -10,8 +10,7 @@ from arms.features.pooled import unit_norm
 class PrototypeRouter(EmbeddingRouter):
     """A VLM's score is the query's cosine with its prototype, the mean vector of the queries that it answers right.
 
-    A VLM of which no right outcome is known has no prototype and scores -1, the lowest cosine there is. Nothing is
-    chosen on val.
+    A VLM without a known right outcome has no prototype and scores -1, the lowest cosine. Nothing is chosen on val.
 
     Parameters
     ----------
@@ -25,7 +24,7 @@ class PrototypeRouter(EmbeddingRouter):
         """Average the vectors of the queries that each VLM answers right."""
         right_NS = train.outcomes == 1
         self.has_prototype_S = right_NS.any(axis=0)
-        # A prototype's length has no part in the cosine, so the sum does for the mean.
+        # The cosine ignores a prototype's length, so the sum serves as well as the mean.
         self.prototypes_SD = unit_norm(right_NS.T.astype(np.float64) @ train.vectors)
 
     def score_vectors(self, vectors: np.ndarray) -> np.ndarray:

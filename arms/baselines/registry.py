@@ -1,4 +1,4 @@
-"""The routers by name: those of ARMS, and those that other packages add by an entry point."""
+"""The routers by name: those of this package, and those that other packages add by an entry point."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from arms.errors import ArmsError
 from arms.params import check
 from arms.routers.base import BaseRouter
 
-ENTRY_POINTS = "arms.routers"  # the group under which a package names its own, as in: mine = "my_package:MyRouter"
+ENTRY_POINTS = "arms.routers"  # where a package names its own routers: mine = "my_package:MyRouter"
 
 # A router on pooled embeddings is one file and one line here.
 ROUTERS = {
@@ -48,15 +48,16 @@ def build_router(
     Parameters
     ----------
     name : str
-        One of `ROUTERS`, or of an installed package's entry points; any name if the settings say which `router` it is.
+        A key of `ROUTERS` or an installed package's entry point; any other name if the settings hold `router`.
     vlms : sequence of str
         The pool.
     settings : mapping
-        The keyword arguments of the router's class, every one but `seed`; and `router`, for a second one of a kind.
+        All keyword arguments of the router's class except `seed`. `router` names the class where `name` does not, so
+        one class can be used several times.
     seed : int
         For the routers that take one.
     where : str
-        Where the settings stand, for errors.
+        Where the settings come from, for error messages.
 
     Raises
     ------
@@ -81,7 +82,7 @@ def find_router(name: str, where: str = "baselines") -> type[BaseRouter]:
         raise ArmsError(f"{where}: unknown router {name!r}; known: {', '.join(sorted([*ROUTERS, *others]))}")
     try:
         found = others[name].load()
-    except Exception as error:  # whatever a foreign module raises, the user has to know which one it was
+    except Exception as error:  # a foreign module may raise anything; the user must see which one it was
         raise ArmsError(f"{where}.{name}: the entry point {others[name].value} cannot be loaded: {error}") from error
     if not (isinstance(found, type) and issubclass(found, BaseRouter)):
         raise ArmsError(
@@ -91,7 +92,7 @@ def find_router(name: str, where: str = "baselines") -> type[BaseRouter]:
 
 
 def any_learns_from_answers(routers: Mapping[str, Mapping[str, Any]], where: str = "baselines") -> bool:
-    """Whether some of these routers, by name with their settings, needs the VLMs' answers."""
+    """Whether any of these routers (name -> settings) needs the VLMs' answers."""
     return any(
         find_router(settings.get("router", name), where).learns_from_answers for name, settings in routers.items()
     )

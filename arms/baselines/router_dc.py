@@ -1,4 +1,4 @@
-"""RouterDC: a router taught by two contrasts (Chen et al. 2024, arXiv:2409.19886)."""
+"""RouterDC: a router trained by two contrastive losses (Chen et al. 2024, arXiv:2409.19886)."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -19,21 +19,22 @@ from arms.features.pooled import FeatureKind
 class RouterDcRouter(NetRouter):
     """A VLM's score is the cosine of its learned vector with the projected query, cos(E(q), k_m).
 
-    The loss has two parts at one temperature, both by `contrast`: a query against right and wrong VLMs, and lambda
-    times a query against one of its own cluster and some of others, all of one batch. E is linear, as the encoder below
-    it stays as it is; the clusters are those of K-means on the training vectors, without the paper's t-SNE before it.
+    The loss has two parts, both by `contrast` at one temperature. The first contrasts a query's right VLMs with its
+    wrong ones. The second, times lambda, contrasts a query of the same cluster with queries of other clusters, all of
+    one batch. E is linear because the encoder below it is frozen. Clusters come from K-means on the training vectors;
+    the paper runs t-SNE before it.
 
     Parameters
     ----------
     vlms : sequence of str
     features : FeatureKind
     width : int
-        Of E(q) and of the VLMs' vectors.
+        Width of E(q) and of the VLMs' vectors.
     top_k, bottom_k : int
-        Right VLMs that a query is drawn to, and wrong ones that it is drawn from, at most.
+        Most right VLMs that a query is pulled towards, and most wrong ones that it is pushed away from.
     num_clusters : int
     num_negatives : int
-        Queries of other clusters that a query is drawn from, at most.
+        Most queries of other clusters that a query is pushed away from.
     cluster_weight : list of float
         Candidates for lambda; the best on val is taken, the first without val.
     temperature : float
@@ -96,7 +97,7 @@ class RouterDcRouter(NetRouter):
         self.cluster_weight = self.fit_net(self.candidates, begin, train, val)
 
     def vlm_contrast(self, cosines_BS: Tensor, outcomes_BS: Tensor, draw: torch.Generator) -> Tensor:
-        """Loss of a batch's queries against the VLMs: the right ones against the wrong ones, without the unknown."""
+        """Loss of a batch on the VLMs: right ones are positives, wrong ones negatives, unknown ones left out."""
         return contrast(
             cosines_BS / self.temperature,
             draw_among(outcomes_BS == 1, self.top_k, draw),
@@ -104,7 +105,7 @@ class RouterDcRouter(NetRouter):
         )
 
     def query_contrast(self, cosines_BB: Tensor, clusters_B: Tensor, draw: torch.Generator) -> Tensor:
-        """Loss of a batch's queries against each other: another one of the cluster against some of other clusters."""
+        """Loss of a batch on itself: the positive is a query of the same cluster, negatives are of other clusters."""
         alike_BB = clusters_B[:, None] == clusters_B[None]
         itself_BB = torch.eye(len(clusters_B), dtype=torch.bool)
         return contrast(
@@ -115,7 +116,7 @@ class RouterDcRouter(NetRouter):
 
 
 def contrast(logits_NM: Tensor, positive_NM: Tensor, negative_NM: Tensor) -> Tensor:
-    """InfoNCE of each positive against the negatives of its row, added up in a row, mean over the rows.
+    """InfoNCE of each positive against the negatives of its row, summed per row, averaged over the rows.
 
     Both losses of arXiv:2409.19886: sum_p -log(exp(l_p) / (exp(l_p) + sum_n exp(l_n))) over positives p, negatives n.
 
@@ -134,9 +135,9 @@ def contrast(logits_NM: Tensor, positive_NM: Tensor, negative_NM: Tensor) -> Ten
 
 
 def draw_among(allowed_NM: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """At most so many of each row's allowed places, drawn at random; bool of the same shape.
+    """Draw at most `count` of each row's allowed places at random; bool of the same shape.
 
-    Outcomes are right or wrong, so that the published order by score is a draw among equals.
+    The paper takes VLMs in order of their scores. Here they are only right or wrong, so it is a draw among equals.
     """
     chance_NM = torch.rand(allowed_NM.shape, generator=generator).masked_fill(~allowed_NM, -1)
     highest_NK = chance_NM.topk(min(count, allowed_NM.shape[1]), dim=1).indices
@@ -144,7 +145,7 @@ def draw_among(allowed_NM: Tensor, count: int, generator: torch.Generator) -> Te
 
 
 def find_clusters(vectors_ND: np.ndarray, num_clusters: int, seed: int) -> np.ndarray:
-    """Each vector's cluster by K-means, shape (N,), int64; fewer clusters where fewer vectors differ."""
+    """Each vector's cluster by K-means, shape (N,), int64; never more clusters than distinct vectors."""
     num_distinct = len(np.unique(vectors_ND, axis=0))
     found = KMeans(min(num_clusters, num_distinct), n_init=1, random_state=seed).fit(vectors_ND)
     return found.labels_.astype(np.int64)

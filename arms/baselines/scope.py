@@ -1,4 +1,4 @@
-"""A two-tower router of queries and of VLMs by their behaviour, after SCOPE."""
+"""A two-tower router after SCOPE: one tower for queries, one for the VLMs' behaviour."""
 
 import copy
 import math
@@ -20,21 +20,21 @@ from arms.training.losses import masked_loss
 
 
 class ScopeRouter(EmbeddingRouter):
-    """A VLM is known by what it got right and wrong on some calibration queries, its behaviour profile.
+    """Describes a VLM by what it got right and wrong on some calibration queries, its behaviour profile.
 
-    Its confidence is the sigmoid of the scaled inner product of a query's vector and the profile's, each from a tower
-    of its own. The towers read the profile of a new VLM as they read those they were trained on: `with_vlm` adds one
-    by its outcomes on the calibration queries, and nothing trains.
+    A confidence is the sigmoid of the scaled inner product of the query's vector and the profile's vector, each from
+    its own tower. The towers read a new VLM's profile just as those seen in training, so `with_vlm` adds a VLM by its
+    outcomes on the calibration queries, without training.
 
     Parameters
     ----------
     vlms : sequence of str
     features : FeatureKind
     num_calibration : int
-        Calibration queries, drawn from the training queries; all of them where there are fewer.
+        How many calibration queries are drawn from the training queries; all if there are fewer.
     least_share : float
-        In every step each VLM's profile is made from a random share of the calibration queries, between this and all
-        of them, so that the net sees many profiles of a VLM, and poor ones too.
+        In every step each VLM's profile uses a random share of the calibration queries, between this and 1. So the net
+        sees many profiles of a VLM, some of them made from few queries.
     hidden_width, epochs, batch_size : int
     learning_rate : float, > 0
     weight_decay : float, >= 0
@@ -92,7 +92,7 @@ class ScopeRouter(EmbeddingRouter):
         generator = torch.Generator().manual_seed(self.seed)
 
         def loss_on(rows: Tensor) -> Tensor:
-            # A query is scored without its own outcome in the profiles, as a new one is.
+            # A query's own outcome stays out of the profiles, as it does for a new query.
             others_C1 = ~torch.isin(calibration_C, rows)[:, None]
             count, num_vlms = calibration_CS.shape
             used_CS = others_C1 & draw_subsets(count, num_vlms, self.least_share, generator)
@@ -116,7 +116,7 @@ class ScopeRouter(EmbeddingRouter):
         return torch.sigmoid(self.net(self.centring(vectors), self.behaviour)).numpy()
 
     def with_vlm(self, name: str, outcomes_on_calibration: np.ndarray) -> Self:
-        """A router over one more VLM; this one stays as it is, and nothing trains.
+        """A router with one more VLM; this router stays as it is, and nothing is trained.
 
         Parameters
         ----------
@@ -143,14 +143,14 @@ class ScopeRouter(EmbeddingRouter):
 class TwoTowers(nn.Module):
     """A tower for queries and a linear one for behaviour profiles, on a hidden layer that they share.
 
-    A profile is the difference of two means over the calibration queries' hidden vectors, and the share of right ones;
-    see `behaviour_on`. Both towers begin as the identity on the hidden vectors.
+    A profile is a difference of two means of the calibration queries' hidden vectors, and the share of right ones; see
+    `behaviour_on`. Both towers start as the identity on the hidden vectors.
 
     Parameters
     ----------
     query_width : int
     hidden_width : int
-        H, of the hidden layer and of what the towers give.
+        H, the width of the hidden layer and of the towers' outputs.
     """
 
     def __init__(self, query_width: int, hidden_width: int) -> None:
@@ -170,6 +170,6 @@ class TwoTowers(nn.Module):
 
 
 def draw_subsets(num_members: int, num_vlms: int, least_share: float, generator: torch.Generator) -> Tensor:
-    """A random subset of C members for each of S VLMs, bool of shape (C, S), by shares uniform in [least_share, 1]."""
+    """Draw a subset of C members for each of S VLMs: bool of shape (C, S), its share uniform in [least_share, 1]."""
     share_S = least_share + (1 - least_share) * torch.rand(num_vlms, generator=generator)
     return torch.rand((num_members, num_vlms), generator=generator) < share_S

@@ -1,4 +1,4 @@
-"""What a softmax over VLMs is taught: which of the VLMs that are right a query should go to."""
+"""Targets of a softmax over VLMs: which of its right VLMs a query should go to."""
 
 from typing import Literal
 
@@ -10,10 +10,9 @@ TargetKind = Literal["cheapest", "soft"]
 def target_shares(outcomes_NS: np.ndarray, costs_NS: np.ndarray | None, kind: TargetKind, penalty: float) -> np.ndarray:
     """How much of each query should go to each VLM.
 
-    `cheapest` is the right VLM of least cost, the target of SCOPE-Router's kNN; those that cost the same share the
-    query equally. `soft` is t_m proportional to 1[Y_m] exp(-penalty C_m), VL-RouterBench's label, with costs C in
-    units of the mean of all costs, so that a penalty means the same whatever the currency. Without costs all right
-    VLMs share equally either way.
+    `cheapest` is the cheapest right VLM, the target of SCOPE-Router's kNN; equally cheap ones share the query.
+    `soft` is t_m proportional to 1[Y_m] exp(-penalty C_m), VL-RouterBench's label. Costs C are in units of the mean
+    cost, so a penalty means the same in any currency. Without costs both give all right VLMs equal shares.
 
     Parameters
     ----------
@@ -22,7 +21,7 @@ def target_shares(outcomes_NS: np.ndarray, costs_NS: np.ndarray | None, kind: Ta
     costs_NS : ndarray of shape (N, S), float32, USD, no NaN; or None
     kind : "cheapest" or "soft"
     penalty : float, >= 0
-        Of `soft`; at 0 all right VLMs share equally.
+        Weight of the cost in `soft`; at 0 all right VLMs share equally.
 
     Returns
     -------
@@ -44,7 +43,7 @@ def target_shares(outcomes_NS: np.ndarray, costs_NS: np.ndarray | None, kind: Ta
     if kind == "cheapest":
         weight_NS = (right_NS & (dearer_NS == 0)).astype(np.float64)
     else:
-        # Less the least cost, which changes no share, so that a strong penalty never leaves a row of zeros.
+        # Without the least cost: this changes no share, and a strong penalty cannot leave a row of zeros.
         unit = costs_NS.mean() if costs_NS.any() else 1.0
         weight_NS = right_NS * np.exp(-penalty * dearer_NS / unit)
     shares_NS = weight_NS / np.where(right_NS.any(axis=1), weight_NS.sum(axis=1), 1.0)[:, None]

@@ -1,4 +1,4 @@
-"""One thread for small matrix products: what a second one gains there is lost in waiting for each other."""
+"""One thread for small matrix products: with several, the waiting costs more than the work they share."""
 
 import sys
 from contextlib import AbstractContextManager
@@ -8,14 +8,14 @@ from threadpoolctl import ThreadpoolController
 
 
 def one_blas_thread() -> AbstractContextManager[object]:
-    """Within it, matrix products of numpy, SciPy and FAISS run on one thread.
+    """Inside, matrix products of numpy, SciPy and FAISS run on one thread.
 
-    On two cores of which one is busy, a search for one query took 12 ms by two threads and 0.5 ms by one.
+    On two cores, one of them busy, a search for one query took 12 ms with two threads and 0.5 ms with one.
     """
     return _controller("faiss" in sys.modules).limit(limits=1, user_api="blas")
 
 
 @lru_cache
 def _controller(with_faiss: bool) -> ThreadpoolController:
-    """Finds the libraries that are loaded, which takes a while; FAISS brings one of its own."""
+    """Find the loaded libraries, which takes a while; once FAISS is loaded it must look again, for FAISS's own."""
     return ThreadpoolController()

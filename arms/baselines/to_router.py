@@ -1,4 +1,4 @@
-"""TO-Router: taught how near each VLM's answer came to the truth (Stripelis et al. 2024, arXiv:2408.12320)."""
+"""TO-Router: learns how close each VLM's answer is to the truth (Stripelis et al. 2024, arXiv:2408.12320)."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -16,11 +16,11 @@ from arms.features.pooled import FeatureKind
 
 
 class ToRouter(NetRouter):
-    """A VLM's score is its logit in a softmax that was taught soft labels from the VLMs' answers.
+    """A VLM's score is its logit in a softmax trained on soft labels from the VLMs' answers.
 
     A query's labels are softmax(z / temperature), where z is the similarity of each known VLM's answer to the right
-    answer, scaled to [0, 1] within the query; the loss is the cross-entropy over the known VLMs. Where no answer or no
-    truth is recorded, or `Labelled.answers` is None, the outcome itself is the similarity: 1 right, 0 wrong.
+    answer, scaled to [0, 1] within the query. The loss is the cross-entropy over the known VLMs. If no answer or no
+    truth is recorded, or `Labelled.answers` is None, the similarity is the outcome: 1 right, 0 wrong.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class ToRouter(NetRouter):
     features : FeatureKind
     hidden_width : int
     temperature : list of float
-        Candidates for what divides the scaled similarities; the best on val is taken, the first without val.
+        Candidates; it divides the scaled similarities. The best on val is taken, the first without val.
     epochs, batch_size, learning_rate, weight_decay, seed
         See `NetRouter`.
     """
@@ -77,7 +77,7 @@ class ToRouter(NetRouter):
 def similarity_to_truth(outcomes_NS: np.ndarray, answers: Answers | None) -> np.ndarray:
     """Cosine of each known VLM's answer with the right one, shape (N, S); NaN where the outcome is unknown.
 
-    The outcome itself where no answer or no truth is recorded.
+    If no answer or no truth is recorded, it is the outcome.
     """
     similarity_NS = np.array(outcomes_NS)
     if answers is None:
@@ -91,7 +91,7 @@ def similarity_to_truth(outcomes_NS: np.ndarray, answers: Answers | None) -> np.
 
 
 def scale_within_query(values_NS: np.ndarray) -> np.ndarray:
-    """Each row's known values from its lowest, 0, to its highest, 1, shape (N, S); all 1 where they are alike."""
+    """Scale each row's known values to [0, 1], lowest to highest, shape (N, S); all 1 if they are equal."""
     known_NS = ~np.isnan(values_NS)
     lowest_N1 = np.where(known_NS, values_NS, np.inf).min(axis=1, keepdims=True)
     highest_N1 = np.where(known_NS, values_NS, -np.inf).max(axis=1, keepdims=True)

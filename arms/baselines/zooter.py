@@ -15,11 +15,11 @@ from arms.features.pooled import FeatureKind
 
 
 class ZooterRouter(NetRouter):
-    """A VLM's score is its logit in a softmax that was taught the normalised rewards of the VLMs.
+    """A VLM's score is its logit in a softmax trained on the VLMs' normalised rewards.
 
-    The reward of a VLM on a query is its outcome, which stands for the reward model of the paper. Rewards are smoothed
-    by the query's tag (`smooth_by_tag`; without `Labelled.tags` they stay as they are) and normalised among the known
-    VLMs by softmax(r / temperature). The loss is the KL divergence of the net's softmax from them, over the known VLMs.
+    A VLM's reward on a query is its outcome; the paper uses a reward model. Rewards are smoothed by the query's tag
+    (`smooth_by_tag`; without `Labelled.tags` they stay as they are) and normalised over the known VLMs by
+    softmax(r / temperature). The loss is the KL divergence of the net's softmax from them, over the known VLMs.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class ZooterRouter(NetRouter):
         self.temperature = temperature
 
     def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:
-        """Learn the rewards' shares, and choose how much they are smoothed on val."""
+        """Learn the normalised rewards, and choose on val how much they are smoothed."""
         vectors_ND = torch.tensor(train.vectors)
         known_NS = torch.tensor(~np.isnan(train.outcomes))
 
@@ -70,15 +70,15 @@ class ZooterRouter(NetRouter):
             rewards_NS = train.outcomes if train.tags is None else smooth_by_tag(train.outcomes, train.tags, beta)
             targets_NS = torch.tensor(known_softmax(rewards_NS / self.temperature))
             net = make_mlp(train.vectors, self.hidden_width, len(self.vlms))
-            # Less the targets' entropy, which has no gradient, this is their KL divergence.
+            # The KL divergence is this minus the targets' entropy, which has no gradient.
             return net, lambda rows: masked_cross_entropy(net(vectors_ND[rows]), targets_NS[rows], known_NS[rows])
 
-        # Without tags all candidates come to the same.
+        # Without tags all candidates give the same net.
         self.beta = self.fit_net(self.candidates[: 1 if train.tags is None else None], begin, train, val)
 
 
 def smooth_by_tag(rewards_NS: np.ndarray, tags_N: np.ndarray, beta: float) -> np.ndarray:
-    """Rewards drawn towards the VLM's mean known reward on queries of the same tag, r' = beta r + (1 - beta) mean.
+    """Pull rewards towards the VLM's mean known reward on queries of the same tag: r' = beta r + (1 - beta) mean.
 
     The tag-based label enhancement of arXiv:2311.08692, with one tag per query. Unknown rewards (NaN) stay unknown.
     """
@@ -91,7 +91,7 @@ def smooth_by_tag(rewards_NS: np.ndarray, tags_N: np.ndarray, beta: float) -> np
 
 
 def known_softmax(values_NS: np.ndarray) -> np.ndarray:
-    """Softmax of each row over its known values, shape (N, S), float32; 0 where NaN, rows of zeros where all are."""
+    """Softmax of each row over its known values, shape (N, S), float32; NaN gives 0, in a row of only NaN too."""
     known_NS = ~np.isnan(values_NS)
     highest_N1 = np.where(known_NS, values_NS, -np.inf).max(axis=1, keepdims=True)
     weight_NS = np.exp(np.where(known_NS, values_NS - highest_N1, -np.inf))

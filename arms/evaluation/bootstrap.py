@@ -17,10 +17,10 @@ CHUNK_WEIGHTS = 4_000_000  # weights held at once; bounds memory and changes no 
 def bootstrap_means(values: FloatArray, groups: NDArray, samples: int, seed: int) -> FloatArray:
     """Resample the groups with replacement and return the mean of every column in each resample.
 
-    A resampled mean is a ratio of sums, sum_g w_g sum(values in g) / sum_g w_g |g| with multinomial weights w, as
+    A resampled mean is a ratio of sums, sum_g w_g sum(values in g) / sum_g w_g |g| with multinomial weights w, because
     groups differ in size. All columns share the draws, so the difference of two columns of the result is the
-    bootstrap distribution of their paired difference. Equal groups and seed give equal draws, whatever the values and
-    the order of the rows.
+    bootstrap distribution of their paired difference. The draws depend only on the groups and the seed, not on the
+    values or the order of the rows.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def bootstrap_means(values: FloatArray, groups: NDArray, samples: int, seed: int
 
     Returns
     -------
-    float64 array of shape (B, K); NaN where a resample holds no counting row of the column
+    float64 array of shape (B, K); NaN where a resample has no row that counts in the column
 
     Raises
     ------
@@ -57,7 +57,7 @@ def interval(draws: FloatArray) -> tuple[float, float] | tuple[None, None]:
 
     Parameters
     ----------
-    draws : float array of shape (B,); NaN draws say nothing and are left out
+    draws : float array of shape (B,); NaN draws are left out
 
     Returns
     -------
@@ -71,7 +71,7 @@ def interval(draws: FloatArray) -> tuple[float, float] | tuple[None, None]:
 
 
 def _per_group(values: FloatArray, groups: NDArray) -> tuple[FloatArray, FloatArray]:
-    """Return sums and counts of the counting rows, each of shape (G, K), groups in sorted order."""
+    """Return sum and number of the rows that count, each of shape (G, K), groups in sorted order."""
     labels, group_of = np.unique(groups, return_inverse=True)
     counting = ~np.isnan(values)
     sums, counts = np.empty((2, len(labels), values.shape[1]))
@@ -82,7 +82,7 @@ def _per_group(values: FloatArray, groups: NDArray) -> tuple[FloatArray, FloatAr
 
 
 def _weights(num_groups: int, samples: int, seed: int) -> Iterable[FloatArray]:
-    """All resamples' weights in chunks of shape (samples, G); those that fit in one are drawn once."""
+    """All resamples' weights, in chunks of shape (samples, G); if one chunk holds them all, they are cached."""
     chunk = max(1, CHUNK_WEIGHTS // num_groups)
     if samples <= chunk:
         return [_same_weights(num_groups, samples, seed)]
@@ -92,7 +92,7 @@ def _weights(num_groups: int, samples: int, seed: int) -> Iterable[FloatArray]:
 
 @lru_cache(maxsize=4)
 def _same_weights(num_groups: int, samples: int, seed: int) -> FloatArray:
-    """Every router is judged by the same draws: a few kinds of test set, many calls."""
+    """The weights that fit in one chunk, cached: all routers are judged by the same draws on a few test sets."""
     weights = _multinomial_weights(np.random.default_rng(seed), samples, num_groups)
     weights.flags.writeable = False
     return weights
@@ -101,8 +101,8 @@ def _same_weights(num_groups: int, samples: int, seed: int) -> FloatArray:
 def _multinomial_weights(rng: np.random.Generator, samples: int, num_groups: int) -> FloatArray:
     """Draw how often each group comes up in each resample: shape (samples, G), rows sum to G.
 
-    Counting uniform picks gives the same distribution as `Generator.multinomial` at a fraction of its time, and one
-    stream of picks is the same however it is cut into chunks.
+    Counting uniform picks gives the same distribution as `Generator.multinomial` in a fraction of its time. Cutting the
+    picks into chunks does not change them.
     """
     picks = rng.integers(0, num_groups, size=(samples, num_groups))
     picks += num_groups * np.arange(samples)[:, None]

@@ -18,7 +18,7 @@ def reliability_curve(confidence: NDArray[Any], correct: NDArray[Any], bins: int
     ----------
     confidence : float array of shape (P,), in [0, 1]
     correct : array of shape (P,), 0 or 1
-    bins : int, at least 1; a bin holds its lower edge, the last one both
+    bins : int, at least 1; a bin includes its lower edge, the last bin both edges
 
     Returns
     -------
@@ -70,7 +70,7 @@ def expected_calibration_error(confidence: NDArray[Any], correct: NDArray[Any], 
 def vlm_calibration(
     confidence: NDArray[Any], outcomes: NDArray[Any], vlms: Sequence[str], bins: int = NUM_BINS
 ) -> dict[str, dict[str, float | int | None]]:
-    """Return how well a router's confidences in each VLM are calibrated, over the queries where its outcome is known.
+    """Return how well a router's confidences in each VLM are calibrated, on the queries where its outcome is known.
 
     Parameters
     ----------
@@ -82,12 +82,12 @@ def vlm_calibration(
     Returns
     -------
     {vlm: {"ece", "overconfidence": mean confidence - share correct, in [-1, 1], "queries": count}}, in the order given;
-    None for both where no outcome is known
+    both numbers are None if no outcome is known
 
     Raises
     ------
     ValueError
-        If the shapes disagree, an outcome is not 0, 1 or NaN, or a confidence beside a known one is outside [0, 1].
+        If the shapes disagree, an outcome is not 0, 1 or NaN, or the confidence of a known one is outside [0, 1].
     """
     outcomes = checked_outcomes(outcomes)
     confidence = np.asarray(confidence, dtype=np.float64)

@@ -28,7 +28,7 @@ class CostJudge:
     ----------
     judge : Judge
     params : CostsParams
-        What an answer is taken to cost where no cost is recorded.
+        How the cost of an answer is estimated if none is recorded.
     """
 
     def __init__(self, judge: Judge, params: CostsParams) -> None:
@@ -36,14 +36,14 @@ class CostJudge:
         self._costs_of: dict[tuple[str, tuple[str, ...]], Expenses] = {}
 
     def metrics(self, by_pool: ByPool) -> dict[str, Any]:
-        """The metrics of one router, those of `Judge.metrics` and of its costs, split -> pool -> name -> value."""
+        """One router's metrics, those of `Judge.metrics` and of `metrics_on`: split -> pool -> name -> value."""
         return {
             split: {pool: values | round_metrics(self.metrics_on(split, by_pool[pool])) for pool, values in of.items()}
             for split, of in self.judge.metrics(by_pool).items()
         }
 
     def metrics_on(self, split: str, scores: Scores) -> dict[str, Any]:
-        """The metrics of `evaluate_cost` for one score table, `cost_usd` as `cost_usd_per_1k` queries."""
+        """The metrics of `evaluate_cost` for one score table, with `cost_usd_per_1k` queries instead of `cost_usd`."""
         train = self._costs("train", scores.vlms)
         weak, strong = weak_and_strong(
             train.expected.mean(axis=0), train_accuracy(self.judge.outcomes("train", scores.vlms))
@@ -78,7 +78,7 @@ class CostJudge:
         return oracle_point(self._costs(split, vlms).charged, self.judge.outcomes(split, vlms))
 
     def sources(self, split: str, vlms: Sequence[str]) -> dict[str, str]:
-        """By VLM, whether its costs are recorded, partly recorded, estimated or unknown."""
+        """For each VLM, whether its costs are recorded, partly recorded, estimated or unknown."""
         return dict(self._costs(split, vlms).sources)
 
     def records(self, routers: Mapping[str, ByPool], max_points: int = 60) -> list[Record]:

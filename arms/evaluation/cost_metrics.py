@@ -24,16 +24,16 @@ def evaluate_cost(
 ) -> dict[str, float | None]:
     """Judge what one router's accuracy costs on one split and pool.
 
-    Costs and accuracies are means over every query with a known outcome, answerable or not, since the others are paid
-    for too; a single VLM's are over the queries where its outcome is known. What is undefined is None; None is also
-    what needs a cost that is unknown, rather than a mean over the queries whose cost happens to be known.
+    Costs and accuracies are means over every query with a known outcome, answerable or not, since unanswerable queries
+    are paid for too. Those of a single VLM are over the queries where its outcome is known. A metric is None if it is
+    undefined or needs an unknown cost; it is never a mean over only the queries whose cost is known.
 
     Parameters
     ----------
     confidence : float array of shape (N, S)
     selected : int array of shape (N,), the chosen VLM among those known on the query; -1 where none is
     expected_cost : float array of shape (N, S), what a policy may weigh, USD; NaN unknown
-    charged_cost : float array of shape (N, S), what the answers came to, USD; NaN unknown
+    charged_cost : float array of shape (N, S), what the answers cost, USD; NaN unknown
     outcomes : float array of shape (N, S), 1 correct, 0 wrong, NaN unknown
     weak, strong : positions of the least expensive VLM and of the best single one by train accuracy; None if unknown
     asked : bool array of shape (N, S), the VLMs that the router asked before it chose; their charges add up. None for a
@@ -45,10 +45,10 @@ def evaluate_cost(
         - `cost_usd`: the mean charge of the selection;
         - `rank_score`: see `frontier.rank_score`, over the pool's range of single-VLM costs;
         - `aiq`, `nauc`, `peak`: see `frontier`, of the curve from `router_curve`;
-        - `qnc`: the least cost at which the curve is as accurate as the best single VLM, over that VLM's cost; None too
-          where it never is;
-        - `apgr`, `cpt_50`, `cpt_80`: see `strong_calls`; None too where the strong VLM is the weak one or no better,
-          and for a router that has asked before it chooses;
+        - `qnc`: the least cost at which the curve is as accurate as the best single VLM, divided by that VLM's cost;
+          None too if the curve never is;
+        - `apgr`, `cpt_50`, `cpt_80`: see `strong_calls`; None too if the strong VLM is the weak one or no better, and
+          for a router that asks before it chooses;
         - `regret`: the oracle's EM minus the router's, over the answerable queries.
 
     Raises
@@ -64,7 +64,7 @@ def evaluate_cost(
     correct = correct_of(selected, outcomes)
     cost = _mean(charge_of(selected, charged_cost, outcomes, asked))
     pool_cost, pool_accuracy = single_vlm_points(charged_cost, outcomes)
-    played = ~np.isnan(pool_accuracy)  # a VLM that was never run here bounds nothing
+    played = ~np.isnan(pool_accuracy)  # a VLM without outcomes here does not count in the pool's range
     limits = frontier.cost_range(pool_cost[played])
     curve = router_curve(
         confidence=confidence,
@@ -103,14 +103,14 @@ def router_curve(
 
     Returns
     -------
-    Curve; None if no outcome is known, or a cost that it needs is unknown
+    Curve; None if no outcome is known, or if a cost that it needs is not
     """
     outcomes = checked_outcomes(outcomes)
     known = ~np.isnan(outcomes)
     if not known.any():
         return None
     if asked is not None:
-        # What has been asked is paid for, whatever is then chosen: there is nothing to trade.
+        # Every VLM asked is paid for, whichever is then chosen: accuracy cannot be traded for cost.
         cost = _mean(charge_of(selected, charged_cost, outcomes, asked))
         accuracy = _mean(correct_of(selected, outcomes)[known.any(axis=1)])
         return None if cost is None else Curve(*(np.array([value], dtype=np.float64) for value in (cost, accuracy, 0)))
@@ -122,13 +122,13 @@ def router_curve(
 def charge_of(
     selected: IntArray, charged_cost: FloatArray, outcomes: FloatArray, asked: BoolArray | None = None
 ) -> NDArray[np.float64]:
-    """Return what each query came to.
+    """Return what each query cost.
 
     Parameters
     ----------
-    selected : int array of shape (N,), the chosen VLM; always paid for
+    selected : int array of shape (N,), the chosen VLM, which is always paid for
     charged_cost, outcomes : float arrays of shape (N, S); NaN = unknown
-    asked : bool array of shape (N, S), the VLMs that are paid for beside it; None for none
+    asked : bool array of shape (N, S), the VLMs that are paid for besides; None if there are none
 
     Returns
     -------

@@ -13,14 +13,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Curve:
-    """Operating points of a router, from the policy that ignores cost to the one that weighs nothing else.
+    """A router's operating points, from the policy that ignores cost to the one that looks only at cost.
 
     Attributes
     ----------
     cost : float64 array of shape (P,), mean charge of a query, in the unit of the charged costs (USD)
     accuracy : float64 array of shape (P,), share of queries whose selected VLM is right
-    penalty : float64 array of shape (P,), rising from 0, confidence per unit of cost; a point holds from its penalty
-        up to the next one, and the last point for ever
+    penalty : float64 array of shape (P,), confidence per unit of cost, rising from 0; a point holds from its penalty up
+        to that of the next point, and the last point at every higher penalty
     """
 
     cost: Floats
@@ -28,7 +28,7 @@ class Curve:
     penalty: Floats
 
     def thinned(self, max_points: int) -> "Curve":
-        """Return at most `max_points` of the points, evenly spread over them; both ends and the peak stay.
+        """Return at most `max_points` of the points, evenly spread; both ends and the peak are kept.
 
         Raises
         ------
@@ -59,15 +59,15 @@ def cost_quality_curve(
     """Return cost and accuracy of the policy argmax_j (confidence_ij - penalty * expected cost_ij) at every penalty.
 
     This is `arms.selection.policies.penalised`, ties included. As the penalty grows, a query follows the upper envelope
-    of the lines confidence - penalty * cost, so the policy changes at finitely many penalties only, and the curve holds
-    them all. The VLMs with a known outcome may be chosen; a query without any is left out.
+    of the lines confidence - penalty * cost. So the policy changes at a finite number of penalties, and the curve holds
+    them all. Only VLMs with a known outcome can be chosen; a query without one is left out.
 
     Parameters
     ----------
     confidence : float array of shape (N, S), finite
     expected_cost : float array of shape (N, S), at least 0, what the policy weighs
-    charged_cost : float array of shape (N, S), at least 0, what the answer of the chosen VLM then cost
-    outcomes : float array of shape (N, S), 1 correct, 0 wrong, NaN unknown; where unknown, the others are not read
+    charged_cost : float array of shape (N, S), at least 0, what the chosen VLM's answer cost
+    outcomes : float array of shape (N, S), 1 correct, 0 wrong, NaN unknown; where it is NaN, no other array is read
 
     Returns
     -------
@@ -76,7 +76,7 @@ def cost_quality_curve(
     Raises
     ------
     ValueError
-        If shapes disagree, or a confidence or cost beside a known outcome is not finite or a cost negative.
+        If shapes disagree, or if beside a known outcome a confidence or cost is not finite, or a cost is negative.
     """
     outcomes = checked_outcomes(outcomes)
     known = ~np.isnan(outcomes)
@@ -88,7 +88,7 @@ def cost_quality_curve(
         return Curve(np.zeros(0), np.zeros(0), np.zeros(0))
     switches, last = _envelopes(confidence, expected_cost, known[kept])
     penalty = switches.penalty
-    # A point follows all switches at one penalty, and one comes before them all.
+    # One point before the first switch, then one point after all switches at the same penalty.
     seen = np.append(0, 1 + np.flatnonzero(np.diff(penalty, append=np.inf)))
     return Curve(
         cost=np.maximum(_means(charged_cost, switches, last)[seen], 0.0),
@@ -106,8 +106,8 @@ def single_vlm_points(charged_cost: FloatArray, outcomes: FloatArray) -> tuple[F
 
     Returns
     -------
-    cost, accuracy : float64 arrays of shape (S,); NaN where the VLM has no known outcome, the cost also where one of
-        these queries has an unknown charge (NaN)
+    cost, accuracy : float64 arrays of shape (S,); NaN where the VLM has no known outcome. The cost is NaN too where the
+        charge of one of these queries is unknown (NaN).
     """
     outcomes = checked_outcomes(outcomes)
     known = ~np.isnan(outcomes)
@@ -128,7 +128,7 @@ def oracle_point(charged_cost: FloatArray, outcomes: FloatArray) -> tuple[float,
 
     Returns
     -------
-    (cost, accuracy) over the queries with a known outcome; None without any, or if a charge that matters is unknown
+    (cost, accuracy) over the queries with a known outcome; None without one, or if the charge of one is unknown
     """
     outcomes = checked_outcomes(outcomes)
     known = ~np.isnan(outcomes)
@@ -143,7 +143,7 @@ def oracle_point(charged_cost: FloatArray, outcomes: FloatArray) -> tuple[float,
 
 
 def _read(name: str, array: FloatArray, known: NDArray[np.bool_], *, least: float) -> Floats:
-    """Return the array as float64, 0 where nothing is known, once it has been checked."""
+    """Check the array and return it as float64, with 0 where the outcome is unknown."""
     values = np.asarray(array, dtype=np.float64)
     if values.shape != known.shape:
         raise ValueError(f"cost_quality_curve: expected {name} of shape {known.shape}, got {values.shape}")
@@ -158,11 +158,11 @@ def _read(name: str, array: FloatArray, known: NDArray[np.bool_], *, least: floa
 
 
 def _envelopes(confidence: Floats, cost: Floats, known: NDArray[np.bool_]) -> tuple[_Switches, IntArray]:
-    """Walk the upper envelopes of all queries at once; return all switches by rising penalty, and the last choices."""
+    """Walk along all queries' upper envelopes at once; return the switches by rising penalty, and the last choices."""
     masked = np.where(known, confidence, -np.inf)
     surest = masked == masked.max(axis=1, keepdims=True)
     query, at = np.arange(len(masked)), np.zeros(len(masked))
-    current = np.where(surest, cost, np.inf).argmin(axis=1)  # the less expensive of the equally sure
+    current = np.where(surest, cost, np.inf).argmin(axis=1)  # of equally sure VLMs the cheapest
     last, steps = current.copy(), []
     while len(query):
         saved = cost[query, current][:, None] - cost[query]
@@ -172,7 +172,7 @@ def _envelopes(confidence: Floats, cost: Floats, known: NDArray[np.bool_]) -> tu
             np.divide(lost, saved, out=crossing, where=known[query] & (saved > 0))
         taken, least = crossing.argmin(axis=1), crossing.min(axis=1)
         moves = np.isfinite(least)
-        # Of several lines through one point the last follows at once, but rounding may put it a hair before the others.
+        # If several lines cross in one point, rounding must not put a later switch a hair before an earlier one.
         at = np.maximum(at, least)[moves]
         query, left, current = query[moves], current[moves], taken[moves]
         steps.append((at, query, left, current))
@@ -183,9 +183,9 @@ def _envelopes(confidence: Floats, cost: Floats, known: NDArray[np.bool_]) -> tu
 
 
 def _means(values: Floats, switches: _Switches, last: IntArray) -> Floats:
-    """Return the mean value of the choices before each of the E switches, and after all: shape (E + 1,).
+    """Return the mean value of the choices before each of the E switches and after the last one: shape (E + 1,).
 
-    Summed from the end, where all is least expensive, so that what is free there stays exactly 0.
+    The sum runs from the end, where everything is cheapest, so a cost of 0 there stays exactly 0.
     """
     end = values[np.arange(len(values)), last].sum()
     steps = values[switches.query, switches.left] - values[switches.query, switches.taken]

@@ -35,7 +35,7 @@ def curve_records(curve: Curve | None, max_points: int, **labels: str) -> list[R
 
 
 def point_records(kind: str, points: Mapping[str, tuple[float, float] | None], **labels: str) -> list[Record]:
-    """Return single points as records that JSON can hold, without those that are unknown.
+    """Return single points as records that JSON can hold; unknown points are left out.
 
     Parameters
     ----------

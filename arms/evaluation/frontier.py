@@ -14,7 +14,7 @@ SAME_COST = 1e-9  # as a share of the larger one
 
 
 def pareto_front(cost: Floats, quality: Floats) -> Points:
-    """Return the points that no other one matches at a lower or equal cost: both of shape (F,), strictly rising.
+    """Return the points that no other point reaches at the same or a lower cost: two rising arrays of shape (F,).
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ def pareto_front(cost: Floats, quality: Floats) -> Points:
 
 
 def rising_hull(cost: Floats, quality: Floats) -> Points:
-    """Return the corners of the least concave function above the points that never falls: both strictly rising.
+    """Return the corners of the lowest concave line above the points that never falls: two rising arrays.
 
-    What lies on it can be had: between two corners, by tossing a coin for each query.
+    Every point on the line can be reached: between two corners, choose one of them at random for each query.
 
     Parameters
     ----------
@@ -48,9 +48,9 @@ def rising_hull(cost: Floats, quality: Floats) -> Points:
 def aiq(curve: Curve, pool_cost: Floats, pool_quality: Floats) -> float | None:
     """Average improvement in quality: the mean height of the curve's rising hull over the pool's range of costs.
 
-    Hu et al., "RouterBench", arXiv:2403.12031, section 3, where the range is that of the routers compared; the pool's
-    is the same for every router. Past its last point the hull goes on flat. If the curve begins above the least
-    expensive VLM, its points are joined to that VLM, which then counts for no more than the curve's first point.
+    Hu et al., "RouterBench", arXiv:2403.12031, section 3. Its range is that of the routers compared; the pool's range
+    is the same for every router. After its last point the hull is flat. If the curve starts at a higher cost than the
+    cheapest VLM, that VLM becomes its first point, with at most the accuracy at which the curve starts.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def aiq(curve: Curve, pool_cost: Floats, pool_quality: Floats) -> float | None:
 
     Returns
     -------
-    float in [0, peak]; None without points, or if fewer than two different costs are known or any is not
+    float in [0, peak]; None without points, if a cost is unknown, or if all costs are equal
     """
     return _mean_height(rising_hull, curve, pool_cost, pool_quality)
 
@@ -67,7 +67,7 @@ def aiq(curve: Curve, pool_cost: Floats, pool_quality: Floats) -> float | None:
 def nauc(curve: Curve, pool_cost: Floats, pool_quality: Floats) -> float | None:
     """Normalised area under the curve: as `aiq`, but under the Pareto front, its points joined by straight lines.
 
-    As MMR-Bench has it, but over the pool's range of costs: over a router's own, areas cannot be compared.
+    As in MMR-Bench, but over the pool's range of costs: areas over each router's own range cannot be compared.
     """
     return _mean_height(pareto_front, curve, pool_cost, pool_quality)
 
@@ -87,7 +87,7 @@ def qnc(curve: Curve, reference_cost: float, reference_quality: float) -> float 
 
     Returns
     -------
-    float of at least 0; None if the curve never gets there (infinite, in MMR-Bench), the reference is unknown or free
+    float of at least 0; None if the curve never is as good (MMR-Bench: infinite), or the reference is unknown or free
     """
     reaches = curve.accuracy >= reference_quality
     if not reaches.any() or not reference_cost > 0:
@@ -100,19 +100,19 @@ def rank_score(
 ) -> float | None:
     """Weigh accuracy against cost on a logarithmic scale: Rank Score of VL-RouterBench, in [0, 100].
 
-    (1 + beta) A C / (beta A + C), the weighted harmonic mean of the accuracy A in percent and of how far the cost lies
-    below the largest, C = 100 (log2 Cmax - log2 cost) / (log2 Cmax - log2 Cmin), with the cost clipped to [Cmin, Cmax].
+    (1 + beta) A C / (beta A + C): the weighted harmonic mean of the accuracy A in percent and the saving
+    C = 100 (log2 Cmax - log2 cost) / (log2 Cmax - log2 Cmin), with the cost clipped to [Cmin, Cmax].
 
     Parameters
     ----------
     accuracy : float in [0, 1], or None
     cost : float of at least 0, or None
-    limits : (Cmin, Cmax), as from `cost_range`; None if all costs are one or unknown
+    limits : (Cmin, Cmax) from `cost_range`; None if all costs are equal or one is unknown
     beta : the weight of the cost; below 1 the accuracy counts for more
 
     Returns
     -------
-    float; 0 if accuracy or C is 0. None if something is None, or if Cmin is 0, as a free VLM leaves no such scale.
+    float; 0 if accuracy or C is 0. None if an argument is None, or if Cmin is 0, which has no logarithm.
     """
     if accuracy is None or cost is None or limits is None or not limits[0] > 0:
         return None
@@ -126,11 +126,11 @@ def rank_score(
 
 
 def cost_range(pool_cost: Floats) -> tuple[float, float] | None:
-    """Return the least and the largest mean cost of the pool's single VLMs; None unless known, and two of them."""
+    """Return the lowest and highest mean cost of the pool's single VLMs; None if one is unknown or all are equal."""
     if not len(pool_cost) or np.isnan(pool_cost).any():
         return None
     low, high = float(pool_cost.min()), float(pool_cost.max())
-    # Means of one price over different queries are equal but for rounding.
+    # Means of one price over different queries may differ by rounding.
     return (low, high) if high - low > SAME_COST * high else None
 
 

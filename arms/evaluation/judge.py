@@ -122,7 +122,7 @@ class Judge:
         return records
 
     def metrics_on(self, split: str, scores: Scores) -> Json:
-        """The metrics of one score table on one split, val among them."""
+        """The metrics of one score table on one split, which may be val."""
         train_outcomes = self.outcomes("train", scores.vlms)
         ceiling = self.best_possible.get(scores.pool)
         metrics = evaluate_router(

@@ -38,9 +38,9 @@ def evaluate_router(
     """Judge one router on one split and pool.
 
     A query is answerable if a known outcome of the pool is correct; the paper keeps only these (section 5.1.3 of
-    arXiv:2606.08970). All metrics are over the answerable queries, but for those named `_all`, which are over every
-    query with a known outcome. Calibration is a matter of the latter: that a query is answerable is known only once
-    its outcomes are, and among these queries VLMs are right more often than a calibrated router says.
+    arXiv:2606.08970). Metrics named `_all` are over every query with a known outcome, all others over the answerable
+    queries. Judge calibration by `ece_all`: only its outcomes show that a query is answerable, and on answerable
+    queries VLMs are right more often than a calibrated router says.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def evaluate_router(
     selected : int array of shape (N,), the chosen VLM among those known on the query; -1 where none is
     outcomes : float array of shape (N, S), 1 correct, 0 wrong, NaN unknown
     groups : array of shape (N,), the image of each query; what the bootstrap resamples
-    best_single : float array of shape (S,), each VLM's accuracy on train; NaN where it has none there
+    best_single : float array of shape (S,), each VLM's accuracy on train; NaN without a known outcome there
     best_possible : int array of shape (N,), the choice of a simulator that knows every chance of being right; or None
     samples, seed : the bootstrap's draws and their seed
     threshold : a confidence strictly above it predicts "correct"
@@ -106,7 +106,7 @@ def compare(
 
     Returns
     -------
-    {"difference", "low", "high"}; None each without queries
+    {"difference", "low", "high"}; all None without queries
 
     Raises
     ------
@@ -164,7 +164,7 @@ def single_vlm_em(
 
 
 def train_accuracy(outcomes: FloatArray) -> NDArray[np.float64]:
-    """Return each VLM's share of correct outcomes among its known ones: shape (S,), NaN where it has none."""
+    """Return each VLM's share of correct outcomes among its known ones: shape (S,), NaN without a known one."""
     outcomes = checked_outcomes(outcomes)
     known = (~np.isnan(outcomes)).sum(axis=0)
     correct = np.nansum(outcomes, axis=0)
@@ -224,7 +224,7 @@ def _selection_metrics(
 def _classification_metrics(confidence: FloatArray, correct: NDArray[np.bool_], threshold: float) -> Metrics:
     """Judge confidences of shape (P,) as predictions of the outcomes (P,).
 
-    Precision is None where nothing is predicted correct, AUROC where only one class occurs.
+    Precision is None if nothing is predicted correct, AUROC if only one class occurs.
     """
     predicted = confidence > threshold
     hits = int((predicted & correct).sum())
@@ -242,7 +242,7 @@ def _classification_metrics(confidence: FloatArray, correct: NDArray[np.bool_], 
 
 
 def _mean(values: NDArray) -> float | None:
-    """Return the mean of the known values, or None if there are none."""
+    """Return the mean of the known values, or None if no value is known."""
     values = np.asarray(values, dtype=np.float64)
     values = values[~np.isnan(values)]
     return float(values.mean()) if len(values) else None

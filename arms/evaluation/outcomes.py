@@ -56,9 +56,9 @@ def correct_of(selected: IntArray, outcomes: FloatArray) -> NDArray[np.float64]:
 
 
 def select_best_single(best_single: FloatArray, outcomes: FloatArray) -> IntArray:
-    """Choose, for each query, the VLM of highest train accuracy among those known there; -1 where none is.
+    """Choose, for each query, the VLM of highest train accuracy among those known there; -1 if none is known.
 
-    A VLM without train accuracy (NaN) ranks last, so that it is chosen only where no other is known.
+    A VLM without train accuracy (NaN) ranks last: it is chosen only where no other is known.
     """
     known = ~np.isnan(outcomes)
     rank = np.where(np.isnan(best_single), -1.0, best_single)

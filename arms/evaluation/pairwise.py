@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PairedDifferences:
-    """EM of the row's router minus that of the column's, with paired 95 % intervals; NaN throughout without queries.
+    """EM of the row's router minus that of the column's, with paired 95 % intervals; all NaN without queries.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class PairedDifferences:
 
         Returns
         -------
-        list of {**labels, "router", "other", "difference", "low", "high"}; None each without queries
+        list of {**labels, "router", "other", "difference", "low", "high"}; numbers are None without queries
         """
         if len(routers) != len(self.difference):
             raise ValueError(f"PairedDifferences.records: expected {len(self.difference)} names, got {len(routers)}")

@@ -15,7 +15,7 @@ class GapRecovery:
     """The performance gap recovered (PGR) against the share of queries that go to the strong VLM.
 
     PGR = (accuracy - weak) / (strong - weak): Ong et al., "RouteLLM", arXiv:2406.18665, section 3. It starts at (0, 0),
-    ends at (1, 1), and runs straight between points: among queries of equal advantage the strong ones are drawn.
+    ends at (1, 1), and is straight between points: queries of equal advantage go to the strong VLM at random.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class GapRecovery:
     pgr: Floats
 
     def average(self) -> float:
-        """APGR, the mean PGR over all shares; 0.5 for a router that knows nothing, above 1 if routing beats both."""
+        """APGR, the mean PGR over all shares: 0.5 for a router that knows nothing, above 1 only if it beats both."""
         return float(np.trapezoid(self.pgr, self.share))
 
     def least_share(self, pgr: float) -> float:
@@ -47,7 +47,7 @@ def gap_recovery(advantage: FloatArray, weak_correct: FloatArray, strong_correct
 
     Returns
     -------
-    GapRecovery; None if there is no gap: the strong VLM is not the better one on these queries, or there are none
+    GapRecovery; None without a gap: there are no queries, or the strong VLM is not better on them
     """
     gained = np.asarray(strong_correct, dtype=np.float64) - np.asarray(weak_correct, dtype=np.float64)
     both = ~np.isnan(gained)
@@ -62,7 +62,7 @@ def gap_recovery(advantage: FloatArray, weak_correct: FloatArray, strong_correct
 
 
 def weak_and_strong(cost: FloatArray, accuracy: FloatArray) -> tuple[int | None, int | None]:
-    """Return the least expensive VLM and the most accurate one, of equals the first; None where nothing is known.
+    """Return the cheapest VLM and the most accurate one, of equals the first; None if nothing is known.
 
     Parameters
     ----------
