@@ -45,6 +45,7 @@ def _extended(
     prepared, params = dataset.prepared, workspace.params.extend
     if not prepared.new:
         logger.warning("conf/data/%s.yaml names no new VLM: the extended router is Phi", workspace.params.data)
+        log_epochs((), PLOTS / strategy)  # a plot without points, which the stage promises all the same
         return phi
     train, val = (dataset.labelled(split, prepared.extended) for split in ("train", "val"))
     untuned = encoders if params.independent.start == "nothing" else None
