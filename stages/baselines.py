@@ -10,8 +10,9 @@ from arms.baselines.registry import any_learns_from_answers, build_router
 from arms.data.atomic import atomic_folder
 from arms.data.prepared import Prepared
 from arms.data.scores import Scores, write_scores
+from arms.data.splits import SCORED_SPLITS
 from arms.progress import progress_bar
-from stages.dataset import SCORED_SPLITS, open_embedded
+from stages.dataset import open_embedded
 from stages.workspace import SCORES, Stopwatch, open_workspace, stage
 
 logger = logging.getLogger("stages.baselines")

@@ -8,8 +8,6 @@ from arms.features.store import FeatureStore
 from stages.encoders import build_encoders
 from stages.workspace import Workspace
 
-SCORED_SPLITS = ("val", "id", "ood")
-
 
 def open_dataset(workspace: Workspace) -> tuple[Dataset, EncoderPair]:
     """Join the prepared tables to their features, and build the encoders, before any tuning.

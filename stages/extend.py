@@ -6,13 +6,14 @@ import click
 
 from arms.data.atomic import atomic_folder
 from arms.data.scores import write_scores
+from arms.data.splits import SCORED_SPLITS
 from arms.encoders.pair import EncoderPair
 from arms.extension.strategies import extend
 from arms.features.dataset import Dataset
 from arms.params import Strategy
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import CascadeRouter
-from stages.dataset import SCORED_SPLITS, open_dataset
+from stages.dataset import open_dataset
 from stages.live import log_epochs
 from stages.phi import load_phi
 from stages.workspace import PLOTS, ROUTERS, SCORES, SNAPSHOTS, Stopwatch, Workspace, open_workspace, stage

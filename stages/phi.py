@@ -21,15 +21,9 @@ def untrained_phi(workspace: Workspace, dataset: Dataset, encoders: EncoderPair)
 def training_data(workspace: Workspace, dataset: Dataset) -> tuple[Labelled, Labelled]:
     """The queries that Phi is trained on, and val."""
     params, base = workspace.params, dataset.prepared.base
-    train = share_of_images(dataset.labelled("train", base), params.train.data_share, params.seed)
-    return train, dataset.labelled("val", base)
-
-
-def share_of_images(labelled: Labelled, share: float, seed: int) -> Labelled:
-    """The queries of a random share of the images; a larger share contains every smaller one."""
-    images, image_of = np.unique(labelled.groups, return_inverse=True)
-    kept = np.random.default_rng(seed).permutation(len(images))[: max(1, round(share * len(images)))]
-    return labelled.subset(np.flatnonzero(np.isin(image_of, kept)))
+    train = dataset.labelled("train", base)
+    shared = train.in_share(params.train.data_share, params.seed, at_least=1)
+    return train.subset(np.flatnonzero(shared)), dataset.labelled("val", base)
 
 
 def load_phi(workspace: Workspace, encoders: EncoderPair) -> ArmsRouter:

@@ -4,7 +4,8 @@ import logging
 
 from arms.data.atomic import atomic_folder
 from arms.data.scores import write_scores
-from stages.dataset import SCORED_SPLITS, open_dataset
+from arms.data.splits import SCORED_SPLITS
+from stages.dataset import open_dataset
 from stages.live import log_epochs
 from stages.phi import training_data, untrained_phi
 from stages.workspace import PLOTS, ROUTERS, SCORES, SNAPSHOTS, Stopwatch, open_workspace, stage

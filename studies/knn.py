@@ -4,9 +4,10 @@ import numpy as np
 
 from arms.baselines.registry import build_router
 from arms.data.scores import Scores
+from arms.data.splits import SCORED_SPLITS
 from arms.device import choose_device
 from arms.features.dataset import Embedder
-from stages.dataset import SCORED_SPLITS, open_dataset
+from stages.dataset import open_dataset
 from studies.setup import Setup
 
 

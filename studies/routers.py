@@ -12,6 +12,7 @@ from arms.baselines.registry import build_router, find_router
 from arms.data.atomic import atomic_file, atomic_folder
 from arms.data.prepared import write_json
 from arms.data.scores import POOLS
+from arms.data.splits import SCORED_SPLITS
 from arms.evaluation.cost_judge import CostJudge
 from arms.evaluation.judge import Judge
 from arms.evaluation.leaderboard import leaderboard
@@ -20,7 +21,7 @@ from arms.features.dataset import Dataset
 from arms.features.loader import Queries
 from arms.progress import progress_bar
 from arms.routers.base import BaseRouter
-from stages.dataset import SCORED_SPLITS, open_embedded
+from stages.dataset import open_embedded
 from stages.scores import ByPool, read_routers, without_twin
 from stages.workspace import PLOTS, Stopwatch, Workspace, open_workspace, stage
 from studies.settings import RESULTS, read_study_params

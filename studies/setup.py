@@ -9,6 +9,7 @@ import numpy as np
 from arms.data.atomic import atomic_file
 from arms.data.prepared import write_json
 from arms.data.scores import Scores
+from arms.data.splits import SCORED_SPLITS
 from arms.evaluation.judge import Judge
 from arms.extension.strategies import extend
 from arms.features.dataset import Dataset
@@ -16,7 +17,7 @@ from arms.params import Strategy
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import BaseRouter
 from arms.routers.cascade import CascadeRouter
-from stages.dataset import SCORED_SPLITS, open_dataset
+from stages.dataset import open_dataset
 from stages.phi import load_phi
 from stages.workspace import Workspace, open_workspace
 from studies.settings import RESULTS, read_study_params

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from arms.data.scores import Scores
-from arms.data.splits import TEST_SPLITS
+from arms.data.splits import SCORED_SPLITS, TEST_SPLITS
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import BaseRouter
 from arms.routers.cascade import CascadeRouter
-from stages.dataset import SCORED_SPLITS, open_dataset
+from stages.dataset import open_dataset
 from stages.workspace import stage
 from studies.knn import knn_scores
 from studies.setup import Json, Setup, open_setup, write_part

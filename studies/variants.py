@@ -9,10 +9,10 @@ import click
 from arms.data.atomic import atomic_file
 from arms.data.prepared import write_json
 from arms.data.scores import read_scores
-from arms.data.splits import TEST_SPLITS
+from arms.data.splits import SCORED_SPLITS, TEST_SPLITS
 from arms.evaluation.judge import Judge
 from arms.params import read_params
-from stages.dataset import SCORED_SPLITS, open_dataset
+from stages.dataset import open_dataset
 from stages.phi import training_data, untrained_phi
 from stages.workspace import SCORES, Stopwatch, open_workspace, stage
 from studies.settings import RESULTS, STUDIES, read_study_params

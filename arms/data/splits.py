@@ -12,6 +12,7 @@ from arms.errors import ArmsError
 SplitName = Literal["train", "val", "id", "ood"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "id", "ood")
 TEST_SPLITS: tuple[str, ...] = ("id", "ood")
+SCORED_SPLITS: tuple[str, ...] = ("val", "id", "ood")  # what routers score, and are never fitted on
 EXCLUDED = "excluded"
 
 

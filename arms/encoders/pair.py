@@ -26,6 +26,11 @@ class EncoderPair:
     params: EncodersParams
     seed: int
 
+    @property
+    def fingerprints(self) -> dict[str, dict[str, Any]]:
+        """Those of both encoders, by modality."""
+        return {"image": self.image.fingerprint, "text": self.text.fingerprint}
+
 
 def build_encoders(
     params: EncodersParams,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from arms.data.prepared import Prepared, read_prepared
-from arms.data.splits import SPLITS
+from arms.data.splits import SCORED_SPLITS, SPLITS
 from arms.errors import ArmsError
 from arms.evaluation.metrics import train_accuracy
 from arms.evaluation.outcomes import is_answerable
@@ -29,8 +29,6 @@ from arms.routers.checkpoint import DESCRIPTION
 from arms.routers.router import load_router
 
 Report = dict[str, Any]
-
-_JUDGED_SPLITS = ("val", "id", "ood")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +211,7 @@ def judge_splits(
     prepared = dataset.prepared
     best_single = train_accuracy(outcomes_on(prepared, "train", new.vlms))
     judged = {}
-    for split in _JUDGED_SPLITS:
+    for split in SCORED_SPLITS:
         outcomes = outcomes_on(prepared, split, new.vlms)
         if not is_answerable(outcomes).any():
             continue

@@ -145,9 +145,7 @@ def extend_independently(
 
 def rehearse(train: Labelled, old: Sequence[str], share: float, seed: int) -> Labelled:
     """The same queries, with the old VLMs' outcomes known only on a random share of the images."""
-    distinct, image_of = np.unique(train.groups, return_inverse=True)
-    kept = np.random.default_rng(seed).permutation(len(distinct))[: round(share * len(distinct))]
-    return train.forget(~np.isin(image_of, kept), old)
+    return train.forget(~train.in_share(share, seed), old)
 
 
 def enough_epochs(num_queries: int, batch_size: int, epochs: int, min_steps: int) -> int:

@@ -118,6 +118,12 @@ class Labelled:
             outcomes[rows, self.vlms.index(vlm)] = np.nan
         return replace(self, outcomes=outcomes)
 
+    def in_share(self, share: float, seed: int, *, at_least: int = 0) -> np.ndarray:
+        """The queries of a random share of the groups: bool array of shape (N,). A larger share holds a smaller one."""
+        distinct, group_of = np.unique(self.groups, return_inverse=True)
+        count = max(at_least, round(share * len(distinct)))
+        return np.isin(group_of, np.random.default_rng(seed).permutation(len(distinct))[:count])
+
     def with_outcomes(self) -> Self:
         """The queries on which some outcome is known."""
         return self.subset(np.flatnonzero(self.known.any(axis=1)))

@@ -96,8 +96,7 @@ class ArmsRouter(BaseRouter):
         ------
         EpochLog
         """
-        fingerprints = {"image": self.encoders.image.fingerprint, "text": self.encoders.text.fingerprint}
-        snapshot = Snapshot(resume, fingerprints)
+        snapshot = Snapshot(resume, self.encoders.fingerprints)
         yield from train_net(self.net, self.profile_batch, train, val, self.training, self.device, snapshot)
         if val is not None and self.training.calibrate:
             self.temperature = fit_temperature(self._logits(val.queries), val.outcomes)
@@ -182,7 +181,7 @@ class ArmsRouter(BaseRouter):
             "encoders": self.encoders.params.model_dump(),
             "encoders_seed": self.encoders.seed,
             "text_config": self.encoders.text.config,
-            "fingerprints": {"image": self.encoders.image.fingerprint, "text": self.encoders.text.fingerprint},
+            "fingerprints": self.encoders.fingerprints,
         }
 
     @classmethod

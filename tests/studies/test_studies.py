@@ -7,7 +7,6 @@ import pytest
 
 from arms.errors import ArmsError
 from arms.params import read_section
-from stages.phi import share_of_images
 from stages.workspace import open_workspace
 from studies.settings import PARAMS, STUDIES, StudyParams
 from tests.fakes import make_queries, make_router
@@ -196,11 +195,14 @@ def test_an_unknown_setting_is_named():
 def test_a_larger_share_of_the_images_holds_the_smaller_one():
     labelled = make_queries(40).label(make_router().encoders)
     queries = labelled.queries
-    shares = {share: share_of_images(labelled, share, seed=3).queries for share in (0.25, 0.5, 1.0)}
+    shares = {
+        share: labelled.subset(np.flatnonzero(labelled.in_share(share, seed=3))).queries for share in (0.25, 0.5, 1.0)
+    }
     ids = {share: set(part.ids) for share, part in shares.items()}
     assert ids[0.25] < ids[0.5] < ids[1.0] == set(queries.ids)
     for part in shares.values():
         images = set(part.image_rows)
         whole = {query for query, image in zip(queries.ids, queries.image_rows, strict=True) if image in images}
         assert set(part.ids) == whole, "all queries of an image, or none"
-    assert set(share_of_images(labelled, 0.25, seed=4).queries.ids) != ids[0.25]
+    assert (labelled.in_share(0.25, seed=4) != labelled.in_share(0.25, seed=3)).any()
+    assert labelled.in_share(0.001, seed=3, at_least=1).any()
