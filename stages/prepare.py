@@ -18,9 +18,7 @@ def main() -> None:
 def prepare(workspace: Workspace) -> None:
     """Write the prepared dataset from its tables."""
     watch, data = Stopwatch(), workspace.data
-    validated = validate(
-        read_dataset(workspace.raw), strict=data.strict, workers=workspace.params.runtime.num_workers
-    )
+    validated = validate(read_dataset(workspace.raw), strict=data.strict, workers=workspace.params.runtime.num_workers)
     if validated.report.findings:
         logger.warning("%s", validated.report.text())
     prepared = prepare_dataset(
