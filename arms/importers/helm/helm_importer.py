@@ -9,10 +9,10 @@ from typing import ClassVar
 from arms.errors import ArmsError
 from arms.importers.base import Importer, Intake, Log, setting
 from arms.importers.builder import LogBuilder, QueryRow
-from arms.importers.helm.answers import Row, read_rows
 from arms.importers.helm.instances import Question, parse_question
 from arms.importers.helm.main_metric import EXACT, choose_metric
 from arms.importers.helm.names import language_code, natural_key
+from arms.importers.helm.run_rows import Row, read_rows
 from arms.importers.helm.run_specs import RUN_AGAIN, Run, find_runs
 from arms.importers.set_aside import SetAside
 from arms.importers.texts import as_text

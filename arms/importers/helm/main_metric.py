@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from arms.errors import ArmsError
-from arms.importers.helm.answers import Row
+from arms.importers.helm.run_rows import Row
 from arms.importers.helm.run_specs import Run
 from arms.importers.set_aside import SetAside
 

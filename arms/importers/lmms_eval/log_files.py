@@ -9,6 +9,7 @@ from typing import Any
 
 from arms.errors import ArmsError
 from arms.importers.rows.json_files import open_lines, read_json
+from arms.importers.rows.reader import find_files
 from arms.importers.rows.table import open_file
 from arms.importers.set_aside import SetAside
 
@@ -70,14 +71,10 @@ def find_runs(sources: Sequence[Path], aside: SetAside) -> list[Run]:
     ArmsError
         If a named file is not a log of lmms-eval, or there is no run at all.
     """
-    files: dict[str, Path] = {}
-    for source in sources:
-        for path in _walk(source) if source.is_dir() else [source]:
-            files.setdefault(os.path.realpath(path), path)
     results: dict[Path, dict[str, Any]] = {}
     problems: list[str] = []
     runs = []
-    for path in files.values():
+    for path in find_files(sources, _may_be_run):
         try:
             run = _find_run(path, results, aside)
         except ArmsError as error:
@@ -115,14 +112,8 @@ def read_logs(run: Run, aside: SetAside) -> Iterator[tuple[str, dict[str, Any]]]
             aside.add("row that is not a JSON object", where, "run the evaluation again", detail=type(log).__name__)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """The files below a folder that may be runs, in a fixed order."""
-    for parent, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(parent, name)
-            if _SAMPLES.fullmatch(name) or (name.endswith(".json") and _looks_older(path)):
-                yield path
+def _may_be_run(path: Path) -> bool:
+    return bool(_SAMPLES.fullmatch(path.name)) or (path.name.endswith(".json") and _looks_older(path))
 
 
 def _looks_older(path: Path) -> bool:

@@ -22,6 +22,7 @@ TEXT = pa.dictionary(pa.int32(), pa.large_string())
 
 _CHUNK = 4_000  # rows that are held as objects; of more the garbage collector takes longer
 _TEXTS_ONLY = ("question", "vlm")
+_WHOLE = (".json", ".xlsx")  # files whose columns cost as much as their rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,7 @@ class Sheet:
     ----------
     path : Path
     columns : tuple of str, or None
-        None: JSON Lines, before they are read. Those that nest are named by their paths too, as far as the plan does.
+        None: not known before the rows are read. Those that nest are named by their paths too, as far as the plan does.
     delimiter : str
         Of a text file.
     table : Table or None
@@ -51,6 +52,8 @@ class Sheet:
 
 def look_into(path: Path, plan: Plan) -> Sheet:
     """A file's columns, as far as they are known before its rows are read."""
+    if path.suffix.lower() in _WHOLE and plan.others_are is None:
+        return Sheet(path, None)
     with _open(path, plan, SetAside()) as table:
         return _sheet_of(table, plan)
 

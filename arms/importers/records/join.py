@@ -1,6 +1,5 @@
 """Read the files of a log by a plan, and join their rows to queries and outcomes."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from arms.importers.records.collect import Sheet, collect, look_into
 from arms.importers.records.described import describe_queries, make_part
 from arms.importers.records.layouts import Layout, lay_out
 from arms.importers.records.plan import Plan
+from arms.importers.rows.reader import find_files
 from arms.importers.rows.table import UnreadableError
 from arms.importers.set_aside import SetAside
 from arms.importers.texts import encodable
@@ -28,7 +28,7 @@ def read_records(sources: Sequence[Path], plan: Plan, intake: Intake) -> Log:
     ArmsError
         If a named file cannot be read, a column is missing, or no row can be used.
     """
-    files = find_files(sources, plan.suffixes)
+    files = find_files(sources, lambda path: path.suffix.lower() in plan.suffixes) if plan.suffixes else [*sources]
     sheets = _look_into_all(files, sources, plan, intake.aside)
     if sheets and all(sheet.columns is not None for sheet in sheets):
         lay_out(sheets, plan)  # what is missing is found before anything long is read
@@ -47,20 +47,6 @@ def read_records(sources: Sequence[Path], plan: Plan, intake: Intake) -> Log:
     outcomes, verdicts = gather_outcomes(parts, plan, intake.aside)
     exact = (EXACT,) if plan.exact_match else ()
     return Log(queries, outcomes, vlms_of(outcomes, plan.wide), (*verdicts, *exact))
-
-
-def find_files(sources: Sequence[Path], suffixes: Sequence[str]) -> list[Path]:
-    """The files among some sources, and those with such names in folders, each once and in a fixed order."""
-    files: dict[str, Path] = {}
-    for source in sources:
-        for path in _walk(source, suffixes) if source.is_dir() and suffixes else [source]:
-            files.setdefault(os.path.realpath(path), path)
-    return list(files.values())
-
-
-def _walk(folder: Path, suffixes: Sequence[str]) -> list[Path]:
-    found = [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
-    return sorted(path for path in found if path.suffix.lower() in suffixes)
 
 
 def _look_into_all(files: Sequence[Path], sources: Sequence[Path], plan: Plan, aside: SetAside) -> list[Sheet]:

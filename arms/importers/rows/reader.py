@@ -1,6 +1,7 @@
-"""Opens a file of rows by the ending of its name."""
+"""Finds the files of a log, and opens a file of rows by the ending of its name."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -50,3 +51,13 @@ def open_table(
     if opener is None:
         raise ArmsError(f"{path}: expected a file of rows ({', '.join(SUFFIXES)}), got {path.suffix or 'no ending'}")
     return opener(path, aside, dialect)
+
+
+def find_files(sources: Iterable[Path], is_wanted: Callable[[Path], bool]) -> list[Path]:
+    """The files among some sources, and those wanted in the folders among them, each once and in a fixed order."""
+    files: dict[str, Path] = {}
+    for source in sources:
+        below = sorted(Path(folder, name) for folder, _, names in os.walk(source) for name in names)
+        for path in filter(is_wanted, below) if source.is_dir() else [source]:
+            files.setdefault(os.path.realpath(path), path)
+    return list(files.values())

@@ -1,6 +1,7 @@
 """Which of VLMEvalKit's files count: of each VLM and benchmark the newest evaluation."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,9 +146,10 @@ def _tell_apart(
     for file in files:
         if file.stem_and_form[1] in PER_QUESTION:
             beside.setdefault((file.path.parent, file.vlm), []).append(file.rest)
-    is_extended: Callable[[ResultFile], bool] = lambda file: any(  # noqa: E731
-        rest.startswith(f"{file.rest}_") for rest in beside.get((file.path.parent, file.vlm), ())
-    )
+
+    def is_extended(file: ResultFile) -> bool:
+        return any(rest.startswith(f"{file.rest}_") for rest in beside.get((file.path.parent, file.vlm), ()))
+
     evaluated, predicted = [], []
     for file in files:
         if headers.is_known_broken(file.path):
@@ -231,10 +233,7 @@ def _note_judges(chosen: Iterable[Evaluation], aside: SetAside) -> None:
 def _count_rows(path: Path) -> int:
     """The rows of a table, as far as it can be read, and at least one."""
     rows = 0
-    try:
-        with open_table(path, SetAside()) as table:
-            for _ in table.rows():
-                rows += 1
-    except ArmsError:
-        return max(rows, 1)
+    with suppress(ArmsError), open_table(path, SetAside()) as table:
+        for _ in table.rows():
+            rows += 1
     return max(rows, 1)
