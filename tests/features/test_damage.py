@@ -151,7 +151,7 @@ def test_verify_reports_every_problem(tmp_path, monkeypatch):
     shutil.rmtree(store.folder / "shard-00003/pooled")
     shutil.rmtree(store.folder / "shard-00004")
     with store.writing():
-        store.write_shard(keys(98, 99), shards[0])  # as shard-00004, of which the list knows
+        store.write_shard(keys(98, 99), shards[0])  # as shard-00004, which is in the list
         store.write_shard(keys(100), {name: array[:1] for name, array in shards[0].items()})
     shutil.rmtree(store.folder / "shard-00004")
     wrong = [
