@@ -1,7 +1,7 @@
 """A cosine classifier over VLMs on pooled embeddings (CosineCls)."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from arms.baselines.gradient import Centre, Count, Loss, NetRouter, NotNegative, Positive
+from arms.baselines.gradient import Centre, Count, Loss, NetRouter, Positive, Training
 from arms.baselines.targets import target_shares
 from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind
@@ -30,8 +30,8 @@ class CosineRouter(NetRouter):
         Width of W x and of the VLMs' vectors.
     logit_scale : list of float
         Candidates for t; the best on val is taken, the first without val.
-    epochs, batch_size, learning_rate, weight_decay, seed
-        See `NetRouter`.
+    training
+        See `Training`.
     """
 
     def __init__(
@@ -41,21 +41,9 @@ class CosineRouter(NetRouter):
         features: FeatureKind,
         width: Count,
         logit_scale: Annotated[list[Positive], Field(min_length=1)],
-        epochs: Count,
-        batch_size: Count,
-        learning_rate: Positive,
-        weight_decay: NotNegative,
-        seed: int,
+        **training: Unpack[Training],
     ) -> None:
-        super().__init__(
-            vlms,
-            features=features,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            seed=seed,
-        )
+        super().__init__(vlms, features=features, **training)
         self.width = width
         self.candidates = list(logit_scale)
 

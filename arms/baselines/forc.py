@@ -1,7 +1,7 @@
 """FORC: a meta-model of whether a VLM will answer a query correctly (Sakota et al. 2024, arXiv:2308.06077)."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from arms.baselines.gradient import Centre, Count, Loss, NetRouter, NotNegative, Positive, net_outputs
+from arms.baselines.gradient import Centre, Count, Loss, NetRouter, Training, net_outputs
 from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind
 from arms.training.losses import masked_loss
@@ -28,8 +28,8 @@ class ForcRouter(NetRouter):
     features : FeatureKind
     hidden_width : list of int
         Candidates; the best on val is taken, the first without val.
-    epochs, batch_size, learning_rate, weight_decay, seed
-        See `NetRouter`.
+    training
+        See `Training`.
     """
 
     scale = "probability"
@@ -40,21 +40,9 @@ class ForcRouter(NetRouter):
         *,
         features: FeatureKind,
         hidden_width: Annotated[list[Count], Field(min_length=1)],
-        epochs: Count,
-        batch_size: Count,
-        learning_rate: Positive,
-        weight_decay: NotNegative,
-        seed: int,
+        **training: Unpack[Training],
     ) -> None:
-        super().__init__(
-            vlms,
-            features=features,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            seed=seed,
-        )
+        super().__init__(vlms, features=features, **training)
         self.candidates = list(hidden_width)
 
     def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:

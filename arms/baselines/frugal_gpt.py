@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Unpack
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from arms.baselines.embedding import share_correct
 from arms.baselines.frugal_search import Plan, search_plan, shortlist
-from arms.baselines.gradient import Count, NotNegative, Positive, seeded, train_small_net
+from arms.baselines.gradient import Count, Positive, Training, seeded, train_small_net
 from arms.baselines.output_aware import OutputAwareRouter, ReadAnswers
 from arms.features.pooled import FeatureKind
 from arms.routers.base import Consulted
@@ -47,11 +47,10 @@ class FrugalGptRouter(OutputAwareRouter):
         How many quantiles of a VLM's scores are tried as its threshold.
     search_share : float
         Share of the training queries that is kept for the search if val has no answers.
-    hidden_width, epochs, batch_size : int
-        Of the scorer; `batch_size` counts queries, each with all its answers.
-    learning_rate : float, > 0
-    weight_decay : float, >= 0
-    seed : int
+    hidden_width : int
+        Of the scorer.
+    training
+        Of the scorer, see `Training`; a batch is so many queries, each with all its answers.
     """
 
     def __init__(
@@ -65,11 +64,7 @@ class FrugalGptRouter(OutputAwareRouter):
         num_thresholds: Count,
         search_share: Annotated[float, Field(gt=0, lt=1)],
         hidden_width: Count,
-        epochs: Count,
-        batch_size: Count,
-        learning_rate: Positive,
-        weight_decay: NotNegative,
-        seed: int,
+        **training: Unpack[Training],
     ) -> None:
         super().__init__(vlms, features=features)
         self.length = length
@@ -78,14 +73,8 @@ class FrugalGptRouter(OutputAwareRouter):
         self.num_thresholds = num_thresholds
         self.search_share = search_share
         self.hidden_width = hidden_width
-        self.seed = seed
-        self.training: dict[str, Any] = {
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "learning_rate": learning_rate,
-            "weight_decay": weight_decay,
-            "seed": seed,
-        }
+        self.seed = training["seed"]
+        self.training = training
 
     def fit_answers(self, train: ReadAnswers, val: ReadAnswers | None) -> None:
         """Train the scorer, then search for the list and its thresholds."""

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypedDict, TypeVar, Unpack
 
 import numpy as np
 import torch
@@ -26,17 +26,23 @@ NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+class Training(TypedDict):
+    """How a small net is trained."""
+
+    epochs: Count  # passes over the training queries; the one with the best EM on val is kept
+    batch_size: Count
+    learning_rate: Positive  # at the start
+    weight_decay: NotNegative
+    seed: int
+
+
 def train_small_net(
     net: nn.Module,
     loss_on: Loss,
     num_rows: int,
     *,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    weight_decay: float,
-    seed: int,
     val_em: Callable[[], float] | None = None,
+    **training: Unpack[Training],
 ) -> None:
     """Train a net in place by AdamW; keep the epoch with the best EM on val, or the last one without val.
 
@@ -52,12 +58,13 @@ def train_small_net(
     val_em : callable, optional
         The net's EM on val; called in evaluation mode without gradients. Of equal epochs the first is kept.
     """
-    shuffle = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    shuffle = torch.Generator().manual_seed(training["seed"])
+    optimizer = torch.optim.AdamW(net.parameters(), lr=training["learning_rate"], weight_decay=training["weight_decay"])
+    epochs, batch_size = training["epochs"], training["batch_size"]
     num_steps = epochs * -(-num_rows // batch_size)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=max(num_steps, 1))
     best_em, best_state = -1.0, None
-    with seeded(seed):
+    with seeded(training["seed"]):
         for _ in range(epochs if num_rows else 0):
             net.train()
             for rows in torch.randperm(num_rows, generator=shuffle).split(batch_size):
@@ -111,38 +118,14 @@ def make_mlp(vectors_ND: np.ndarray, hidden_width: int, num_outputs: int) -> nn.
 class NetRouter(EmbeddingRouter):
     """A router whose scores are a small net's outputs; a subclass makes the net and its loss.
 
-    Parameters
-    ----------
-    epochs : int
-        Passes over the training queries; the one with the best EM on val is kept.
-    batch_size : int
-    learning_rate : float
-        At the start.
-    weight_decay : float
-    seed : int
+    Its settings are those of `Training`.
     """
 
     scale: ClassVar[Literal["probability", "rank"]] = "rank"
 
-    def __init__(
-        self,
-        vlms: Sequence[str],
-        *,
-        features: FeatureKind,
-        epochs: int,
-        batch_size: int,
-        learning_rate: float,
-        weight_decay: float,
-        seed: int,
-    ) -> None:
+    def __init__(self, vlms: Sequence[str], *, features: FeatureKind, **training: Unpack[Training]) -> None:
         super().__init__(vlms, features=features)
-        self.training: dict[str, Any] = {
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "learning_rate": learning_rate,
-            "weight_decay": weight_decay,
-            "seed": seed,
-        }
+        self.training = training
 
     def fit_net(
         self,

@@ -1,7 +1,7 @@
 """Hybrid-LLM: the weak VLM where it is as good as the strong one (Ding et al. 2024, arXiv:2404.14618)."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Unpack
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from scipy.special import expit, logit
 from torch import nn
 
 from arms.baselines.embedding import best_on_val, share_correct
-from arms.baselines.gradient import Count, Loss, NetRouter, NotNegative, Positive, Share, make_mlp, net_outputs
+from arms.baselines.gradient import Count, Loss, NetRouter, Share, Training, make_mlp, net_outputs
 from arms.baselines.neighbours import Neighbours
 from arms.errors import ArmsError
 from arms.features.labelled import Labelled
@@ -42,8 +42,8 @@ class HybridLlmRouter(NetRouter):
     threshold : list of float
         Candidates in [0, 1]; the one with the best EM on val is taken, the first without val. 0 always chooses weak,
         1 always strong.
-    epochs, batch_size, learning_rate, weight_decay, seed
-        See `NetRouter`.
+    training
+        See `Training`.
 
     Raises
     ------
@@ -62,21 +62,9 @@ class HybridLlmRouter(NetRouter):
         num_neighbours: Count,
         hidden_width: Count,
         threshold: Annotated[list[Share], Field(min_length=1)],
-        epochs: Count,
-        batch_size: Count,
-        learning_rate: Positive,
-        weight_decay: NotNegative,
-        seed: int,
+        **training: Unpack[Training],
     ) -> None:
-        super().__init__(
-            vlms,
-            features=features,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            seed=seed,
-        )
+        super().__init__(vlms, features=features, **training)
         for key, name in (("weak", weak), ("strong", strong)):
             if name is not None and name not in self.vlms:
                 raise ArmsError(f"hybrid-llm.{key}: unknown VLM {name!r}; known: {', '.join(self.vlms)}")

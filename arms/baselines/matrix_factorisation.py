@@ -1,7 +1,7 @@
 """The matrix factorisation router (RouteLLM, Ong et al. 2024, arXiv:2406.18665)."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from arms.baselines.gradient import Centre, Count, Loss, NetRouter, NotNegative, Positive
+from arms.baselines.gradient import Centre, Count, Loss, NetRouter, Training
 from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind
 
@@ -37,21 +37,9 @@ class MatrixFactorisationRouter(NetRouter):
         *,
         features: FeatureKind,
         dimension: Annotated[list[Count], Field(min_length=1)],
-        epochs: Count,
-        batch_size: Count,
-        learning_rate: Positive,
-        weight_decay: NotNegative,
-        seed: int,
+        **training: Unpack[Training],
     ) -> None:
-        super().__init__(
-            vlms,
-            features=features,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            seed=seed,
-        )
+        super().__init__(vlms, features=features, **training)
         self.candidates = list(dimension)
 
     def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:

@@ -1,7 +1,7 @@
 """The MLP router: a softmax over VLMs by a net of one hidden layer on pooled embeddings."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from scipy.special import softmax
 from torch import nn
 
 from arms.baselines.cosine_classifier import masked_cross_entropy
-from arms.baselines.gradient import Count, Loss, NetRouter, NotNegative, Positive, make_mlp
+from arms.baselines.gradient import Count, Loss, NetRouter, NotNegative, Training, make_mlp
 from arms.baselines.targets import TargetKind, target_shares
 from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind
@@ -31,8 +31,8 @@ class MlpRouter(NetRouter):
         Weight of the cost in soft targets.
     hidden_width : list of int
         Candidates; the best on val is taken, the first without val.
-    epochs, batch_size, learning_rate, weight_decay, seed
-        See `NetRouter`.
+    training
+        See `Training`.
     """
 
     def __init__(
@@ -43,21 +43,9 @@ class MlpRouter(NetRouter):
         targets: TargetKind,
         penalty: NotNegative,
         hidden_width: Annotated[list[Count], Field(min_length=1)],
-        epochs: Count,
-        batch_size: Count,
-        learning_rate: Positive,
-        weight_decay: NotNegative,
-        seed: int,
+        **training: Unpack[Training],
     ) -> None:
-        super().__init__(
-            vlms,
-            features=features,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            seed=seed,
-        )
+        super().__init__(vlms, features=features, **training)
         self.targets: TargetKind = targets
         self.penalty = penalty
         self.candidates = list(hidden_width)

@@ -1,7 +1,7 @@
 """The pairwise answer ranker of LLM-Blender (Jiang et al. 2023, arXiv:2306.02561), on pooled embeddings."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from scipy.special import expit
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from arms.baselines.gradient import Count, NotNegative, Positive, seeded, train_small_net
+from arms.baselines.gradient import Count, Training, seeded, train_small_net
 from arms.baselines.output_aware import OutputAwareRouter, ReadAnswers
 from arms.features.pooled import FeatureKind
 from arms.routers.base import Consulted
@@ -29,12 +29,8 @@ class PairRankerRouter(OutputAwareRouter):
     vlms : sequence of str
     features : FeatureKind
     hidden_width : int
-    epochs : int
-    batch_size : int
-        Queries per step, each with all its pairs of a right and a wrong answer.
-    learning_rate : float, > 0
-    weight_decay : float, >= 0
-    seed : int
+    training
+        See `Training`; a batch is so many queries, each with all its pairs of a right and a wrong answer.
     """
 
     def __init__(
@@ -43,22 +39,12 @@ class PairRankerRouter(OutputAwareRouter):
         *,
         features: FeatureKind,
         hidden_width: Count,
-        epochs: Count,
-        batch_size: Count,
-        learning_rate: Positive,
-        weight_decay: NotNegative,
-        seed: int,
+        **training: Unpack[Training],
     ) -> None:
         super().__init__(vlms, features=features)
         self.hidden_width = hidden_width
-        self.seed = seed
-        self.training: dict[str, Any] = {
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "learning_rate": learning_rate,
-            "weight_decay": weight_decay,
-            "seed": seed,
-        }
+        self.seed = training["seed"]
+        self.training = training
 
     def fit_answers(self, train: ReadAnswers, val: ReadAnswers | None) -> None:
         """Train the comparator on pairs of a right and a wrong answer; keep the epoch with the best EM on val."""

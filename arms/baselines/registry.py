@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, cast, get_type_hints
+from typing import Any, cast, get_args, get_type_hints
 
 from pydantic import ConfigDict, create_model
 
@@ -67,7 +67,7 @@ def build_router(
     settings = dict(settings)
     router_class = find_router(settings.pop("router", name), where)
     checked = _check_settings(router_class, settings, f"{where}.{name}")
-    if "seed" in inspect.signature(router_class).parameters:
+    if "seed" in settings_of(router_class):
         checked["seed"] = seed
     return cast(Any, router_class)(tuple(vlms), **checked)
 
@@ -98,16 +98,21 @@ def any_learns_from_answers(routers: Mapping[str, Mapping[str, Any]], where: str
     )
 
 
+def settings_of(router_class: type[BaseRouter]) -> dict[str, tuple[Any, Any]]:
+    """Type and default of each keyword argument of a router's class; the default is ... where there is none."""
+    hints, found = get_type_hints(router_class.__init__, include_extras=True), dict[str, tuple[Any, Any]]()
+    for parameter in inspect.signature(router_class).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            default = ... if parameter.default is parameter.empty else parameter.default
+            found[parameter.name] = (hints.get(parameter.name, Any), default)
+        if parameter.kind is parameter.VAR_KEYWORD:  # as in **training: Unpack[Training]
+            (group,) = get_args(hints[parameter.name])
+            found |= {name: (kind, ...) for name, kind in get_type_hints(group, include_extras=True).items()}
+    return found
+
+
 def _check_settings(router_class: type[BaseRouter], settings: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The settings, checked against the keyword arguments of the router's class and their types."""
-    hints = get_type_hints(router_class.__init__, include_extras=True)
-    fields: dict[str, Any] = {
-        parameter.name: (
-            hints.get(parameter.name, Any),
-            ... if parameter.default is parameter.empty else parameter.default,
-        )
-        for parameter in inspect.signature(router_class).parameters.values()
-        if parameter.kind is parameter.KEYWORD_ONLY and parameter.name != "seed"
-    }
+    fields: dict[str, Any] = {name: kind for name, kind in settings_of(router_class).items() if name != "seed"}
     model = create_model("Settings", __config__=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False), **fields)
     return dict(check(model, dict(settings), where))

@@ -1,7 +1,7 @@
 """RouterDC: a router trained by two contrastive losses (Chen et al. 2024, arXiv:2409.19886)."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from arms.baselines.cosine_classifier import CosineNet
-from arms.baselines.gradient import Count, Loss, NetRouter, NotNegative, Positive
+from arms.baselines.gradient import Count, Loss, NetRouter, NotNegative, Positive, Training
 from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind
 
@@ -39,8 +39,8 @@ class RouterDcRouter(NetRouter):
         Candidates for lambda; the best on val is taken, the first without val.
     temperature : float
         Divides the cosines.
-    epochs, batch_size, learning_rate, weight_decay, seed
-        See `NetRouter`.
+    training
+        See `Training`.
     """
 
     def __init__(
@@ -55,21 +55,9 @@ class RouterDcRouter(NetRouter):
         num_negatives: Count,
         cluster_weight: Annotated[list[NotNegative], Field(min_length=1)],
         temperature: Positive,
-        epochs: Count,
-        batch_size: Count,
-        learning_rate: Positive,
-        weight_decay: NotNegative,
-        seed: int,
+        **training: Unpack[Training],
     ) -> None:
-        super().__init__(
-            vlms,
-            features=features,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            seed=seed,
-        )
+        super().__init__(vlms, features=features, **training)
         self.width = width
         self.top_k, self.bottom_k = top_k, bottom_k
         self.num_clusters, self.num_negatives = num_clusters, num_negatives

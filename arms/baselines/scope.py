@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Self, Unpack
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from arms.baselines.behaviour import Behaviour, BehaviourReadout, behaviour_on, check_new_vlm, linear_from_identity
 from arms.baselines.centring import Centring
 from arms.baselines.embedding import EmbeddingRouter
-from arms.baselines.gradient import Count, NotNegative, Positive, seeded, train_small_net
+from arms.baselines.gradient import Count, Training, seeded, train_small_net
 from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind
 from arms.training.losses import masked_loss
@@ -35,10 +35,9 @@ class ScopeRouter(EmbeddingRouter):
     least_share : float
         In every step each VLM's profile uses a random share of the calibration queries, between this and 1. So the net
         sees many profiles of a VLM, some of them made from few queries.
-    hidden_width, epochs, batch_size : int
-    learning_rate : float, > 0
-    weight_decay : float, >= 0
-    seed : int
+    hidden_width : int
+    training
+        See `Training`.
     """
 
     scale = "probability"
@@ -51,24 +50,14 @@ class ScopeRouter(EmbeddingRouter):
         num_calibration: Count,
         least_share: Annotated[float, Field(gt=0, le=1)],
         hidden_width: Count,
-        epochs: Count,
-        batch_size: Count,
-        learning_rate: Positive,
-        weight_decay: NotNegative,
-        seed: int,
+        **training: Unpack[Training],
     ) -> None:
         super().__init__(vlms, features=features)
         self.num_calibration = num_calibration
         self.least_share = least_share
         self.hidden_width = hidden_width
-        self.training: dict[str, Any] = {
-            "epochs": epochs,
-            "batch_size": batch_size,
-            "learning_rate": learning_rate,
-            "weight_decay": weight_decay,
-            "seed": seed,
-        }
-        self.seed = seed
+        self.training = training
+        self.seed = training["seed"]
 
     def fit_vectors(self, train: Labelled, val: Labelled | None) -> None:
         """Draw the calibration queries and train both towers; keep the epoch with the best EM on val.

@@ -1,7 +1,7 @@
 """TO-Router: learns how close each VLM's answer is to the truth (Stripelis et al. 2024, arXiv:2408.12320)."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import nn
 
 from arms.baselines.cosine_classifier import masked_cross_entropy
-from arms.baselines.gradient import Count, Loss, NetRouter, NotNegative, Positive, make_mlp
+from arms.baselines.gradient import Count, Loss, NetRouter, Positive, Training, make_mlp
 from arms.baselines.zooter import known_softmax
 from arms.features.labelled import Answers, Labelled
 from arms.features.pooled import FeatureKind
@@ -29,8 +29,8 @@ class ToRouter(NetRouter):
     hidden_width : int
     temperature : list of float
         Candidates; it divides the scaled similarities. The best on val is taken, the first without val.
-    epochs, batch_size, learning_rate, weight_decay, seed
-        See `NetRouter`.
+    training
+        See `Training`.
     """
 
     learns_from_answers = True
@@ -42,21 +42,9 @@ class ToRouter(NetRouter):
         features: FeatureKind,
         hidden_width: Count,
         temperature: Annotated[list[Positive], Field(min_length=1)],
-        epochs: Count,
-        batch_size: Count,
-        learning_rate: Positive,
-        weight_decay: NotNegative,
-        seed: int,
+        **training: Unpack[Training],
     ) -> None:
-        super().__init__(
-            vlms,
-            features=features,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            seed=seed,
-        )
+        super().__init__(vlms, features=features, **training)
         self.hidden_width = hidden_width
         self.candidates = list(temperature)
 

@@ -1,7 +1,7 @@
 """Zooter: a router distilled from normalised rewards (Lu et al. 2024, arXiv:2311.08692)."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import nn
 
 from arms.baselines.cosine_classifier import masked_cross_entropy
-from arms.baselines.gradient import Count, Loss, NetRouter, NotNegative, Positive, Share, make_mlp
+from arms.baselines.gradient import Count, Loss, NetRouter, Positive, Share, Training, make_mlp
 from arms.features.labelled import Labelled
 from arms.features.pooled import FeatureKind
 
@@ -30,8 +30,8 @@ class ZooterRouter(NetRouter):
         Candidates for the weight of a query's own reward; the best on val is taken, the first without val.
     temperature : float
         Divides the rewards.
-    epochs, batch_size, learning_rate, weight_decay, seed
-        See `NetRouter`.
+    training
+        See `Training`.
     """
 
     def __init__(
@@ -42,21 +42,9 @@ class ZooterRouter(NetRouter):
         hidden_width: Count,
         beta: Annotated[list[Share], Field(min_length=1)],
         temperature: Positive,
-        epochs: Count,
-        batch_size: Count,
-        learning_rate: Positive,
-        weight_decay: NotNegative,
-        seed: int,
+        **training: Unpack[Training],
     ) -> None:
-        super().__init__(
-            vlms,
-            features=features,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            seed=seed,
-        )
+        super().__init__(vlms, features=features, **training)
         self.hidden_width = hidden_width
         self.candidates = list(beta)
         self.temperature = temperature

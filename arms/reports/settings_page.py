@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import annotated_types as at
 from pydantic.fields import FieldInfo
 
-from arms.baselines.registry import ROUTERS, find_router
+from arms.baselines.registry import ROUTERS, find_router, settings_of
 from arms.params import Section, read_data_params, read_encoders_params, read_params
 
 # How each file is read; of those under conf/ the page shows the two that a fresh checkout names.
@@ -187,13 +187,8 @@ def _routers_table() -> str:
     lines = ["| router | what it is | settings |", "|---|---|---|"]
     for name in ROUTERS:
         router = find_router(name)
-        hints = get_type_hints(router.__init__, include_extras=True)
-        keywords = [
-            parameter.name
-            for parameter in inspect.signature(router).parameters.values()
-            if parameter.kind is parameter.KEYWORD_ONLY and parameter.name != "seed"
-        ]
-        settings = "<br>".join(f"`{key}`: {describe_type(hints[key])}" for key in keywords) or "none"
+        kinds = {key: kind for key, (kind, _) in settings_of(router).items() if key != "seed"}
+        settings = "<br>".join(f"`{key}`: {describe_type(kind)}" for key, kind in kinds.items()) or "none"
         lines.append(f"| `{name}` | {_cell(_summary(router))} | {_cell(settings)} |")
     return "\n".join(lines)
 

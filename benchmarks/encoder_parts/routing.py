@@ -11,16 +11,17 @@ from typing import Any, TypeVar
 
 from arms.baselines.registry import build_router
 from arms.data.scores import Scores
-from arms.device import choose_device
+from arms.data.splits import SCORED_SPLITS
 from arms.encoders.pair import EncoderPair
 from arms.evaluation.judge import Judge
-from arms.features.pooling import add_embeddings
+from arms.features.dataset import Dataset
 from arms.params import EncodersParams
 from arms.routers.arms import ArmsRouter
 from benchmarks.encoder_parts.pairs import bundled, untrained
+from stages.dataset import open_dataset, open_embedded
 from stages.encode import encode
-from stages.inputs import SCORED_SPLITS, Inputs, read_inputs, router_scores
-from stages.train import fit_phi
+from stages.encoders import build_encoders
+from stages.phi import training_data, untrained_phi
 from stages.workspace import Workspace
 
 _MOST_EPOCHS = 40
@@ -88,33 +89,30 @@ def measure_routing(workspace: Workspace, compared: dict[str, EncodersParams], j
 
 def _run(workspace: Workspace, name: str, budget_s: float | None) -> _Run:
     encode_s = sum(_timed(partial(encode, workspace, modality))[1] for modality in ("image", "text"))
-    inputs, encoders = read_inputs(workspace)
+    dataset, encoders = open_dataset(workspace)
     epochs = workspace.params.epochs
     if budget_s is not None:
         # One epoch shows how many fit.
-        _, epoch_s = _timed(partial(_fit, workspace, inputs, encoders, 1))
+        _, epoch_s = _timed(partial(_fit, workspace, dataset, encoders, 1))
         epochs = min(max(round((budget_s - encode_s) / epoch_s), 1), _MOST_EPOCHS)
-    # Training tunes the encoders handed in, so each use has fresh ones.
-    router, train_s = _timed(partial(_fit, workspace, inputs, read_inputs(workspace)[1], epochs))
-    arms = router_scores(name, "base", router, inputs.queries(*SCORED_SPLITS))
+        encoders = build_encoders(workspace, dataset.prepared)  # that epoch has tuned the others
+    router, train_s = _timed(partial(_fit, workspace, dataset, encoders, epochs))
+    arms = router.scores(name, "base", dataset.queries(*SCORED_SPLITS))
     logger.info("%s: %d epochs, encoded in %.1f s, trained in %.1f s", name, epochs, encode_s, train_s)
-    return _Run(epochs, encode_s, train_s, arms, _knn(workspace, name, inputs, read_inputs(workspace)[1]))
+    return _Run(epochs, encode_s, train_s, arms, _knn(workspace, name))
 
 
-def _fit(workspace: Workspace, inputs: Inputs, encoders: EncoderPair, epochs: int) -> ArmsRouter:
+def _fit(workspace: Workspace, dataset: Dataset, encoders: EncoderPair, epochs: int) -> ArmsRouter:
     timed = replace(workspace, params=workspace.params.model_copy(update={"epochs": epochs}))
-    return fit_phi(timed, inputs, encoders, lambda _: None, lambda *_: None)
+    return untrained_phi(timed, dataset, encoders).fit(*training_data(timed, dataset))
 
 
-def _knn(workspace: Workspace, name: str, inputs: Inputs, encoders: EncoderPair) -> Scores:
-    params, base = workspace.params, inputs.prepared.base
-    train, val, scored = (
-        add_embeddings(queries, encoders, batch_size=256, device=choose_device(params.runtime.device))
-        for queries in (inputs.queries("train"), inputs.queries("val"), inputs.queries(*SCORED_SPLITS))
-    )
+def _knn(workspace: Workspace, name: str) -> Scores:
+    params, dataset = workspace.params, open_embedded(workspace)
+    base = dataset.prepared.base
     router = build_router("knn", base, params.baselines["knn"], seed=params.seed)
-    router.fit(train, inputs.outcomes(train, base), val, inputs.outcomes(val, base))
-    return router_scores(name, "base", router, scored)
+    router.fit(dataset.labelled("train", base), dataset.labelled("val", base))
+    return router.scores(name, "base", dataset.queries(*SCORED_SPLITS))
 
 
 def _judge(dataset: str, name: str, runs: dict[str, _Run], judge: Judge) -> Variant:

@@ -130,11 +130,11 @@ class Extraction:
                     keys,
                     lambda key: self.encoder.read(name_of[key]),
                     self.encoder,
+                    label="image",
                     batch_size=runtime.extract_batch_size,
                     shard_bytes=self.setup.scale.shard_mb * 2**20,
                     workers=runtime.num_workers,
                     device=self.setup.device,
-                    progress=lambda done, total: None,
                 )
                 store.finish()
 

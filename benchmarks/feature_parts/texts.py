@@ -73,11 +73,11 @@ def _extract(setup: Setup, encoder: TextEncoder) -> float:
                 sorted(keys, key=lambda key: (len(token_ids[key]), key)),
                 token_ids.__getitem__,
                 encoder,
+                label="text",
                 batch_size=setup.params.runtime.extract_batch_size,
                 shard_bytes=setup.scale.shard_mb * 2**20,
                 workers=0,
                 device=setup.device,
-                progress=lambda done, total: None,
             )
             store.finish()
 

@@ -14,6 +14,7 @@ from arms.encoders.pair import EncoderPair, build_encoders
 from arms.encoders.precision import fastest_precision, in_precision
 from arms.encoders.text import train_tokenizer
 from arms.features.extract import extract
+from arms.features.labelled import Labelled
 from arms.features.loader import Features, Queries, gather_queries
 from arms.features.reading import Reader
 from arms.features.store import FeatureStore
@@ -52,7 +53,8 @@ def _measure_pair(
 
     def epoch_s(encoders: EncoderPair, queries: Queries, epochs: int) -> float:
         router = _router(setup, encoders, fusion, epochs)
-        return seconds(lambda: router.fit(queries, outcomes), setup.device) / epochs
+        train = Labelled(queries, router.vlms, outcomes)
+        return seconds(lambda: router.fit(train), setup.device) / epochs
 
     def live_s(workers: int) -> Callable[[], float]:
         queries = live_queries(
@@ -89,8 +91,9 @@ def _measure_pair(
 
 
 def _router(setup: Setup, encoders: EncoderPair, fusion: Fusion, epochs: int) -> ArmsRouter:
-    settings = setup.params.router.model_copy(update={"fusion": fusion})
-    return ArmsRouter(_VLMS, encoders, settings, setup.params.train, epochs=epochs, seed=SEED, device=setup.device)
+    head = setup.params.router.model_copy(update={"fusion": fusion})
+    training = setup.params.fit.model_copy(update={"epochs": epochs, "seed": SEED})
+    return ArmsRouter(_VLMS, encoders, head, training, device=setup.device)
 
 
 def _tokenizer(setup: Setup, params: EncodersParams) -> Tokenizer | None:
@@ -126,11 +129,11 @@ def _extract(setup: Setup, encoders: EncoderPair, paths: list[str], questions: l
                 keys,
                 read,
                 encoder,
+                label="input",
                 batch_size=runtime.extract_batch_size,
                 shard_bytes=runtime.shard_mb * 2**20,
                 workers=workers,
                 device=setup.device,
-                progress=lambda done, total: None,
             )
             store.finish()
         loaded = store.load()

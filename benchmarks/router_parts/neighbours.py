@@ -8,10 +8,11 @@ import numpy as np
 from arms.baselines.knn import KnnRouter, NeighbourRouter
 from arms.baselines.neighbours import IndexKind
 from arms.baselines.prknn import PrknnRouter
+from arms.features.labelled import Labelled
 from benchmarks.record import Line
 from benchmarks.router_parts.plain import PlainNeighbours, ScikitLearnNeighbours
 from benchmarks.router_parts.scoring import CPU, UNIT, batch_us, single_us, times_as_fast
-from benchmarks.router_parts.setup import Part, Setup
+from benchmarks.router_parts.setup import Setup
 from benchmarks.timing import interleave, seconds
 
 PART = "neighbours"
@@ -27,9 +28,9 @@ _PRKNN_TARGETS: Mapping[IndexKind, float | None] = {"flat": 30, "ivf": None}
 
 def measure_neighbours(setup: Setup) -> list[Line]:
     """Fit, recall, and times in a batch and alone, in turn with the loops."""
-    costs = setup.train.facts.costs
-    assert costs is not None
-    given = _vectors(setup.train), setup.train.outcomes, costs, setup.scale.neighbours
+    train = setup.train
+    assert train.costs is not None
+    given = _vectors(train), train.outcomes, train.costs, setup.scale.neighbours
     plain, scikit_learn = PlainNeighbours(*given), ScikitLearnNeighbours(*given)
     knn = {index: _router(KnnRouter, setup, index) for index in _KNN_TARGETS}
     prknn = {index: _router(PrknnRouter, setup, index) for index in _PRKNN_TARGETS}
@@ -44,14 +45,13 @@ def measure_neighbours(setup: Setup) -> list[Line]:
 
 def _router(router_class: type[NeighbourRouter], setup: Setup, index: IndexKind) -> NeighbourRouter:
     num = [setup.scale.neighbours]
-    return router_class(setup.vlms, features="normalised", num_neighbours=num, weights="distance", index=index)
+    return router_class(setup.train.vlms, features="normalised", num_neighbours=num, weights="distance", index=index)
 
 
 def _fit(setup: Setup, kind: str, routers: Routers) -> list[Line]:
-    train, val = setup.train, setup.val
     lines = []
     for index, router in routers.items():
-        work = partial(router.fit, train.queries, train.outcomes, val.queries, val.outcomes, facts=train.facts)
+        work = partial(router.fit, setup.train, setup.val)
         lines.append(Line(part=PART, name=f"{kind}, {_NAMES[index]}: fit", unit="s", runs=(seconds(work, CPU),)))
     return lines
 
@@ -73,7 +73,7 @@ def _times(
     setup: Setup, kind: str, routers: Routers, targets: Mapping[IndexKind, float | None], loops: Loops
 ) -> list[Line]:
     scale, scored = setup.scale, setup.scored
-    sample = _vectors(setup.scored)[: scale.sample]
+    sample = _vectors(scored)[: scale.sample]
     for loop in loops.values():
         expected = [loop(vector) for vector in sample]
         np.testing.assert_allclose(routers["flat"].score_vectors(sample), expected, atol=1e-3)
@@ -99,6 +99,6 @@ def _loop_us(loop: Callable[[np.ndarray], list[float]], vectors: np.ndarray) -> 
     return seconds(lambda: [loop(vector) for vector in vectors], CPU) / len(vectors) * 1e6
 
 
-def _vectors(part: Part) -> np.ndarray:
-    assert part.queries.embeddings is not None
-    return part.queries.embeddings.matrix("normalised")
+def _vectors(labelled: Labelled) -> np.ndarray:
+    assert labelled.queries.embeddings is not None
+    return labelled.queries.embeddings.matrix("normalised")

@@ -1,11 +1,11 @@
 """What the parts share: how much is run, and the made-up queries, outcomes, costs and answers."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit
 
-from arms.baselines.facts import Answers, Facts
+from arms.features.labelled import Answers, Labelled
 from arms.features.loader import Features, Queries
 from arms.features.pooled import Embeddings, unit_norm
 
@@ -36,33 +36,13 @@ class Scale:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
-    """Made-up queries with what is recorded of them."""
-
-    queries: Queries
-    outcomes: np.ndarray  # (N, S), float32
-    facts: Facts
-
-    def cut(self, start: int, stop: int) -> "Part":
-        """The queries from position `start` up to `stop`."""
-        rows, facts = np.arange(start, stop), self.facts
-        assert facts.costs is not None
-        assert facts.tags is not None
-        assert facts.answers is not None
-        said = replace(facts.answers, rows=facts.answers.rows[rows], truth_rows=facts.answers.truth_rows[rows])
-        facts = replace(facts, costs=facts.costs[rows], tags=facts.tags[rows], answers=said)
-        return Part(self.queries.subset(rows), self.outcomes[rows], facts)
-
-
-@dataclass(frozen=True, eq=False)
 class Setup:
-    """What every part is handed."""
+    """What every part receives: how much is run, and made-up queries with all that can be recorded of VLMs."""
 
     scale: Scale
-    vlms: tuple[str, ...]
-    train: Part
-    val: Part
-    scored: Part
+    train: Labelled
+    val: Labelled
+    scored: Labelled
 
 
 def make_setup(scale: Scale) -> Setup:
@@ -88,21 +68,17 @@ def make_setup(scale: Scale) -> Setup:
         unit_norm(rng.normal(size=(count, scale.width))).astype(np.float32) for count in (scale.answers, scale.vlms)
     )
     truth_rows, wrong_rows = rng.integers(0, scale.answers, num), rng.integers(0, scale.answers, shape)
-    facts = Facts(
+    made = Labelled(
+        queries,
+        tuple(f"vlm-{number}" for number in range(scale.vlms)),
+        outcomes,
         costs=(price_S * rng.lognormal(0, 0.3, shape)).astype(np.float32),
         tags=np.char.add("source-", source_T[topic_N].astype(str)),
         profiles=profiles,
         answers=Answers(texts, np.where(outcomes == 1, truth_rows[:, None], wrong_rows), truth_rows),
     )
-    made = Part(queries, outcomes, facts)
-    held = scale.train + scale.val
-    return Setup(
-        scale,
-        vlms=tuple(f"vlm-{number}" for number in range(scale.vlms)),
-        train=made.cut(0, scale.train),
-        val=made.cut(scale.train, held),
-        scored=made.cut(held, num),
-    )
+    parts = np.split(np.arange(num), [scale.train, scale.train + scale.val])
+    return Setup(scale, *(made.subset(rows) for rows in parts))
 
 
 def _embed(rng: np.random.Generator, scale: Scale, source_T: np.ndarray, topic_N: np.ndarray) -> np.ndarray:

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from arms.baselines.constant import BestSingleRouter, RandomRouter
-from arms.errors import ArmsError
-from tests.fakes import make_encoders, make_queries
+from tests.fakes import label, make_encoders, make_queries
 
 NAN = np.nan
 
@@ -14,16 +13,16 @@ def queries():
 
 
 def test_best_single_by_hand(queries):
-    outcomes = np.array([[1, 0, NAN], [1, NAN, NAN], [0, 1, NAN], [NAN, 1, NAN]], dtype=np.float32)
-    router = BestSingleRouter(("a", "b", "c")).fit(queries, outcomes)
+    outcomes = [[1, 0, NAN], [1, NAN, NAN], [0, 1, NAN], [NAN, 1, NAN]]
+    router = BestSingleRouter(("a", "b", "c")).fit(label(queries, outcomes))
     np.testing.assert_allclose(router.score(queries), [[2 / 3, 2 / 3, 0]] * 4)
     assert router.score(queries).dtype == np.float32
     assert router.policy == {"name": "argmax"}
 
 
 def test_best_single_is_chosen_by_its_known_outcomes(queries):
-    outcomes = np.array([[1, 1], [NAN, 1], [NAN, 1], [NAN, 0]], dtype=np.float32)
-    assert BestSingleRouter(("a", "b")).fit(queries, outcomes).score(queries)[0].tolist() == [1, 0.75]
+    train = label(queries, [[1, 1], [NAN, 1], [NAN, 1], [NAN, 0]])
+    assert BestSingleRouter(("a", "b")).fit(train).score(queries)[0].tolist() == [1, 0.75]
 
 
 def test_random(queries):
@@ -40,9 +39,3 @@ def test_random_is_uniform():
     scores = RandomRouter(("a", "b", "c"), seed=1).score(Many())
     assert np.bincount(scores.argmax(axis=1)) == pytest.approx([1000] * 3, abs=100)
     assert scores.mean() == pytest.approx(0.5, abs=0.02)
-
-
-def test_they_route_no_pictures():
-    made = make_queries(1)
-    with pytest.raises(ArmsError, match="a RandomRouter scores cached features alone; route with a saved ARMS router"):
-        RandomRouter(("a", "b"), seed=1).route(made.pictures[0], made.questions[0])

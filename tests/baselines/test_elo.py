@@ -8,8 +8,7 @@ from arms.baselines import elo
 from arms.baselines.elo import EloRouter, bradley_terry, count_wins, similarity_weights
 from arms.baselines.registry import build_router
 from arms.errors import ArmsError
-from arms.training.losses import masked_em
-from tests.baselines.made_vectors import VLMS, learnable, noisy, queries_of
+from tests.baselines.made_vectors import VLMS, best_share, em_on, label_vectors, learnable, noisy
 
 NAN = np.nan
 
@@ -18,18 +17,20 @@ def make(temperature=(1.0,)):
     return EloRouter(VLMS, features="concat", temperature=list(temperature))
 
 
-def by_optimisation(train, outcomes, vector, temperature):
+def by_optimisation(train, vector, temperature):
     """Strengths of one query, by scipy on the likelihood written out battle by battle."""
-    vectors = [row for row, known in zip(train.embeddings.text, outcomes, strict=True) if (known == known).sum() > 1]
-    outcomes = [row for row in outcomes if (row == row).sum() > 1]
-    cosines = [row @ vector / np.linalg.norm(row) / np.linalg.norm(vector) for row in vectors]
+    train = train.subset(np.flatnonzero(train.known.sum(axis=1) > 1))
+    cosines = [row @ vector / np.linalg.norm(row) / np.linalg.norm(vector) for row in train.vectors]
     weights = np.array([10 * 10 ** (cosine / max(cosines) / temperature) for cosine in cosines])
     weights *= weights.sum() / (weights**2).sum()
     pairs = [(i, j) for i in range(3) for j in range(i)]
 
     def loss(strengths):
         total = np.square(strengths.sum()) / 2
-        for weight, right in [*zip(weights, outcomes, strict=True), (1.0, np.ones(3))]:  # the last is one more tie
+        for weight, right in [
+            *zip(weights, train.outcomes, strict=True),
+            (1.0, np.ones(3)),
+        ]:  # the last: one tie more
             for i, j in pairs:
                 if np.isnan(right[i] - right[j]):
                     continue
@@ -43,9 +44,9 @@ def by_optimisation(train, outcomes, vector, temperature):
 
 @pytest.mark.parametrize("temperature", [1.0, 0.1])
 def test_against_a_direct_optimisation(temperature):
-    (train, outcomes), (test, _) = noisy(40, 0), noisy(5, 1)
-    strengths = make([temperature]).fit(train, outcomes).score_vectors(test.embeddings.text)
-    expected = [by_optimisation(train, outcomes, vector, temperature) for vector in test.embeddings.text]
+    train, test = noisy(40, 0), noisy(5, 1)
+    strengths = make([temperature]).fit(train).score_vectors(test.vectors)
+    expected = [by_optimisation(train, vector, temperature) for vector in test.vectors]
     np.testing.assert_allclose(strengths, expected, atol=1e-4)
     np.testing.assert_allclose(strengths.sum(axis=1), 0, atol=1e-6)
 
@@ -105,9 +106,9 @@ def test_nothing_alike_leaves_the_least_unlike():
 
 
 def test_a_vlm_that_never_loses_stays_finite_and_leads():
-    train, outcomes = noisy(50, 0)
-    outcomes[:] = [1, 0, 0]
-    scores = make().fit(train, outcomes).score_vectors(train.embeddings.text)
+    train = noisy(50, 0)
+    train.outcomes[:] = [1, 0, 0]
+    scores = make().fit(train).score_vectors(train.vectors)
     assert np.isfinite(scores).all()
     assert (scores[:, 0] > scores[:, 1]).all()
     np.testing.assert_allclose(scores[:, 1], scores[:, 2], atol=1e-6)
@@ -115,44 +116,42 @@ def test_a_vlm_that_never_loses_stays_finite_and_leads():
 
 def test_queries_without_a_battle_have_no_part():
     """Not even in the largest similarity: the query that is most alike has one known outcome."""
-    train = queries_of([[1, 0], [1, 1], [1, 2], [0, 1]])
-    outcomes = np.array([[NAN, 1, NAN], [1, 0, NAN], [0, 1, 1], [1, 0, 0]], dtype=np.float32)
+    train = label_vectors([[1, 0], [1, 1], [1, 2], [0, 1]], [[NAN, 1, NAN], [1, 0, NAN], [0, 1, 1], [1, 0, 0]])
     query = np.array([[1, 0]], dtype=np.float32)
-    whole = make().fit(train, outcomes).score_vectors(query)
-    part = make().fit(train.subset(np.array([1, 2, 3])), outcomes[1:]).score_vectors(query)
+    whole = make().fit(train).score_vectors(query)
+    part = make().fit(train.subset(np.array([1, 2, 3]))).score_vectors(query)
     np.testing.assert_array_equal(whole, part)
 
 
 def test_without_a_battle_all_are_equal():
-    train, outcomes = noisy(20, 0)
-    outcomes[:, 1:] = NAN
-    assert (make().fit(train, outcomes).score_vectors(train.embeddings.text) == 0).all()
+    train = noisy(20, 0)
+    train.outcomes[:, 1:] = NAN
+    assert (make().fit(train).score_vectors(train.vectors) == 0).all()
 
 
 def test_parts_make_the_whole(monkeypatch):
-    (train, outcomes), (test, _) = noisy(40, 0), noisy(23, 1)
-    router = make([0.1]).fit(train, outcomes)
-    whole = router.score_vectors(test.embeddings.text)
+    train, test = noisy(40, 0), noisy(23, 1)
+    router = make([0.1]).fit(train)
+    whole = router.score_vectors(test.vectors)
     monkeypatch.setattr(elo, "CHUNK_NUMBERS", 5 * (40 + 8 * 9))
-    np.testing.assert_allclose(router.score_vectors(test.embeddings.text), whole, atol=1e-5)
+    np.testing.assert_allclose(router.score_vectors(test.vectors), whole, atol=1e-5)
 
 
 def test_the_temperature_is_chosen_on_val():
-    (train, outcomes), (val, val_outcomes) = noisy(80, 0), noisy(200, 1)
+    train, val = noisy(80, 0), noisy(200, 1)
     candidates = [1.0, 0.01, 0.3, 0.1]
 
     def em(temperature):
-        return masked_em(make([temperature]).fit(train, outcomes).score(val), val_outcomes)
+        return em_on(val, make([temperature]).fit(train))
 
     assert len({em(temperature) for temperature in candidates}) > 1
-    assert make(candidates).fit(train, outcomes, val, val_outcomes).temperature == max(candidates, key=em)
-    assert make(candidates).fit(train, outcomes).temperature == 1.0
+    assert make(candidates).fit(train, val).temperature == max(candidates, key=em)
+    assert make(candidates).fit(train).temperature == 1.0
 
 
 def test_it_learns():
-    (train, outcomes), (test, test_outcomes) = learnable(300, 0, unknown=0.3), learnable(300, 1)
-    em = masked_em(make([0.1]).fit(train, outcomes).score(test), test_outcomes)
-    assert em > 0.8 > np.nanmean(test_outcomes, axis=0).max()
+    train, test = learnable(300, 0, unknown=0.3), learnable(300, 1)
+    assert em_on(test, make([0.1]).fit(train)) > 0.8 > best_share(test)
 
 
 def test_settings_are_checked():

@@ -5,15 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from arms.baselines.facts import Facts
 from arms.baselines.frugal_gpt import AnswerScorer, FrugalGptRouter
 from arms.baselines.registry import build_router
 from arms.errors import ArmsError
 from arms.selection.select import select
-from arms.training.losses import masked_em
-from tests.baselines.made_answers import VLMS, make
+from tests.baselines.made_answers import VLMS, make, without
 
-NAN = np.nan
 TRAIN, VAL, TEST = make(400, 0), make(200, 1), make(300, 2)
 COSTS = np.array([8.0, 4.0, 1.0, 1.0])
 SETTINGS = {
@@ -33,15 +30,17 @@ SETTINGS = {
 
 def fitted(train=TRAIN, val=VAL, costs=COSTS, **changes):
     router = FrugalGptRouter(VLMS, **(SETTINGS | {"seed": 0} | changes))
-    facts = Facts(answers=train.answers, costs=None if costs is None else np.tile(costs, (len(train.outcomes), 1)))
-    val_answers = None if val is None else val.answers
-    known = () if val is None else (val.queries, val.outcomes)
-    return router.fit(train.queries, train.outcomes, *known, facts=facts, val_answers=val_answers)
+    return router.fit(replace(train, costs=None if costs is None else np.tile(costs, (len(train), 1))), val)
 
 
 def consult(router, made=TEST):
     consulted = router.consult(made.queries, made.answers)
     return consulted, float((consulted.asked * router.cost_S).sum(axis=1).mean())
+
+
+def scores_of(router, made):
+    """The scorer's chance of each answer."""
+    return router._scores(router._read(made.forget(np.full(len(made), True), VLMS), made.answers))
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +50,8 @@ def router():
 
 def test_more_right_answers_than_the_best_single_vlm_for_its_cost(router):
     consulted, cost = consult(router)
-    best_single = masked_em(np.tile(TRAIN.outcomes.mean(axis=0), (300, 1)), TEST.outcomes)
-    assert masked_em(consulted.confidence, TEST.outcomes) > best_single + 0.05
+    best_single = TEST.em(np.tile(TRAIN.outcomes.mean(axis=0), (300, 1)))
+    assert TEST.em(consulted.confidence) > best_single + 0.05
     assert cost < 8 * 1.1
     np.testing.assert_allclose(router.cost_S, COSTS)
 
@@ -64,7 +63,7 @@ def test_a_larger_budget_buys_more():
         router = fitted(budget=budget)
         consulted, cost = consult(router, VAL)
         assert cost <= budget * 8 + 1e-6
-        ems.append(masked_em(consulted.confidence, VAL.outcomes))
+        ems.append(VAL.em(consulted.confidence))
         costs.append(cost)
     assert ems == sorted(ems)
     assert ems[2] > ems[0] + 0.1
@@ -87,9 +86,8 @@ def test_without_costs_every_answer_counts_alike():
 def test_the_choice_is_the_answer_that_is_taken(router):
     """Even where an answer that was passed over had the higher score, which the last one's need not reach."""
     recorded = np.random.default_rng(0).random((300, 4)) < 0.8
-    test = TEST.without(recorded)
-    replies = router._replies(test.queries, test.answers, np.full((300, 4), NAN))
-    scores = router._scores(replies)
+    test = without(TEST, recorded)
+    scores = scores_of(router, test)
     taken, asked = router.plan.follow(scores, recorded, router.preference)
     consulted, _ = consult(router, test)
     some = recorded.any(axis=1)
@@ -115,20 +113,19 @@ def test_the_last_and_least_sure_answer_is_the_choice(router):
 def test_the_scorer_does_not_know_who_gave_an_answer(router):
     rows = TEST.answers.rows.copy()
     rows[:, 1] = rows[:, 2] = rows[:, 0]
-    replies = router._replies(TEST.queries, replace(TEST.answers, rows=rows), np.full((300, 4), NAN))
-    scores = router._scores(replies)
+    scores = scores_of(router, replace(TEST, answers=replace(TEST.answers, rows=rows)))
     np.testing.assert_allclose(scores[:, 1], scores[:, 0], atol=1e-6)
     np.testing.assert_allclose(scores[:, 2], scores[:, 0], atol=1e-6)
     assert (np.abs(scores[:, 3] - scores[:, 0]) > 1e-3).any()
 
 
-def test_the_search_sees_val_alone_and_without_it_a_part_of_training(monkeypatch):
+def test_the_search_sees_only_val_and_without_it_a_part_of_training(monkeypatch):
     searched, learnt = [], []
     search, fit_scorer = FrugalGptRouter._search, FrugalGptRouter._fit_scorer
 
-    def spy_search(self, replies, share_S):
-        searched.append(replies.rows_NS[:, 0])
-        return search(self, replies, share_S)
+    def spy_search(self, answers, share_S):
+        searched.append(answers.rows_NS[:, 0])
+        return search(self, answers, share_S)
 
     def spy_scorer(self, train, val):
         learnt.append(train.rows_NS[:, 0])

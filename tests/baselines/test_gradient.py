@@ -5,8 +5,8 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 from torch.nn import functional as F
 
-from arms.baselines.embedding import Examples
 from arms.baselines.gradient import Centre, NetRouter, make_mlp, net_outputs, seeded, train_small_net
+from tests.baselines.made_vectors import VLMS, label_vectors
 
 NAN = np.nan
 
@@ -155,7 +155,7 @@ def test_an_mlp_by_hand():
 class Constant(NetRouter):
     """Scores that are the same for all queries, one row for each candidate."""
 
-    def fit_vectors(self, train, val, facts):
+    def fit_vectors(self, train, val):
         self.begun = []
 
         def begin(scores):
@@ -169,15 +169,11 @@ class Constant(NetRouter):
 
 
 def constant(outcomes, val_outcomes=None):
-    router = Constant(
-        ("a", "b", "c"), features="text", epochs=2, batch_size=2, learning_rate=0.1, weight_decay=0.0, seed=7
-    )
+    router = Constant(VLMS, features="concat", epochs=2, batch_size=2, learning_rate=0.1, weight_decay=0.0, seed=7)
     train, val = (
-        None if some is None else Examples(np.zeros((len(some), 1), np.float32), np.array(some, np.float32))
-        for some in (outcomes, val_outcomes)
+        None if some is None else label_vectors(np.zeros((len(some), 1)), some) for some in (outcomes, val_outcomes)
     )
-    router.fit_vectors(train, val, None)
-    return router
+    return router.fit(train, val)
 
 
 def test_the_best_candidate_on_val_is_kept():
@@ -189,7 +185,7 @@ def test_the_best_candidate_on_val_is_kept():
     assert len({drawn for _, drawn in router.begun}) == 1  # every candidate begins from the seed
 
 
-def test_without_val_the_first_candidate_alone_is_trained():
+def test_without_val_only_the_first_candidate_is_trained():
     router = constant([[1, 0, 0], [0, 1, 1]])
     assert router.chosen == (0.0, 2.0, 1.0)
     assert len(router.begun) == 1

@@ -3,12 +3,10 @@ import pytest
 import torch
 from scipy.special import expit
 
-from arms.baselines.facts import Facts
 from arms.baselines.hybrid_llm import HybridLlmRouter, as_good_labels, spreading_relaxation
 from arms.baselines.registry import build_router
 from arms.errors import ArmsError
-from arms.training.losses import masked_em
-from tests.baselines.made_vectors import VLMS, noisy, queries_of
+from tests.baselines.made_vectors import VLMS, best_share, check_randomness, em_on, label_vectors, noisy
 
 NAN = np.nan
 SETTINGS = {
@@ -37,7 +35,7 @@ def made(count, seed):
     vectors = rng.normal(size=(count, 3))
     weak = vectors[:, 0] > 0
     strong = np.where(weak, rng.random(count) < 0.6, True)
-    return queries_of(vectors), np.stack([weak, strong, rng.random(count) < 0.1], axis=1).astype(np.float32)
+    return label_vectors(vectors, np.stack([weak, strong, rng.random(count) < 0.1], axis=1))
 
 
 def labels_by_loop(pair, vectors, label, num_neighbours):
@@ -103,88 +101,80 @@ def test_the_relaxation_evens_out_the_labels():
 
 def test_the_pair():
     """Strong is most often right; weak is the cheapest, of equals the better one; without costs the worst."""
-    outcomes = np.array([[1, 1, 0, 1, NAN], [0, 1, 0, 1, NAN], [1, 1, 1, 0, NAN]], dtype=np.float32)
-    queries, vlms = queries_of(np.eye(3)), ("a", "b", "c", "d", "e")
+    outcomes = [[1, 1, 0, 1, NAN], [0, 1, 0, 1, NAN], [1, 1, 1, 0, NAN]]
     costs = np.array([[2, 9, 3, 3, 0]] * 3, dtype=np.float32)
 
-    def pair(facts=None, **named):
-        router = make(vlms, epochs=1, **named).fit(queries, outcomes, facts=facts)
-        return vlms[router.weak], vlms[router.strong]
+    def pair(costs=None, **named):
+        train = label_vectors(np.eye(3), outcomes, costs=costs)
+        router = make(train.vlms, epochs=1, **named).fit(train)
+        return train.vlms[router.weak], train.vlms[router.strong]
 
     assert pair() == ("c", "b")
-    assert pair(Facts(costs=costs)) == ("a", "b")  # nothing is known of e
-    assert pair(Facts(costs=costs), strong="a") == ("d", "a")
-    assert pair(Facts(costs=costs), weak="b") == ("b", "a")
+    assert pair(costs) == ("a", "b")  # nothing is known of e
+    assert pair(costs, strong="a") == ("d", "a")
+    assert pair(costs, weak="b") == ("b", "a")
     assert pair(weak="d", strong="c") == ("d", "c")
     assert pair(weak="e", strong="a") == ("e", "a")
 
 
 def test_scores_over_the_pool():
-    train, outcomes = made(100, 0)
-    router = make(epochs=3, threshold=[0.3], weak="a", strong="b").fit(train, outcomes)
-    vectors = train.embeddings.text
-    logits = router.net(torch.from_numpy(vectors)).detach().numpy()[:, 0]
-    scores = router.score_vectors(vectors)
+    train = made(100, 0)
+    router = make(epochs=3, threshold=[0.3], weak="a", strong="b").fit(train)
+    logits = router.net(torch.from_numpy(train.vectors)).detach().numpy()[:, 0]
+    scores = router.score_vectors(train.vectors)
     np.testing.assert_allclose(scores[:, 0], expit(logits - np.log(0.3 / 0.7)), atol=1e-6)
     np.testing.assert_allclose(scores[:, 0] + scores[:, 1], 1, atol=1e-12)
-    np.testing.assert_allclose(scores[:, 2], (outcomes[:, 2].sum() + 0.5) / 101 - 1)
+    np.testing.assert_allclose(scores[:, 2], (train.outcomes[:, 2].sum() + 0.5) / 101 - 1)
     assert (scores[:, 2] < scores[:, :2].min(axis=1)).all()
     assert len(set(scores.argmax(axis=1))) == 2
     np.testing.assert_array_equal(scores.argmax(axis=1) == 0, expit(logits) >= 0.3)
-    np.testing.assert_array_equal(router.score(train).argmax(axis=1), scores.argmax(axis=1))
+    np.testing.assert_array_equal(router.score(train.queries).argmax(axis=1), scores.argmax(axis=1))
 
 
 @pytest.mark.parametrize(("threshold", "chosen"), [(0.0, "a"), (1.0, "b")])
 def test_the_ends_of_the_threshold(threshold, chosen):
-    train, outcomes = made(60, 0)
-    router = make(epochs=1, threshold=[threshold], weak="a", strong="b").fit(train, outcomes)
-    assert {VLMS[j] for j in router.score(train).argmax(axis=1)} == {chosen}
+    train = made(60, 0)
+    router = make(epochs=1, threshold=[threshold], weak="a", strong="b").fit(train)
+    assert {VLMS[j] for j in router.score(train.queries).argmax(axis=1)} == {chosen}
 
 
 def test_the_threshold_is_chosen_on_val():
-    (train, outcomes), (val, val_outcomes) = made(100, 0), made(100, 1)
+    train, val = made(100, 0), made(100, 1)
     thresholds = [0.0, 1.0, 0.5]
-    fitted = make(threshold=thresholds, weak="a", strong="b").fit(train, outcomes, val, val_outcomes)
-    chance = expit(fitted.net(torch.from_numpy(val.embeddings.text)).detach().numpy()[:, 0])
-    right = [val_outcomes[np.arange(100), np.where(chance >= t, 0, 1)].sum() for t in thresholds]
+    fitted = make(threshold=thresholds, weak="a", strong="b").fit(train, val)
+    chance = expit(fitted.net(torch.from_numpy(val.vectors)).detach().numpy()[:, 0])
+    right = [val.outcomes[np.arange(100), np.where(chance >= t, 0, 1)].sum() for t in thresholds]
     assert fitted.threshold == thresholds[int(np.argmax(right))] == 0.5
-    assert make(threshold=thresholds, epochs=1).fit(train, outcomes).threshold == 0.0
+    assert make(threshold=thresholds, epochs=1).fit(train).threshold == 0.0
 
 
 @pytest.mark.parametrize("label", LABELS)
 def test_it_learns_with_a_third_unknown(label):
-    (train, outcomes), (test, test_outcomes) = made(400, 0), made(300, 1)
-    outcomes[np.random.default_rng(2).random(outcomes.shape) < 0.3] = NAN
-    router = make(label=label, weak="a", strong="b").fit(train, outcomes)
-    em = masked_em(router.score(test), test_outcomes)
-    assert em > 0.9 > np.nanmean(test_outcomes, axis=0).max()
+    train, test = made(400, 0), made(300, 1)
+    train.outcomes[np.random.default_rng(2).random((400, 3)) < 0.3] = NAN
+    router = make(label=label, weak="a", strong="b").fit(train)
+    assert em_on(test, router) > 0.9 > best_share(test)
 
 
 @pytest.mark.parametrize("label", LABELS)
 def test_never_run_together(label):
     """Then there is no label to learn, and the strong VLM is taken."""
-    train, outcomes = noisy(40, 0)
-    outcomes[:, 0] = NAN
-    router = make(label=label, weak="a", strong="b").fit(train, outcomes, train, outcomes)
-    assert (router.score(train).argmax(axis=1) == 1).all()
+    train = noisy(40, 0)
+    train.outcomes[:, 0] = NAN
+    router = make(label=label, weak="a", strong="b").fit(train, train)
+    assert (router.score(train.queries).argmax(axis=1) == 1).all()
 
 
 def test_a_pool_of_one():
-    train, outcomes = made(30, 0)
+    train = made(30, 0).over(["a"])
     for named in ({}, {"weak": "a"}, {"strong": "a"}):
-        router = make(("a",), epochs=1, **named).fit(train, outcomes[:, :1])
-        assert router.score(train).shape == (30, 1)
+        router = make(("a",), epochs=1, **named).fit(train)
+        assert router.score(train.queries).shape == (30, 1)
         assert (router.weak, router.strong) == (0, 0)
 
 
-def test_the_global_generator_has_no_say():
-    train, outcomes = noisy(40, 0)
-    torch.manual_seed(1)
-    one = make(epochs=1).fit(train, outcomes).score(train)
-    torch.manual_seed(2)
-    before = torch.get_rng_state()
-    np.testing.assert_array_equal(make(epochs=1).fit(train, outcomes).score(train), one)
-    assert torch.equal(torch.get_rng_state(), before)
+def test_all_randomness_is_the_seed_s():
+    check_randomness(make)
 
 
 @pytest.mark.parametrize(

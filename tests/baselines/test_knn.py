@@ -8,12 +8,14 @@ from arms.baselines.knn import KnnRouter
 from arms.baselines.neighbours import Neighbours
 from arms.baselines.registry import build_router
 from arms.errors import ArmsError
+from arms.features.labelled import masked_em
 from arms.features.loader import Features, Queries
 from arms.features.pooled import Embeddings
-from arms.training.losses import masked_em
+from tests.fakes import label
 
 NAN = np.nan
 NOTHING = Features({}, {})
+VLMS = ("a", "b", "c", "d")
 
 
 def make(count, seed, width=6):
@@ -25,13 +27,14 @@ def make(count, seed, width=6):
     queries = Queries(tuple(map(str, range(count))), NOTHING, NOTHING, rows, rows, Embeddings(*halves))
     outcomes = rng.choice([0, 1, NAN], size=(count, 4)).astype(np.float32)
     outcomes[:, 3] = NAN
-    return queries, outcomes
+    return label(queries, outcomes, VLMS)
 
 
-def by_loop(train, outcomes, queries, num_neighbours, weights):
+def by_loop(train, queries, num_neighbours, weights):
     """The same in plain Python."""
+    outcomes = train.outcomes
     scores = np.empty((len(queries), outcomes.shape[1]))
-    known_vectors = train.embeddings.matrix("normalised")
+    known_vectors = train.queries.embeddings.matrix("normalised")
     for i, vector in enumerate(queries.embeddings.matrix("normalised")):
         cosines = known_vectors @ vector
         nearest = np.argsort(-cosines, kind="stable")[:num_neighbours]
@@ -47,58 +50,53 @@ def by_loop(train, outcomes, queries, num_neighbours, weights):
 
 
 def knn(num_neighbours, weights="uniform", index="flat"):
-    return KnnRouter(
-        ("a", "b", "c", "d"), features="normalised", num_neighbours=num_neighbours, weights=weights, index=index
-    )
+    return KnnRouter(VLMS, features="normalised", num_neighbours=num_neighbours, weights=weights, index=index)
 
 
 @pytest.mark.parametrize("num_neighbours", [1, 2, 7, 40, 1000])
 @pytest.mark.parametrize("weights", ["uniform", "distance"])
 def test_brute_force(weights, num_neighbours):
-    (train, outcomes), (queries, _) = make(40, 0), make(15, 1)
-    router = knn([num_neighbours], weights).fit(train, outcomes)
-    expected = by_loop(train, outcomes, queries, num_neighbours, weights)
-    np.testing.assert_allclose(router.score(queries), expected, atol=1e-5)
-    assert router.score(queries)[:, 3] == pytest.approx(0.5)  # nothing is known of it
+    train, queries = make(40, 0), make(15, 1).queries
+    scores = knn([num_neighbours], weights).fit(train).score(queries)
+    np.testing.assert_allclose(scores, by_loop(train, queries, num_neighbours, weights), atol=1e-5)
+    assert scores[:, 3] == pytest.approx(0.5)  # nothing is known of it
 
 
 def test_a_query_seen_in_training_is_its_own_nearest():
-    train, outcomes = make(40, 0)
-    known = np.nan_to_num(outcomes)
-    router = knn([1], "distance").fit(train, known)
-    np.testing.assert_allclose(router.score(train), known, atol=1e-6)
+    train = make(40, 0)
+    train.outcomes[:] = np.nan_to_num(train.outcomes)
+    router = knn([1], "distance").fit(train)
+    np.testing.assert_allclose(router.score(train.queries), train.outcomes, atol=1e-6)
 
 
 def test_k_is_chosen_on_val():
     """The best of the candidates by EM on val; the first of equals, and the first one without val."""
-    (train, outcomes), (val, val_outcomes) = make(60, 0), make(40, 1)
+    train, val = make(60, 0), make(40, 1)
     candidates = [3, 1, 15, 60]
 
     def em(num_neighbours):
-        return masked_em(by_loop(train, outcomes, val, num_neighbours, "uniform"), val_outcomes)
+        return masked_em(by_loop(train, val.queries, num_neighbours, "uniform"), val.outcomes)
 
     router = knn(candidates)
-    assert router.fit(train, outcomes, val, val_outcomes).num_neighbours == max(candidates, key=em)
+    assert router.fit(train, val).num_neighbours == max(candidates, key=em)
     assert len({em(k) for k in candidates}) > 1
-    assert router.fit(train, outcomes).num_neighbours == 3
-    nobody = val.subset(np.arange(0))
-    assert router.fit(train, outcomes, nobody, val_outcomes[:0]).num_neighbours == 3
-    assert router.fit(train, outcomes, val, np.full_like(val_outcomes, NAN)).num_neighbours == 3
+    for nothing in (None, val.subset(np.arange(0)), val.forget(np.full(40, True), VLMS)):
+        assert router.fit(train, nothing).num_neighbours == 3
 
 
 def test_k_is_chosen_from_one_search(monkeypatch):
     searched = []
     search = Neighbours.search
     monkeypatch.setattr(Neighbours, "search", lambda self, *args: searched.append(args[1]) or search(self, *args))
-    knn([3, 1, 15]).fit(*make(60, 0), *make(40, 1))
+    knn([3, 1, 15]).fit(make(60, 0), make(40, 1))
     assert searched == [15]
 
 
 @pytest.mark.parametrize("index", ["ivf", "hnsw"])
 @pytest.mark.parametrize("weights", ["uniform", "distance"])
 def test_an_approximate_index_changes_little(index, weights):
-    (train, outcomes), (queries, _) = make(2500, 0), make(300, 1)
-    exact, approximate = (knn([20], weights, kind).fit(train, outcomes).score(queries) for kind in ("flat", index))
+    train, queries = make(2500, 0), make(300, 1).queries
+    exact, approximate = (knn([20], weights, kind).fit(train).score(queries) for kind in ("flat", index))
     assert (exact.argmax(axis=1) == approximate.argmax(axis=1)).mean() > 0.9
     assert np.abs(exact - approximate).mean() < 0.02
     assert np.abs(exact - approximate).max() > 0
@@ -106,7 +104,7 @@ def test_an_approximate_index_changes_little(index, weights):
 
 def test_what_no_neighbour_tells_is_the_share_in_training():
     """Neighbours that an approximate index did not find weigh nothing."""
-    router = knn([3], "uniform").fit(*make(40, 0))
+    router = knn([3], "uniform").fit(make(40, 0))
     similarity, neighbours = np.array([[0.9, 0.5, 0], [0, 0, 0]], np.float32), np.array([[4, 7, -1], [-1, -1, -1]])
     router.told[4], router.told[7] = (torch.tensor([right, 0, 1, 0, 1, 0, 1, 0]) for right in (1, 0))
     scores = router._means(similarity, neighbours)
@@ -115,13 +113,14 @@ def test_what_no_neighbour_tells_is_the_share_in_training():
 
 def test_it_learns_where_each_vlm_is_strong():
     """Each of three VLMs is right on one side of the space; K nearest neighbours tell which."""
-    (train, _), (queries, _) = make(600, 0, width=4), make(200, 1, width=4)
-    sides = [part.embeddings.text[:, [0]] > np.array([-0.5, 0.0, 0.5]) for part in (train, queries)]
-    outcomes, truth = (np.column_stack([side[:, 0], ~side[:, 1], side[:, 2], side[:, 1]]) for side in sides)
-    scores = knn([15], "distance").fit(train, outcomes.astype(np.float32)).score(queries)
-    em = truth[np.arange(200), scores.argmax(axis=1)].mean()
-    assert em > truth.mean(axis=0).max() + 0.15
-    assert em > 0.95
+    train, test = make(600, 0, width=4), make(200, 1, width=4)
+    for part in (train, test):
+        side = part.queries.embeddings.text[:, [0]] > np.array([-0.5, 0.0, 0.5])
+        part.outcomes[:] = np.column_stack([side[:, 0], ~side[:, 1], side[:, 2], side[:, 1]])
+    scores = knn([15], "distance").fit(train).score(test.queries)
+    right = test.outcomes[np.arange(200), scores.argmax(axis=1)].mean()
+    assert right > test.outcomes.mean(axis=0).max() + 0.15
+    assert right > 0.95
 
 
 def test_an_unknown_index_is_refused():
@@ -131,6 +130,6 @@ def test_an_unknown_index_is_refused():
 
 
 def test_embeddings_are_needed():
-    train, outcomes = make(5, 0)
-    with pytest.raises(ArmsError, match=r"no pooled embeddings; make them with arms\.features\.embeddings"):
-        knn([1]).fit(replace(train, embeddings=None), outcomes)
+    train = make(5, 0)
+    with pytest.raises(ArmsError, match=r"no pooled embeddings; make them with arms\.features\.pooling"):
+        knn([1]).fit(replace(train, queries=replace(train.queries, embeddings=None)))

@@ -1,16 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from arms.baselines.facts import Facts
 from arms.baselines.linear import LinearRouter
 from arms.baselines.registry import build_router
 from arms.baselines.targets import target_shares
 from arms.errors import ArmsError
-from arms.training.losses import masked_em
-from tests.baselines.made_vectors import VLMS, learnable, noisy
+from tests.baselines.made_vectors import VLMS, best_share, em_on, learnable, noisy
 
 NAN = np.nan
 
@@ -19,32 +19,29 @@ def make(c, targets="soft", penalty=0.5):
     return LinearRouter(VLMS, features="concat", targets=targets, penalty=penalty, c=c)
 
 
-def costs_of(outcomes, seed=0):
-    return np.random.default_rng(seed).random(outcomes.shape).astype(np.float32)
-
-
 @pytest.mark.parametrize("targets", ["cheapest", "soft"])
 def test_with_all_known_it_is_the_regression_of_scikit_learn(targets):
     """There, shared targets are a row for each share, with the share as its weight."""
-    (train, outcomes), (test, _) = noisy(120, 0), noisy(25, 1)
-    outcomes, costs = np.nan_to_num(outcomes), costs_of(outcomes)
-    shares = target_shares(outcomes, costs, targets, 0.5)
+    train, test = noisy(120, 0), noisy(25, 1)
+    costs = np.random.default_rng(0).random((120, 3)).astype(np.float32)
+    train = replace(train, outcomes=np.nan_to_num(train.outcomes), costs=costs)
+    shares = target_shares(train.outcomes, costs, targets, 0.5)
     rows, classes = shares.nonzero()
-    scaler = StandardScaler().fit(train.embeddings.text)
+    scaler = StandardScaler().fit(train.vectors)
     expected = (
         LogisticRegression(C=0.2, tol=1e-6)
-        .fit(scaler.transform(train.embeddings.text)[rows], classes, sample_weight=shares[rows, classes])
-        .predict_proba(scaler.transform(test.embeddings.text))
+        .fit(scaler.transform(train.vectors)[rows], classes, sample_weight=shares[rows, classes])
+        .predict_proba(scaler.transform(test.vectors))
     )
-    router = make([0.2], targets).fit(train, outcomes, facts=Facts(costs=costs))
-    np.testing.assert_allclose(router.score_vectors(test.embeddings.text), expected, atol=1e-3)
+    scores = make([0.2], targets).fit(train).score_vectors(test.vectors)
+    np.testing.assert_allclose(scores, expected, atol=1e-3)
 
 
 def test_unknown_outcomes_do_not_compete():
-    """The same objective by torch, query by query, over the known VLMs alone."""
-    train, outcomes = noisy(40, 0)
-    shares = torch.tensor(target_shares(outcomes, None, "soft", 0.0)).double()
-    vectors = torch.tensor(StandardScaler().fit_transform(train.embeddings.text)).double()
+    """The same objective by torch, query by query, over the known VLMs only."""
+    train = noisy(40, 0)
+    shares = torch.tensor(target_shares(train.outcomes, None, "soft", 0.0)).double()
+    vectors = torch.tensor(StandardScaler().fit_transform(train.vectors)).double()
     weights = torch.zeros(6, 3, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([weights], max_iter=500, tolerance_grad=1e-10, line_search_fn="strong_wolfe")
 
@@ -52,7 +49,7 @@ def test_unknown_outcomes_do_not_compete():
         optimizer.zero_grad()
         loss = weights[1:].square().sum() / 2
         for i in range(40):
-            known = torch.tensor(~np.isnan(outcomes[i]))
+            known = torch.tensor(train.known[i])
             if shares[i].any():
                 log_share = (vectors[i] @ weights[1:] + weights[0])[known].log_softmax(dim=0)
                 loss = loss - 0.2 * (shares[i][known] * log_share).sum()
@@ -61,63 +58,62 @@ def test_unknown_outcomes_do_not_compete():
 
     optimizer.step(closure)
     expected = (vectors @ weights[1:] + weights[0]).softmax(dim=1).detach().numpy()
-    scores = make([0.2]).fit(train, outcomes).score_vectors(train.embeddings.text)
+    scores = make([0.2]).fit(train).score_vectors(train.vectors)
     np.testing.assert_allclose(scores, expected, atol=1e-3)
 
 
 def test_a_vlm_that_is_rarely_known_is_not_taken_for_a_bad_one():
     """b is always right but known on a fifth of the queries, a is right on half of them."""
-    (train, outcomes), (test, _) = noisy(200, 0), noisy(50, 1)
-    outcomes[:, 0] = np.arange(200) % 2
-    outcomes[:, 1] = np.where(np.arange(200) % 5 == 0, 1, NAN)
-    outcomes[:, 2] = 0
-    scores = make([0.01]).fit(train, outcomes).score_vectors(test.embeddings.text)
+    train, test = noisy(200, 0), noisy(50, 1)
+    train.outcomes[:, 0] = np.arange(200) % 2
+    train.outcomes[:, 1] = np.where(np.arange(200) % 5 == 0, 1, NAN)
+    train.outcomes[:, 2] = 0
+    scores = make([0.01]).fit(train).score_vectors(test.vectors)
     assert (scores[:, 1] > scores[:, 0]).all()
 
 
 def test_a_vlm_that_was_never_known_has_no_share():
-    train, outcomes = noisy(60, 0)
-    outcomes[:, 1] = NAN
-    scores = make([0.1]).fit(train, outcomes).score_vectors(train.embeddings.text)
+    train = noisy(60, 0)
+    train.outcomes[:, 1] = NAN
+    scores = make([0.1]).fit(train).score_vectors(train.vectors)
     assert (scores[:, 1] == 0).all()
     np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-6)
 
 
 @pytest.mark.parametrize("outcome", [0.0, NAN])
 def test_nothing_to_learn_gives_equal_shares(outcome):
-    train, outcomes = noisy(20, 0)
-    scores = make([1.0]).fit(train, np.full_like(outcomes, outcome)).score_vectors(train.embeddings.text)
+    train = noisy(20, 0)
+    train.outcomes[:] = outcome
+    scores = make([1.0]).fit(train).score_vectors(train.vectors)
     np.testing.assert_allclose(scores, 1 / 3)
 
 
 def test_costs_decide_among_the_right():
     """a and b are always right; the cheaper one is taken, whichever it is."""
-    train, outcomes = noisy(80, 0)
-    outcomes[:] = [1, 1, 0]
+    train = noisy(80, 0)
+    train.outcomes[:] = [1, 1, 0]
     for cheaper in (0, 1):
-        costs = np.full_like(outcomes, 2.0)
-        costs[:, cheaper] = 1.0
+        costs = np.where(np.arange(3) == cheaper, 1, np.full((80, 3), 2)).astype(np.float32)
         for targets in ("cheapest", "soft"):
-            router = make([1.0], targets).fit(train, outcomes, facts=Facts(costs=costs))
-            assert (router.score(train).argmax(axis=1) == cheaper).all()
+            router = make([1.0], targets).fit(replace(train, costs=costs))
+            assert (router.score(train.queries).argmax(axis=1) == cheaper).all()
 
 
 def test_c_is_chosen_on_val():
-    (train, outcomes), (val, val_outcomes) = noisy(60, 0), noisy(200, 1)
+    train, val = noisy(60, 0), noisy(200, 1)
     candidates = [1e-6, 100.0, 0.1, 0.01]
 
     def em(c):
-        return masked_em(make([c]).fit(train, outcomes).score(val), val_outcomes)
+        return em_on(val, make([c]).fit(train))
 
     assert len({em(c) for c in candidates}) > 1
-    assert make(candidates).fit(train, outcomes, val, val_outcomes).regression.c == max(candidates, key=em)
-    assert make(candidates).fit(train, outcomes).regression.c == 1e-6
+    assert make(candidates).fit(train, val).regression.c == max(candidates, key=em)
+    assert make(candidates).fit(train).regression.c == 1e-6
 
 
 def test_it_learns():
-    (train, outcomes), (test, test_outcomes) = learnable(300, 0, unknown=0.3), learnable(300, 1)
-    em = masked_em(make([1.0]).fit(train, outcomes).score(test), test_outcomes)
-    assert em > 0.85 > np.nanmean(test_outcomes, axis=0).max()
+    train, test = learnable(300, 0, unknown=0.3), learnable(300, 1)
+    assert em_on(test, make([1.0]).fit(train)) > 0.85 > best_share(test)
 
 
 def test_settings_are_checked():

@@ -5,8 +5,7 @@ import torch
 from arms.baselines.matrix_factorisation import Factorisation, MatrixFactorisationRouter, pair_loss
 from arms.baselines.registry import build_router
 from arms.errors import ArmsError
-from arms.training.losses import masked_em
-from tests.baselines.made_vectors import VLMS, learnable, noisy
+from tests.baselines.made_vectors import VLMS, best_share, check_randomness, em_on, learnable, noisy
 
 NAN = np.nan
 
@@ -47,55 +46,49 @@ def test_the_loss_is_the_mean_over_decided_pairs():
 
 
 def test_without_a_decided_pair_all_are_equal():
-    train, outcomes = noisy(40, 0)
-    for same in (np.ones_like(outcomes), np.zeros_like(outcomes), np.full_like(outcomes, NAN)):
-        assert (make(epochs=2).fit(train, same).score_vectors(train.embeddings.text) == 0).all()
+    train = noisy(40, 0)
+    for same in (1, 0, NAN):
+        train.outcomes[:] = same
+        assert (make(epochs=2).fit(train).score_vectors(train.vectors) == 0).all()
 
 
 def test_a_vlm_without_a_decided_pair_comes_last():
     """c is right, but only where nothing is known of the others."""
-    train, outcomes = noisy(60, 0)
-    outcomes[:, 2] = NAN
-    outcomes[:10] = [NAN, NAN, 1]
-    scores = make(epochs=3).fit(train, outcomes).score_vectors(train.embeddings.text)
+    train = noisy(60, 0)
+    train.outcomes[:, 2] = NAN
+    train.outcomes[:10] = [NAN, NAN, 1]
+    scores = make(epochs=3).fit(train).score_vectors(train.vectors)
     np.testing.assert_array_equal(scores[:, 2], scores[:, :2].min(axis=1))
 
 
 def test_undecided_queries_teach_nothing():
-    train, outcomes = noisy(60, 0)
-    mixed = np.flatnonzero((outcomes == 1).any(axis=1) & (outcomes == 0).any(axis=1))
+    train = noisy(60, 0)
+    mixed = np.flatnonzero((train.outcomes == 1).any(axis=1) & (train.outcomes == 0).any(axis=1))
     assert 0 < len(mixed) < 60
-    whole, part = make(epochs=3).fit(train, outcomes), make(epochs=3).fit(train.subset(mixed), outcomes[mixed])
-    np.testing.assert_array_equal(*(router.score_vectors(train.embeddings.text) for router in (whole, part)))
+    whole, part = make(epochs=3).fit(train), make(epochs=3).fit(train.subset(mixed))
+    np.testing.assert_array_equal(*(router.score_vectors(train.vectors) for router in (whole, part)))
 
 
 def test_it_learns():
-    (train, outcomes), (test, test_outcomes) = learnable(300, 0, unknown=0.3), learnable(300, 1)
-    em = masked_em(make().fit(train, outcomes).score(test), test_outcomes)
-    assert em > 0.85 > np.nanmean(test_outcomes, axis=0).max()
+    train, test = learnable(300, 0, unknown=0.3), learnable(300, 1)
+    assert em_on(test, make().fit(train)) > 0.85 > best_share(test)
 
 
 def test_the_dimension_is_chosen_on_val():
-    (train, outcomes), (val, val_outcomes) = noisy(60, 0), noisy(200, 1)
+    train, val = noisy(60, 0), noisy(200, 1)
     candidates = [1, 32, 4]
 
     def em(dimension):
-        router = make([dimension], epochs=4).fit(train, outcomes, val, val_outcomes)
-        return masked_em(router.score(val), val_outcomes)
+        return em_on(val, make([dimension], epochs=4).fit(train, val))
 
     assert len({em(dimension) for dimension in candidates}) > 1
-    chosen = make(candidates, epochs=4).fit(train, outcomes, val, val_outcomes)
+    chosen = make(candidates, epochs=4).fit(train, val)
     assert chosen.dimension == max(candidates, key=em)
-    assert make(candidates, epochs=1).fit(train, outcomes).dimension == 1
+    assert make(candidates, epochs=1).fit(train).dimension == 1
 
 
 def test_all_randomness_is_the_seed_s():
-    train, outcomes = noisy(40, 0)
-    before = torch.get_rng_state()
-    scores = [make(epochs=2, seed=seed).fit(train, outcomes).score(train) for seed in (0, 0, 1)]
-    assert torch.equal(torch.get_rng_state(), before)
-    np.testing.assert_array_equal(scores[0], scores[1])
-    assert (scores[0] != scores[2]).any()
+    check_randomness(make)
 
 
 def test_settings_are_checked():

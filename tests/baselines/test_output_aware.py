@@ -7,12 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from arms.baselines.facts import Answers, Facts
 from arms.baselines.registry import build_router
 from arms.errors import ArmsError
 from arms.selection.select import select
-from arms.training.losses import masked_em
-from tests.baselines.made_answers import VLMS, make, unit
+from tests.baselines.made_answers import VLMS, make, unit, without
 
 NAN = np.nan
 TRAINING = {"hidden_width": 16, "epochs": 20, "batch_size": 32, "learning_rate": 0.01, "weight_decay": 0.0}
@@ -26,10 +24,11 @@ def build(name, vlms=VLMS, seed=3, **changes):
 
 
 def fitted(name, train=TRAIN, val=VAL, **changes):
-    router = build(name, **changes)
-    return router.fit(
-        train.queries, train.outcomes, val.queries, val.outcomes, facts=train.facts, val_answers=val.answers
-    )
+    return build(name, **changes).fit(train, val)
+
+
+def consult(router, made=VAL):
+    return router.consult(made.queries, made.answers)
 
 
 @pytest.fixture(scope="module")
@@ -54,33 +53,38 @@ def check(consulted, made):
 class TestContract:
     def test_confidences_and_who_was_asked(self, name, routers):
         assert routers[name].vlms == VLMS
-        check(routers[name].consult(VAL.queries, VAL.answers), VAL)
+        check(consult(routers[name]), VAL)
 
     def test_fit_returns_the_router_itself(self, name):
         router = build(name, epochs=1)
-        assert router.fit(TRAIN.queries, TRAIN.outcomes, facts=TRAIN.facts) is router
+        assert router.fit(TRAIN) is router
 
     def test_it_tells_right_answers_from_wrong_ones(self, name):
         test = make(300, 2)
-        router = fitted(name, make(400, 3))
-        em = masked_em(router.consult(test.queries, test.answers).confidence, test.outcomes)
-        best_single = masked_em(np.tile(TRAIN.outcomes.mean(axis=0), (300, 1)), test.outcomes)
-        assert em > best_single + 0.1
+        best_single = test.em(np.tile(TRAIN.outcomes.mean(axis=0), (300, 1)))
+        assert test.em(consult(fitted(name, make(400, 3)), test).confidence) > best_single + 0.1
 
     def test_a_score_needs_answers(self, name, routers):
         with pytest.raises(ArmsError, match=r"reads the VLMs' answers: call consult\(queries, answers\)"):
             routers[name].score(VAL.queries)
+        with pytest.raises(ArmsError, match=r"reads the VLMs' answers: call consult\(queries, answers\)"):
+            routers[name].consult(VAL.queries)
 
-    @pytest.mark.parametrize("facts", [None, Facts()])
-    def test_a_fit_needs_answers(self, name, facts):
+    def test_the_score_table_says_who_was_asked(self, name, routers):
+        table, consulted = routers[name].scores(name, "base", VAL.queries, VAL.answers), consult(routers[name])
+        assert (table.query_ids, table.vlms, table.policy) == (VAL.queries.ids, VLMS, routers[name].policy)
+        np.testing.assert_array_equal(table.confidence, consulted.confidence)
+        np.testing.assert_array_equal(table.asked, consulted.asked)
+
+    def test_a_fit_needs_answers(self, name):
         with pytest.raises(ArmsError, match="got none: the dataset must have recorded outputs"):
-            build(name).fit(TRAIN.queries, TRAIN.outcomes, facts=facts)
+            build(name).fit(replace(TRAIN, answers=None))
 
     def test_whoever_has_no_answer_is_not_asked(self, name, routers):
         recorded = np.random.default_rng(0).random((60, 4)) < 0.5
         assert (~recorded).all(axis=1).any()
-        holey = VAL.without(recorded)
-        consulted = routers[name].consult(holey.queries, holey.answers)
+        holey = without(VAL, recorded)
+        consulted = consult(routers[name], holey)
         check(consulted, holey)
         chosen = select(consulted.confidence, routers[name].policy, VLMS)
         some = recorded.any(axis=1)
@@ -89,81 +93,72 @@ class TestContract:
     def test_missing_outcomes_and_answers_are_allowed(self, name):
         rng = np.random.default_rng(0)
         outcomes = np.where(rng.random((120, 4)) < 0.3, NAN, TRAIN.outcomes).astype(np.float32)
-        train = replace(TRAIN.without(rng.random((120, 4)) < 0.7), outcomes=outcomes)
+        train = replace(without(TRAIN, rng.random((120, 4)) < 0.7), outcomes=outcomes)
         train.answers.rows[:, 3] = -1
-        check(fitted(name, train, epochs=2).consult(VAL.queries, VAL.answers), VAL)
+        check(consult(fitted(name, train, epochs=2)), VAL)
 
     @pytest.mark.parametrize("outcome", [NAN, 0, 1])
     def test_outcomes_that_teach_nothing(self, name, outcome):
-        train = replace(TRAIN, outcomes=np.full_like(TRAIN.outcomes, outcome))
-        val = replace(VAL, outcomes=np.full_like(VAL.outcomes, outcome))
-        check(fitted(name, train, val, epochs=2).consult(VAL.queries, VAL.answers), VAL)
+        train, val = (replace(part, outcomes=np.full_like(part.outcomes, outcome)) for part in (TRAIN, VAL))
+        check(consult(fitted(name, train, val, epochs=2)), VAL)
 
     def test_no_answer_in_training(self, name):
-        train = TRAIN.without(np.zeros((120, 4), dtype=bool))
-        check(fitted(name, train, epochs=2).consult(VAL.queries, VAL.answers), VAL)
+        check(consult(fitted(name, without(TRAIN, [False] * 4), epochs=2)), VAL)
 
     def test_all_randomness_is_the_seed_s(self, name):
         before = torch.get_rng_state()
-        one, same, other = (
-            fitted(name, epochs=1, seed=seed).consult(VAL.queries, VAL.answers).confidence for seed in (0, 0, 1)
-        )
+        one, same, other = (consult(fitted(name, epochs=1, seed=seed)).confidence for seed in (0, 0, 1))
         assert torch.equal(torch.get_rng_state(), before)
         np.testing.assert_array_equal(one, same)
         assert (one != other).any()
 
     def test_reordering_queries_reorders_what_comes_of_asking(self, name, routers):
-        whole = routers[name].consult(VAL.queries, VAL.answers)
+        whole = consult(routers[name])
         order = np.random.default_rng(0).permutation(60)
-        shuffled = VAL.subset(order)
-        again = routers[name].consult(shuffled.queries, shuffled.answers)
+        again = consult(routers[name], VAL.subset(order))
         np.testing.assert_allclose(again.confidence, whole.confidence[order], atol=1e-5)
         np.testing.assert_array_equal(again.asked, whole.asked[order])
 
     def test_a_pool_of_one(self, name):
-        train, val = TRAIN.pool(1), VAL.pool(1)
-        consulted = fitted(name, train, val, vlms=VLMS[:1], epochs=1).consult(val.queries, val.answers)
+        train, val = (part.over(VLMS[:1]) for part in (TRAIN, VAL))
+        consulted = consult(fitted(name, train, val, vlms=VLMS[:1], epochs=1), val)
         check(consulted, val)
         assert consulted.asked.all()
 
     def test_no_queries(self, name, routers):
         nobody = VAL.subset(np.arange(0))
-        check(routers[name].consult(nobody.queries, nobody.answers), nobody)
+        check(consult(routers[name], nobody), nobody)
 
     def test_inputs_stay_as_they_are(self, name):
         train, val = copy.deepcopy((TRAIN, VAL))
         for made in (train, val):  # whoever writes to these fails
             for array in (made.outcomes, made.answers.rows, made.answers.vectors, made.answers.truth_rows):
                 array.setflags(write=False)
-        fitted(name, train, val, epochs=1).consult(val.queries, val.answers)
+        consult(fitted(name, train, val, epochs=1), val)
         np.testing.assert_array_equal(train.outcomes, TRAIN.outcomes)
         np.testing.assert_array_equal(val.queries.embeddings.text, VAL.queries.embeddings.text)
 
     def test_the_right_answers_are_not_looked_at(self, name, routers):
-        blind = replace(VAL.answers, truth_rows=np.full(60, -1))
-        np.testing.assert_array_equal(
-            routers[name].consult(VAL.queries, blind).confidence,
-            routers[name].consult(VAL.queries, VAL.answers).confidence,
-        )
+        blind = replace(VAL, answers=replace(VAL.answers, truth_rows=np.full(60, -1)))
+        one, other = (consult(routers[name], part).confidence for part in (VAL, blind))
+        np.testing.assert_array_equal(one, other)
 
     def test_val_without_answers_is_left_out(self, name):
-        alone = build(name, epochs=3).fit(TRAIN.queries, TRAIN.outcomes, facts=TRAIN.facts)
-        for val_answers in (None, replace(VAL.answers, rows=np.full((60, 4), -1))):
-            router = build(name, epochs=3).fit(
-                TRAIN.queries, TRAIN.outcomes, VAL.queries, VAL.outcomes, facts=TRAIN.facts, val_answers=val_answers
-            )
-            np.testing.assert_array_equal(
-                router.consult(VAL.queries, VAL.answers).confidence, alone.consult(VAL.queries, VAL.answers).confidence
-            )
+        alone, *others = (
+            consult(fitted(name, val=val, epochs=3)).confidence
+            for val in (None, replace(VAL, answers=None), without(VAL, [False] * 4))
+        )
+        for other in others:
+            np.testing.assert_array_equal(other, alone)
 
     def test_answers_and_queries_go_together(self, name, routers):
         with pytest.raises(ArmsError, match=r"expected answers\.rows of shape \(60, 4\) \(N, S\), got \(10, 4\)"):
             routers[name].consult(VAL.queries, VAL.subset(np.arange(10)).answers)
         with pytest.raises(ArmsError, match=r"expected outcomes of shape \(120, 4\) \(N, S\), got \(120, 3\)"):
-            build(name).fit(TRAIN.queries, TRAIN.outcomes[:, :3], facts=TRAIN.facts)
+            build(name).fit(replace(TRAIN, vlms=VLMS[:3], outcomes=TRAIN.outcomes[:, :3]))
         with pytest.raises(ArmsError, match="expected answers embedded at width 8, as in training, got 5"):
             routers[name].consult(VAL.queries, replace(VAL.answers, vectors=VAL.answers.vectors[:, :5]))
-        with pytest.raises(ArmsError, match=r"no pooled embeddings; make them with arms\.features\.embeddings"):
+        with pytest.raises(ArmsError, match=r"no pooled embeddings; make them with arms\.features\.pooling"):
             routers[name].consult(replace(VAL.queries, embeddings=None), VAL.answers)
 
 
@@ -182,9 +177,9 @@ def test_an_answer_is_read_beside_the_sides_of_its_width(features, image_width, 
     """Vectors, answers and sides, each less its mean in training; the products entry by entry; zeros for no answer."""
     train = make(20, 0, image_width)
     train.answers.rows[3, 1] = -1
-    router = build("pair-ranker", features=features, epochs=1).fit(train.queries, train.outcomes, facts=train.facts)
-    replies = router._replies(train.queries, train.answers, train.outcomes)
-    vectors, answers = replies.inputs(torch.tensor([3, 5]))
+    router = build("pair-ranker", features=features, epochs=1).fit(train)
+    read = router._read(train, train.answers)
+    vectors, answers = read.inputs(torch.tensor([3, 5]))
 
     def centred(matrix, by):
         return (matrix - by.mean(axis=0)) / np.sqrt(np.square(by - by.mean(axis=0)).mean())
@@ -200,22 +195,18 @@ def test_an_answer_is_read_beside_the_sides_of_its_width(features, image_width, 
             sided = [unit(getattr(train.queries.embeddings, side)) for side in sides]
             expected = np.concatenate([answer, *(answer * centred(side, side)[query] for side in sided)])
             np.testing.assert_allclose(answers[i, j], expected, atol=1e-5)
-    assert replies.answer_width == answers.shape[2] == 8 * (1 + len(sides))
-    np.testing.assert_array_equal(np.isnan(replies.outcomes_NS), train.answers.rows < 0)
+    assert read.answer_width == answers.shape[2] == 8 * (1 + len(sides))
+    np.testing.assert_array_equal(np.isnan(read.outcomes), train.answers.rows < 0)
 
 
 def test_texts_that_nobody_gave_in_training_do_not_count():
     """The table of answers may hold those of other queries too."""
-    more = Answers(
-        np.concatenate([TRAIN.answers.vectors, unit(np.ones((50, 8)))]), TRAIN.answers.rows, TRAIN.answers.truth_rows
-    )
+    more = replace(TRAIN.answers, vectors=np.concatenate([TRAIN.answers.vectors, unit(np.ones((50, 8)))]))
     one, other = (
-        build("pair-ranker", epochs=2).fit(TRAIN.queries, TRAIN.outcomes, facts=Facts(answers=answers))
-        for answers in (TRAIN.answers, more)
+        consult(fitted("pair-ranker", train, val=None, epochs=2)).confidence
+        for train in (TRAIN, replace(TRAIN, answers=more))
     )
-    np.testing.assert_array_equal(
-        one.consult(VAL.queries, VAL.answers).confidence, other.consult(VAL.queries, VAL.answers).confidence
-    )
+    np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -3,10 +3,9 @@ import pytest
 import torch
 from scipy.special import expit
 
-from arms.baselines.output_aware import Replies
 from arms.baselines.pair_ranker import PairComparator, PairRankerRouter, mean_wins, pair_loss
-from arms.training.losses import masked_em
-from tests.baselines.made_answers import VLMS, make
+from tests.baselines.made_answers import VLMS, make, without
+from tests.baselines.made_vectors import watch_em
 
 NAN = np.nan
 SETTINGS = {
@@ -87,55 +86,45 @@ def test_mean_wins_by_loop():
 
 @pytest.fixture(scope="module")
 def router():
-    train = make(300, 0)
-    return PairRankerRouter(VLMS, **SETTINGS).fit(train.queries, train.outcomes, facts=train.facts)
+    return PairRankerRouter(VLMS, **SETTINGS).fit(make(300, 0))
+
+
+def confidence_of(router, made):
+    return router.consult(made.queries, made.answers).confidence
 
 
 def test_everyone_with_an_answer_is_asked(router):
-    test = make(40, 1).without(np.random.default_rng(0).random((40, 4)) < 0.6)
+    test = without(make(40, 1), np.random.default_rng(0).random((40, 4)) < 0.6)
     np.testing.assert_array_equal(router.consult(test.queries, test.answers).asked, test.answers.rows >= 0)
 
 
 def test_the_same_answer_is_worth_the_same(router):
     test = make(40, 1)
     test.answers.rows[:, 1] = test.answers.rows[:, 0]
-    confidence = router.consult(test.queries, test.answers).confidence
+    confidence = confidence_of(router, test)
     np.testing.assert_allclose(confidence[:, 1], confidence[:, 0], atol=1e-6)
-    pair = test.without(np.tile([True, True, False, False], (40, 1)))
-    np.testing.assert_allclose(router.consult(pair.queries, pair.answers).confidence[:, :2], 0.5)
+    pair = without(test, [True, True, False, False])
+    np.testing.assert_allclose(confidence_of(router, pair)[:, :2], 0.5)
 
 
 def test_of_two_answers_the_confidences_add_up_to_one(router):
-    test = make(40, 1).without(np.tile([True, False, True, False], (40, 1)))
-    confidence = router.consult(test.queries, test.answers).confidence
+    confidence = confidence_of(router, without(make(40, 1), [True, False, True, False]))
     np.testing.assert_allclose(confidence.sum(axis=1), 1, atol=1e-6)
     assert np.ptp(confidence[:, 0]) > 0.5
 
 
 def test_an_answer_alone_has_nothing_to_win(router):
-    test = make(40, 1).without(np.tile([False, True, False, False], (40, 1)))
-    np.testing.assert_array_equal(
-        router.consult(test.queries, test.answers).confidence, np.tile(np.float32([0, 0.5, 0, 0]), (40, 1))
-    )
+    confidence = confidence_of(router, without(make(40, 1), [False, True, False, False]))
+    np.testing.assert_array_equal(confidence, np.tile(np.float32([0, 0.5, 0, 0]), (40, 1)))
 
 
 def test_it_learns_whose_answer_is_right(router):
     test = make(300, 1)
-    em = masked_em(router.consult(test.queries, test.answers).confidence, test.outcomes)
-    assert em > 0.85 > masked_em(np.tile([4, 3, 2, 1], (300, 1)), test.outcomes)
+    assert test.em(confidence_of(router, test)) > 0.85 > test.em(np.tile([4, 3, 2, 1], (300, 1)))
 
 
 def test_the_epoch_with_the_best_em_on_val_is_kept(monkeypatch):
-    train, val = make(100, 0), make(150, 1)
-    ems, em_of = [], Replies.em
-
-    def spy(self, scores_NS):
-        ems.append(em_of(self, scores_NS))
-        return ems[-1]
-
-    monkeypatch.setattr(Replies, "em", spy)
-    router = PairRankerRouter(VLMS, **SETTINGS | {"learning_rate": 0.002})
-    router.fit(train.queries, train.outcomes, val.queries, val.outcomes, facts=train.facts, val_answers=val.answers)
+    val, ems = make(150, 1), watch_em(monkeypatch)
+    router = PairRankerRouter(VLMS, **SETTINGS | {"learning_rate": 0.002}).fit(make(100, 0), val)
     assert len(ems) == SETTINGS["epochs"]
-    em = masked_em(router.consult(val.queries, val.answers).confidence, val.outcomes)
-    assert min(ems) < max(ems) == em
+    assert min(ems) < max(ems) == val.em(confidence_of(router, val))

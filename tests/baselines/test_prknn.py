@@ -1,11 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from arms.baselines.facts import Facts
 from arms.baselines.prknn import PrknnRouter, copeland
+from arms.features.labelled import masked_em
 from arms.features.loader import Features, Queries
 from arms.features.pooled import Embeddings
-from arms.training.losses import masked_em
+from tests.fakes import label
 
 NAN = np.nan
 NOTHING = Features({}, {})
@@ -19,7 +21,7 @@ def make(count, seed):
     embeddings = Embeddings(*rng.normal(size=(2, count, 3)).astype(np.float32))
     queries = Queries(tuple(map(str, range(count))), NOTHING, NOTHING, rows, rows, embeddings)
     outcomes = rng.choice([0, 1, NAN], size=(count, 4)).astype(np.float32)
-    return queries, outcomes, rng.integers(1, 4, size=(count, 4)).astype(np.float32)
+    return label(queries, outcomes, VLMS, costs=rng.integers(1, 4, size=(count, 4)).astype(np.float32))
 
 
 def prknn(num_neighbours, weights="distance"):
@@ -37,9 +39,9 @@ def duel(outcomes, costs, m, b):
     return 1 if costs[m] < costs[b] else -1
 
 
-def by_loop(train, outcomes, costs, queries, num_neighbours, weights):
-    """The same in plain Python, over neighbours and pairs of VLMs."""
-    known_vectors = train.embeddings.matrix("normalised")
+def by_loop(train, queries, num_neighbours, weights):
+    """The same in plain Python, over neighbours and pairs of VLMs; NaN where neighbours compare a VLM with nobody."""
+    known_vectors = train.queries.embeddings.matrix("normalised")
     scores = np.zeros((len(queries), len(VLMS)))
     for i, vector in enumerate(queries.embeddings.matrix("normalised")):
         cosines = known_vectors @ vector
@@ -49,25 +51,32 @@ def by_loop(train, outcomes, costs, queries, num_neighbours, weights):
             for k in nearest:
                 weight = 1.0 if weights == "uniform" else max(cosines[k], 1e-6)
                 for b in range(len(VLMS)):
-                    result = None if b == m else duel(outcomes[k], None if costs is None else costs[k], m, b)
+                    result = (
+                        None
+                        if b == m
+                        else duel(train.outcomes[k], None if train.costs is None else train.costs[k], m, b)
+                    )
                     if result is not None:
                         won, total = won + weight * result, total + weight
             scores[i, m] = won / total if total else NAN
     return scores
 
 
+def filled_by_loop(train, queries, num_neighbours, weights):
+    """The same, over all training queries alike where the neighbours tell nothing."""
+    scores, overall = (by_loop(train, queries, *how) for how in ((num_neighbours, weights), (len(train), "uniform")))
+    return np.where(np.isnan(scores), overall, scores)
+
+
 @pytest.mark.parametrize("weights", ["uniform", "distance"])
 @pytest.mark.parametrize("with_costs", [True, False])
 @pytest.mark.parametrize("num_neighbours", [1, 6, 30, 100])
 def test_plain_loop(num_neighbours, with_costs, weights):
-    (train, outcomes, costs), (queries, *_) = make(30, 0), make(12, 1)
-    costs = costs if with_costs else None
-    router = prknn([num_neighbours], weights).fit(train, outcomes, facts=Facts(costs=costs))
-    expected = by_loop(train, outcomes, costs, queries, num_neighbours, weights)
-    overall = by_loop(train, outcomes, costs, queries, len(train), "uniform")
-    expected = np.where(np.isnan(expected), overall, expected)  # where the neighbours compare it with nobody
+    train, queries = make(30, 0), make(12, 1).queries
+    train = train if with_costs else replace(train, costs=None)
+    router = prknn([num_neighbours], weights).fit(train)
     scores = router.score_vectors(queries.embeddings.matrix("normalised"))
-    np.testing.assert_allclose(scores, expected, atol=1e-5)
+    np.testing.assert_allclose(scores, filled_by_loop(train, queries, num_neighbours, weights), atol=1e-5)
     assert np.abs(scores).max() <= 1
     order = [np.argsort(-values, axis=1, kind="stable") for values in (scores, router.score(queries))]
     np.testing.assert_array_equal(*order)
@@ -84,44 +93,42 @@ def test_copeland_by_hand():
 
 
 def test_wins_are_losses_of_others():
-    _, outcomes, costs = make(200, 3)
-    for given in (costs, None):
-        wins, pairs = copeland(outcomes, given)
+    made = make(200, 3)
+    for given in (made.costs, None):
+        wins, pairs = copeland(made.outcomes, given)
         assert (wins.sum(axis=1) == 0).all()
         assert (np.abs(wins) <= pairs).all()
         np.testing.assert_array_equal(
-            copeland(outcomes[:, ::-1], None if given is None else given[:, ::-1])[0], wins[:, ::-1]
+            copeland(made.outcomes[:, ::-1], None if given is None else given[:, ::-1])[0], wins[:, ::-1]
         )
 
 
 def test_nothing_to_compare_tells_nothing():
-    train, outcomes, _ = make(30, 0)
-    outcomes[:, 1:] = NAN
-    scores = prknn([5]).fit(train, outcomes).score_vectors(train.embeddings.matrix("normalised"))
+    train = replace(make(30, 0), costs=None)
+    train.outcomes[:, 1:] = NAN
+    scores = prknn([5]).fit(train).score_vectors(train.queries.embeddings.matrix("normalised"))
     assert (scores == 0).all()
 
 
 def test_k_is_chosen_on_val():
-    (train, outcomes, costs), (val, val_outcomes, _) = make(60, 0), make(80, 1)
+    train, val = make(60, 0), make(80, 1)
     candidates = [3, 1, 15, 60]
 
     def em(num_neighbours):
-        scores = by_loop(train, outcomes, costs, val, num_neighbours, "distance")
-        overall = by_loop(train, outcomes, costs, val, len(train), "uniform")
-        return masked_em(np.where(np.isnan(scores), overall, scores), val_outcomes)
+        return masked_em(filled_by_loop(train, val.queries, num_neighbours, "distance"), val.outcomes)
 
-    router = prknn(candidates).fit(train, outcomes, val, val_outcomes, facts=Facts(costs=costs))
-    assert router.num_neighbours == max(candidates, key=em)
+    assert prknn(candidates).fit(train, val).num_neighbours == max(candidates, key=em)
     assert len({em(k) for k in candidates}) > 1
-    assert prknn(candidates).fit(train, outcomes).num_neighbours == 3
+    assert prknn(candidates).fit(train).num_neighbours == 3
 
 
 def test_it_takes_the_cheapest_of_those_that_are_right():
     """a and b are right on one side of the space, c and d on the other one; b and d cost less."""
-    (train, *_), (queries, *_) = make(600, 0), make(200, 1)
-    left, truth_left = (part.embeddings.text[:, 0] < 0 for part in (train, queries))
-    outcomes, truth = (np.column_stack([side, side, ~side, ~side]).astype(np.float32) for side in (left, truth_left))
-    costs = np.tile(np.array([2, 1, 2, 1], dtype=np.float32), (600, 1))
-    chosen = prknn([15]).fit(train, outcomes, facts=Facts(costs=costs)).score(queries).argmax(axis=1)
-    assert truth[np.arange(200), chosen].mean() > max(0.9, truth.mean(axis=0).max() + 0.2)
+    train, test = make(600, 0), make(200, 1)
+    for part in (train, test):
+        left = part.queries.embeddings.text[:, 0] < 0
+        part.outcomes[:] = np.column_stack([left, left, ~left, ~left])
+        part.costs[:] = [2, 1, 2, 1]
+    chosen = prknn([15]).fit(train).score(test.queries).argmax(axis=1)
+    assert test.outcomes[np.arange(200), chosen].mean() > max(0.9, test.outcomes.mean(axis=0).max() + 0.2)
     assert np.isin(chosen, [1, 3]).all()

@@ -6,10 +6,10 @@ from ruamel.yaml import YAML
 
 from arms.baselines import registry
 from arms.baselines.constant import BestSingleRouter, RandomRouter
-from arms.baselines.registry import ROUTERS, build_router, find_router
+from arms.baselines.registry import ROUTERS, any_learns_from_answers, build_router, find_router
 from arms.errors import ArmsError
 from arms.params import read_params
-from arms.routers.base import Router
+from arms.routers.base import BaseRouter
 
 VLMS = ("a", "b", "c")
 KNN = {"features": "normalised", "num_neighbours": [8, 16], "weights": "distance", "index": "flat"}
@@ -17,7 +17,7 @@ KNN = {"features": "normalised", "num_neighbours": [8, 16], "weights": "distance
 
 @pytest.mark.parametrize("name", ROUTERS)
 def test_the_registry_names_routers(name):
-    assert issubclass(find_router(name), Router)
+    assert issubclass(find_router(name), BaseRouter)
 
 
 def test_the_settings_of_the_project_build():
@@ -68,6 +68,13 @@ def test_a_missing_setting():
         build_router("knn", VLMS, {key: value for key, value in KNN.items() if key != "index"}, seed=1)
 
 
+def test_who_learns_from_answers():
+    assert not any_learns_from_answers({"knn": KNN, "random": {}})
+    assert any_learns_from_answers({"knn": KNN, "mine": {"router": "to-router"}})
+    with pytest.raises(ArmsError, match=r"params\.yaml\.baselines: unknown router 'mine'"):
+        any_learns_from_answers({"mine": {}}, "params.yaml.baselines")
+
+
 @pytest.fixture
 def installed(monkeypatch):
     """Routers that other packages are said to bring along."""
@@ -92,7 +99,7 @@ def test_an_entry_point_of_another_package(installed):
     [
         ("no.such.module:Router", r"mine: the entry point no\.such\.module:Router cannot be loaded: No module"),
         ("arms.baselines.constant:logger", "cannot be loaded: .*logger"),
-        ("arms.errors:ArmsError", r"expected arms\.errors:ArmsError to be a subclass of arms\.Router"),
+        ("arms.errors:ArmsError", r"expected arms\.errors:ArmsError to be a subclass of arms\.BaseRouter"),
     ],
 )
 def test_an_entry_point_that_is_no_router(installed, value, message):

@@ -5,8 +5,17 @@ import torch
 from arms.baselines.registry import build_router
 from arms.baselines.router_dc import RouterDcRouter, contrast, draw_among, find_clusters
 from arms.errors import ArmsError
-from arms.training.losses import masked_em
-from tests.baselines.made_vectors import VLMS, learnable, noisy, queries_of
+from tests.baselines.made_vectors import (
+    VLMS,
+    best_share,
+    check_randomness,
+    em_on,
+    label_vectors,
+    learnable,
+    noisy,
+    queries_of,
+    raw_em_on,
+)
 
 NAN = np.nan
 SETTINGS = {
@@ -112,27 +121,27 @@ def test_clusters():
 
 
 def test_scores_are_cosines():
-    train, outcomes = noisy(40, 0)
-    router = make(epochs=2).fit(train, outcomes)
+    train = noisy(40, 0)
+    router = make(epochs=2).fit(train)
     with torch.no_grad():
-        query = router.net.project(torch.from_numpy(train.embeddings.text)).numpy()
+        query = router.net.project(torch.from_numpy(train.vectors)).numpy()
         vlms = router.net.vlms_SH.numpy()
     cosines = query @ vlms.T / np.outer(np.linalg.norm(query, axis=1), np.linalg.norm(vlms, axis=1))
-    np.testing.assert_allclose(router.score_vectors(train.embeddings.text), cosines, atol=1e-5)
+    np.testing.assert_allclose(router.score_vectors(train.vectors), cosines, atol=1e-5)
 
 
 def test_the_query_contrast_draws_clusters_together():
     """And apart from each other, where outcomes tell nothing of them."""
     rng = np.random.default_rng(0)
-    vectors, outcomes = rng.normal(size=(200, 5)).astype(np.float32), rng.integers(0, 2, (200, 3)).astype(np.float32)
-    clusters = find_clusters(vectors, 4, seed=0)
+    train = label_vectors(rng.normal(size=(200, 5)), rng.integers(0, 2, (200, 3)))
+    clusters = find_clusters(train.vectors, 4, seed=0)
     alike = clusters[:, None] == clusters
 
     def gap(weight):
         """How much more alike queries of one cluster are than others, by their mean cosines."""
-        router = make(cluster_weight=[weight]).fit(queries_of(vectors), outcomes)
+        router = make(cluster_weight=[weight]).fit(train)
         with torch.no_grad():
-            query = router.net.query(torch.from_numpy(vectors)).numpy()
+            query = router.net.query(torch.from_numpy(train.vectors)).numpy()
         cosines = query @ query.T
         return cosines[alike].mean() - cosines[~alike].mean()
 
@@ -141,38 +150,29 @@ def test_the_query_contrast_draws_clusters_together():
 
 @pytest.mark.parametrize("cluster_weight", [0.0, 0.5])
 def test_it_learns_with_a_third_unknown(cluster_weight):
-    (train, outcomes), (test, test_outcomes) = learnable(300, 0, unknown=0.3), learnable(300, 1)
-    router = make(cluster_weight=[cluster_weight]).fit(train, outcomes)
-    em = masked_em(router.score(test), test_outcomes)
-    assert em > 0.8 > np.nanmean(test_outcomes, axis=0).max()
+    train, test = learnable(300, 0, unknown=0.3), learnable(300, 1)
+    assert em_on(test, make(cluster_weight=[cluster_weight]).fit(train)) > 0.8 > best_share(test)
 
 
 def test_lambda_is_chosen_on_val():
-    (train, outcomes), (val, val_outcomes) = noisy(60, 0), noisy(80, 1)
+    train, val = noisy(60, 0), noisy(80, 1)
     weights = [20.0, 1.0, 0.0]
-    alone = [make(cluster_weight=[one], epochs=3).fit(train, outcomes, val, val_outcomes) for one in weights]
-    ems = [masked_em(router.score_vectors(val.embeddings.text), val_outcomes) for router in alone]
-    chosen = make(cluster_weight=weights, epochs=3).fit(train, outcomes, val, val_outcomes)
+    alone = [make(cluster_weight=[one], epochs=3).fit(train, val) for one in weights]
+    ems = [raw_em_on(val, router) for router in alone]
+    chosen = make(cluster_weight=weights, epochs=3).fit(train, val)
     assert len(set(ems)) > 1
     assert chosen.cluster_weight == weights[int(np.argmax(ems))]
-    assert make(cluster_weight=weights, epochs=1).fit(train, outcomes).cluster_weight == 20.0
+    assert make(cluster_weight=weights, epochs=1).fit(train).cluster_weight == 20.0
 
 
 def test_queries_that_all_look_alike():
     """One cluster: no negatives among the queries."""
-    outcomes = np.array([[1, 0, 0]] * 6, dtype=np.float32)
-    router = make(cluster_weight=[1.0]).fit(queries_of(np.ones((6, 2))), outcomes)
+    router = make(cluster_weight=[1.0]).fit(label_vectors(np.ones((6, 2)), [[1, 0, 0]] * 6))
     assert router.score(queries_of(np.ones((1, 2)))).argmax() == 0
 
 
-def test_the_global_generator_has_no_say():
-    train, outcomes = noisy(40, 0)
-    torch.manual_seed(1)
-    one = make(epochs=1).fit(train, outcomes).score(train)
-    torch.manual_seed(2)
-    before = torch.get_rng_state()
-    np.testing.assert_array_equal(make(epochs=1).fit(train, outcomes).score(train), one)
-    assert torch.equal(torch.get_rng_state(), before)
+def test_all_randomness_is_the_seed_s():
+    check_randomness(make)
 
 
 @pytest.mark.parametrize(

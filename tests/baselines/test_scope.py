@@ -3,13 +3,11 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from arms.baselines.embedding import Examples
 from arms.baselines.registry import build_router
 from arms.baselines.scope import ScopeRouter, TwoTowers, draw_subsets
 from arms.errors import ArmsError
-from arms.training.losses import masked_em
-from tests.baselines.made_pools import make_pool
-from tests.baselines.made_vectors import VLMS, learnable, noisy
+from tests.baselines.made_pools import NEW, OLD, make_pool
+from tests.baselines.made_vectors import VLMS, best_share, check_randomness, em_on, learnable, noisy, watch_em
 
 NAN = np.nan
 SETTINGS = {
@@ -30,86 +28,80 @@ def make(vlms=VLMS, seed=0, **changes):
 
 @pytest.fixture(scope="module")
 def pool():
-    """A router over six VLMs, the training data, and test data."""
+    """A router over six VLMs, the outcomes of all seven on its calibration queries, and test data."""
     train = make_pool(400, 0)
-    return make(train.vlms).fit(train.queries, train.outcomes), train, make_pool(300, 1)
+    router = make(OLD).fit(train.over(OLD))
+    return router, train.outcomes[router.calibration_rows], make_pool(300, 1)
 
 
 def test_it_learns_with_a_third_unknown():
-    (train, outcomes), (test, test_outcomes) = learnable(300, 0, unknown=0.3), learnable(300, 1)
-    em = masked_em(make().fit(train, outcomes).score(test), test_outcomes)
-    assert em > 0.8 > np.nanmean(test_outcomes, axis=0).max()
+    train, test = learnable(300, 0, unknown=0.3), learnable(300, 1)
+    assert em_on(test, make().fit(train)) > 0.8 > best_share(test)
 
 
-def test_a_new_vlm_is_told_by_its_outcomes_on_the_calibration_queries(pool):
-    router, train, test = pool
-    extended = router.with_vlm("new", train.new[router.calibration_rows])
-    assert extended.vlms == (*"abcdef", "new")
+def test_a_new_vlm_is_known_by_its_outcomes_on_the_calibration_queries(pool):
+    router, outcomes, test = pool
+    extended = router.with_vlm(NEW, outcomes[:, 6])
+    assert extended.vlms == (*OLD, NEW)
     scores = extended.score(test.queries)
     assert scores.shape == (300, 7)
-    assert roc_auc_score(test.new, scores[:, 6]) > 0.85
-    with_new = masked_em(scores, np.c_[test.outcomes, test.new])
-    assert with_new > masked_em(router.score(test.queries), test.outcomes) - 0.02
+    assert roc_auc_score(test.outcomes[:, 6], scores[:, 6]) > 0.85
+    assert test.em(scores) > em_on(test.over(OLD), router) - 0.02
 
 
 def test_a_new_vlm_changes_nothing_for_the_others(pool):
-    router, train, test = pool
+    router, outcomes, test = pool
     before = router.score(test.queries)
-    extended = router.with_vlm("new", train.new[router.calibration_rows])
+    extended = router.with_vlm(NEW, outcomes[:, 6])
     np.testing.assert_allclose(extended.score(test.queries)[:, :6], before, atol=1e-6)
     np.testing.assert_array_equal(router.score(test.queries), before)
-    assert router.vlms == tuple("abcdef")
+    assert router.vlms == OLD
 
 
 def test_a_new_vlm_of_an_old_one_s_outcomes_scores_as_that_does(pool):
-    router, train, test = pool
-    copy = router.with_vlm("copy", train.outcomes[router.calibration_rows, 2]).score(test.queries)
+    router, outcomes, test = pool
+    copy = router.with_vlm("copy", outcomes[:, 2]).score(test.queries)
     np.testing.assert_allclose(copy[:, 6], copy[:, 2], atol=1e-6)
 
 
 def test_several_new_vlms(pool):
-    router, train, test = pool
-    one, two = train.new[router.calibration_rows], 1 - train.new[router.calibration_rows]
+    router, outcomes, test = pool
+    one, two = outcomes[:, 6], 1 - outcomes[:, 6]
     scores = router.with_vlm("one", one).with_vlm("two", two).score(test.queries)
     np.testing.assert_allclose(scores[:, 6], router.with_vlm("one", one).score(test.queries)[:, 6], atol=1e-6)
     np.testing.assert_allclose(scores[:, 7], router.with_vlm("two", two).score(test.queries)[:, 6], atol=1e-6)
 
 
-def test_few_outcomes_are_told_from_none(pool):
-    """The more outcomes of a VLM are known, the further its confidences lie apart."""
-    router, train, test = pool
-    outcomes = train.new[router.calibration_rows]
+def test_the_more_outcomes_of_a_vlm_are_known_the_further_apart_are_its_confidences(pool):
+    router, outcomes, test = pool
 
     def spread(num_known):
-        part = np.where(np.arange(200) < num_known, outcomes, NAN)
-        return router.with_vlm("new", part).score(test.queries)[:, 6].std()
+        part = np.where(np.arange(200) < num_known, outcomes[:, 6], NAN)
+        return router.with_vlm(NEW, part).score(test.queries)[:, 6].std()
 
     assert 4 * spread(0) < 2 * spread(5) < 1.5 * spread(200)
 
 
 def test_what_is_no_new_vlm(pool):
-    router, train, _ = pool
+    router, outcomes, _ = pool
     with pytest.raises(ArmsError, match=r"'a' is in the pool already; the pool: a, b, c, d, e, f"):
-        router.with_vlm("a", train.new[router.calibration_rows])
+        router.with_vlm("a", outcomes[:, 6])
     with pytest.raises(ArmsError, match=r"each of the 200 calibration queries, shape \(200,\), got shape \(400,\)"):
-        router.with_vlm("new", train.new)
+        router.with_vlm(NEW, np.ones(400))
 
 
 def test_calibration_queries_are_drawn_by_the_seed():
-    train, outcomes = noisy(60, 0)
-    rows = [make(seed=seed, num_calibration=20, epochs=1).fit(train, outcomes).calibration_rows for seed in (0, 0, 1)]
+    train = noisy(60, 0)
+    rows = [make(seed=seed, num_calibration=20, epochs=1).fit(train).calibration_rows for seed in (0, 0, 1)]
     np.testing.assert_array_equal(rows[0], rows[1])
     assert len(np.unique(rows[0])) == 20
     assert (rows[0] != rows[2]).any()
-    np.testing.assert_array_equal(
-        make(num_calibration=1024, epochs=1).fit(train, outcomes).calibration_rows, np.arange(60)
-    )
+    np.testing.assert_array_equal(make(num_calibration=1024, epochs=1).fit(train).calibration_rows, np.arange(60))
 
 
 def test_no_query_is_scored_by_its_own_outcome(monkeypatch):
     """In every step the batch's rows are left out of the profiles, and the subsets differ from step to step."""
-    train, outcomes = noisy(60, 0)
-    outcomes = np.nan_to_num(outcomes)
+    train = learnable(60, 0)  # every outcome is known
     read, scored = [], []
     behaviour, forward = TwoTowers.behaviour, TwoTowers.forward
 
@@ -123,7 +115,7 @@ def test_no_query_is_scored_by_its_own_outcome(monkeypatch):
 
     monkeypatch.setattr(TwoTowers, "behaviour", spy_behaviour)
     monkeypatch.setattr(TwoTowers, "forward", spy_forward)
-    router = make(num_calibration=30, epochs=2, batch_size=10).fit(train, outcomes)
+    router = make(num_calibration=30, epochs=2, batch_size=10).fit(train)
     assert len(scored) == 12
     left_out = 0
     for outcomes_CS, query_ND in zip(read[:12], scored, strict=True):
@@ -133,7 +125,7 @@ def test_no_query_is_scored_by_its_own_outcome(monkeypatch):
         left_out += int(own.sum())
     assert left_out == 2 * 30
     assert len({float(part.isnan().sum()) for part in read[:12]}) > 3
-    np.testing.assert_array_equal(read[12], outcomes[router.calibration_rows])
+    np.testing.assert_array_equal(read[12], train.outcomes[router.calibration_rows])
 
 
 def test_subsets():
@@ -147,13 +139,13 @@ def test_subsets():
 
 def test_scores_by_hand():
     """sigmoid of the readout on the hidden layer, with the profile tower's map of the mean difference."""
-    train, outcomes = noisy(40, 0)
-    router = make(num_calibration=25, epochs=2).fit(train, outcomes)
-    net, vectors = router.net.requires_grad_(False), train.embeddings.text
+    train = noisy(40, 0)
+    router = make(num_calibration=25, epochs=2).fit(train)
+    net, vectors = router.net.requires_grad_(False), train.vectors
     centred = (vectors - vectors.mean(axis=0)) / np.sqrt(np.square(vectors - vectors.mean(axis=0)).mean())
     first, query = net.hidden[0], net.readout.query
     hidden = np.maximum(centred @ first.weight.numpy().T + first.bias.numpy(), 0)
-    cards, known = hidden[router.calibration_rows], outcomes[router.calibration_rows]
+    cards, known = hidden[router.calibration_rows], train.outcomes[router.calibration_rows]
     a, c = net.readout.odds.tolist()
     for j in range(3):
         right, wrong = cards[known[:, j] == 1], cards[known[:, j] == 0]
@@ -164,30 +156,19 @@ def test_scores_by_hand():
         logits = np.exp(float(net.readout.log_scale)) * mapped @ profile
         logits += a * np.log((len(right) + 0.5) / (len(wrong) + 0.5)) + c
         logits += away @ net.readout.level.weight.numpy()[0]
-        np.testing.assert_allclose(router.score(train)[:, j], 1 / (1 + np.exp(-logits)), atol=1e-4)
+        np.testing.assert_allclose(router.score(train.queries)[:, j], 1 / (1 + np.exp(-logits)), atol=1e-4)
 
 
 def test_all_randomness_is_the_seed_s():
-    train, outcomes = noisy(40, 0)
-    before = torch.get_rng_state()
-    scores = [make(epochs=2, seed=seed).fit(train, outcomes).score(train) for seed in (0, 0, 1)]
-    assert torch.equal(torch.get_rng_state(), before)
-    np.testing.assert_array_equal(scores[0], scores[1])
-    assert (scores[0] != scores[2]).any()
+    check_randomness(make)
 
 
 def test_the_epoch_with_the_best_em_on_val_is_kept(monkeypatch):
-    (train, outcomes), (val, val_outcomes) = noisy(60, 0), noisy(200, 1)
-    ems, em_of = [], Examples.em
-
-    def spy(self, scores):
-        ems.append(em_of(self, scores))
-        return ems[-1]
-
-    monkeypatch.setattr(Examples, "em", spy)
-    router = make(learning_rate=0.2).fit(train, outcomes, val, val_outcomes)
+    train, val = noisy(60, 0), noisy(200, 1)
+    ems = watch_em(monkeypatch)
+    router = make(learning_rate=0.2).fit(train, val)
     assert len(ems) == SETTINGS["epochs"]
-    assert min(ems) < max(ems) == masked_em(router.score(val), val_outcomes)
+    assert min(ems) < max(ems) == em_on(val, router)
 
 
 @pytest.mark.parametrize(("setting", "value"), [("num_calibration", 0), ("least_share", 0.0), ("least_share", 1.5)])

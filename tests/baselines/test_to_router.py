@@ -1,13 +1,22 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
-import torch
 
-from arms.baselines.facts import Answers, Facts
 from arms.baselines.registry import build_router
 from arms.baselines.to_router import ToRouter, scale_within_query, similarity_to_truth
 from arms.errors import ArmsError
-from arms.training.losses import masked_em
-from tests.baselines.made_vectors import VLMS, learnable, noisy, queries_of
+from arms.features.labelled import Answers
+from tests.baselines.made_vectors import (
+    VLMS,
+    best_share,
+    check_randomness,
+    em_on,
+    label_vectors,
+    learnable,
+    noisy,
+    raw_em_on,
+)
 
 NAN = np.nan
 SETTINGS = {
@@ -58,47 +67,40 @@ def test_nearness_teaches_where_all_are_wrong():
     vectors = np.random.default_rng(0).normal(size=(100, 2))
     positive = vectors[:, 0] > 0
     rows = np.stack([np.where(positive, 1, 2), np.where(positive, 2, 1), np.full(100, 3)], axis=1)
-    facts = Facts(answers=Answers(TEXTS, rows, np.zeros(100, dtype=np.int64)))
-    queries, outcomes = queries_of(vectors), np.zeros((100, 3), dtype=np.float32)
-    chosen = make().fit(queries, outcomes, facts=facts).score(queries).argmax(axis=1)
+    answers = Answers(TEXTS, rows, np.zeros(100, dtype=np.int64))
+    train = label_vectors(vectors, np.zeros((100, 3)))
+    chosen = make().fit(replace(train, answers=answers)).score(train.queries).argmax(axis=1)
     assert (chosen == np.where(positive, 0, 1)).mean() > 0.95
-    blind = make(epochs=40).fit(queries, outcomes).score_vectors(queries.embeddings.text)
+    blind = make(epochs=40).fit(train).score_vectors(train.vectors)
     np.testing.assert_allclose(blind - blind.mean(axis=1, keepdims=True), 0, atol=0.05)  # nothing tells them apart
 
 
 def test_without_answers_outcomes_are_learnt():
     """As with answers that are the truth's or its opposite."""
-    train, outcomes = noisy(40, 0)
-    answers = Answers(TEXTS, np.where(outcomes == 1, 0, 3), np.zeros(40, dtype=np.int64))
-    told = make(epochs=3).fit(train, outcomes, facts=Facts(answers=answers))
-    np.testing.assert_allclose(told.score(train), make(epochs=3).fit(train, outcomes).score(train), atol=1e-4)
+    train = noisy(40, 0)
+    answers = Answers(TEXTS, np.where(train.outcomes == 1, 0, 3), np.zeros(40, dtype=np.int64))
+    one, other = (make(epochs=3).fit(part).score(train.queries) for part in (train, replace(train, answers=answers)))
+    np.testing.assert_allclose(one, other, atol=1e-4)
 
 
 def test_it_learns_with_a_third_unknown():
-    (train, outcomes), (test, test_outcomes) = learnable(300, 0, unknown=0.3), learnable(300, 1)
-    em = masked_em(make().fit(train, outcomes).score(test), test_outcomes)
-    assert em > 0.8 > np.nanmean(test_outcomes, axis=0).max()
+    train, test = learnable(300, 0, unknown=0.3), learnable(300, 1)
+    assert em_on(test, make().fit(train)) > 0.8 > best_share(test)
 
 
 def test_the_temperature_is_chosen_on_val():
-    (train, outcomes), (val, val_outcomes) = noisy(60, 0), noisy(80, 1)
+    train, val = noisy(60, 0), noisy(80, 1)
     temperatures = [50.0, 0.3, 1.0]
-    alone = [make(temperature=[one], epochs=3).fit(train, outcomes, val, val_outcomes) for one in temperatures]
-    ems = [masked_em(router.score_vectors(val.embeddings.text), val_outcomes) for router in alone]
-    chosen = make(temperature=temperatures, epochs=3).fit(train, outcomes, val, val_outcomes)
+    alone = [make(temperature=[one], epochs=3).fit(train, val) for one in temperatures]
+    ems = [raw_em_on(val, router) for router in alone]
+    chosen = make(temperature=temperatures, epochs=3).fit(train, val)
     assert len(set(ems)) > 1
     assert chosen.temperature == temperatures[int(np.argmax(ems))]
-    assert make(temperature=temperatures, epochs=1).fit(train, outcomes).temperature == 50.0
+    assert make(temperature=temperatures, epochs=1).fit(train).temperature == 50.0
 
 
-def test_the_global_generator_has_no_say():
-    train, outcomes = noisy(40, 0)
-    torch.manual_seed(1)
-    one = make(epochs=1).fit(train, outcomes).score(train)
-    torch.manual_seed(2)
-    before = torch.get_rng_state()
-    np.testing.assert_array_equal(make(epochs=1).fit(train, outcomes).score(train), one)
-    assert torch.equal(torch.get_rng_state(), before)
+def test_all_randomness_is_the_seed_s():
+    check_randomness(make)
 
 
 def test_settings_are_checked():

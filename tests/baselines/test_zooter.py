@@ -1,14 +1,22 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
-import torch
 from scipy.special import softmax
 
-from arms.baselines.facts import Facts
 from arms.baselines.registry import build_router
 from arms.baselines.zooter import ZooterRouter, known_softmax, smooth_by_tag
 from arms.errors import ArmsError
-from arms.training.losses import masked_em
-from tests.baselines.made_vectors import VLMS, learnable, noisy, queries_of
+from tests.baselines.made_vectors import (
+    VLMS,
+    best_share,
+    check_randomness,
+    em_on,
+    label_vectors,
+    learnable,
+    noisy,
+    raw_em_on,
+)
 
 NAN = np.nan
 SETTINGS = {
@@ -60,7 +68,7 @@ def test_softmax_over_what_is_known():
 def test_the_net_learns_the_rewards_shares():
     """On queries that look alike, the softmax that is nearest in KL divergence is the mean of their targets."""
     outcomes = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 0], [1, 0, 1]], dtype=np.float32)
-    router = make(temperature=0.5, epochs=300, batch_size=4).fit(queries_of(np.ones((4, 2))), outcomes)
+    router = make(temperature=0.5, epochs=300, batch_size=4).fit(label_vectors(np.ones((4, 2)), outcomes))
     scores = router.score_vectors(np.ones((1, 2), dtype=np.float32))
     np.testing.assert_allclose(softmax(scores, axis=1)[0], softmax(outcomes / 0.5, axis=1).mean(axis=0), atol=1e-3)
 
@@ -68,49 +76,41 @@ def test_the_net_learns_the_rewards_shares():
 def test_the_tags_smooth_what_is_learnt():
     """With beta 0 all queries of one tag teach the same: the VLMs' mean rewards."""
     rng = np.random.default_rng(0)
-    vectors, outcomes = rng.normal(size=(60, 2)), rng.integers(0, 2, (60, 3)).astype(np.float32)
-    facts = Facts(tags=np.full(60, "one"))
-    queries = queries_of(vectors)
-    flat = make(beta=[0.0], epochs=60).fit(queries, outcomes, facts=facts)
-    expected = np.tile(softmax(outcomes.mean(axis=0)), (60, 1))
-    np.testing.assert_allclose(softmax(flat.score_vectors(queries.embeddings.text), axis=1), expected, atol=0.02)
-    own = make(beta=[1.0]).fit(queries, outcomes, facts=facts)
-    np.testing.assert_allclose(own.score(queries), make().fit(queries, outcomes).score(queries), atol=1e-4)
+    plain = label_vectors(rng.normal(size=(60, 2)), rng.integers(0, 2, (60, 3)))
+    queries, tagged = plain.queries, replace(plain, tags=np.full(60, "one"))
+    flat = make(beta=[0.0], epochs=60).fit(tagged)
+    expected = np.tile(softmax(plain.outcomes.mean(axis=0)), (60, 1))
+    np.testing.assert_allclose(softmax(flat.score_vectors(plain.vectors), axis=1), expected, atol=0.02)
+    own = make(beta=[1.0]).fit(tagged)
+    np.testing.assert_allclose(own.score(queries), make().fit(plain).score(queries), atol=1e-4)
     assert np.abs(flat.score(queries) - own.score(queries)).max() > 0.01
 
 
 def test_beta_is_chosen_on_val():
-    (train, outcomes), (val, val_outcomes) = noisy(80, 0), noisy(80, 1)
-    facts = Facts(tags=(train.embeddings.text[:, 0] > 0).astype(str))
+    train, val = noisy(80, 0), noisy(80, 1)
+    train = replace(train, tags=(train.vectors[:, 0] > 0).astype(str))
     betas = [0.0, 0.5, 1.0]
-    alone = [make(beta=[beta], epochs=4).fit(train, outcomes, val, val_outcomes, facts=facts) for beta in betas]
-    ems = [masked_em(router.score_vectors(val.embeddings.text), val_outcomes) for router in alone]
-    chosen = make(beta=betas, epochs=4).fit(train, outcomes, val, val_outcomes, facts=facts)
+    alone = [make(beta=[beta], epochs=4).fit(train, val) for beta in betas]
+    ems = [raw_em_on(val, router) for router in alone]
+    chosen = make(beta=betas, epochs=4).fit(train, val)
     assert len(set(ems)) > 1
     assert chosen.beta == betas[int(np.argmax(ems))]
-    assert make(beta=betas, epochs=4).fit(train, outcomes, facts=facts).beta == 0.0
+    assert make(beta=betas, epochs=4).fit(train).beta == 0.0
 
 
 def test_without_tags_nothing_is_smoothed():
-    (train, outcomes), (val, val_outcomes) = noisy(40, 0), noisy(40, 1)
-    one, other = (make(beta=beta, epochs=2).fit(train, outcomes, val, val_outcomes) for beta in ([0.0, 1.0], [1.0]))
-    np.testing.assert_array_equal(one.score(val), other.score(val))
+    train, val = noisy(40, 0), noisy(40, 1)
+    one, other = (make(beta=beta, epochs=2).fit(train, val) for beta in ([0.0, 1.0], [1.0]))
+    np.testing.assert_array_equal(one.score(val.queries), other.score(val.queries))
 
 
 def test_it_learns_with_a_third_unknown():
-    (train, outcomes), (test, test_outcomes) = learnable(300, 0, unknown=0.3), learnable(300, 1)
-    em = masked_em(make(temperature=0.3).fit(train, outcomes).score(test), test_outcomes)
-    assert em > 0.8 > np.nanmean(test_outcomes, axis=0).max()
+    train, test = learnable(300, 0, unknown=0.3), learnable(300, 1)
+    assert em_on(test, make(temperature=0.3).fit(train)) > 0.8 > best_share(test)
 
 
-def test_the_global_generator_has_no_say():
-    train, outcomes = noisy(40, 0)
-    torch.manual_seed(1)
-    one = make(epochs=1).fit(train, outcomes).score(train)
-    torch.manual_seed(2)
-    before = torch.get_rng_state()
-    np.testing.assert_array_equal(make(epochs=1).fit(train, outcomes).score(train), one)
-    assert torch.equal(torch.get_rng_state(), before)
+def test_all_randomness_is_the_seed_s():
+    check_randomness(make)
 
 
 @pytest.mark.parametrize(
