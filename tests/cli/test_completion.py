@@ -58,7 +58,7 @@ names = [item.value for item in BashComplete(main, {}, "arms", "_ARMS_COMPLETE")
 print(names, "pandas" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    names = ["blindtest", "csv", "helm", "lmms-eval", "m2", "tables", "vlmevalkit"]
+    names = ["blindtest", "csv", "helm", "lmms-eval", "m2", "records", "tables", "vlmevalkit"]
     assert done.stdout == f"{names} False\n"
     assert offered("import", "t") == ["tables"]
     assert offered("import", "--h") == ["--help"]
