@@ -13,7 +13,8 @@ from arms.features.loader import Queries
 from arms.routers.arms import ArmsRouter
 from stages.dataset import open_dataset
 from stages.phi import load_phi
-from stages.workspace import PLOTS, Stopwatch, open_workspace, stage
+from stages.workspace import Stopwatch, open_workspace, stage
+from studies.settings import RESULTS
 
 NUM_MAPPED = 2000  # queries in the map of fused vectors: more would cover each other
 NUM_BINS = 20
@@ -22,14 +23,14 @@ logger = logging.getLogger("studies.reading")
 
 
 def main() -> None:
-    """Write data/plots/reading: gates.json, confidences.json and map.json."""
+    """Write studies/results/<data>/reading: gates.json, confidences.json and map.json."""
     workspace, watch = open_workspace(), Stopwatch()
     dataset, encoders = open_dataset(workspace)
     phi, prepared = load_phi(workspace, encoders), dataset.prepared
     queries = dataset.queries(*TEST_SPLITS)
     reading = phi.read(queries)
     confidence_NS = phi.score(queries)
-    with atomic_folder(PLOTS / "reading") as folder:
+    with atomic_folder(RESULTS / workspace.params.data / "reading") as folder:
         write_json(gate_records(prepared, queries, reading.gate_NE), folder / "gates.json")
         write_json(confidence_records(prepared, queries, phi, confidence_NS), folder / "confidences.json")
         chosen = np.random.default_rng(workspace.params.seed).permutation(len(queries))[:NUM_MAPPED]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from arms.baselines.registry import build_router, find_router
-from arms.data.atomic import atomic_file, atomic_folder
+from arms.data.atomic import atomic_folder
 from arms.data.prepared import write_json
 from arms.data.scores import POOLS
 from arms.data.splits import SCORED_SPLITS
@@ -20,10 +20,11 @@ from arms.evaluation.metrics import round_metrics
 from arms.features.dataset import Dataset
 from arms.features.loader import Queries
 from arms.progress import progress_bar
+from arms.reports.pareto_figure import pareto
 from arms.routers.base import BaseRouter
 from stages.dataset import open_embedded
 from stages.scores import ByPool, read_routers, without_twin
-from stages.workspace import PLOTS, Stopwatch, Workspace, open_workspace, stage
+from stages.workspace import Stopwatch, Workspace, open_workspace, stage
 from studies.settings import RESULTS, read_study_params
 
 SINGLE_QUERIES = 50
@@ -34,7 +35,7 @@ logger = logging.getLogger("studies.routers")
 
 
 def main() -> None:
-    """Write studies/results/<data>/routers.json, and the Pareto plot's data to data/plots/routers."""
+    """Write studies/results/<data>/routers: judged.json, and if costs are known pareto.png."""
     workspace, watch = open_workspace(), Stopwatch()
     params, study = workspace.params, read_study_params()
     dataset = open_embedded(workspace)
@@ -44,7 +45,8 @@ def main() -> None:
     judge = Judge(dataset.prepared, {}, samples=params.evaluate.bootstrap_samples, seed=params.evaluate.seed)
     cost_judge = CostJudge(judge, params.costs)
     metrics = {name: cost_judge.metrics(by_pool) for name, by_pool in routers.items()}
-    with atomic_file(RESULTS / params.data / "routers.json") as draft:
+    records = [round_metrics(record, digits=8) for record in cost_judge.records(routers)]
+    with atomic_folder(RESULTS / params.data / "routers") as folder:
         write_json(
             {
                 "leaderboard": leaderboard(metrics, times),
@@ -52,10 +54,10 @@ def main() -> None:
                 "pairs": judge.pairs(routers),
                 "sources": {pool: cost_judge.sources("id", vlms) for pool, vlms in _pools(dataset).items()},
             },
-            draft,
+            folder / "judged.json",
         )
-    with atomic_folder(PLOTS / "routers") as plots:
-        write_json([round_metrics(record, digits=8) for record in cost_judge.records(routers)], plots / "pareto.json")
+        if records:  # costs are known
+            pareto(records, folder / "pareto.png")
     logger.info("fitted and judged %d routers in %.1f s", len(routers), watch.elapsed_s)
 
 

@@ -15,7 +15,6 @@ from arms.data.splits import TEST_SPLITS
 from arms.evaluation.complementarity import dataset_statistics, rescue_matrix
 from arms.evaluation.leaderboard import beaten
 from arms.reports import study_figures
-from arms.reports.pareto_figure import pareto
 from stages.workspace import METRICS, PLOTS, open_workspace, stage
 from studies.settings import RESULTS, STUDIES, read_study_params
 
@@ -45,15 +44,15 @@ def main() -> None:
         for name in STUDIES
     }
     extension = {file.stem: _read(file) for file in sorted((folder / "extension").glob("*.json"))}
-    routers = _read(folder / "routers.json") if (folder / "routers.json").exists() else {}
+    routers = _read(judged) if (judged := folder / "routers" / "judged.json").exists() else {}
     metrics = {file.stem: _read(file) for file in sorted(METRICS.glob("*.json"))}
     rescue = {split: _rescue(prepared, split) for split in TEST_SPLITS if len(prepared.split(split))}
     with atomic_folder(FIGURES / workspace.params.data) as figures:
         draw_studies(studies, metrics, figures)
         draw_extension(extension, metrics, figures)
-        if routers and (records := _read(PLOTS / "routers" / "pareto.json")):
-            pareto(records, figures / "pareto.png")
-        draw_reading(figures)
+        if (drawn := folder / "routers" / "pareto.png").exists():
+            shutil.copyfile(drawn, figures / "pareto.png")
+        draw_reading(folder / "reading", figures)
         for name in ("em.png", "reliability.png"):
             shutil.copyfile(PLOTS / "evaluate" / name, figures / name)
         for split, content in rescue.items():
@@ -65,7 +64,7 @@ def main() -> None:
         "metrics": metrics,
         "statistics": dataset_statistics(prepared),
         "rescue": rescue,
-        "gates": _read(PLOTS / "reading" / "gates.json"),
+        "gates": _read(folder / "reading" / "gates.json"),
         "extension": extension_tables(extension),
         "routers": routers
         and {key: routers[key] for key in ("leaderboard", "sources")} | {"beaten": beaten(routers["pairs"])},
@@ -152,9 +151,8 @@ def _by_series(records: list[dict[str, Any]], key: str) -> dict[tuple[str, str, 
     return runs
 
 
-def draw_reading(folder: Path) -> None:
+def draw_reading(read: Path, folder: Path) -> None:
     """Draw gates, confidences and the map of fused vectors."""
-    read = PLOTS / "reading"
     study_figures.gate_usage(_read(read / "gates.json"), folder / "gates.png")
     study_figures.confidence_histogram(_read(read / "confidences.json"), folder / "confidences.png")
     points = _read(read / "map.json")

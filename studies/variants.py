@@ -23,15 +23,24 @@ logger = logging.getLogger("studies.variants")
 
 
 @click.command()
-@click.argument("study", type=click.Choice(STUDIES))
+@click.argument("study", type=click.Choice([study for study in STUDIES if study != "tuning"]))
 @click.argument("variant")
 @click.option("--quick", is_flag=True, help="One seed, one epoch, a tenth of the images.")
 def main(study: str, variant: str, quick: bool) -> None:
-    """Write studies/results/<data>/STUDY/VARIANT.json: the metrics of each seed's run on the base pool."""
+    """Write studies/results/<data>/STUDY/VARIANT.json; see `study_variant`."""
+    study_variant(study, variant, [], quick=quick)
+
+
+def study_variant(study: str, variant: str, first: list[str], *, quick: bool) -> None:
+    """Write the metrics of each seed's run on the base pool.
+
+    Parameters
+    ----------
+    first : list of str
+        Settings that come before the variant's own.
+    """
     params, watch = read_study_params(), Stopwatch()
-    settings = getattr(params.studies, study)[variant].split()
-    if study == "tuning":
-        settings.insert(0, f"encoders={params.tuned_encoders}")
+    settings = [*first, *getattr(params.studies, study)[variant].split()]
     quick = quick or params.quick
     runs = run_variant([*settings, *(QUICK if quick else ())], params.seeds[:1] if quick else params.seeds)
     file = RESULTS / read_params().data / study / f"{variant}.json"

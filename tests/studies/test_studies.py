@@ -85,7 +85,7 @@ def test_what_was_read_of_the_router_adds_up(studied):
     assert queries == prepared["id"] + prepared["ood"]
     for record in summary["gates"]:
         assert sum(record["weights"]) == pytest.approx(1, abs=1e-3)
-    pairs = json.loads((studied.folder / "data/plots/reading/confidences.json").read_text())
+    pairs = json.loads((studied.folder / "studies/results/sample/reading/confidences.json").read_text())
     counted = {split: sum(p["right"] + p["wrong"] for p in pairs if p["split"] == split) for split in ("id", "ood")}
     assert counted == {split: 4 * prepared[split] for split in ("id", "ood")}, "each outcome of the base pool once"
 
@@ -138,7 +138,7 @@ def test_few_outcomes_are_drawn_for_each_seed(studied):
 
 @pytest.mark.clone
 def test_all_routers_are_judged_and_timed(studied):
-    study = read(studied, "routers.json")
+    study = read(studied, "routers/judged.json")
     metrics = json.loads((studied.folder / "metrics/knn.json").read_text())
     for split, pools in study["leaderboard"].items():
         for pool, panel in pools.items():
