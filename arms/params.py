@@ -48,11 +48,22 @@ class OodParams(Section):
 
 
 class SplitParams(Section):
-    """How the images that are not held out are divided; the rest of them is the training split."""
+    """How the queries that are not held out are divided; the rest of them is the training split."""
 
-    val_share: Share = Field(description="share of these images that settings are chosen and calibrated on")
-    id_share: Share = Field(description="share of these images that is the test in distribution")
-    seed: int = Field(description="decides which image goes to which split")
+    by: Literal["scene", "image", "recorded"] = Field(
+        description="scene: near-copies of a picture stay together; image: only the same picture does; recorded: the "
+        "column `split` decides. Queries of one `group` always stay together, but where `split` decides"
+    )
+    similarity: float = Field(
+        gt=0, le=1, description="correlation of two thumbnails from which on their pictures are near-copies"
+    )
+    thumbnail_side: int = Field(ge=8, le=256, description="pixels of a thumbnail's side")
+    val_share: Share = Field(
+        description="share of the scenes or images that settings are chosen and calibrated on; of the recorded train "
+        "split, where the column `split` has no val"
+    )
+    id_share: Share = Field(description="share of the scenes or images that is the test in distribution")
+    seed: int = Field(description="decides which scene or image goes to which split")
 
 
 class SampleParams(Section):
@@ -180,7 +191,7 @@ class TrainParams(Section):
     """Optimisation by AdamW."""
 
     trains: Trains = Field(description="the head, and all, none or one of the encoders' tunable layers")
-    data_share: float = Field(gt=0, le=1, description="share of the training images to train on")
+    data_share: float = Field(gt=0, le=1, description="share of the training scenes to train on")
     batch_size: PositiveInt = Field(description="queries a step; each brings its outcomes on every VLM")
     group_by_image: bool = Field(description="put queries that share an image into one batch, to encode it once")
     shuffle_window_mb: PositiveInt = Field(description="MiB of features among which queries are shuffled")
@@ -215,7 +226,7 @@ class IncrementalParams(Section):
     epochs: PositiveInt = Field(description="passes over the queries")
     min_steps: PositiveInt = Field(description="least optimizer steps: few outcomes get more epochs")
     learning_rate: PositiveFloat = Field(description="of all that trains")
-    rehearsal_share: float = Field(ge=0, le=1, description="share of the images whose old outcomes train again")
+    rehearsal_share: float = Field(ge=0, le=1, description="share of the scenes whose old outcomes train again")
 
 
 class IndependentParams(Section):

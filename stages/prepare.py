@@ -1,8 +1,9 @@
-"""Validate a dataset, choose its pools and split it by image."""
+"""Validate a dataset, choose its pools, find its scenes and split it."""
 
 import logging
 
-from arms.data.prepared import prepare_dataset, write_prepared
+from arms.data.prepare import prepare_dataset
+from arms.data.prepared import write_prepared
 from arms.data.tables import read_dataset
 from arms.data.validation import validate
 from stages.workspace import Stopwatch, Workspace, open_workspace, stage
@@ -18,19 +19,15 @@ def main() -> None:
 def prepare(workspace: Workspace) -> None:
     """Write the prepared dataset from its tables."""
     watch, data = Stopwatch(), workspace.data
-    validated = validate(read_dataset(workspace.raw), strict=data.strict, workers=workspace.params.runtime.num_workers)
+    validated = validate(
+        read_dataset(workspace.raw),
+        strict=data.strict,
+        workers=workspace.params.runtime.num_workers,
+        thumbnail_side=data.splits.thumbnail_side,
+    )
     if validated.report.findings:
         logger.warning("%s", validated.report.text())
-    prepared = prepare_dataset(
-        validated,
-        base=data.pools.base,
-        new=data.pools.new,
-        val_share=data.splits.val_share,
-        id_share=data.splits.id_share,
-        seed=data.splits.seed,
-        ood_benchmarks=data.ood.benchmarks,
-        ood_tasks=data.ood.tasks,
-    )
+    prepared = prepare_dataset(validated, pools=data.pools, ood=data.ood, splits=data.splits)
     write_prepared(
         prepared,
         validated.report.to_dict(),
@@ -39,7 +36,10 @@ def prepare(workspace: Workspace) -> None:
         workspace.prepared,
     )
     splits = ", ".join(f"{count:,} {name}" for name, count in prepared.queries["split"].value_counts().items())
-    logger.info("prepared %s queries (%s) in %.1f s", f"{len(prepared.queries):,}", splits, watch.elapsed_s)
+    logger.info(
+        "prepared %s queries of %s scenes (%s) in %.1f s",
+        f"{len(prepared.queries):,}", f"{prepared.queries['scene'].nunique():,}", splits, watch.elapsed_s,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -63,6 +63,7 @@ def make_prepared() -> Prepared:
             "image": [f"images/{i}.png" for i in range(count)],
             "answer": pd.Series([None] * count, dtype="str"),
             "image_sha256": keys(*range(count)),
+            "scene": keys(*range(count)),
             "question_sha256": [text_sha256(question) for question in MADE.questions],
             "split": [SPLIT_OF[i % 6] for i in range(count)],
         }

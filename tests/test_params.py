@@ -45,7 +45,7 @@ DATA = """
 description: Made up.
 pools: {base: [a, b], new: []}
 ood: {benchmarks: [], tasks: [reading]}
-splits: {val_share: 0.1, id_share: 0.2, seed: 1}
+splits: {by: scene, similarity: 0.98, thumbnail_side: 32, val_share: 0.1, id_share: 0.2, seed: 1}
 strict: false
 sample: {seed: 1, images_per_benchmark: 10, questions_per_image: 2, missing_share: 0.03}
 """

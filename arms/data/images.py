@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
+from arms.data.thumbnails import thumbnail_of
 from arms.progress import progress_bar
 
 LARGEST_FILE = 256 * 2**20  # bytes of an image file; larger ones are not read
@@ -38,6 +39,7 @@ class ImageCheck(NamedTuple):
 
     sha256: str = ""
     format: str = ""  # as Pillow calls it, such as PNG
+    thumbnail: bytes = b""  # where one was asked for
     problem: str = ""
     detail: str = ""
 
@@ -77,7 +79,7 @@ def check_images(check: Callable[[str], ImageCheck], names: Sequence[str], worke
     return checks
 
 
-def check_file(root: Path, relative: str, *, decode: bool = True) -> ImageCheck:
+def check_file(root: Path, relative: str, *, decode: bool = True, thumbnail_side: int = 0) -> ImageCheck:
     """Check that a path stays in the folder `root`, a real path, and leads to an image; hash the checked bytes."""
     if PurePosixPath(relative).is_absolute() or PureWindowsPath(relative).anchor:
         return ImageCheck(problem="absolute image path", detail=relative)
@@ -93,10 +95,10 @@ def check_file(root: Path, relative: str, *, decode: bool = True) -> ImageCheck:
             )
     except (OSError, ValueError) as error:  # a name too long, or with a NUL character
         return ImageCheck(problem="missing image file", detail=f"{relative}: {_reason(error)}")
-    return read_image(path, relative, decode=decode)[0]
+    return read_image(path, relative, decode=decode, thumbnail_side=thumbnail_side)[0]
 
 
-def read_image(path: Path, where: str, *, decode: bool = True) -> tuple[ImageCheck, bytes]:
+def read_image(path: Path, where: str, *, decode: bool = True, thumbnail_side: int = 0) -> tuple[ImageCheck, bytes]:
     """Read a file that exists and check it as `check_content` does; returns its bytes too."""
     try:
         if path.stat().st_size > LARGEST_FILE:
@@ -104,33 +106,42 @@ def read_image(path: Path, where: str, *, decode: bool = True) -> tuple[ImageChe
         content = path.read_bytes()
     except OSError as error:
         return ImageCheck(problem="unreadable image", detail=f"{where}: {_reason(error)}"), b""
-    return check_content(content, where, decode=decode), content
+    return check_content(content, where, decode=decode, thumbnail_side=thumbnail_side), content
 
 
-def check_content(content: bytes, where: str, *, decode: bool = True) -> ImageCheck:
-    """Check the bytes of an image file, or only its header if not `decode`; call it under `huge_images_raise`."""
+def check_content(content: bytes, where: str, *, decode: bool = True, thumbnail_side: int = 0) -> ImageCheck:
+    """Check the bytes of an image file, or only its header if not `decode`; call it under `huge_images_raise`.
+
+    With `thumbnail_side` above 0 the check brings a thumbnail: the picture is decoded anyway.
+    """
+    thumbnail = b""
     try:
         with Image.open(BytesIO(content)) as image:
             found = image.format or ""
             if found in _PROGRAMS:
                 return ImageCheck(problem="unreadable image", detail=f"{where} is {found}, a program, not a picture")
-            if decode:
+            if decode or thumbnail_side:
                 image.load()
+            if thumbnail_side:
+                thumbnail = thumbnail_of(image, thumbnail_side)
     except UnidentifiedImageError:  # its text holds a memory address, which would differ from run to run
         return ImageCheck(problem="unreadable image", detail=f"{where} is of no image format that Pillow knows")
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         return ImageCheck(problem="oversized image", detail=f"{where}: {error}")
     except Exception as error:  # broken files make decoders raise errors of many types; each is a finding
         return ImageCheck(problem="unreadable image", detail=f"{where}: {type(error).__name__}: {error}")
-    return ImageCheck(hashlib.sha256(content).hexdigest(), found)
+    return ImageCheck(hashlib.sha256(content).hexdigest(), found, thumbnail)
 
 
-def folder_checker(folder: Path, *, decode: bool, workers: int) -> ImageChecker:
+def folder_checker(folder: Path, *, decode: bool, workers: int, thumbnail_side: int = 0) -> ImageChecker:
     """A checker of images named by their paths in a dataset's folder."""
     root = Path(os.path.realpath(folder))
 
     def check(names: Iterable[str]) -> dict[str, ImageCheck]:
-        return check_images(lambda name: check_file(root, name, decode=decode), list(names), workers)
+        def check_one(name: str) -> ImageCheck:
+            return check_file(root, name, decode=decode, thumbnail_side=thumbnail_side)
+
+        return check_images(check_one, list(names), workers)
 
     return check
 

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ import pandas as pd
 
 from arms.data.atomic import atomic_folder
 from arms.data.profiles import VlmProfile, profile_sentence, read_vlms, write_vlms
-from arms.data.splits import EXCLUDED, SPLITS, assign_splits
-from arms.data.tables import OUTCOMES, PROBABILITIES, QUERIES, VLMS_FILE, TableFormat, is_in, read_table, write_table
-from arms.data.validation import Validated
+from arms.data.splits import SPLITS
+from arms.data.tables import OUTCOMES, PROBABILITIES, QUERIES, VLMS_FILE, TableFormat, read_table, write_table
 from arms.errors import ArmsError
 
 PREPARED_QUERIES = TableFormat(
-    QUERIES.file, {**QUERIES.required, "image_sha256": "text", "question_sha256": "text", "split": "text"}
+    QUERIES.file,
+    {**QUERIES.required, "image_sha256": "text", "question_sha256": "text", "scene": "text", "split": "text"},
+    {"group": "text"},
 )
 _POOLS_FILE = "pools.json"
 _REPORT_FILE = "report.json"
@@ -31,7 +32,8 @@ class Prepared:
     Attributes
     ----------
     queries : DataFrame
-        The columns of `QUERIES` and image_sha256, question_sha256 (of the UTF-8 text), split.
+        The columns of `QUERIES` and image_sha256, question_sha256 (of the UTF-8 text), scene (see
+        `scenes.find_scenes`), split.
     outcomes : DataFrame
         The columns of `OUTCOMES` for these queries and the VLMs of both pools.
     vlms : tuple of VlmProfile
@@ -41,9 +43,12 @@ class Prepared:
     probabilities : DataFrame or None
         Simulated datasets: the true chance of being right.
     num_excluded : int
-        Queries left out because they share an image with a held-out query.
+        Queries left out because they are of one scene with a held-out query.
     num_unknown : int
         Queries left out because no VLM of either pool has an outcome for them.
+    near_copies : dict of str to dict of str to float
+        For id and ood: the share of their pictures that have a near-copy in train, by the correlation from which on
+        two pictures count as near-copies; empty where no pictures were compared.
     """
 
     queries: pd.DataFrame
@@ -54,6 +59,7 @@ class Prepared:
     probabilities: pd.DataFrame | None = None
     num_excluded: int = 0
     num_unknown: int = 0
+    near_copies: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def extended(self) -> tuple[str, ...]:
@@ -112,12 +118,12 @@ class Prepared:
         truth = dict(zip(answers["query_id"], answers["answer"], strict=True))
         return [[texts.get((query, vlm)) for vlm in vlms] for query in query_ids], [truth.get(q) for q in query_ids]
 
-    def image_groups(self, query_ids: Iterable[str]) -> np.ndarray:
-        """A code per query, equal where queries share an image: int64 array of shape (N,), from 0 without gaps."""
+    def scene_groups(self, query_ids: Iterable[str]) -> np.ndarray:
+        """A code per query, equal where queries are of one scene: int64 array of shape (N,), from 0 without gaps."""
         codes, distinct = _factorize(query_ids)
         rows = _positions(pd.Index(self.queries["query_id"]), distinct, "query", show_known=False)
-        images = self.queries["image_sha256"].to_numpy()[rows]
-        return pd.factorize(images)[0].astype(np.int64)[codes]
+        scenes = self.queries["scene"].to_numpy()[rows]
+        return pd.factorize(scenes)[0].astype(np.int64)[codes]
 
     def texts(self) -> dict[str, str]:
         """Every distinct text a router may read, by the SHA-256 of its UTF-8: questions, then profile sentences."""
@@ -148,72 +154,6 @@ class Prepared:
         return matrix[codes]
 
 
-def prepare_dataset(
-    validated: Validated,
-    *,
-    base: Sequence[str],
-    new: Sequence[str],
-    val_share: float,
-    id_share: float,
-    seed: int,
-    ood_benchmarks: Collection[str],
-    ood_tasks: Collection[str],
-) -> Prepared:
-    """Choose the pools, hash the questions and assign the splits.
-
-    VLMs in neither pool are left out with their outcomes, and so are queries that then have no outcome. For the
-    splits see `splits.assign_splits`.
-
-    Parameters
-    ----------
-    validated : Validated
-    base, new : sequence of str
-        VLM names in pool order, without overlap; `base` is not empty.
-    val_share, id_share, seed, ood_benchmarks, ood_tasks
-        As in `splits.assign_splits`.
-
-    Returns
-    -------
-    Prepared
-
-    Raises
-    ------
-    ArmsError
-        If a pool names an unknown VLM or one twice, `base` is empty, or the splits cannot be made.
-    """
-    profiles = {vlm.name: vlm for vlm in validated.dataset.vlms}
-    _check_pools(base, new, list(profiles))
-    pool = (*base, *new)
-    dataset = validated.dataset
-    outcomes = dataset.outcomes[is_in(dataset.outcomes["vlm"], pool)]
-    known = is_in(dataset.queries["query_id"], outcomes["query_id"])
-    queries = dataset.queries[known]
-    queries = queries.assign(
-        image_sha256=queries["image"].map(validated.image_sha256).astype("str"),
-        question_sha256=queries["question"]
-        .map({q: text_sha256(q) for q in queries["question"].unique()})
-        .astype("str"),
-    )
-    queries["split"] = assign_splits(
-        queries, val_share=val_share, id_share=id_share, seed=seed, ood_benchmarks=ood_benchmarks, ood_tasks=ood_tasks
-    )
-    kept = queries[queries["split"] != EXCLUDED].reset_index(drop=True)
-    probabilities = dataset.probabilities
-    if probabilities is not None:
-        of_pool = is_in(probabilities["vlm"], pool) & is_in(probabilities["query_id"], kept["query_id"])
-        probabilities = probabilities[of_pool].reset_index(drop=True)
-    return Prepared(
-        queries=kept,
-        outcomes=outcomes[is_in(outcomes["query_id"], kept["query_id"])].reset_index(drop=True),
-        vlms=tuple(profiles[name] for name in pool),
-        base=tuple(base),
-        new=tuple(new),
-        probabilities=probabilities,
-        num_excluded=len(queries) - len(kept),
-        num_unknown=int((~known).sum()),
-    )
-
-
 def write_prepared(
     prepared: Prepared,
     report: dict[str, Any],
@@ -240,7 +180,7 @@ def write_prepared(
             write_table(prepared.probabilities, temporary / PROBABILITIES.file)
         write_vlms(prepared.vlms, temporary / VLMS_FILE)
         write_json({"base": prepared.base, "new": prepared.new}, temporary / _POOLS_FILE)
-        write_json({**report, "prepared": _sizes(prepared)}, temporary / _REPORT_FILE)
+        write_json({**report, "prepared": split_sizes(prepared)}, temporary / _REPORT_FILE)
         write_table(set_aside_queries, temporary / "set_aside" / QUERIES.file)
         write_table(set_aside_outcomes, temporary / "set_aside" / OUTCOMES.file)
 
@@ -274,7 +214,29 @@ def read_prepared(folder: str | Path) -> Prepared:
         probabilities=read_table(folder / PROBABILITIES.file, PROBABILITIES) if simulated else None,
         num_excluded=sizes["excluded_queries"],
         num_unknown=sizes["queries_without_outcome_in_pools"],
+        near_copies=sizes["near_copies"],
     )
+
+
+def split_sizes(prepared: Prepared) -> dict[str, Any]:
+    """The part of report.json about pools and splits: queries, pictures and scenes, and the near-copies in train."""
+    splits = {name: prepared.split(name) for name in SPLITS}
+    return {
+        "base": prepared.base,
+        "new": prepared.new,
+        "splits": {
+            name: {
+                "queries": len(part),
+                "distinct_images": int(part["image_sha256"].nunique()),
+                "scenes": int(part["scene"].nunique()),
+            }
+            for name, part in splits.items()
+        },
+        "largest_scene_queries": int(prepared.queries["scene"].value_counts().max()),
+        "near_copies": prepared.near_copies,
+        "excluded_queries": prepared.num_excluded,
+        "queries_without_outcome_in_pools": prepared.num_unknown,
+    }
 
 
 def text_sha256(text: str) -> str:
@@ -285,38 +247,6 @@ def text_sha256(text: str) -> str:
 def write_json(content: Any, path: Path) -> None:
     """Write JSON to read and to compare: indented, in the order given, UTF-8."""
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _sizes(prepared: Prepared) -> dict[str, Any]:
-    """The part of report.json about pools and splits."""
-    splits = {name: prepared.split(name) for name in SPLITS}
-    return {
-        "base": prepared.base,
-        "new": prepared.new,
-        "splits": {
-            name: {"queries": len(part), "distinct_images": int(part["image_sha256"].nunique())}
-            for name, part in splits.items()
-        },
-        "excluded_queries": prepared.num_excluded,
-        "queries_without_outcome_in_pools": prepared.num_unknown,
-    }
-
-
-def _check_pools(base: Sequence[str], new: Sequence[str], known: list[str]) -> None:
-    """Raise an ArmsError unless the pools name known VLMs, each once, and there is a base."""
-    if not base:
-        raise ArmsError(f"pools.base: expected at least one VLM, got none; known: {', '.join(known)}")
-    for key, names in (("base", base), ("new", new)):
-        unknown = [name for name in names if name not in known]
-        if unknown:
-            raise ArmsError(f"pools.{key}: unknown VLM {', '.join(map(repr, unknown))}; known: {', '.join(known)}")
-    pool = [*base, *new]
-    repeated = sorted({name for name in pool if pool.count(name) > 1})
-    if repeated:
-        raise ArmsError(
-            f"pools: expected each VLM once, in base or in new, got {', '.join(map(repr, repeated))} several times; "
-            f"known: {', '.join(known)}"
-        )
 
 
 def _factorize(query_ids: Iterable[str]) -> tuple[np.ndarray, pd.Index]:

@@ -1,4 +1,4 @@
-"""Train, validation and test splits by image, so that training never sees a test image."""
+"""Train, validation and test splits by scene, so that training sees no test picture and no near-copy of one."""
 
 import hashlib
 from collections.abc import Collection
@@ -8,38 +8,33 @@ import pandas as pd
 
 from arms.data.tables import is_in
 from arms.errors import ArmsError
+from arms.params import OodParams, SplitParams
 
 SplitName = Literal["train", "val", "id", "ood"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "id", "ood")
 TEST_SPLITS: tuple[str, ...] = ("id", "ood")
 SCORED_SPLITS: tuple[str, ...] = ("val", "id", "ood")  # what routers score, and are never fitted on
 EXCLUDED = "excluded"
+_ALSO = {"validation": "val", "dev": "val", "test": "id"}  # what published splits call val and id
 
 
-def assign_splits(
-    queries: pd.DataFrame,
-    *,
-    val_share: float,
-    id_share: float,
-    seed: int,
-    ood_benchmarks: Collection[str],
-    ood_tasks: Collection[str],
-) -> pd.Series:
-    """Assign each query to a split.
+def assign_splits(queries: pd.DataFrame, ood: OodParams, splits: SplitParams) -> pd.Series:
+    """Assign each query to a split: by its scene, or as its dataset records it.
 
-    Queries of a held-out benchmark or task are 'ood'. Any other query on one of their images is 'excluded', as it
-    would show the held-out image in training. The rest is split by image: an image's place depends only on the seed and
-    its content, so data added later moves none of the old images (unless it holds one out).
+    By scene, queries of a held-out benchmark or task are 'ood'. Any other query of one of their scenes is 'excluded',
+    as it would show the held-out picture in training. The rest is split by scene: a scene's place depends only on the
+    seed and its name, so data added later moves no old scene (unless it joins two, or holds one out).
+
+    As recorded, the column `split` decides. If it has no val, val is a share of train, by scene.
 
     Parameters
     ----------
     queries : DataFrame
-        Columns image_sha256, benchmark, task.
-    val_share, id_share : float
-        Expected shares of the images that are not held out; each in [0, 1), their sum below 1.
-    seed : int
-    ood_benchmarks, ood_tasks : collection of str
-        Names held out.
+        Columns scene, benchmark, task, and split where it is recorded.
+    ood : OodParams
+        What is held out; nothing where the split is recorded.
+    splits : SplitParams
+        val_share and id_share are expected shares of the scenes that are not held out; their sum is below 1.
 
     Returns
     -------
@@ -49,19 +44,15 @@ def assign_splits(
     Raises
     ------
     ArmsError
-        If the shares are out of range, no query has a held-out name, or no training query is left.
+        If the shares leave nothing, no query has a held-out name, no training query is left, or a recorded split is
+        missing or unknown.
     """
-    _check_shares(val_share, id_share)
-    _check_held_out(queries["benchmark"], ood_benchmarks, "benchmark")
-    _check_held_out(queries["task"], ood_tasks, "task")
-    images = queries["image_sha256"]
-    uniform = images.map({image: image_uniform(image, seed) for image in images.unique()})
-    held_out = is_in(queries["benchmark"], list(ood_benchmarks)) | is_in(queries["task"], list(ood_tasks))
-    split = pd.Series("train", index=queries.index, name="split", dtype="str")
-    split[uniform < id_share + val_share] = "val"
-    split[uniform < id_share] = "id"
-    split[is_in(images, images[held_out])] = EXCLUDED
-    split[held_out] = "ood"
+    _check_shares(splits)
+    scenes = queries["scene"]
+    uniform = scenes.map({scene: scene_uniform(scene, splits.seed) for scene in scenes.unique()})
+    split = (
+        _recorded(queries, ood, splits, uniform) if splits.by == "recorded" else _drawn(queries, ood, splits, uniform)
+    )
     if not (split == "train").any():
         raise ArmsError(
             f"splits: no query is left for training (of {len(queries)}: {split.value_counts().to_dict()}); "
@@ -70,20 +61,56 @@ def assign_splits(
     return split
 
 
-def image_uniform(image_sha256: str, seed: int) -> float:
-    """An image's place in [0, 1), uniform over images, from its content and the seed."""
-    digest = hashlib.sha256(f"{seed}:{image_sha256}".encode()).digest()
+def scene_uniform(scene: str, seed: int) -> float:
+    """A scene's place in [0, 1), uniform over scenes, from its name and the seed."""
+    digest = hashlib.sha256(f"{seed}:{scene}".encode()).digest()
     return (int.from_bytes(digest[:8], "big") >> 11) / 2**53  # 53 bits: exact as a float, never rounded up to 1
 
 
-def _check_shares(val_share: float, id_share: float) -> None:
-    """Raise an ArmsError unless both shares lie in [0, 1) and leave something for training."""
-    for name, share in (("val_share", val_share), ("id_share", id_share)):
-        if not 0 <= share < 1:
-            raise ArmsError(f"splits.{name}: expected a share >= 0 and < 1, got {share}")
-    if val_share + id_share >= 1:
+def _drawn(queries: pd.DataFrame, ood: OodParams, splits: SplitParams, uniform: pd.Series) -> pd.Series:
+    """The splits by scene, with what is held out."""
+    _check_held_out(queries["benchmark"], ood.benchmarks, "benchmark")
+    _check_held_out(queries["task"], ood.tasks, "task")
+    held_out = is_in(queries["benchmark"], ood.benchmarks) | is_in(queries["task"], ood.tasks)
+    split = pd.Series("train", index=queries.index, name="split", dtype="str")
+    split[uniform < splits.id_share + splits.val_share] = "val"
+    split[uniform < splits.id_share] = "id"
+    split[is_in(queries["scene"], queries["scene"][held_out])] = EXCLUDED
+    split[held_out] = "ood"
+    return split
+
+
+def _recorded(queries: pd.DataFrame, ood: OodParams, splits: SplitParams, uniform: pd.Series) -> pd.Series:
+    """The splits of the column `split`, val cut from train if it has none."""
+    if "split" not in queries:
         raise ArmsError(
-            f"splits: expected val_share + id_share < 1, got {val_share} + {id_share}; the rest is for training"
+            "splits.by: recorded: expected a column split in queries.parquet (train, val, id or ood), got none; "
+            "add it, or choose scene"
+        )
+    if held := [*ood.benchmarks, *ood.tasks]:
+        raise ArmsError(
+            f"ood: expected no benchmark and no task, as splits.by is recorded and the column split names the ood "
+            f"queries, got {', '.join(held)}; empty both lists, or choose scene"
+        )
+    split = queries["split"].replace(_ALSO)
+    unknown = split[~is_in(split, SPLITS)]
+    if len(unknown):
+        names = ", ".join(repr(name) if isinstance(name, str) else "none" for name in unknown.unique()[:5])
+        raise ArmsError(
+            f"queries.parquet, column 'split': expected {', '.join(SPLITS)} (or {', '.join(_ALSO)}), got {names} "
+            f"({len(unknown)} queries, first {queries['query_id'][unknown.index[0]]!r}); correct or remove them"
+        )
+    if not (split == "val").any():
+        split[(split == "train") & (uniform < splits.val_share)] = "val"
+    return split
+
+
+def _check_shares(splits: SplitParams) -> None:
+    """Raise an ArmsError unless the shares leave something for training."""
+    if splits.val_share + splits.id_share >= 1:
+        raise ArmsError(
+            f"splits: expected val_share + id_share < 1, got {splits.val_share} + {splits.id_share}; the rest is for "
+            "training"
         )
 
 

@@ -48,6 +48,10 @@ QUERIES = TableFormat(
         "image": "text",  # path relative to the dataset's folder
         "answer": "text",  # null where unknown
     },
+    {
+        "group": "text",  # queries of one group stay on one side of a split; null: in no group
+        "split": "text",  # train, val, id or ood, as published
+    },
 )
 OUTCOMES = TableFormat(
     "outcomes.parquet",
@@ -82,7 +86,7 @@ class OutcomeTables:
     folder : Path
         What `image` paths are relative to.
     queries : DataFrame
-        The columns of `QUERIES`, one row per query.
+        The columns of `QUERIES` (the optional ones where known), one row per query.
     outcomes : DataFrame
         The columns of `OUTCOMES` (the optional ones where known), one row per query and VLM; a pair without a row is
         unknown.

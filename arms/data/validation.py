@@ -87,6 +87,8 @@ class Validated:
         All other rows, with a column `reason`.
     image_sha256 : dict of str to str
         For each image path of the clean queries, the hex digest of the file's bytes.
+    thumbnails : dict of str to bytes
+        For each of these digests a thumbnail; empty unless they were asked for.
     """
 
     dataset: OutcomeTables
@@ -94,6 +96,7 @@ class Validated:
     set_aside_queries: pd.DataFrame
     set_aside_outcomes: pd.DataFrame
     image_sha256: dict[str, str]
+    thumbnails: dict[str, bytes]
 
 
 def validate(
@@ -102,6 +105,7 @@ def validate(
     strict: bool = False,
     workers: int = 4,
     decode: bool = True,
+    thumbnail_side: int = 0,
     checker: ImageChecker | None = None,
     source_findings: tuple[Finding, ...] = (),
 ) -> Validated:
@@ -119,6 +123,8 @@ def validate(
         Threads that check images.
     decode : bool
         Decode every image; otherwise only read their headers.
+    thumbnail_side : int
+        Above 0: bring a thumbnail of that side of every image, for `scenes.near_copies`.
     checker : callable, optional
         Checks the images by what the queries call them; by default these are paths in the dataset's folder.
     source_findings : tuple of Finding
@@ -138,7 +144,7 @@ def validate(
     queries = _Sieve("queries", dataset.queries)
     _check_query_rows(queries)
     paths = queries.kept()["image"].unique().tolist()
-    check = checker or folder_checker(dataset.folder, decode=decode, workers=workers)
+    check = checker or folder_checker(dataset.folder, decode=decode, workers=workers, thumbnail_side=thumbnail_side)
     checks = check(paths)
     _set_aside_images(queries, checks)
 
@@ -150,6 +156,7 @@ def validate(
 
     clean = _clean_dataset(dataset, queries.kept(), outcomes.kept())
     image_sha256 = {path: checks[path].sha256 for path in clean.queries["image"].unique()}
+    thumbnails = {check.sha256: check.thumbnail for check in checks.values() if check.thumbnail}
     per_vlm = clean.outcomes["vlm"].value_counts()
     outcomes_per_vlm = {name: int(per_vlm.get(name, 0)) for name in names}
     silent = tuple({"name": name} for name, count in outcomes_per_vlm.items() if count == 0)
@@ -169,7 +176,7 @@ def validate(
             f"{dataset.folder}: expected every row to be usable (strict), but some are not; "
             f"correct them, or turn strict off to set them aside\n{report.text()}"
         )
-    return Validated(clean, report, queries.rejected(), outcomes.rejected(), image_sha256)
+    return Validated(clean, report, queries.rejected(), outcomes.rejected(), image_sha256, thumbnails)
 
 
 class _Sieve:

@@ -1,6 +1,6 @@
-"""Intervals by a cluster bootstrap: images are resampled, not queries.
+"""Intervals by a cluster bootstrap: scenes are resampled, not queries.
 
-Queries on one image succeed and fail together, so resampling single queries would make every interval too narrow.
+Queries of one scene succeed and fail together, so resampling single queries would make every interval too narrow.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ def bootstrap_means(values: FloatArray, groups: NDArray, samples: int, seed: int
     Parameters
     ----------
     values : float array of shape (N, K); NaN marks a row that does not count in that column
-    groups : array of shape (N,), the image of each row
+    groups : array of shape (N,), the scene of each row
     samples : B, at least 1
     seed : int
 

@@ -82,7 +82,7 @@ def em_by(
     column : array of shape (N,), its value on each query; None is shown as "unknown"
     selected : int array of shape (N,), the chosen VLM
     outcomes : float array of shape (N, S), NaN = unknown
-    groups : array of shape (N,), the image of each query
+    groups : array of shape (N,), the scene of each query
     samples, seed : the bootstrap's draws and their seed
 
     Returns

@@ -148,9 +148,9 @@ class Judge:
         return self._ids_of[split]
 
     def groups(self, split: str) -> np.ndarray:
-        """The image of each query of a split."""
+        """The scene of each query of a split."""
         if split not in self._groups_of:
-            self._groups_of[split] = self.prepared.image_groups(self.ids(split))
+            self._groups_of[split] = self.prepared.scene_groups(self.ids(split))
         return self._groups_of[split]
 
     def outcomes(self, split: str, vlms: Sequence[str]) -> np.ndarray:

@@ -47,7 +47,7 @@ def evaluate_router(
     confidence : float array of shape (N, S), in [0, 1]
     selected : int array of shape (N,), the chosen VLM among those known on the query; -1 where none is
     outcomes : float array of shape (N, S), 1 correct, 0 wrong, NaN unknown
-    groups : array of shape (N,), the image of each query; what the bootstrap resamples
+    groups : array of shape (N,), the scene of each query; what the bootstrap resamples
     best_single : float array of shape (S,), each VLM's accuracy on train; NaN without a known outcome there
     best_possible : int array of shape (N,), the choice of a simulator that knows every chance of being right; or None
     samples, seed : the bootstrap's draws and their seed
@@ -102,7 +102,7 @@ def compare(
     Parameters
     ----------
     correct_a, correct_b : float arrays of shape (N,), 0 or 1, such as from `correct_of`
-    groups : array of shape (N,), the image of each query
+    groups : array of shape (N,), the scene of each query
 
     Returns
     -------
@@ -133,7 +133,7 @@ def single_vlm_em(
     Parameters
     ----------
     outcomes : float array of shape (N, S), NaN = unknown
-    groups : array of shape (N,), the image of each query
+    groups : array of shape (N,), the scene of each query
     vlms : S names
 
     Returns

@@ -55,7 +55,7 @@ def paired_differences(correct_NR: FloatArray, groups: NDArray, samples: int, se
     Parameters
     ----------
     correct_NR : float array of shape (N, R), 0 or 1, such as from `correct_of` on the answerable queries
-    groups : array of shape (N,), the image of each query
+    groups : array of shape (N,), the scene of each query
     samples, seed : the bootstrap's draws and their seed
 
     Raises

@@ -43,7 +43,7 @@ def judge_extension(
     old, new : Scores of N queries over S and S' VLMs; the extended pool S' holds the old pool S
     outcomes : float array of shape (N, S'), 1 correct, 0 wrong, NaN unknown
     best_single : float array of shape (S',), each VLM's accuracy on train; NaN if no outcome is known there
-    tasks, groups : arrays of shape (N,), each query's task (None if unknown) and the code of its image
+    tasks, groups : arrays of shape (N,), each query's task (None if unknown) and the code of its scene
     samples, seed : the number of bootstrap samples, and their seed
 
     Returns

@@ -222,7 +222,7 @@ def judge_splits(
             outcomes,
             best_single=best_single,
             tasks=prepared.split(split)["task"].to_numpy(),
-            groups=prepared.image_groups(queries.ids),
+            groups=prepared.scene_groups(queries.ids),
             samples=params.bootstrap_samples,
             seed=params.seed,
         )

@@ -91,6 +91,7 @@ class Dataset:
             tags=self.prepared.split(split)["task"].to_numpy(dtype=str),
             answers=self.answers(queries, vlms) if answers else None,
             profiles=self._profiles(vlms),
+            scenes=self.prepared.scene_groups(queries.ids),
         )
 
     @property

@@ -50,6 +50,8 @@ class Labelled:
         The text encoder's embedding of each VLM's profile sentence.
     vectors : ndarray of shape (N, D), float32
         The queries' feature vectors; empty until a router on pooled embeddings sets them.
+    scenes : ndarray of shape (N,), int64, or None
+        A code per query, equal where queries are of one scene; None where scenes are not known.
     """
 
     queries: Queries
@@ -60,6 +62,7 @@ class Labelled:
     answers: Answers | None = None
     profiles: np.ndarray | None = None
     vectors: np.ndarray = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
+    scenes: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         expected = (len(self.queries), len(self.vlms))
@@ -71,8 +74,11 @@ class Labelled:
 
     @property
     def groups(self) -> np.ndarray:
-        """A code per query, equal where queries share an image: int64 array of shape (N,)."""
-        return self.queries.image_rows
+        """A code per query, equal where queries are of one scene, or share an image where scenes are not known.
+
+        int64 array of shape (N,).
+        """
+        return self.queries.image_rows if self.scenes is None else self.scenes
 
     @property
     def known(self) -> np.ndarray:
@@ -90,6 +96,7 @@ class Labelled:
             tags=None if self.tags is None else self.tags[index],
             answers=None if self.answers is None else self.answers.subset(index),
             vectors=self.vectors[index] if len(self.vectors) else self.vectors,
+            scenes=None if self.scenes is None else self.scenes[index],
         )
 
     def over(self, vlms: Sequence[str]) -> Self:

@@ -2,33 +2,39 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
+from PIL import Image
 
-from arms.data.prepared import Prepared, prepare_dataset, read_prepared, write_prepared
+from arms.data.prepare import prepare_dataset
+from arms.data.prepared import Prepared, read_prepared, write_prepared
 from arms.data.profiles import profile_sentence
 from arms.data.tables import OutcomeTables
-from arms.data.validation import Validated, validate
+from arms.data.validation import Validated
+from arms.data.validation import validate as validate_only
 from arms.errors import ArmsError
+from arms.params import OodParams, PoolParams, SplitParams
 
 MakeDataset = Callable[..., OutcomeTables]
+validate = partial(validate_only, thumbnail_side=32)
 
 
 def prepare(validated: Validated, **settings: Any) -> Prepared:
-    defaults: dict[str, Any] = {
-        "base": ["large", "small"],
-        "new": ["newer"],
-        "val_share": 0.1,
-        "id_share": 0.2,
-        "seed": 1,
-        "ood_benchmarks": [],
-        "ood_tasks": [],
-    }
-    return prepare_dataset(validated, **{**defaults, **settings})
+    pools = {name: settings.pop(name, vlms) for name, vlms in (("base", ["large", "small"]), ("new", ["newer"]))}
+    held_out = {name: settings.pop(f"ood_{name}", []) for name in ("benchmarks", "tasks")}
+    drawn = {"by": "scene", "similarity": 0.98, "thumbnail_side": 32, "val_share": 0.1, "id_share": 0.2, "seed": 1}
+    return prepare_dataset(
+        validated,
+        pools=PoolParams(**pools),
+        ood=OodParams(**held_out),
+        splits=SplitParams(**{**drawn, **settings}),
+    )
 
 
 @pytest.fixture
@@ -99,7 +105,6 @@ def test_vlms_in_no_pool_are_left_out(make_dataset: MakeDataset) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"base": []}, "pools.base: expected at least one VLM, got none; known: small, large, newer"),
         ({"base": ["smal"]}, "pools.base: unknown VLM 'smal'; known: small, large, newer"),
         ({"new": ["a", "b"]}, "pools.new: unknown VLM 'a', 'b'; known: small, large, newer"),
         (
@@ -152,11 +157,11 @@ def test_matrix_errors(prepared: Prepared) -> None:
     with pytest.raises(ArmsError, match=r"unknown query 'q999' \(1 in all\); these are not among the prepared"):
         prepared.outcome_matrix(["q001", "q999"], ["small"])
     with pytest.raises(ArmsError, match="unknown query 'q999'"):
-        prepared.image_groups(["q999"])
+        prepared.scene_groups(["q999"])
 
 
-def test_image_groups(prepared: Prepared) -> None:
-    groups = prepared.image_groups(["q005", "q000", "q004", "q001", "q000"])
+def test_scene_groups(prepared: Prepared) -> None:
+    groups = prepared.scene_groups(["q005", "q000", "q004", "q001", "q000"])
     assert groups.tolist() == [0, 1, 0, 1, 1]
     assert groups.dtype == np.int64
 
@@ -211,7 +216,7 @@ def test_report(prepared: Prepared, validated: Validated, tmp_path: Path) -> Non
     assert report["queries"] == {"kept": 40, "set_aside": 0}
     about = report["prepared"]
     assert about["base"] == ["large", "small"]
-    assert about["splits"]["ood"] == {"queries": 10, "distinct_images": 5}
+    assert about["splits"]["ood"] == {"queries": 10, "distinct_images": 5, "scenes": 5}
     assert sum(part["queries"] for part in about["splits"].values()) == 40
     assert (about["excluded_queries"], about["queries_without_outcome_in_pools"]) == (0, 0)
 
@@ -232,3 +237,56 @@ def test_reading_errors(prepared: Prepared, validated: Validated, tmp_path: Path
     (folder / "pools.json").write_text("{")
     with pytest.raises(ArmsError, match=r"pools\.json: expected JSON, could not read it.*run: dvc repro prepare"):
         read_prepared(folder)
+
+
+def drawn_dataset(make_dataset: MakeDataset) -> OutcomeTables:
+    """Forty queries on twenty pictures; pictures 2k and 2k + 1 show one scene in two sizes."""
+    dataset = make_dataset(40)
+    for number in range(20):
+        pixels = np.random.default_rng(number // 2).integers(0, 255, (6, 6, 3), dtype=np.uint8)
+        side = 96 * (1 + number % 2)
+        picture = Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC)
+        picture.save(dataset.folder / f"images/{number:03d}.png")
+    return dataset
+
+
+def test_near_copies_never_part(make_dataset: MakeDataset) -> None:
+    validated = validate(drawn_dataset(make_dataset))
+    for seed in range(10):
+        by_scene = prepare(validated, seed=seed, id_share=0.4, val_share=0.2)
+        picture = by_scene.queries["image"].str[-7:-4].astype(int)
+        assert (by_scene.queries.groupby(picture // 2)["split"].nunique() == 1).all()
+        assert by_scene.queries["scene"].nunique() == 10
+        assert by_scene.near_copies.get("id", {"0.98": 0})["0.98"] == 0
+
+
+def test_splits_by_image_part_near_copies_and_say_so(make_dataset: MakeDataset) -> None:
+    validated = validate(drawn_dataset(make_dataset))
+    by_image = [prepare(validated, by="image", seed=seed, id_share=0.4, val_share=0) for seed in range(5)]
+    assert all(prepared.queries["scene"].nunique() == 20 for prepared in by_image)
+    assert sum(prepared.near_copies["id"]["0.98"] for prepared in by_image) > 1
+
+
+def test_a_group_never_parts(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset(40)
+    group = pd.Series([f"g{number // 2 % 5}" for number in range(40)], dtype="str")
+    validated = validate(replace(dataset, queries=dataset.queries.assign(group=group)))
+    prepared = prepare(validated, id_share=0.4, val_share=0.2)
+    assert (prepared.queries.groupby("group")["split"].nunique() == 1).all()
+    assert prepared.queries["scene"].nunique() == 5
+
+
+def test_held_out_scenes_take_their_near_copies_out_of_training(make_dataset: MakeDataset) -> None:
+    dataset = drawn_dataset(make_dataset)
+    task = np.where(np.arange(40) < 2, "held", "other")  # picture 0; picture 1 is its near-copy
+    prepared = prepare(validate(replace(dataset, queries=dataset.queries.assign(task=task))), ood_tasks=["held"])
+    assert prepared.num_excluded == 2
+    assert prepared.split("ood")["query_id"].tolist() == ["q000", "q001"]
+
+
+def test_recorded_splits(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset(40)
+    names = ["train"] * 20 + ["val"] * 4 + ["id"] * 10 + ["ood"] * 6
+    validated = validate(replace(dataset, queries=dataset.queries.assign(split=names)))
+    prepared = prepare(validated, by="recorded")
+    assert prepared.queries["split"].tolist() == names
