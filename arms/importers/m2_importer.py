@@ -19,6 +19,8 @@ FIELDS: dict[str, tuple[str, ...]] = {  # the names in M2 itself are not publish
     "question": ("question", "text", "query"),
     "image": ("image", "image_path"),
     "answer": ("ground_truth", "answer", "target"),
+    "group": ("group",),
+    "split": ("split",),
     "vlm": ("vlm", "model"),
     "grade": ("label", "correct"),
     "output": ("output", "response", "answer_text"),
@@ -42,7 +44,7 @@ class M2Importer(Importer):
         + "\n".join(f"  {FLAGS[held]:<21} {', '.join(names)}" for held, names in FIELDS.items())
         + "\n\nNeeded are image, question, vlm and label. An image is a path, a data URI, base64, bytes, or the "
         "{bytes, path} of Hugging Face's datasets. Records are of one query if they agree on benchmark and id, or "
-        "without ids on benchmark, image and question. Split fields are not used: arms splits by image."
+        "without ids on benchmark, image and question. The field split is used with `splits.by: recorded`."
     )
     example: ClassVar[str] = "arms import m2 m2/*.parquet --name m2 --images m2/images"
 
@@ -56,6 +58,10 @@ class M2Importer(Importer):
     task_field: str | None = setting("Field of the task; where there is none, it is the benchmark.", metavar="FIELD")
     language_field: str | None = setting("Field of the question's language.", metavar="FIELD")
     id_field: str | None = setting("Field of the query's id.", metavar="FIELD")
+    group_field: str | None = setting(
+        "Field of the group: queries of one stay on one side of a split.", metavar="FIELD"
+    )
+    split_field: str | None = setting("Field of the recorded split: train, val, id or test, ood.", metavar="FIELD")
     cost_field: str | None = setting("Field of the cost in USD.", metavar="FIELD")
     latency_field: str | None = setting("Field of the latency in seconds.", metavar="FIELD")
     benchmark: str = setting("The benchmark, where there is no field of it.", "m2")

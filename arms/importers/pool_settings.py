@@ -43,7 +43,14 @@ def write_pool_settings(name: str, dataset: Path, description: str, root: Path =
         "description": description,
         "pools": {"base": [vlm.name for vlm in read_vlms(dataset / VLMS_FILE)], "new": []},
         "ood": {"benchmarks": [], "tasks": []},
-        "splits": {"val_share": 0.1, "id_share": 0.2, "seed": 1},
+        "splits": {
+            "by": "scene",
+            "similarity": 0.98,
+            "thumbnail_side": 32,
+            "val_share": 0.1,
+            "id_share": 0.2,
+            "seed": 1,
+        },
         "strict": False,
         "sample": None,
     }

@@ -64,7 +64,7 @@ class BlindTestImporter(Importer):
         queries, outcomes = _build(copies, intake.aside)
         judged = {vlm for _, vlm, _ in outcomes}
         return Log(
-            pd.DataFrame(queries, columns=list(QUERIES.columns), dtype="str"),
+            pd.DataFrame(queries, columns=list(QUERIES.required), dtype="str"),
             pd.DataFrame(outcomes, columns=list(OUTCOMES.required)),
             tuple(vlm for vlm in VLMS if vlm in judged),
             ("a picture in a folder named correct",),

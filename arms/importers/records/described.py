@@ -25,6 +25,10 @@ _ADVICE = {
 }
 
 
+# Left out of the queries where no row has them.
+_OPTIONAL = {"group": None, "split": None}.items()
+
+
 @dataclass(eq=False)
 class Part:
     """The rows of one file.
@@ -102,7 +106,7 @@ def _fill_in(part: Part, benchmark: str, plan: Plan) -> None:
         key = ["image", "question", *(["benchmark"] if "benchmark" in present else [])]
         table = table.append_column("query_id", _make_ids([code(table[name]) for name in key]))
     rows = table.num_rows
-    for name, text in (("benchmark", benchmark), ("language", plan.language), ("answer", None)):
+    for name, text in (("benchmark", benchmark), ("language", plan.language), ("answer", None), *_OPTIONAL):
         if name not in present:
             table = table.append_column(name, constant(text, rows))
     if "task" not in present:
@@ -132,7 +136,7 @@ def describe_queries(parts: Sequence[Part], aside: SetAside) -> pd.DataFrame:
     query, distinct = pd.factorize(columns["query_id"].codes)  # which query a row is of
     kept = np.ones(len(query), dtype=bool)
     texts = {"query_id": columns["query_id"].texts.take(pa.array(distinct))}
-    for name in ("benchmark", "image", "answer", "question", "task", "language"):
+    for name in ("benchmark", "image", "answer", "question", "task", "language", "group", "split"):
         values = columns[name]
         first = _first_known(query, values.codes, kept, len(distinct))
         texts[name] = values.texts.take(pa.array(first, mask=first < 0))
@@ -151,7 +155,8 @@ def describe_queries(parts: Sequence[Part], aside: SetAside) -> pd.DataFrame:
             )
     for part, mask in zip(parts, np.split(kept, np.cumsum([part.table.num_rows for part in parts])[:-1]), strict=True):
         part.keep(mask)
-    return pa.table({name: texts[name] for name in QUERY_FLAGS}).to_pandas().astype("str")
+    given = [name for name in QUERY_FLAGS if (name, None) not in _OPTIONAL or texts[name].null_count < len(distinct)]
+    return pa.table({name: texts[name] for name in given}).to_pandas().astype("str")
 
 
 def leave_out_nameless(part: Part, aside: SetAside) -> None:

@@ -92,7 +92,7 @@ def _note_unread(layout: Layout, aside: SetAside) -> None:
     others = [name for name in unread if name not in splits]
     path = str(layout.sheet.path)
     if splits:
-        advice = "nothing: arms splits by image, so that no image is in two parts"
+        advice = "nothing, as arms splits by scene; to use it name it as the split column"
         aside.note("split that is not used", path, advice, detail=", ".join(splits))
     if others:
         aside.note("fields that are not read", path, "name them if they matter", detail=", ".join(others))

@@ -16,6 +16,8 @@ QUERY_FLAGS = {
     "question": "--question-column",
     "image": "--image-column",
     "answer": "--answer-column",
+    "group": "--group-column",
+    "split": "--split-column",
 }
 OUTCOME_FLAGS = {
     "vlm": "--vlm-column",

@@ -45,6 +45,12 @@ class RecordsImporter(Importer):
     benchmark_column: str = setting("Column of the benchmark; may be missing.", "benchmark", metavar="COLUMN")
     task_column: str = setting("Column of the task; may be missing.", "task", metavar="COLUMN")
     language_column: str = setting("Column of the question's language; may be missing.", "language", metavar="COLUMN")
+    group_column: str = setting(
+        "Column of the group: queries of one stay on one side of a split; may be missing.", "group", metavar="COLUMN"
+    )
+    split_column: str = setting(
+        "Column of the recorded split (train, val, id or test, ood); may be missing.", "split", metavar="COLUMN"
+    )
     vlm_column: str = setting("Column of the VLM, where rows are of one VLM each.", "vlm", metavar="COLUMN")
     correct_column: str = setting("Column of its verdict or grade.", "correct", metavar="COLUMN")
     output_column: str = setting("Column of its output; may be missing.", "output", metavar="COLUMN")

@@ -21,7 +21,9 @@ from tests.importers.logs.m2 import EMBEDDED, FILES, VLMS, png, write_lines, wri
 Import = Callable[..., Imported]
 Write = Callable[..., Path]
 
-VALUES = {  # by what a field holds
+VALUES = {
+    "group": "g1",
+    "split": "id",  # by what a field holds
     **{"query_id": "7", "benchmark": "ocr", "task": "reading", "language": "de", "question": "Was?", "image": "a.png"},
     **{"answer": "Halt", "vlm": "v1", "grade": False, "output": "Hals", "cost_usd": 0.25, "latency_s": 2.5},
 }
@@ -113,7 +115,7 @@ class TestFields:
         held = {**VALUES, "query_id": "ocr/7", "correct": False}
         assert query == {name: held[name] for name in query} | {"image": query["image"]}
         assert outcome == {name: held[name] for name in outcome}
-        assert found.kinds == ({"fields that are not read": 1} if settings else {})
+        assert found.kinds == ({"fields that are not read": 1, "split that is not used": 1} if settings else {})
 
     @pytest.mark.parametrize("held", list(FIELDS))
     def test_one_that_is_named_must_be_there(self, load: Import, write: Write, held: str) -> None:
@@ -167,7 +169,9 @@ class TestFields:
         (query,) = found.queries
         assert (query["benchmark"], query["task"], query["language"], query["answer"]) == ("m2", "m2", "en", None)
         assert found.kinds == {"split that is not used": 1, "fields that are not read": 1}
-        assert found.examples("split that is not used")[0][1] == "split, Subset"
+        assert found.examples("split that is not used")[0][1] == "Subset"
+        assert query["split"] == "ood"
+        assert "group" not in query
         assert found.examples("fields that are not read")[0][1] == "prompt_tokens"
         (query,) = load(path, benchmark="ocr", language="fr").queries
         assert (query["benchmark"], query["task"], query["language"]) == ("ocr", "ocr", "fr")
