@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from arms.data.atomic import atomic_file, atomic_folder
-from arms.data.prepared import Prepared, read_prepared, write_json
+from arms.data.prepared import Prepared, read_prepared, split_sizes, write_json
 from arms.data.splits import TEST_SPLITS
 from arms.evaluation.complementarity import dataset_statistics, rescue_matrix
 from arms.evaluation.leaderboard import beaten
@@ -63,6 +63,7 @@ def main() -> None:
         "settings": {name: getattr(workspace.params, name) for name in ("encoders", "epochs", "seed")},
         "metrics": metrics,
         "statistics": dataset_statistics(prepared),
+        "splits": split_sizes(prepared),
         "rescue": rescue,
         "gates": _read(folder / "reading" / "gates.json"),
         "extension": extension_tables(extension),

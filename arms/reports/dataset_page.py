@@ -7,6 +7,7 @@ from arms.reports.dataset_table import dataset_table
 from arms.reports.extension_section import extension_section
 from arms.reports.leaderboard import routers_section
 from arms.reports.results_table import results_table, shown_routers
+from arms.reports.splits_section import splits_section
 from arms.reports.studies_section import studies_section
 
 # EM of ARMS after 2 epochs, by pool and split: Fig. 5 of arXiv:2606.08970.
@@ -52,6 +53,7 @@ def dataset_page(name: str, summary: Mapping[str, Any], description: str, *, fig
         f"![Map of the fused vectors]({figures}/map.png)",
         "## The dataset",
         dataset_table(summary["statistics"]),
+        *splits_section(summary["splits"]),
         *(
             f"![Who is right where another is wrong, {split}]({figures}/rescue-{split}.png)"
             for split in summary["rescue"]

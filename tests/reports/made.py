@@ -53,6 +53,12 @@ def summary(ood=True, quick=False, extended=True):
         "settings": {"encoders": "bundled", "epochs": 7, "seed": 1},
         "metrics": {"arms": router, "knn": router, "best-single": router, "oracle": router, "vlms": vlms},
         "statistics": [STATISTICS],
+        "splits": {
+            "splits": {"train": {"queries": 70, "distinct_images": 35, "scenes": 30}},
+            "largest_scene_queries": 4,
+            "near_copies": {},
+            "excluded_queries": 0,
+        },
         "rescue": {"id": {}},
         "extension": extension(ood) if extended else {},
         "studies": {
