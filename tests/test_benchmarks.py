@@ -66,6 +66,13 @@ def test_a_quick_run_of_the_encoders_goes_through(tmp_path):
     assert f"| family | 12 | {family['bundled']:.3f} | {family['untrained']:.3f} |" in page
 
 
+@pytest.mark.slow
+def test_a_quick_run_of_the_scenes_finds_them_all(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.scenes", "--quick", "--out", str(tmp_path)]
+    subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, check=True)
+    assert "75 scenes found of 75" in (tmp_path / "scenes-quick.md").read_text()
+
+
 def test_the_page_of_the_encoders_says_what_each_pair_has_over_another():
     judged = {"em": 0.8, "em_low": 0.7, "em_high": 0.9, "best_single_em": 0.6}
     margin = {"over untrained, frozen": {"difference": 0.05, "low": 0.01, "high": 0.09}}
