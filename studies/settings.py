@@ -1,7 +1,7 @@
 """studies/params.yaml: what the studies vary."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -21,12 +21,22 @@ class Variants(Section):
     epochs: dict[str, str]
 
 
+class UnseenParams(Section):
+    """Which kinds of queries are left out of training in turn, and which routers are judged on them."""
+
+    by: list[Literal["task", "benchmark", "language"]]
+    least_queries: Annotated[int, Field(ge=1)]  # kinds with fewer, in train and val, are not left out
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]  # of ARMS
+    routers: Annotated[list[str], Field(min_length=1)]  # arms, and names under `baselines` or `routers`
+
+
 class StudyParams(Section):
     """studies/params.yaml."""
 
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
     quick: bool
     tuned_encoders: str
+    unseen: UnseenParams
     studies: Variants
     routers: dict[str, dict[str, Any]]  # too heavy for the pipeline; written as under `baselines` in params.yaml
 

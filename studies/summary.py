@@ -15,6 +15,7 @@ from arms.data.splits import TEST_SPLITS
 from arms.evaluation.complementarity import dataset_statistics, rescue_matrix
 from arms.evaluation.leaderboard import beaten
 from arms.reports import study_figures
+from arms.reports.unseen_figures import gains_by_kind, risk_by_coverage
 from stages.workspace import METRICS, PLOTS, open_workspace, stage
 from studies.settings import RESULTS, STUDIES, read_study_params
 
@@ -45,6 +46,7 @@ def main() -> None:
     }
     extension = {file.stem: _read(file) for file in sorted((folder / "extension").glob("*.json"))}
     routers = _read(judged) if (judged := folder / "routers" / "judged.json").exists() else {}
+    unseen = _read(judged) if (judged := folder / "unseen.json").exists() else {}
     metrics = {file.stem: _read(file) for file in sorted(METRICS.glob("*.json"))}
     rescue = {split: _rescue(prepared, split) for split in TEST_SPLITS if len(prepared.split(split))}
     with atomic_folder(FIGURES / workspace.params.data) as figures:
@@ -52,6 +54,7 @@ def main() -> None:
         draw_extension(extension, metrics, figures)
         if (drawn := folder / "routers" / "pareto.png").exists():
             shutil.copyfile(drawn, figures / "pareto.png")
+        draw_unseen(unseen, figures)
         draw_reading(folder / "reading", figures)
         for name in ("em.png", "reliability.png"):
             shutil.copyfile(PLOTS / "evaluate" / name, figures / name)
@@ -69,6 +72,7 @@ def main() -> None:
         "extension": extension_tables(extension),
         "routers": routers
         and {key: routers[key] for key in ("leaderboard", "sources")} | {"beaten": beaten(routers["pairs"])},
+        "unseen": unseen,
         "studies": {name: {variant: _spread(result) for variant, result in of.items()} for name, of in studies.items()},
     }
     with atomic_file(folder / "summary.json") as draft:
@@ -150,6 +154,13 @@ def _by_series(records: list[dict[str, Any]], key: str) -> dict[tuple[str, str, 
                 record["em"]
             )
     return runs
+
+
+def draw_unseen(unseen: dict[str, Any], folder: Path) -> None:
+    """Draw the gains on kinds left out, and risk by coverage there and on id."""
+    for column, of in unseen.get("left_out", {}).items():
+        gains_by_kind(of["routers"], folder / f"unseen-{column}.png")
+        risk_by_coverage(of["trust"], unseen["trust_id"], folder / f"risk-coverage-{column}.png")
 
 
 def draw_reading(read: Path, folder: Path) -> None:

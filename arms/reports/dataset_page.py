@@ -9,6 +9,7 @@ from arms.reports.leaderboard import routers_section
 from arms.reports.results_table import results_table, shown_routers
 from arms.reports.splits_section import splits_section
 from arms.reports.studies_section import studies_section
+from arms.reports.unseen_section import unseen_section
 
 # EM of ARMS after 2 epochs, by pool and split: Fig. 5 of arXiv:2606.08970.
 PUBLISHED_EM = {
@@ -46,6 +47,7 @@ def dataset_page(name: str, summary: Mapping[str, Any], description: str, *, fig
         *studies_section(summary["studies"], figures),
         *extension_section(summary.get("extension", {}), figures),
         *routers_section(summary.get("routers", {}), figures),
+        *unseen_section(summary.get("unseen", {}), figures),
         "## Inside the router",
         f"![Gate by task and load of each expert]({figures}/gates.png)",
         f"![Confidences]({figures}/confidences.png)",
