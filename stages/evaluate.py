@@ -1,6 +1,8 @@
 """Judge every router by its scores and the recorded outcomes."""
 
 import logging
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from arms.data.atomic import atomic_folder
@@ -10,7 +12,8 @@ from arms.evaluation.curves import em_records
 from arms.evaluation.judge import Judge
 from arms.evaluation.leaderboard import leaderboard
 from arms.evaluation.metrics import round_metrics
-from arms.reports.figures import em_bars, reliability
+from arms.reports.complete_cases import NONE_COMPLETE, judged_or_replayed
+from arms.reports.figures import em_bars, reliability, sentence
 from arms.reports.pareto_figure import pareto
 from stages.scores import ByPool, read_routers, without_twin
 from stages.workspace import METRICS, PLOTS, Stopwatch, open_workspace, stage
@@ -55,13 +58,35 @@ def main() -> None:
         write_json([round_metrics(record, digits=8) for record in costs], folder / "pareto.json")
         if costs:
             pareto(costs, folder / "pareto.png")
-        em_bars(bars, folder / "em.png")
-        reliability(curves, folder / "reliability.png")
-    headline = metrics["arms"]["id"]["base"]
+        _draw_or_say(em_bars, bars, folder / "em.png")
+        _draw_or_say(reliability, curves, folder / "reliability.png")
+    _log_incomplete(metrics["arms"])
+    headline, replayed = judged_or_replayed(metrics["arms"]["id"]["base"])
     logger.info(
-        "evaluated %d routers in %.1f s; ARMS on id, base pool: EM %s against %s for the best single VLM",
-        len(metrics), watch.elapsed_s, headline["em"], headline["best_single_em"],
+        "evaluated %d routers in %.1f s; ARMS on id, base pool%s: EM %s against %s for the best single VLM, over all "
+        "queries %s",
+        len(metrics), watch.elapsed_s, ", partial replay" if replayed else "", headline["em"],
+        headline["best_single_em"], headline["em_all"],
     )  # fmt: skip
+
+
+def _draw_or_say(draw: Callable[[list[dict[str, Any]], Path], None], records: list[dict[str, Any]], path: Path) -> None:
+    """Draw a figure; if no pool has a query to judge on, one that says so."""
+    if records:
+        draw(records, path)
+    else:
+        sentence(NONE_COMPLETE, path)
+
+
+def _log_incomplete(metrics: dict[str, Any]) -> None:
+    """Say on how few queries a pool is judged, where the outcome of some VLM is unknown on others."""
+    for split, by_pool in metrics.items():
+        for pool, values in by_pool.items():
+            if left_out := values["queries_incomplete"]:
+                logger.info(
+                    "%s, %s pool: judged on the %d of %d queries on which every VLM has an outcome",
+                    split, pool, values["queries_all"], values["queries_all"] + left_out,
+                )  # fmt: skip
 
 
 def _in_pools(metrics: dict[str, Any], pools: ByPool) -> dict[str, Any]:

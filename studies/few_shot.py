@@ -25,8 +25,9 @@ def study_few_shot(setup: Setup) -> list[Json]:
         for count in COUNTS:
             for strategy, scores in _few_shot(setup, draw_known(setup.dataset, count, seed)).items():
                 for split in TEST_SPLITS:
-                    em = setup.judge.metrics_on(split, scores)["em"]
-                    records.append({"outcomes": count, "strategy": strategy, "split": split, "seed": seed, "em": em})
+                    metrics = setup.judge.metrics_on(split, scores)
+                    ems = {name: metrics[name] for name in ("em", "em_all")}
+                    records.append({"outcomes": count, "strategy": strategy, "split": split, "seed": seed, **ems})
     return records
 
 

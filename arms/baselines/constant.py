@@ -10,13 +10,17 @@ from arms.routers.base import BaseRouter
 
 
 class BestSingleRouter(BaseRouter):
-    """Always chooses the VLM that was right most often in training; confidences are the shares of right answers."""
+    """Always chooses the VLM that was right most often on the complete cases of train.
+
+    Confidences are the shares of right answers there.
+    """
 
     def __init__(self, vlms: tuple[str, ...]) -> None:
         self.vlms = tuple(vlms)
 
     def fit(self, train: Labelled, val: Labelled | None = None) -> Self:
-        """Take each VLM's share of right answers; see `BaseRouter.fit`."""
+        """Take each VLM's share of right answers, where VLMs can be compared; see `BaseRouter.fit`."""
+        train = train.comparable()
         known = train.known.sum(axis=0)
         self.shares = np.divide(np.nansum(train.outcomes, axis=0), known, out=np.zeros(len(known)), where=known > 0)
         return self

@@ -51,8 +51,9 @@ def extend(
 ) -> None:
     """Add new VLMs to a trained router.
 
-    The outcomes are on queries of the prepared dataset that params.yaml names. Those on its training queries teach,
-    those on val calibrate, and the others only tell how the router was and is. Nothing is encoded but the profiles.
+    The outcomes are on queries of the prepared dataset that params.yaml names. The router learns from those on training
+    queries and is calibrated on those on val; the others are only for the report. The report compares the old and the
+    new router on the queries on which every VLM has an outcome. Only the profiles are encoded.
 
     \b
     Example:

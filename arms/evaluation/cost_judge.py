@@ -12,7 +12,7 @@ from arms.evaluation.cost_metrics import charge_of, evaluate_cost, router_curve
 from arms.evaluation.cost_quality import Curve, oracle_point, single_vlm_points
 from arms.evaluation.cost_records import Record, curve_records, point_records
 from arms.evaluation.judge import ByPool, Judge
-from arms.evaluation.metrics import round_metrics, train_accuracy
+from arms.evaluation.metrics import round_metrics
 from arms.evaluation.outcomes import correct_of
 from arms.evaluation.strong_calls import weak_and_strong
 from arms.params import CostsParams
@@ -22,7 +22,7 @@ Point = tuple[float, float]
 
 
 class CostJudge:
-    """Judges what routers cost, on the queries and selections of a `Judge`.
+    """Judges what routers cost, on the complete cases and with the selections of a `Judge`.
 
     Parameters
     ----------
@@ -45,9 +45,7 @@ class CostJudge:
     def metrics_on(self, split: str, scores: Scores) -> dict[str, Any]:
         """The metrics of `evaluate_cost` for one score table, with `cost_usd_per_1k` queries instead of `cost_usd`."""
         train = self._costs("train", scores.vlms)
-        weak, strong = weak_and_strong(
-            train.expected.mean(axis=0), train_accuracy(self.judge.outcomes("train", scores.vlms))
-        )
+        weak, strong = weak_and_strong(train.expected.mean(axis=0), self.judge.best_single(scores.vlms))
         metrics = evaluate_cost(**self._arrays(split, scores), weak=weak, strong=strong)
         cost = metrics.pop("cost_usd")
         return {"cost_usd_per_1k": None if cost is None else cost * _PER_QUERIES} | metrics
@@ -67,7 +65,7 @@ class CostJudge:
 
     def singles(self, split: str, vlms: Sequence[str]) -> dict[str, Point | None]:
         """Mean cost in USD and accuracy of always asking one VLM."""
-        cost_S, accuracy_S = single_vlm_points(self._costs(split, vlms).charged, self.judge.outcomes(split, vlms))
+        cost_S, accuracy_S = single_vlm_points(*self._charged(split, vlms))
         return {
             vlm: None if np.isnan([cost, accuracy]).any() else (float(cost), float(accuracy))
             for vlm, cost, accuracy in zip(vlms, cost_S, accuracy_S, strict=True)
@@ -75,7 +73,7 @@ class CostJudge:
 
     def oracle(self, split: str, vlms: Sequence[str]) -> Point | None:
         """Mean cost in USD and accuracy of asking the least expensive VLM that is right."""
-        return oracle_point(self._costs(split, vlms).charged, self.judge.outcomes(split, vlms))
+        return oracle_point(*self._charged(split, vlms))
 
     def sources(self, split: str, vlms: Sequence[str]) -> dict[str, str]:
         """For each VLM, whether its costs are recorded, partly recorded, estimated or unknown."""
@@ -98,15 +96,21 @@ class CostJudge:
         return records
 
     def _arrays(self, split: str, scores: Scores) -> dict[str, Any]:
-        costs, rows = self._costs(split, scores.vlms), scores.rows_of(self.judge.ids(split))
+        cases, costs = self.judge.cases(split, scores.vlms), self._costs(split, scores.vlms)
+        rows = scores.rows_of(cases.ids)
         return {
             "confidence": scores.confidence[rows],
             "selected": self.judge.selected(split, scores),
-            "expected_cost": costs.expected,
-            "charged_cost": costs.charged,
-            "outcomes": self.judge.outcomes(split, scores.vlms),
+            "expected_cost": costs.expected[cases.rows],
+            "charged_cost": costs.charged[cases.rows],
+            "outcomes": cases.outcomes,
             "asked": None if scores.asked is None else scores.asked[rows],
         }
+
+    def _charged(self, split: str, vlms: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """What each answer to the complete cases cost, and whether it was right; both of shape (N, S)."""
+        cases = self.judge.cases(split, vlms)
+        return self._costs(split, vlms).charged[cases.rows], cases.outcomes
 
     def _costs(self, split: str, vlms: Sequence[str]) -> Expenses:
         key = (split, tuple(vlms))

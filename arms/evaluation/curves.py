@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from arms.evaluation.bootstrap import bootstrap_means, interval
 from arms.evaluation.calibration import NUM_BINS, reliability_curve
-from arms.evaluation.metrics import Metrics
+from arms.evaluation.metrics import Metrics, known_mean
 from arms.evaluation.outcomes import FloatArray, IntArray, checked_outcomes, correct_of, is_answerable, known_pairs
 
 Record = dict[str, Any]
@@ -44,9 +44,9 @@ def em_records(routers: Mapping[str, BY_SPLIT_AND_POOL], singles: BY_SPLIT_AND_P
 
     Returns
     -------
-    list of {"split", "pool", "kind", "name", "em", "em_low", "em_high", "queries"}, kind being "router", "vlm" or
-    "reference" (oracle and, where known, best possible; without interval), in the order given; an empty split gives
-    no record
+    list of {"split", "pool", "kind", "name", "em", "em_low", "em_high", "em_all", "queries"}, kind being "router",
+    "vlm" or "reference" (oracle and, where known, best possible; without interval), in the order given; a split and
+    pool without an answerable query to judge on gives no record
     """
     records: list[Record] = []
     references: dict[tuple[str, str, str], Record] = {}
@@ -74,7 +74,7 @@ def em_by(
     seed: int,
     **labels: str,
 ) -> list[Record]:
-    """Return a router's EM on the answerable queries of each benchmark, task or language.
+    """Return a router's EM on each benchmark, task or language: on its answerable queries, and on all of them.
 
     Parameters
     ----------
@@ -87,7 +87,8 @@ def em_by(
 
     Returns
     -------
-    list of {**labels, by: value, "em", "em_low", "em_high", "queries"}, in order of the value
+    list of {**labels, by: value, "em", "em_low", "em_high", "em_all", "queries"}, in order of the value; a value
+    without answerable queries has no record
     """
     outcomes = checked_outcomes(outcomes)
     if not len(column) == len(selected) == len(groups) == len(outcomes):
@@ -98,17 +99,18 @@ def em_by(
     answerable = is_answerable(outcomes)
     if not answerable.any():
         return []
-    value_of = np.array(["unknown" if value is None else str(value) for value in np.asarray(column)[answerable]])
-    names = np.unique(value_of)
-    correct = correct_of(selected, outcomes)[answerable]
-    values = np.where(value_of[:, None] == names, correct[:, None], np.nan)
+    value_of = np.array(["unknown" if value is None else str(value) for value in np.asarray(column)])
+    names = np.unique(value_of[answerable])
+    correct = correct_of(selected, outcomes)
+    values = np.where(value_of[:, None] == names, correct[:, None], np.nan)[answerable]
     draws = bootstrap_means(values, np.asarray(groups)[answerable], samples, seed)
     records = []
     for index, name in enumerate(names):
         low, high = interval(draws[:, index])
-        here = correct[value_of == name]
-        em = {"em": float(here.mean()), "em_low": low, "em_high": high, "queries": len(here)}
-        records.append({**labels, by: str(name), **em})
+        em, em_all = known_mean(values[:, index]), known_mean(correct[value_of == name])
+        queries = int((~np.isnan(values[:, index])).sum())
+        numbers = {"em": em, "em_low": low, "em_high": high, "em_all": em_all, "queries": queries}
+        records.append({**labels, by: str(name), **numbers})
     return records
 
 
@@ -117,5 +119,5 @@ def _flat(splits: BY_SPLIT_AND_POOL) -> list[tuple[str, str, Any]]:
 
 
 def _bar(split: str, pool: str, kind: str, name: str, metrics: Metrics) -> Record:
-    shown = {key: metrics.get(key) for key in ("em", "em_low", "em_high", "queries")}
+    shown = {key: metrics.get(key) for key in ("em", "em_low", "em_high", "em_all", "queries")}
     return {"split": split, "pool": pool, "kind": kind, "name": name, **shown}

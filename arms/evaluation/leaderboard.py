@@ -3,7 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-COLUMNS = ("em", "em_low", "em_high", "gain", "gain_low", "gain_high", "gap_closed", "cost_usd_per_1k", "rank_score")
+COLUMNS = (
+    "em", "em_low", "em_high", "em_all", "gain", "gain_low", "gain_high", "gap_closed", "cost_usd_per_1k", "rank_score",
+)  # fmt: skip
+# Of a pool without complete cases: what a partial replay gives.
+PARTIAL_COLUMNS = tuple(f"partial_{name}" for name in COLUMNS[:7])
 Json = dict[str, Any]
 
 
@@ -17,20 +21,22 @@ def leaderboard(metrics: Mapping[str, Json], times: Mapping[str, Json] | None = 
 
     Returns
     -------
-    dict: split -> pool -> router -> the `COLUMNS`, and its times; an empty split or pool has no routers
+    dict: split -> pool -> router -> the `COLUMNS`, and its times; the `PARTIAL_COLUMNS` instead where the pool has no
+    complete case to judge on. An empty split or pool has no routers.
     """
     board: Json = {}
     for router, splits in metrics.items():
         for split, pools in splits.items():
             for pool, values in pools.items():
                 panel = board.setdefault(split, {}).setdefault(pool, {})
-                if values["em"] is not None:
-                    panel[router] = {name: values.get(name) for name in COLUMNS} | (times or {}).get(router, {}).get(
-                        pool, {}
-                    )
+                columns = next((names for names in (COLUMNS, PARTIAL_COLUMNS) if values.get(names[0]) is not None), ())
+                if columns:
+                    own_times = (times or {}).get(router, {}).get(pool, {})
+                    panel[router] = {name: values.get(name) for name in columns} | own_times
     return {
         split: {
-            pool: dict(sorted(panel.items(), key=lambda row: (-row[1]["em"], row[0]))) for pool, panel in pools.items()
+            pool: dict(sorted(panel.items(), key=lambda row: (-next(iter(row[1].values())), row[0])))
+            for pool, panel in pools.items()
         }
         for split, pools in board.items()
     }

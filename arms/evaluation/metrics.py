@@ -1,7 +1,6 @@
 """The metrics of a router: the EM of its selections, with intervals, and its quality as a classifier of outcomes."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,17 @@ from arms.evaluation.outcomes import (
     checked_outcomes,
     correct_of,
     is_answerable,
+    is_complete,
     known_pairs,
     select_best_single,
 )
 
 Metrics = dict[str, float | int | None]
+# What is reported of a partial replay, each name after `partial_`.
+PARTIAL = (
+    "em", "em_low", "em_high", "em_all", "best_single_em", "gain", "gain_low", "gain_high", "auroc", "ece_all",
+    "queries", "queries_all",
+)  # fmt: skip
 
 
 def evaluate_router(
@@ -37,10 +42,14 @@ def evaluate_router(
 ) -> Metrics:
     """Judge one router on one split and pool.
 
-    A query is answerable if a known outcome of the pool is correct; the paper keeps only these (section 5.1.3 of
-    arXiv:2606.08970). Metrics named `_all` are over every query with a known outcome, all others over the answerable
-    queries. Judge calibration by `ece_all`: only its outcomes show that a query is answerable, and on answerable
-    queries VLMs are right more often than a calibrated router says.
+    A pool is judged on its complete cases, the queries on which every VLM has an outcome. What a partial replay gives
+    comes second, under names that begin with `partial_`: it takes every query with a known outcome, and the choice
+    there among the VLMs whose outcome is known. It is biased: see `is_complete`.
+
+    A query is answerable if a VLM of the pool is correct; the paper keeps only these (section 5.1.3 of
+    arXiv:2606.08970). Metrics named `_all` are over all queries, all others over the answerable ones. Judge
+    calibration by `ece_all`: only its outcomes show that a query is answerable, and on answerable queries VLMs are
+    right more often than a calibrated router says.
 
     Parameters
     ----------
@@ -48,7 +57,7 @@ def evaluate_router(
     selected : int array of shape (N,), the chosen VLM among those known on the query; -1 where none is
     outcomes : float array of shape (N, S), 1 correct, 0 wrong, NaN unknown
     groups : array of shape (N,), the scene of each query; what the bootstrap resamples
-    best_single : float array of shape (S,), each VLM's accuracy on train; NaN without a known outcome there
+    best_single : float array of shape (S,), each VLM's accuracy on train, from `comparable_accuracy`; NaN without one
     best_possible : int array of shape (N,), the choice of a simulator that knows every chance of being right; or None
     samples, seed : the bootstrap's draws and their seed
     threshold : a confidence strictly above it predicts "correct"
@@ -56,10 +65,11 @@ def evaluate_router(
     Returns
     -------
     dict, in the order in which it is reported: `em` and its 95 % interval, `em_all`, `best_single_em` (the VLM of
-    highest train accuracy among those known on the query), `gain` over it with a paired interval, `gap_closed` (the
-    share of the way from the best single VLM to the oracle), `oracle_em`, `best_possible_em` (only if given); over
-    known (query, VLM) pairs `accuracy`, `precision`, `recall`, `f1`, `auroc`, `brier`, `ece` and `ece_all`; and the
-    counts `queries` (answerable), `queries_all` and `pairs`. What is undefined is None.
+    highest train accuracy), `best_single_em_all`, `gain` over it with a paired interval, `gap_closed` (the share of the
+    way from the best single VLM to the oracle), `oracle_em`, `best_possible_em` (only if given); over (query, VLM)
+    pairs `accuracy`, `precision`, `recall`, `f1`, `auroc`, `brier`, `ece` and `ece_all`; the counts `queries`
+    (answerable), `queries_all` and `pairs`; `queries_incomplete`, how many queries were left out because the outcome of
+    some VLM is unknown; and where one of these has any outcome, the metrics of `PARTIAL`. What is undefined is None.
 
     Raises
     ------
@@ -67,31 +77,41 @@ def evaluate_router(
         If shapes disagree or an outcome is not 0, 1 or NaN.
     """
     outcomes = checked_outcomes(outcomes)
+    confidence, selected, groups = np.asarray(confidence), np.asarray(selected), np.asarray(groups)
+    ceiling = None if best_possible is None else np.asarray(best_possible)
     for name, array, shape in (
         ("confidence", confidence, outcomes.shape),
         ("selected", selected, outcomes.shape[:1]),
         ("groups", groups, outcomes.shape[:1]),
         ("best_single", best_single, outcomes.shape[1:]),
-        ("best_possible", selected if best_possible is None else best_possible, outcomes.shape[:1]),
+        ("best_possible", selected if ceiling is None else ceiling, outcomes.shape[:1]),
     ):
         if np.shape(array) != shape:
             raise ValueError(f"evaluate_router: expected {name} of shape {shape}, got {np.shape(array)}")
-    known_queries = ~np.isnan(outcomes).all(axis=1)
-    answerable = is_answerable(outcomes)
-    pair_confidence, pair_correct = known_pairs(confidence, outcomes, answerable=True)
-    return {
-        **_selection_metrics(selected, outcomes, groups, best_single, samples, seed),
-        **(
-            {}
-            if best_possible is None
-            else {"best_possible_em": _mean(correct_of(best_possible, outcomes)[answerable])}
-        ),
-        **_classification_metrics(pair_confidence, pair_correct, threshold),
-        "ece_all": expected_calibration_error(*known_pairs(confidence, outcomes, answerable=False)),
-        "queries": int(answerable.sum()),
-        "queries_all": int(known_queries.sum()),
-        "pairs": len(pair_correct),
-    }
+    complete = is_complete(outcomes)
+    partly = np.asarray(~np.isnan(outcomes).all(axis=1))
+
+    def judge(rows: NDArray[np.bool_]) -> Metrics:
+        answerable = is_answerable(outcomes[rows])
+        pair_confidence, pair_correct = known_pairs(confidence[rows], outcomes[rows], answerable=True)
+        best: Metrics = {}
+        if ceiling is not None:
+            best = {"best_possible_em": known_mean(correct_of(ceiling[rows], outcomes[rows])[answerable])}
+        return {
+            **_selection_metrics(selected[rows], outcomes[rows], groups[rows], best_single, samples, seed),
+            **best,
+            **_classification_metrics(pair_confidence, pair_correct, threshold),
+            "ece_all": expected_calibration_error(*known_pairs(confidence[rows], outcomes[rows], answerable=False)),
+            "queries": int(answerable.sum()),
+            "queries_all": int(rows.sum()),
+            "pairs": len(pair_correct),
+        }
+
+    metrics = judge(complete) | {"queries_incomplete": int((~complete).sum())}
+    if (partly & ~complete).any():
+        partial = judge(partly)
+        metrics |= {f"partial_{name}": partial[name] for name in PARTIAL}
+    return metrics
 
 
 def compare(
@@ -125,44 +145,6 @@ def compare(
     return {"difference": float(both[:, 0].mean() - both[:, 1].mean()), "low": low, "high": high}
 
 
-def single_vlm_em(
-    outcomes: FloatArray, groups: NDArray, samples: int, seed: int, vlms: Sequence[str]
-) -> dict[str, Metrics]:
-    """Return the EM of always asking one VLM, for each VLM over the queries where its outcome is known.
-
-    Parameters
-    ----------
-    outcomes : float array of shape (N, S), NaN = unknown
-    groups : array of shape (N,), the scene of each query
-    vlms : S names
-
-    Returns
-    -------
-    {vlm: {"em", "em_low", "em_high", "em_all", "queries"}}, over the answerable queries except `em_all`
-    """
-    outcomes = checked_outcomes(outcomes)
-    if outcomes.shape[1] != len(vlms) or np.shape(groups) != outcomes.shape[:1]:
-        raise ValueError(
-            f"single_vlm_em: expected {outcomes.shape[1]} VLM names and {len(outcomes)} groups, "
-            f"got {len(vlms)} and {np.shape(groups)}"
-        )
-    answerable = is_answerable(outcomes)
-    kept = outcomes[answerable]
-    draws = bootstrap_means(kept, np.asarray(groups)[answerable], samples, seed) if len(kept) else kept
-    table: dict[str, Metrics] = {}
-    for column, vlm in enumerate(vlms):
-        low, high = interval(draws[:, column])
-        correct = kept[:, column]
-        table[vlm] = {
-            "em": _mean(correct),
-            "em_low": low,
-            "em_high": high,
-            "em_all": _mean(outcomes[:, column]),
-            "queries": int((~np.isnan(correct)).sum()),
-        }
-    return table
-
-
 def train_accuracy(outcomes: FloatArray) -> NDArray[np.float64]:
     """Return each VLM's share of correct outcomes among its known ones: shape (S,), NaN without a known one."""
     outcomes = checked_outcomes(outcomes)
@@ -191,6 +173,13 @@ def round_metrics(metrics: dict[str, Any], digits: int = 4) -> dict[str, Any]:
     return rounded
 
 
+def known_mean(values: NDArray) -> float | None:
+    """Return the mean of the known values, or None if no value is known."""
+    values = np.asarray(values, dtype=np.float64)
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if len(values) else None
+
+
 def _selection_metrics(
     selected: IntArray, outcomes: FloatArray, groups: NDArray, best_single: FloatArray, samples: int, seed: int
 ) -> Metrics:
@@ -199,7 +188,11 @@ def _selection_metrics(
     chosen_all = correct_of(selected, outcomes)
     single_all = correct_of(select_best_single(best_single, outcomes), outcomes)
     chosen, single = chosen_all[answerable], single_all[answerable]
-    em, single_em, oracle_em = _mean(chosen), _mean(single), _mean((outcomes[answerable] == 1).any(axis=1))
+    em, single_em, oracle_em = (
+        known_mean(chosen),
+        known_mean(single),
+        known_mean((outcomes[answerable] == 1).any(axis=1)),
+    )
     gain = gain_low = gain_high = em_low = em_high = gap_closed = None
     if em is not None and single_em is not None and oracle_em is not None:
         draws = bootstrap_means(np.stack([chosen, single], axis=1), np.asarray(groups)[answerable], samples, seed)
@@ -211,8 +204,9 @@ def _selection_metrics(
         "em": em,
         "em_low": em_low,
         "em_high": em_high,
-        "em_all": _mean(chosen_all),
+        "em_all": known_mean(chosen_all),
         "best_single_em": single_em,
+        "best_single_em_all": known_mean(single_all),
         "gain": gain,
         "gain_low": gain_low,
         "gain_high": gain_high,
@@ -231,18 +225,11 @@ def _classification_metrics(confidence: FloatArray, correct: NDArray[np.bool_], 
     num_predicted, num_correct = int(predicted.sum()), int(correct.sum())
     one_class = num_correct in (0, len(correct))
     return {
-        "accuracy": _mean(predicted == correct),
+        "accuracy": known_mean(predicted == correct),
         "precision": hits / num_predicted if num_predicted else None,
         "recall": hits / num_correct if num_correct else None,
         "f1": 2 * hits / (num_predicted + num_correct) if num_predicted + num_correct else None,
         "auroc": None if one_class else float(roc_auc_score(correct, confidence)),
-        "brier": _mean((confidence.astype(np.float64) - correct) ** 2),
+        "brier": known_mean((confidence.astype(np.float64) - correct) ** 2),
         "ece": expected_calibration_error(confidence, correct),
     }
-
-
-def _mean(values: NDArray) -> float | None:
-    """Return the mean of the known values, or None if no value is known."""
-    values = np.asarray(values, dtype=np.float64)
-    values = values[~np.isnan(values)]
-    return float(values.mean()) if len(values) else None

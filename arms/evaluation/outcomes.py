@@ -24,6 +24,15 @@ def checked_outcomes(outcomes: FloatArray) -> NDArray[np.float64]:
     return checked
 
 
+def is_complete(outcomes: FloatArray) -> NDArray[np.bool_]:
+    """Return the complete cases, the queries on which every VLM has an outcome: bool array of shape (N,).
+
+    A pool is judged on these. On any other query a router would be judged by fewer choices than it has: where the
+    outcome of a new VLM is unknown, for example, it could only choose among the old ones, and gain exactly nothing.
+    """
+    return np.asarray(~np.isnan(np.asarray(outcomes)).any(axis=1))
+
+
 def is_answerable(outcomes: FloatArray) -> NDArray[np.bool_]:
     """Return the queries that some VLM of the pool is known to answer: bool array of shape (N,)."""
     return (np.asarray(outcomes) == 1).any(axis=1)

@@ -15,8 +15,8 @@ import numpy as np
 from arms.data.prepared import Prepared, read_prepared
 from arms.data.splits import SCORED_SPLITS, SPLITS
 from arms.errors import ArmsError
-from arms.evaluation.metrics import train_accuracy
 from arms.evaluation.outcomes import is_answerable
+from arms.evaluation.singles import comparable_accuracy
 from arms.extension.before_after import extension_text, judge_extension
 from arms.extension.new_vlms import join_new_vlms, read_new_outcomes, read_profiles
 from arms.extension.strategies import Extension, extend_incrementally, extend_independently
@@ -209,7 +209,7 @@ def judge_splits(
 ) -> dict[str, dict[str, Any]]:
     """What the extension changed, by split; see `judge_extension`. A split with no query to judge on is left out."""
     prepared = dataset.prepared
-    best_single = train_accuracy(outcomes_on(prepared, "train", new.vlms))
+    best_single = comparable_accuracy(outcomes_on(prepared, "train", new.vlms))
     judged = {}
     for split in SCORED_SPLITS:
         outcomes = outcomes_on(prepared, split, new.vlms)
@@ -261,6 +261,8 @@ def report_text(report: Report) -> str:
     if report["zero_shot"]:
         lines.append(f"no outcome on a training query, scored from the profile only: {', '.join(report['zero_shot'])}")
     if report["unrecorded"]:
-        lines.append(f"no outcome in the prepared dataset, never chosen below: {', '.join(report['unrecorded'])}")
+        lines.append(
+            f"no outcome in the prepared dataset, not in the pools judged below: {', '.join(report['unrecorded'])}"
+        )
     lines += [extension_text(split, changes) for split, changes in report["splits"].items()]
     return "\n".join(lines)

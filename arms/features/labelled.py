@@ -135,14 +135,39 @@ class Labelled:
         """The queries on which some outcome is known."""
         return self.subset(np.flatnonzero(self.known.any(axis=1)))
 
+    def comparable(self) -> Self:
+        """The queries on which the VLMs can be compared: the complete cases, or all queries if there are none.
+
+        So a VLM that was measured only on easy queries does not look better than the others. A VLM without any outcome
+        has no part in this.
+        """
+        complete = _is_complete(self.outcomes)
+        return self.subset(np.flatnonzero(complete)) if complete.any() else self
+
     def em(self, scores: np.ndarray) -> float:
-        """EM of always taking the known VLM of highest score; 0 where no query is answerable."""
+        """EM of always taking the VLM of highest score, as `masked_em`; 0 where no query is answerable."""
         return masked_em(scores, self.outcomes) or 0.0
 
 
 def masked_em(scores_NS: np.ndarray, outcomes_NS: np.ndarray) -> float | None:
-    """Share of the answerable queries whose highest-scored known VLM was right; None without such queries."""
+    """Share of the answerable queries whose highest-scored VLM was right; None without such queries.
+
+    It is over the complete cases, the queries on which every VLM has an outcome: on any other query a VLM without an
+    outcome would never be chosen, and a net or setting that chooses it rightly would gain nothing. A VLM without any
+    outcome here has no part in this. Only if no complete case is answerable is it a partial replay, over all queries,
+    each with the VLMs whose outcome is known there.
+    """
     answerable = (outcomes_NS == 1).any(axis=1)
+    complete = answerable & _is_complete(outcomes_NS)
+    kept = complete if complete.any() else answerable
     choice = np.where(np.isnan(outcomes_NS), -np.inf, scores_NS).argmax(axis=1)
     right = outcomes_NS[np.arange(len(choice)), choice] == 1
-    return float(right[answerable].mean()) if answerable.any() else None
+    return float(right[kept].mean()) if kept.any() else None
+
+
+def _is_complete(outcomes_NS: np.ndarray) -> np.ndarray:
+    """Where every VLM with any outcome has one: bool array of shape (N,)."""
+    unknown_NS = np.isnan(outcomes_NS)
+    seen_S = ~unknown_NS.all(axis=0)
+    complete: np.ndarray = ~unknown_NS[:, seen_S].any(axis=1) & seen_S.any()
+    return complete

@@ -49,10 +49,16 @@ def em_bars(records: Sequence[Record], path: str | Path) -> None:
 
     Parameters
     ----------
-    records : from `curves.em_records`; oracle and best possible become reference lines
+    records : from `curves.em_records`; oracle and best possible become reference lines, and a ring is the EM over all
+        queries
     path : the PNG to write
     """
     _draw(path, records, lambda figure: _em_panels(figure, records))
+
+
+def sentence(text: str, path: str | Path) -> None:
+    """Write a sentence as a figure, in place of one that there is nothing to draw in."""
+    _draw(path, [{"text": text}], lambda figure: _write(figure, text))
 
 
 def reliability(records: Sequence[Record], path: str | Path) -> None:
@@ -87,6 +93,11 @@ def _draw(path: str | Path, records: Sequence[Record], fill: Callable[[Figure], 
         figure.savefig(temporary, format="png", dpi=160, metadata={"Software": None})
 
 
+def _write(figure: Figure, text: str) -> None:
+    figure.set_size_inches(7, 0.7)
+    figure.text(0.5, 0.5, text, ha="center", va="center", color=INK)
+
+
 def _em_panels(figure: Figure, records: Sequence[Record]) -> None:
     panels = _panels(records)
     bars = {panel: _sorted_bars(within) for panel, within in panels.items()}
@@ -116,6 +127,7 @@ def _bar_panel(axes: Axes, bars: Sequence[Record], references: Sequence[Record])
             axes.barh([row for row, _ in drawn], [em for _, em in drawn], 0.72, color=COLOURS[kind], label=label)
     for row, bar in zip(rows, bars, strict=True):
         axes.plot([bar["em_low"], bar["em_high"]], [row, row], color=INK, linewidth=1.1, solid_capstyle="butt")
+        ring(axes, bar.get("em_all"), row, 3.5)
         # The number is at the foot of its bar, where reference lines do not cross it; beside one that is too short.
         foot = 0.012 if bar["em_low"] > 0.16 else bar["em_high"] + 0.012
         axes.text(foot, row, f"{bar['em']:.3f}", va="center", fontsize=7.5, color=INK)
@@ -127,7 +139,13 @@ def _bar_panel(axes: Axes, bars: Sequence[Record], references: Sequence[Record])
     axes.grid(axis="y", visible=False)
     axes.set_ylim(max(rows) + 0.6, -0.6)
     axes.set_xlim(0, 1.02)
-    axes.set_xlabel("EM (share of answerable queries, 95 % interval)")
+    axes.set_xlabel("EM with 95 % interval; ring: over all queries")
+
+
+def ring(axes: Axes, em_all: float | None, row: float, size: float) -> None:
+    """Draw the EM over all queries of one bar; nothing if it is unknown."""
+    if em_all is not None:
+        axes.plot(em_all, row, "o", markersize=size, markerfacecolor="white", markeredgecolor=INK, markeredgewidth=0.8)
 
 
 def _reliability_panels(figure: Figure, records: Sequence[Record]) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from arms.reports.figures import INK, _draw
+from arms.reports.complete_cases import judged_or_replayed, over_all
+from arms.reports.figures import INK, _draw, ring, sentence
 from arms.reports.titles import POOL_TITLES, SPLIT_TITLES
 
 # Router -> what the figure calls it.
@@ -32,29 +33,39 @@ def headline_bars(
     ----------
     metrics : mapping
         router -> split -> pool -> metrics, the content of metrics/. A router that is missing has no bar. The ceiling
-        is the best possible EM where it is known, else the oracle's; it has no interval.
+        is the best possible EM where it is known, else the oracle's; it has no interval. Without complete cases the
+        bars are of a partial replay, without a ceiling.
     path : str or Path
         The PNG to write.
     dataset : str
         For the title.
     """
+    place = f"{dataset}, {SPLIT_TITLES[split]}, {POOL_TITLES[pool]}"
+    judged, replayed = judged_or_replayed(metrics["arms"][split][pool])
+    if not judged["queries"]:
+        sentence(f"{place}: no answerable query", path)
+        return
     bars = headline_records(metrics, split, pool)
-    counts = f"{metrics['arms'][split][pool]['queries']:,} queries, {len(metrics['vlms'][split][pool])} VLMs"
-    title = f"{dataset}, {SPLIT_TITLES[split]}, {POOL_TITLES[pool]}: {counts}"
+    counts = f"{judged['queries']:,} of {judged['queries_all']:,} queries, {len(metrics['vlms'][split][pool])} VLMs"
+    title = f"{place}: {counts}{' (partial replay)' if replayed else ''}"
     _draw(path, bars, lambda figure: _bars(figure, bars, title))
 
 
 def headline_records(metrics: Mapping[str, Any], split: str, pool: str) -> list[Bar]:
-    """The bars from best to worst: {"name", "kind": "own", "other" or "ceiling", "em", "em_low", "em_high"}."""
+    """The bars from best to worst: {"name", "kind", "em", "em_low", "em_high", "em_all"}.
+
+    `kind` is "own", "other" or "ceiling".
+    """
     bars = []
     for router, name in COMPARED.items():
         if router in metrics:
-            of = metrics[router][split][pool]
-            numbers = {key: of[key] for key in ("em", "em_low", "em_high")}
+            of, _ = judged_or_replayed(metrics[router][split][pool])
+            numbers = {key: of[key] for key in ("em", "em_low", "em_high", "em_all")}
             bars.append({"name": name, "kind": "own" if router == "arms" else "other", **numbers})
     arms = metrics["arms"][split][pool]
-    key, name = next((key, name) for key, name in CEILINGS.items() if arms.get(key) is not None)
-    bars.append({"name": name, "kind": "ceiling", "em": arms[key], "em_low": None, "em_high": None})
+    for key, name in [(key, name) for key, name in CEILINGS.items() if arms.get(key) is not None][:1]:
+        unknown = {"em_low": None, "em_high": None}
+        bars.append({"name": name, "kind": "ceiling", "em": arms[key], **unknown, "em_all": over_all(arms, arms[key])})
     return sorted(bars, key=lambda bar: -bar["em"])
 
 
@@ -73,7 +84,11 @@ def _bars(figure: Figure, bars: list[Bar], title: str) -> None:
     axes.set_xlim(0, 1.28)  # room for the numbers at the right
     axes.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1])
     axes.spines["bottom"].set_bounds(0, 1)
-    axes.set_xlabel("EM: share of queries whose chosen VLM was right (with 95 % interval)", loc="left")
+    axes.set_xlabel(
+        "EM: share of answerable queries whose chosen VLM was right (with 95 % interval); ring: of all queries",
+        loc="left",
+        fontsize=8,
+    )
     axes.set_title(title)
 
 
@@ -87,5 +102,6 @@ def _bar(axes: Axes, row: int, bar: Bar) -> None:
     if bar["em_low"] is not None:
         axes.plot([bar["em_low"], bar["em_high"]], [row, row], color=INK, linewidth=1.3, solid_capstyle="butt")
         end, text = bar["em_high"], f"{text}  ({bar['em_low']:.3f} to {bar['em_high']:.3f})"
+    ring(axes, bar["em_all"], row, 5)
     weight = "bold" if bar["kind"] == "own" else "normal"
     axes.text(end + 0.012, row, text, va="center", fontsize=9, color=INK, fontweight=weight)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from arms.evaluation.leaderboard import COLUMNS
+from arms.evaluation.leaderboard import COLUMNS, PARTIAL_COLUMNS
+from arms.reports.complete_cases import NONE_COMPLETE
 from arms.reports.markdown import interval, markdown_table, number
 from arms.reports.results_table import ARMS
 from arms.reports.titles import panel_title
@@ -14,6 +15,7 @@ _HEADINGS = {
     "router": "router",
     "em": "EM",
     "interval": "95 % interval",
+    "em_all": "EM, all queries",
     "gap_closed": "gap closed",
     "cost_usd_per_1k": "USD per 1,000 queries",
     "rank_score": "Rank Score",
@@ -21,17 +23,22 @@ _HEADINGS = {
     "us_per_query": "us per query, batch",
     "single_us": "us, one query",
 }
-_DIGITS = {"em": 3, "gap_closed": 2, "cost_usd_per_1k": 3, "rank_score": 1, "fit_s": 1}
+_DIGITS = {"em": 3, "em_all": 3, "gap_closed": 2, "cost_usd_per_1k": 3, "rank_score": 1, "fit_s": 1}
 
 
 def leaderboard_table(panel: Mapping[str, Json], names: Mapping[str, str] | None = None) -> str:
     """One split and pool of the leaderboard; columns that no router has are left out.
+
+    Of a pool without complete cases it shows what a partial replay gave.
 
     Parameters
     ----------
     panel : router -> its numbers, in the order wanted
     names : router -> what the table calls it, where that is not its name
     """
+    panel = {
+        router: {name.removeprefix("partial_"): value for name, value in row.items()} for router, row in panel.items()
+    }
     shown = [
         column
         for column in _HEADINGS
@@ -94,8 +101,11 @@ def routers_section(routers: Json, figures: str) -> list[str]:
             if panel:
                 shown = {router: row for router, row in panel.items() if router not in same}
                 here = routers["beaten"].get(split, {}).get(pool, {})
-                parts.append(f"**{panel_title(split, pool)}**")
-                parts += [leaderboard_table(shown, {ARMS: f"**{ARMS}**"}), beats_table(here, list(shown))]
+                replayed = any("partial_em" in row for row in panel.values())
+                note = f" ({NONE_COMPLETE}: a partial replay, in which no routers are compared)" if replayed else ""
+                parts.append(f"**{panel_title(split, pool)}**{note}")
+                parts.append(leaderboard_table(shown, {ARMS: f"**{ARMS}**"}))
+                parts += [] if replayed else [beats_table(here, list(shown))]
     return parts
 
 
@@ -111,7 +121,7 @@ def twins(board: Json) -> set[str]:
 
 def _numbers(row: Json) -> list[Any]:
     """All of a row but its times."""
-    return [row.get(column) for column in COLUMNS]
+    return [row.get(column) for column in (*COLUMNS, *PARTIAL_COLUMNS)]
 
 
 def _cell(column: str, row: Json) -> str:

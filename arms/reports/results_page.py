@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from arms.errors import ArmsError
+from arms.reports.complete_cases import judged_or_replayed, over_all
 from arms.reports.leaderboard import twins
-from arms.reports.markdown import markdown_table, number, with_interval
+from arms.reports.markdown import interval, markdown_table, number, with_interval
 from arms.reports.results_table import ARMS
 from arms.reports.titles import POOL_TITLES, SPLIT_TITLES
 
@@ -21,13 +22,17 @@ wrote for each dataset. It opens with a summary; each dataset has a page with al
 _TERMS = """## How to read the numbers
 
 - **EM** is the share of queries whose selected VLM was right, over the queries that at least one VLM of the pool
-  answers; "EM, all queries" counts the others too. By this definition the oracle, which always picks a VLM that is
-  right, has an EM of 1. **Best possible** is what a router would reach that knew each VLM's true chance of being
-  right; only simulated VLMs have a known one.
+  answers. EM over all queries counts the others too; in the table above it follows after a semicolon. By this
+  definition the oracle, which always picks a VLM that is right, has an EM of 1. **Best possible** is what a router
+  would reach that knew each VLM's true chance of being right; only simulated VLMs have a known one.
+- **Complete cases**: a pool is judged on the queries on which every VLM of it has an outcome. So routers and single
+  VLMs are measured on the same queries, and each router has its whole choice. A **partial replay** takes the other
+  queries too, each with the VLMs whose outcome is known there. It is biased: where a new VLM has no outcome, it can
+  gain nothing. So it comes second, and is named.
 - **Intervals** are 95 % bootstrap intervals over images; that of a gain or a margin is paired. *Above* and *below* say
   that the interval of the difference leaves out 0, *level* that it does not.
 - **`arms`** is the router Phi on the base pool; on the extended pool it is the strategy that `extend.strategy` names.
-- **The best single VLM** is chosen on the training split.
+- **The best single VLM** is chosen on the training split, by its complete cases.
 - **Splits** are by image, and all choices are made on val. The metrics of the test splits were seen more than once
   while this was developed; docs/log.md says where.
 - Where a study has several **seeds**, a figure is their mean, with the lowest and the highest in brackets; what ARMS,
@@ -37,23 +42,25 @@ _COLUMNS = (
     "dataset",
     "split",
     "VLMs",
-    "ARMS, EM",
+    "ARMS, EM; all queries",
     "gain over best single VLM",
-    "best single VLM, EM",
-    "kNN, EM",
+    "best single VLM, EM; all queries",
+    "kNN, EM; all queries",
     "ARMS over kNN",
-    "best possible",
+    "best possible; all queries",
 )
+_OTHERS = ("best-single", "knn")
 _WORDS = {1: "above", 0: "level with", -1: "below"}
 
 
 class _Panel(NamedTuple):
-    """One split and pool of a dataset, with the metrics of each router there."""
+    """One split and pool of a dataset, with the metrics of each router there: of a partial replay if `replayed`."""
 
     split: str
     pool: str
     num_vlms: int
-    routers: dict[str, dict[str, Any]]
+    routers: dict[str, Mapping[str, Any]]
+    replayed: bool
 
     def verdict(self, margin: str) -> int:
         """1 where ARMS' interval of a margin is above 0, -1 where it is below, else 0."""
@@ -116,36 +123,40 @@ def _panels(summary: Mapping[str, Any]) -> Iterator[_Panel]:
         pools = metrics["vlms"].get(split, {})
         for pool in POOL_TITLES:
             again = pool == "extended" and pools.get("base", {}).keys() == pools.get(pool, {}).keys()
-            if not again and metrics[ARMS][split].get(pool, {}).get("queries"):
-                here = {name: metrics[name][split][pool] for name in (ARMS, "knn", "best-single")}
-                yield _Panel(split, pool, len(pools.get(pool, {})), here)
+            if again or pool not in metrics[ARMS][split]:
+                continue
+            here = {name: judged_or_replayed(metrics[name][split][pool]) for name in (ARMS, *_OTHERS)}
+            if here[ARMS][0]["queries"]:
+                of_each = {name: judged for name, (judged, _) in here.items()}
+                yield _Panel(split, pool, len(pools.get(pool, {})), of_each, replayed=here[ARMS][1])
 
 
 def _rows(name: str, summary: Mapping[str, Any], folder: str) -> Iterator[list[str]]:
     for panel in _panels(summary):
         arms = panel.routers[ARMS]
+        ceiling = arms.get("best_possible_em")
         yield [
             f"[{name}]({folder}/{name}.md)",
             SPLIT_TITLES[panel.split],
-            f"{panel.num_vlms}, {panel.pool}",
-            f"**{number(arms['em'])}** ({number(arms['em_low'])} to {number(arms['em_high'])})",
+            f"{panel.num_vlms}, {panel.pool}{' (partial replay)' if panel.replayed else ''}",
+            f"**{number(arms['em'])}** ({interval(arms, 'em')}); {number(arms['em_all'])}",
             with_interval(arms, "gain", sign=True),
-            with_interval(panel.routers["best-single"], "em"),
-            with_interval(panel.routers["knn"], "em"),
-            with_interval(arms, "over_knn", sign=True),
-            number(arms.get("best_possible_em")),
+            *(f"{with_interval(of, 'em')}; {number(of['em_all'])}" for of in map(panel.routers.get, _OTHERS) if of),
+            "-" if arms.get("over_knn") is None else with_interval(arms, "over_knn", sign=True),
+            "-" if ceiling is None else f"{number(ceiling)}; {number(over_all(arms, ceiling))}",
         ]
 
 
 def _sentences(name: str, summary: Mapping[str, Any], description: str, folder: str) -> str:
     """What a dataset is, and where ARMS is above the best single VLM, kNN and the other routers."""
-    panels = list(_panels(summary))
-    parts = [
-        f"**[{name}]({folder}/{name}.md)**: {description.rstrip()}",
-        f"ARMS is {_comparison(panels, 'gain', 'the best single VLM')}.",
-        f"It is {_comparison(panels, 'over_knn', 'kNN')}.",
-    ]
-    if routers := summary.get("routers"):
+    panels = [panel for panel in _panels(summary) if not panel.replayed]
+    parts = [f"**[{name}]({folder}/{name}.md)**: {description.rstrip()}"]
+    if panels:
+        parts.append(f"ARMS is {_comparison(panels, 'gain', 'the best single VLM')}.")
+        parts.append(f"It is {_comparison(panels, 'over_knn', 'kNN')}.")
+    else:
+        parts.append("No answerable query has an outcome of every VLM of a pool, so nothing is compared here.")
+    if panels and (routers := summary.get("routers")):
         parts.append(_beaten_by(panels, routers))
     if summary["quick"]:
         parts.append("(A quick run: the studies' figures mean nothing.)")

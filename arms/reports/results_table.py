@@ -6,6 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from arms.errors import ArmsError
+from arms.reports.complete_cases import (
+    NONE_COMPLETE,
+    counts_text,
+    judged_or_replayed,
+    over_all,
+    partial_replay,
+    replay_text,
+)
 from arms.reports.markdown import interval, markdown_table, number, signed, with_interval
 from arms.reports.titles import POOL_TITLES, SPLIT_TITLES, panel_title
 
@@ -17,10 +25,10 @@ _COLUMNS = (
     "router",
     "EM",
     "95 % interval",
+    "EM, all queries",
     "gain over best single",
     "95 % interval",
     "gap closed",
-    "EM, all queries",
     "AUROC",
     "ECE, all queries",
 )
@@ -72,6 +80,9 @@ def _is_twin(content: Mapping[str, Any], arms: Mapping[str, Any]) -> bool:
 def results_table(routers: Mapping[str, Any]) -> str:
     """One table per split and pool, routers by falling EM, with the best single VLM and the ceilings beneath.
 
+    It is of the pool's complete cases; what a partial replay gives ARMS is a sentence beneath. Without complete cases
+    the table is of the partial replay, and says so.
+
     Parameters
     ----------
     routers : dict
@@ -86,30 +97,47 @@ def results_table(routers: Mapping[str, Any]) -> str:
 
 
 def _panel(title: str, rows: dict[str, Any]) -> str:
-    any_row = next(iter(rows.values()))
-    if not any_row["queries"]:
+    judged = {name: judged_or_replayed(metrics)[0] for name, metrics in rows.items()}
+    any_row, any_judged = next(iter(rows.values())), next(iter(judged.values()))
+    if not any_judged["queries"]:
         return f"**{title}**: no answerable query in this split."
-    counts = f"{any_row['queries']:,} answerable of {any_row['queries_all']:,} queries"
-    by_em = sorted(rows.items(), key=lambda row: -row[1]["em"])
+    if any_judged is any_row:
+        head, below = f"({counts_text(any_row)})", _below(rows)
+    else:
+        head = f"({NONE_COMPLETE}: a partial replay, on {counts_text(any_judged)})"
+        below = f"Best single VLM {_both(any_judged, any_judged['best_single_em'])}."
+    by_em = sorted(judged.items(), key=lambda row: -row[1]["em"])
     table = markdown_table([_COLUMNS, *([name, *_cells(metrics)] for name, metrics in by_em)])
-    ceilings = [f"oracle {number(any_row['oracle_em'])}"]
+    return f"**{title}** {head}\n\n{table}\n\n{below}"
+
+
+def _below(rows: dict[str, Any]) -> str:
+    """The best single VLM, the ceilings, ARMS over kNN, and ARMS in a partial replay, as sentences."""
+    any_row, arms = next(iter(rows.values())), rows.get(ARMS, {})
+    ceilings = [f"oracle {_both(any_row, any_row['oracle_em'])}"]
     if any_row.get("best_possible_em") is not None:
-        ceilings.append(f"best possible {number(any_row['best_possible_em'])}")
-    margin = ""
-    if (arms := rows.get(ARMS, {})).get("over_knn") is not None:
-        margin = f" ARMS over kNN {with_interval(arms, 'over_knn', sign=True)}."
-    below = f"Best single VLM {number(any_row['best_single_em'])}; {', '.join(ceilings)}.{margin}"
-    return f"**{title}** ({counts})\n\n{table}\n\n{below}"
+        ceilings.append(f"best possible {_both(any_row, any_row['best_possible_em'])}")
+    text = f"Best single VLM {_both(any_row, any_row['best_single_em'])}; {', '.join(ceilings)}."
+    if arms.get("over_knn") is not None:
+        text += f" ARMS over kNN {with_interval(arms, 'over_knn', sign=True)}."
+    if replayed := partial_replay(arms):
+        text += f" {replay_text('ARMS', replayed)}"
+    return text
 
 
-def _cells(metrics: dict[str, Any]) -> list[str]:
+def _both(metrics: Mapping[str, Any], em: float) -> str:
+    """An EM, and the same over all queries."""
+    return f"{number(em)} ({number(over_all(metrics, em))} over all queries)"
+
+
+def _cells(metrics: Mapping[str, Any]) -> list[str]:
     return [
         number(metrics["em"]),
         interval(metrics, "em"),
+        number(metrics["em_all"]),
         signed(metrics["gain"]),
         interval(metrics, "gain", sign=True),
-        number(metrics["gap_closed"], 2),
-        number(metrics["em_all"]),
+        number(metrics.get("gap_closed"), 2),
         number(metrics["auroc"]),
         number(metrics["ece_all"]),
     ]

@@ -13,16 +13,21 @@ def queries():
 
 
 def test_best_single_by_hand(queries):
-    outcomes = [[1, 0, NAN], [1, NAN, NAN], [0, 1, NAN], [NAN, 1, NAN]]
+    outcomes = [[1, 0, NAN], [1, NAN, NAN], [0, 1, NAN], [0, 1, NAN]]
     router = BestSingleRouter(("a", "b", "c")).fit(label(queries, outcomes))
-    np.testing.assert_allclose(router.score(queries), [[2 / 3, 2 / 3, 0]] * 4)
+    np.testing.assert_allclose(router.score(queries), [[1 / 3, 2 / 3, 0]] * 4)
     assert router.score(queries).dtype == np.float32
     assert router.policy == {"name": "argmax"}
 
 
-def test_best_single_is_chosen_by_its_known_outcomes(queries):
-    train = label(queries, [[1, 1], [NAN, 1], [NAN, 1], [NAN, 0]])
-    assert BestSingleRouter(("a", "b")).fit(train).score(queries)[0].tolist() == [1, 0.75]
+def test_a_vlm_measured_on_easy_queries_only_is_not_the_best(queries):
+    train = label(queries, [[1, 1], [1, 1], [1, NAN], [0, NAN]])
+    assert BestSingleRouter(("a", "b")).fit(train).score(queries)[0].tolist() == [1, 1]
+
+
+def test_without_complete_cases_each_vlm_has_its_known_outcomes(queries):
+    train = label(queries, [[1, NAN], [NAN, 1], [NAN, 1], [NAN, 0]])
+    np.testing.assert_allclose(BestSingleRouter(("a", "b")).fit(train).score(queries)[0], [1, 2 / 3])
 
 
 def test_random(queries):

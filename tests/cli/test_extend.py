@@ -34,7 +34,8 @@ def test_to_read(launched, tmp_path):
     told = r"data/routers/mine: data/routers/phi and painter, independent, 3 VLMs, in \d+\.\d s"
     assert re.fullmatch(told, lines[0])
     assert lines[1] == "outcomes: 36 taught, 12 calibrated, 12 only reported, 0 set aside"
-    assert [line.split(",")[0] for line in lines[2::4]] == ["val", "id", "ood"]
+    heads = [re.fullmatch(r"(\w+), (\d+) of 12 queries have an outcome of every VLM, .*:", line) for line in lines]
+    assert [(head[1], int(head[2]) > 0) for head in heads if head] == [("val", True), ("id", True), ("ood", False)]
     assert re.fullmatch(r"  EM \d\.\d{3}, before \d\.\d{3}: [+-]\d\.\d{3} \([+-]\d\.\d{3} to [+-]\d\.\d{3}\)", lines[3])
     MADE.pictures[0].save(tmp_path / "picture.png")
     arguments = ("--image", "picture.png", "--question", "Read the sign.", "--router", "data/routers/mine")

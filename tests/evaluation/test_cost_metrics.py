@@ -107,7 +107,7 @@ def test_is_made_of_its_parts():
 
 
 def test_regret_is_the_oracle_minus_the_em():
-    case = random_case(1)
+    case = random_case(1, missing=0)
     em = evaluate_router(
         **{key: case[key] for key in ("confidence", "selected", "outcomes")},
         groups=np.arange(60),

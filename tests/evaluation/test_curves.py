@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from arms.evaluation.curves import em_by, em_records, reliability_records
-from arms.evaluation.metrics import evaluate_router, single_vlm_em
+from arms.evaluation.metrics import evaluate_router
+from arms.evaluation.singles import single_vlm_em
 
-NAN = np.nan
-OUTCOMES = np.array([[1, 0], [0, 1], [1, NAN], [0, 0], [1, 1]])
+OUTCOMES = np.array([[1, 0], [0, 1], [1, 0], [0, 0], [1, 1]])
 SELECTED = np.array([0, 0, 0, 1, 1])
 GROUPS = np.array(["a", "a", "b", "c", "d"])
 CONFIDENCE = np.array([[0.9, 0.2], [0.6, 0.3], [0.8, 0.9], [0.1, 0.2], [0.4, 0.7]], dtype=np.float32)
@@ -33,9 +33,7 @@ def test_reliability_records_carry_the_ece():
     assert list(records[0]) == ["router", "split", "pool", "bin", "confidence", "correct", "pairs"]
     metrics = metrics_of(None)
     total = sum(record["pairs"] for record in records)
-    assert (
-        total == (~np.isnan(OUTCOMES)).sum() > metrics["pairs"]
-    )  # the unanswerable query's pairs, not the unknown one
+    assert total == OUTCOMES.size > metrics["pairs"], "the unanswerable query's pairs too"
     ece = sum(record["pairs"] * abs(record["correct"] - record["confidence"]) for record in records) / total
     assert ece == pytest.approx(metrics["ece_all"])
     json.dumps(records, allow_nan=False)
@@ -72,18 +70,19 @@ def test_em_by_language():
     language = np.array(["fr", "de", None, "fr", "de"], dtype=object)
     given = {"selected": SELECTED, "outcomes": OUTCOMES, "groups": GROUPS, "samples": 200, "seed": 0}
     records = em_by("language", language, **given, router="arms")
-    assert [(record["language"], record["em"], record["queries"]) for record in records] == [
-        ("de", 0.5, 2),
-        ("fr", 1.0, 1),  # the unanswerable query is left out
-        ("unknown", 1.0, 1),
+    assert [(record["language"], record["em"], record["em_all"], record["queries"]) for record in records] == [
+        ("de", 0.5, 0.5, 2),
+        ("fr", 1.0, 0.5, 1),  # the unanswerable query counts only in em_all
+        ("unknown", 1.0, 1.0, 1),
     ]
-    assert all(list(record) == ["router", "language", "em", "em_low", "em_high", "queries"] for record in records)
+    columns = ["router", "language", "em", "em_low", "em_high", "em_all", "queries"]
+    assert all(list(record) == columns for record in records)
     assert all(record["em_low"] <= record["em"] <= record["em_high"] for record in records)
     json.dumps(records, allow_nan=False)
 
     whole = em_by("all", np.full(5, "all"), **given)
     metrics = metrics_of(None)
-    assert whole == [{"all": "all", **{key: metrics[key] for key in ("em", "em_low", "em_high", "queries")}}]
+    assert whole == [{"all": "all", **{key: metrics[key] for key in ("em", "em_low", "em_high", "em_all", "queries")}}]
 
 
 def test_em_by_of_nothing_answerable():

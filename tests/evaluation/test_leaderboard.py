@@ -8,6 +8,7 @@ def metrics(em, cost=0.5):
         "em": em,
         "em_low": em and em - 0.01,
         "em_high": em and em + 0.01,
+        "em_all": em and em - 0.05,
         "gap_closed": None,
         "cost_usd_per_1k": cost,
         "rank_score": 61.25,
@@ -38,6 +39,7 @@ def test_by_falling_em_with_times():
         "em": 0.8,
         "em_low": pytest.approx(0.79),
         "em_high": pytest.approx(0.81),
+        "em_all": pytest.approx(0.75),
         "gain": None,
         "gain_low": None,
         "gain_high": None,
@@ -46,6 +48,23 @@ def test_by_falling_em_with_times():
         "rank_score": 61.25,
         "fit_s": 1.26,
         "us_per_query": 1234.4,
+    }
+
+
+def test_a_pool_without_complete_cases_has_the_partial_replay():
+    def partial(em):
+        return metrics(None) | {f"partial_{name}": value for name, value in metrics(em).items()}
+
+    board = leaderboard({"good": {"id": {"base": partial(0.8)}}, "better": {"id": {"base": partial(0.9)}}})
+    assert list(board["id"]["base"]) == ["better", "good"]
+    assert board["id"]["base"]["good"] == {
+        "partial_em": 0.8,
+        "partial_em_low": pytest.approx(0.79),
+        "partial_em_high": pytest.approx(0.81),
+        "partial_em_all": 0.75,
+        "partial_gain": None,
+        "partial_gain_low": None,
+        "partial_gain_high": None,
     }
 
 

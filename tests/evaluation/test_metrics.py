@@ -8,16 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
-from arms.evaluation.metrics import compare, evaluate_router, round_metrics, single_vlm_em, train_accuracy
-from arms.evaluation.outcomes import correct_of, known_pairs, select_best_single
+from arms.evaluation.metrics import PARTIAL, compare, evaluate_router, round_metrics, train_accuracy
+from arms.evaluation.outcomes import correct_of, is_complete, known_pairs, select_best_single
 from arms.selection.select import select
 
 NAN = np.nan
 EM_KEYS = ["em", "em_low", "em_high", "em_all"]
-GAIN_KEYS = ["best_single_em", "gain", "gain_low", "gain_high", "gap_closed", "oracle_em", "best_possible_em"]
+GAIN_KEYS = [
+    "best_single_em", "best_single_em_all", "gain", "gain_low", "gain_high", "gap_closed", "oracle_em",
+    "best_possible_em",
+]  # fmt: skip
 PAIR_KEYS = ["accuracy", "precision", "recall", "f1", "auroc", "brier", "ece", "ece_all"]
-COUNTS = ["queries", "queries_all", "pairs"]
+COUNTS = ["queries", "queries_all", "pairs", "queries_incomplete"]
 KEYS = EM_KEYS + GAIN_KEYS + PAIR_KEYS + COUNTS
+PARTIAL_KEYS = [f"partial_{name}" for name in PARTIAL]
 
 
 def random_case(seed, num_queries=60, num_vlms=4, missing=0.2):
@@ -79,44 +83,80 @@ def test_by_hand():
         "best_possible": np.array([0, 1, 0, 0, 0, -1]),
     }
     metrics = evaluate(case)
-    assert list(metrics) == KEYS
+    assert list(metrics) == KEYS + PARTIAL_KEYS
     expected = {
-        "em": 3 / 4,
-        "em_all": 3 / 5,
-        "best_single_em": 2 / 4,
-        "gain": 1 / 4,
-        "gap_closed": 1 / 2,
+        "em": 1,
+        "em_all": 1,
+        "best_single_em": 1 / 3,
+        "best_single_em_all": 1 / 3,
+        "gain": 2 / 3,
+        "gap_closed": 1,
         "oracle_em": 1.0,
         "best_possible_em": 1.0,
-        # Eleven pairs; predicted correct: (0,0) (1,0) (2,2) (3,1) (3,2), of which three are right; six are correct.
-        "accuracy": 6 / 11,
-        "precision": 3 / 5,
-        "recall": 3 / 6,
-        "f1": 2 * 3 / (5 + 6),
-        "queries": 4,
-        "queries_all": 5,
-        "pairs": 11,
+        # Nine pairs; predicted correct: (0,0) (2,2) (3,1) (3,2), of which three are right; five are correct.
+        "accuracy": 6 / 9,
+        "precision": 3 / 4,
+        "recall": 3 / 5,
+        "f1": 2 * 3 / (4 + 5),
+        "queries": 3,
+        "queries_all": 3,
+        "pairs": 9,
+        "queries_incomplete": 3,
+        "partial_em": 3 / 4,
+        "partial_em_all": 3 / 5,
+        "partial_best_single_em": 2 / 4,
+        "partial_gain": 1 / 4,
+        "partial_queries": 4,
+        "partial_queries_all": 5,
     }
     for key, value in expected.items():
         assert metrics[key] == pytest.approx(value), key
-    squares = [0.1, 0.1, 0.5, 0.6, 0.8, 0.7, 0.1, 0.2, 0.6, 0.3, 0.6]
+    squares = [0.1, 0.1, 0.5, 0.7, 0.1, 0.2, 0.6, 0.3, 0.6]
     assert metrics["brier"] == pytest.approx(np.mean(np.square(squares)))
+
+
+def test_an_unanswerable_complete_case_counts_over_all_queries():
+    outcomes = np.array([[1, 0], [0, 0], [1, NAN]])
+    case = {"confidence": np.full((3, 2), 0.5), "outcomes": outcomes, "groups": np.arange(3)}
+    metrics = evaluate(case | {"best_single": np.array([0.6, 0.4]), "best_possible": None})
+    assert (metrics["em"], metrics["em_all"], metrics["best_single_em_all"]) == (1, 1 / 2, 1 / 2)
+    assert (metrics["partial_em"], metrics["partial_em_all"]) == (1, 2 / 3)
+
+
+def test_a_pool_without_complete_cases_has_only_a_partial_replay():
+    case = random_case(2)
+    case["outcomes"][:, 3] = NAN
+    case["best_possible"] = choose(case["confidence"], case["outcomes"])
+    metrics = evaluate(case)
+    assert list(metrics) == KEYS + PARTIAL_KEYS
+    assert [metrics[key] for key in COUNTS] == [0, 0, 0, 60]
+    assert all(metrics[key] is None for key in KEYS if key not in COUNTS)
+    assert metrics["partial_em_low"] < metrics["partial_em"] < metrics["partial_em_high"]
+
+
+def test_there_is_no_partial_replay_where_nothing_more_is_known():
+    outcomes = np.array([[1, 0], [0, 1], [NAN, NAN]])
+    case = {"confidence": np.full((3, 2), 0.5), "outcomes": outcomes, "groups": np.arange(3)}
+    metrics = evaluate(case | {"best_single": np.array([0.6, 0.4]), "best_possible": None})
+    assert not set(metrics) & set(PARTIAL_KEYS)
+    assert (metrics["queries_all"], metrics["queries_incomplete"]) == (2, 1)
 
 
 def test_calibration_counts_the_unanswerable_queries_too():
     """A router that says 0.5 and is right half the time is calibrated, whichever queries are answerable."""
-    outcomes = np.array([[1, 1], [0, 0], [1, 0], [0, NAN], [1, NAN]])
+    outcomes = np.array([[1, 1], [0, 0], [1, 0], [0, 0], [1, 1]])
     case = {"confidence": np.full((5, 2), 0.5), "outcomes": outcomes, "groups": np.arange(5)}
     metrics = evaluate(case | {"best_single": np.array([0.6, 0.4]), "best_possible": None})
     assert metrics["ece_all"] == 0
-    assert metrics["ece"] == pytest.approx(4 / 5 - 0.5)
+    assert metrics["ece"] == pytest.approx(5 / 6 - 0.5)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_classification_agrees_with_scikit_learn(seed):
     case = random_case(seed)
     metrics = evaluate(case, threshold=0.6)
-    confidence, correct = known_pairs(case["confidence"], case["outcomes"], answerable=True)
+    complete = is_complete(case["outcomes"])
+    confidence, correct = known_pairs(case["confidence"][complete], case["outcomes"][complete], answerable=True)
     predicted = confidence > np.float32(0.6)
     assert metrics["pairs"] == len(correct)
     assert metrics["accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(correct, predicted))
@@ -148,20 +188,36 @@ def test_properties(seed, num_queries, num_vlms, missing):
     elsewhere = np.where(unknown, rng.random(unknown.shape), case["confidence"]).astype(np.float32)
     assert_same(evaluate(case, confidence=elsewhere), metrics)
 
-    # A query without any known outcome is as good as absent; one that no VLM answers counts in em_all and ece_all.
+    # A query without any known outcome only counts as left out; one that no VLM answers counts in em_all and ece_all.
     longer = {
         "confidence": np.concatenate([case["confidence"], np.full((2, num_vlms), 0.9, np.float32)]),
         "outcomes": np.concatenate([case["outcomes"], np.full((2, num_vlms), NAN)]),
         "groups": np.append(case["groups"], ["x", "y"]),
         "best_possible": np.append(case["best_possible"], [-1, -1]),
     }
-    assert_same(evaluate(case, **longer), metrics)
-    longer["outcomes"][-1, 0] = 0
+    left_out = metrics["queries_incomplete"]
+    assert_same(evaluate(case, **longer), metrics | {"queries_incomplete": left_out + 2})
+    longer["outcomes"][-1] = 0
     longer["best_possible"][-1] = 0
-    counts = {key: metrics[key] for key in ("queries", "pairs")} | {"queries_all": metrics["queries_all"] + 1}
-    em_all = (metrics["em_all"] or 0) * metrics["queries_all"] / counts["queries_all"]
     with_unanswered = evaluate(case, **longer)
-    assert_same(with_unanswered, metrics | counts | {"em_all": em_all, "ece_all": with_unanswered["ece_all"]})
+    changed = {"queries_all": metrics["queries_all"] + 1, "queries_incomplete": left_out + 1}
+    for name in ("em_all", "best_single_em_all"):
+        changed[name] = (metrics[name] or 0) * metrics["queries_all"] / changed["queries_all"]
+    if PARTIAL_KEYS[0] in metrics:
+        changed["partial_queries_all"] = metrics["partial_queries_all"] + 1
+        share = metrics["partial_queries_all"] / changed["partial_queries_all"]
+        changed["partial_em_all"] = metrics["partial_em_all"] * share
+    calibration = {name: with_unanswered[name] for name in ("ece_all", "partial_ece_all") if name in with_unanswered}
+    assert_same(with_unanswered, metrics | changed | calibration)
+
+
+def test_the_complete_cases_are_judged_as_if_there_were_no_others():
+    case = random_case(4, num_queries=300)
+    complete = is_complete(case["outcomes"])
+    only = {key: value if key == "best_single" else value[complete] for key, value in case.items()}
+    metrics = evaluate(case)
+    without_partial = {name: metrics[name] for name in KEYS}
+    assert_same(without_partial, evaluate(only) | {"queries_incomplete": int((~complete).sum())})
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -208,7 +264,7 @@ def test_undefined_metrics_are_none():
 def test_an_empty_split(best_possible):
     metrics = evaluate(random_case(0, num_queries=0), best_possible=best_possible)
     assert list(metrics) == [key for key in KEYS if best_possible is not None or key != "best_possible_em"]
-    assert [metrics[key] for key in COUNTS] == [0, 0, 0]
+    assert [metrics[key] for key in COUNTS] == [0, 0, 0, 0]
     assert all(value is None for key, value in metrics.items() if key not in COUNTS)
 
 
@@ -250,33 +306,6 @@ def test_train_accuracy_leaves_unknown_outcomes_out():
     outcomes = np.array([[1, 0, NAN], [0, NAN, NAN], [1, 1, NAN], [1, 1, NAN]])
     np.testing.assert_allclose(train_accuracy(outcomes), [0.75, 2 / 3, NAN])
     assert np.isnan(train_accuracy(np.zeros((0, 2)))).all()
-
-
-def test_single_vlm_em_by_hand():
-    outcomes = np.array([[1, 0, NAN], [1, NAN, NAN], [0, 1, NAN], [0, 0, NAN], [NAN, 0, NAN]])
-    table = single_vlm_em(outcomes, np.arange(5), 200, 0, ["a", "b", "c"])
-    assert list(table) == ["a", "b", "c"]
-    assert table["a"]["em"] == pytest.approx(2 / 3)
-    assert table["a"]["em_all"] == pytest.approx(2 / 4)
-    assert (table["a"]["queries"], table["b"]["queries"], table["c"]["queries"]) == (3, 2, 0)
-    assert table["b"]["em"] == pytest.approx(1 / 2)
-    assert table["b"]["em_all"] == pytest.approx(1 / 4)
-    assert table["b"]["em_low"] <= 1 / 2 <= table["b"]["em_high"]
-    assert table["c"] == {"em": None, "em_low": None, "em_high": None, "em_all": None, "queries": 0}
-
-
-def test_single_vlm_em_agrees_with_a_router_that_always_asks_it():
-    case = random_case(5, missing=0)
-    table = single_vlm_em(case["outcomes"], case["groups"], 200, 0, "abcd")
-    metrics = evaluate(case, selected=np.full(60, 2))
-    assert table["c"] == {key: metrics[key] for key in ("em", "em_low", "em_high", "em_all", "queries")}
-
-
-def test_single_vlm_em_of_nothing_answerable():
-    table = single_vlm_em(np.zeros((3, 1)), np.arange(3), 200, 0, ["a"])
-    assert table == {"a": {"em": None, "em_low": None, "em_high": None, "em_all": 0.0, "queries": 0}}
-    with pytest.raises(ValueError, match="expected 1 VLM names and 3 groups, got 2"):
-        single_vlm_em(np.zeros((3, 1)), np.arange(3), 200, 0, ["a", "b"])
 
 
 def test_compare_is_paired():

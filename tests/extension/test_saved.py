@@ -66,14 +66,14 @@ def queries_of(router, rows):
 
 
 def expected_changes(old, new, split):
-    """EM before and after on a split's queries, and how often the new VLM is chosen, in plain Python."""
+    """EM before and after on a split's complete cases, and how often the new VLM is chosen, in plain Python."""
     rows = rows_of(split)
     old_outcomes = make_prepared().outcome_matrix([f"q{i}" for i in rows], old.vlms)
     outcomes = np.concatenate([old_outcomes, MADE.outcomes[rows, 2:]], axis=1)
     scores = [router.score(queries_of(router, rows)) for router in (old, new)]
     ems = [[], []]
     for n in range(len(rows)):
-        if not (outcomes[n] == 1).any() or np.isnan(old_outcomes[n]).all():
+        if not (outcomes[n] == 1).any() or np.isnan(outcomes[n]).any():
             continue
         for em, router, score, known in zip(ems, (old, new), scores, (old_outcomes, outcomes), strict=True):
             (chosen,) = select(score[[n]], router.policy, router.vlms, ~np.isnan(known[[n]]))
@@ -108,7 +108,10 @@ class TestBothStrategies:
         assert list(report["splits"]) == ["val", "id", "ood"]
         for split, changes in report["splits"].items():
             queries, old_em, new_em, new_chosen = expected_changes(old, new, split)
-            assert (changes["queries"], changes["queries_with_new"]) == (queries, queries)
+            assert (
+                changes["queries"] == queries <= changes["partial"]["queries"] == changes["partial"]["queries_with_new"]
+            )
+            assert changes["queries_all"] + changes["queries_incomplete"] == 12
             assert changes["old_em"] == pytest.approx(old_em, abs=1e-4)
             assert changes["new_em"] == pytest.approx(new_em, abs=1e-4)
             assert changes["difference"] == pytest.approx(new_em - old_em, abs=2e-4)
@@ -131,14 +134,17 @@ class TestBothStrategies:
         table = pd.concat([new_outcomes("train")[:5], new_outcomes("val")[:3]])
         report = extend(request_for(table=table, strategy=strategy))
         assert report["outcomes"] == {"taught": 5, "calibrated": 3, "only_reported": 0, "set_aside": {}}
-        assert report["splits"]["val"]["queries_with_new"] <= 3
-        assert report["splits"]["id"]["queries_with_new"] == 0
+        assert report["splits"]["val"]["queries_all"] + report["splits"]["id"]["queries_all"] <= 3
+        assert report["splits"]["val"]["partial"]["queries_with_new"] <= 3
+        assert report["splits"]["id"]["new_em"] is None
+        assert "id, 0 of 12 queries have an outcome of every VLM" in report_text(report)
 
     def test_no_outcome_on_val(self, request_for, strategy):
         request = request_for("train", strategy=strategy)
         report = extend(request)
         assert report["outcomes"]["calibrated"] == 0
-        assert np.isfinite(report["splits"]["val"]["new_em"])
+        assert report["splits"]["val"]["new_em"] is None
+        assert np.isfinite(report["splits"]["val"]["partial"]["new_em"])
 
     def test_rows_that_cannot_be_used(self, request_for, strategy):
         table = pd.concat(
@@ -182,7 +188,7 @@ class TestZeroShot:
         (tmp_path / "outcomes.csv").write_text("query_id,vlm,correct\n")
         report = extend(request_for("val", outcomes=tmp_path / "outcomes.csv", strategy="incremental"))
         assert report["zero_shot"] == ["painter"]
-        assert report["splits"]["val"]["queries_with_new"] == 0
+        assert report["splits"]["val"]["partial"]["queries_with_new"] == 0
 
     def test_one_of_two(self, request_for):
         request = request_for("train", "val", profiles=(NEW, OTHER), strategy="incremental")
@@ -224,7 +230,8 @@ class TestCascade:
         queries = queries_of(old, rows_of("id"))
         np.testing.assert_array_equal(new.score(queries)[:, :3], old.score(queries))
         assert report["unrecorded"] == ["singer"]
-        assert "no outcome in the prepared dataset, never chosen below: singer" in report_text(report)
+        assert "no outcome in the prepared dataset, not in the pools judged below: singer" in report_text(report)
+        assert report["splits"]["id"]["queries"] > 0, "singer keeps no query from being a complete case"
 
     def test_another_threshold(self, request_for, extended):
         request = request_for("train", router=extended, theta=0.9)

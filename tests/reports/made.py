@@ -1,5 +1,9 @@
 """A made-up summary of the studies on one dataset."""
 
+import json
+
+from arms.evaluation.metrics import PARTIAL
+
 METRICS = {
     "em": 0.8, "em_low": 0.75, "em_high": 0.85, "gain": 0.1, "gain_low": 0.05, "gain_high": 0.15, "gap_closed": 0.5,
     "em_all": 0.7, "auroc": 0.77, "ece_all": 0.02, "queries": 90, "queries_all": 100, "oracle_em": 1.0,
@@ -68,3 +72,14 @@ def summary(ood=True, quick=False, extended=True):
             "epochs": {"1": variant},
         },
     }
+
+
+def replayed(made, pools):
+    """A summary in which some pools have no complete case on id, only a partial replay."""
+    made = json.loads(json.dumps(made))  # no metrics shared between routers
+    for name in ("arms", "knn", "best-single", "oracle"):
+        for pool in pools:
+            values = made["metrics"][name]["id"][pool]
+            partial = {f"partial_{key}": values[key] for key in PARTIAL}
+            made["metrics"][name]["id"][pool] = dict.fromkeys(values) | {"queries": 0, "queries_all": 0} | partial
+    return made

@@ -14,9 +14,9 @@ from arms.reports import figures
 
 def bar(kind, name, em, split="id", pool="base"):
     low, high = (None, None) if kind == "reference" else (em - 0.05, em + 0.05)
-    return {"split": split, "pool": pool, "kind": kind, "name": name, "em": em, "em_low": low, "em_high": high} | {
-        "queries": 1000
-    }
+    em_all = None if kind == "reference" else 0.9 * em
+    numbers = {"em": em, "em_low": low, "em_high": high, "em_all": em_all, "queries": 1000}
+    return {"split": split, "pool": pool, "kind": kind, "name": name, **numbers}
 
 
 EM = [
@@ -73,6 +73,20 @@ def test_no_records_is_an_error(draw, records, tmp_path):
     with pytest.raises(ValueError, match=r"none.png: expected records to draw, got none"):
         draw([], tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
+
+
+def test_a_sentence_in_place_of_a_figure(tmp_path):
+    figures.sentence("there is nothing to draw", tmp_path / "a.png")
+    figures.sentence("there is something else to draw", tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
+
+
+def test_a_ring_is_the_em_over_all_queries():
+    figure = Figure()
+    figures._em_panels(figure, [bar("router", "arms", 0.5), bar("reference", "oracle", 1.0)])
+    (axes,) = figure.axes
+    rings = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [list(line.get_xdata()) for line in rings] == [[0.45]]
 
 
 def test_training_without_any_value_is_an_error(tmp_path):

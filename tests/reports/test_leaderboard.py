@@ -6,11 +6,11 @@ from tests.evaluation.test_leaderboard import METRICS, PAIRS, TIMES
 def test_table_leaves_out_what_nobody_has():
     table = leaderboard_table(leaderboard(METRICS, TIMES)["id"]["base"], {"good": "the good one"}).split("\n")
     assert (
-        table[0]
-        == "| router | EM | 95 % interval | USD per 1,000 queries | Rank Score | fit, s | us per query, batch |"
+        table[0] == "| router | EM | 95 % interval | EM, all queries | USD per 1,000 queries | Rank Score | fit, s | "
+        "us per query, batch |"
     )
-    assert table[2] == "| better | 0.900 | 0.890 to 0.910 | 0.500 | 61.2 | - | - |"
-    assert table[4] == "| the good one | 0.800 | 0.790 to 0.810 | 0.500 | 61.2 | 1.3 | 1,234 |"
+    assert table[2] == "| better | 0.900 | 0.890 to 0.910 | 0.850 | 0.500 | 61.2 | - | - |"
+    assert table[4] == "| the good one | 0.800 | 0.790 to 0.810 | 0.750 | 0.500 | 61.2 | 1.3 | 1,234 |"
 
 
 def test_who_beats_whom():
@@ -35,6 +35,22 @@ def test_section():
     assert "Out of distribution" not in text
     assert "![Cost against accuracy](figures/pareto.png)" in text
     assert routers_section({}, "figures") == []
+
+
+def test_a_pool_without_complete_cases_shows_the_partial_replay():
+    row = {"partial_em": 0.8, "partial_em_low": 0.79, "partial_em_high": 0.81, "partial_em_all": 0.75}
+    board = {"id": {"extended": {"arms": row, "knn": row | {"partial_em": 0.7}}}}
+    parts = routers_section({"leaderboard": board, "beaten": {}, "sources": {"extended": {}}}, "figures")
+    head, table = parts[-2:]
+    assert head == (
+        "**In distribution, extended pool** (no answerable query has an outcome of every VLM: a partial replay, in "
+        "which no routers are compared)"
+    )
+    assert table.splitlines()[2:] == [
+        "| **arms** | 0.800 | 0.790 to 0.810 | 0.750 |",
+        "| knn | 0.700 | 0.790 to 0.810 | 0.750 |",
+    ]
+    assert twins(board) == set()
 
 
 def test_the_strategy_that_arms_stands_for_has_no_row():

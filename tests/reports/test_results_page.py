@@ -7,7 +7,7 @@ import pytest
 
 from arms.errors import ArmsError
 from arms.reports.results_page import benchmarks_page, read_summaries, results_page
-from tests.reports.made import summary
+from tests.reports.made import replayed, summary
 
 
 def page(**summaries):
@@ -28,7 +28,7 @@ def test_a_row_for_each_split_and_pool():
         for name, split in (("a", "in distribution"), ("a", "out of distribution"), ("b", "in distribution"))
         for vlms in ("1, base", "2, extended")
     ]
-    ours, single = "**0.800** (0.750 to 0.850) | +0.100 (+0.050 to +0.150)", "0.800 (0.750 to 0.850)"
+    ours, single = "**0.800** (0.750 to 0.850); 0.700 | +0.100 (+0.050 to +0.150)", "0.800 (0.750 to 0.850); 0.700"
     assert rows[0].endswith(f"| {ours} | {single} | {single} | +0.030 (-0.010 to +0.070) | - |")
 
 
@@ -51,6 +51,16 @@ def test_an_extended_pool_without_a_new_vlm_has_no_row():
 )
 def test_sentences_say_what_the_intervals_allow(made, expected):
     assert expected in page(mine=made)
+
+
+def test_a_pool_without_complete_cases_is_named_a_partial_replay():
+    made = replayed(summary(ood=False), ("extended",))
+    rows = [line for line in page(a=made).splitlines() if line.startswith("| [")]
+    assert rows[1].startswith("| [a](all/a.md) | in distribution | 2, extended (partial replay) | **0.800** (0.750")
+    assert rows[1].endswith("| - | - |"), "neither a margin over kNN nor a ceiling"
+    assert "ARMS is above the best single VLM." in page(a=made), "only the base pool is compared"
+    nowhere = page(a=replayed(summary(ood=False), ("base", "extended")))
+    assert "No answerable query has an outcome of every VLM of a pool, so nothing is compared here." in nowhere
 
 
 def test_who_is_above_arms():

@@ -3,8 +3,9 @@ import json
 import pytest
 
 from arms.errors import ArmsError
+from arms.evaluation.metrics import PARTIAL
 from arms.reports.results_table import read_metrics, results_table, shown_routers
-from tests.reports.made import METRICS
+from tests.reports.made import METRICS, replayed, summary
 
 NONE = {**METRICS, "queries": 0}
 
@@ -29,9 +30,38 @@ def test_the_chosen_strategy_is_arms_and_has_no_row_of_its_own(tmp_path):
 def test_by_falling_em_with_the_references_beneath():
     text = results_table({"worse": router(0.6), "arms": router(0.8)})
     assert text.startswith("**In distribution, base pool** (90 answerable of 100 queries)\n\n| router | EM |")
-    assert text.index("| arms | 0.800 | 0.750 to 0.850 | +0.100 |") < text.index("| worse | 0.600 |")
-    assert "Best single VLM 0.700; oracle 1.000. ARMS over kNN +0.030 (-0.010 to +0.070)." in text
+    assert text.index("| arms | 0.800 | 0.750 to 0.850 | 0.700 | +0.100 |") < text.index("| worse | 0.600 |")
+    below = (
+        "Best single VLM 0.700 (0.630 over all queries); oracle 1.000 (0.900 over all queries). ARMS over kNN +0.030"
+    )
+    assert f"{below} (-0.010 to +0.070)." in text
+    assert "partial replay" not in text
     assert text.endswith("**Out of distribution, extended pool**: no answerable query in this split.\n")
+
+
+def test_a_partial_replay_is_a_sentence_beneath():
+    arms = router(0.8)
+    partial = {f"partial_{name}": METRICS[name] for name in PARTIAL} | {"partial_em": 0.77, "partial_queries_all": 150}
+    arms["id"]["base"] |= {"queries_incomplete": 50} | partial
+    text = results_table({"arms": arms})
+    assert "(90 answerable of 100 queries; 50 more lack an outcome of some VLM)" in text
+    assert (
+        "A partial replay, on 90 answerable of 150 queries, each with the VLMs whose outcome is known there, gives "
+        "ARMS an EM of 0.770 (0.750 to 0.850) and a gain of +0.100 (+0.050 to +0.150)."
+    ) in text
+
+
+def test_without_complete_cases_the_table_is_of_a_partial_replay():
+    made = replayed(summary(), ("extended",))
+    text = results_table(shown_routers(made["metrics"]))
+    head = (
+        "**In distribution, extended pool** (no answerable query has an outcome of every VLM: a partial replay, on 90 "
+        "answerable of 100 queries)"
+    )
+    assert head in text
+    table = text[text.index(head) :]
+    assert "| arms | 0.800 | 0.750 to 0.850 | 0.700 | +0.100 | +0.050 to +0.150 | - | 0.770 | 0.020 |" in table
+    assert "Best single VLM 0.700 (0.630 over all queries).\n" in table
 
 
 def test_no_metrics(tmp_path):
