@@ -38,7 +38,7 @@ def test_of_equal_routers_some_are_told_apart_in_5_percent_of_experiments():
 
 
 def test_three_seeds_of_equal_routers_are_not_told_apart_more_often():
-    """The seeds are a fifth of the variance here."""
+    """The seeds are a quarter of the variance here."""
     by_claims, _ = false_claims(seeds=3, seed_effect=0.07)
     assert 0 < by_claims <= 0.06
 
