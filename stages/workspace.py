@@ -58,8 +58,8 @@ def open_workspace(settings: Sequence[str] = ()) -> Workspace:
 def stage(name: str) -> Iterator[None]:
     """Set up the log and the progress bar; an ArmsError ends the stage with its text and exit status 1."""
     logging.basicConfig(level=logging.WARNING, format=f"{name}: %(message)s", stream=sys.stderr)
-    logging.getLogger("arms").setLevel(logging.INFO)
-    logging.getLogger("stages").setLevel(logging.INFO)
+    for program in ("arms", "stages", "studies"):
+        logging.getLogger(program).setLevel(logging.INFO)
     show_progress()
     try:
         yield

@@ -1,37 +1,63 @@
-"""Fit, time and judge every router: the light ones of params.yaml and the heavy ones of studies/params.yaml."""
+"""Fit, time and judge every router, with several seeds: those of params.yaml and the heavy ones of studies/params.yaml.
+
+A router whose class takes no seed is fitted once. ARMS' runs are those of `studies.seeds`.
+"""
 
 import logging
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from arms.baselines.registry import build_router, find_router
+from arms.baselines.registry import build_router, find_router, settings_of
 from arms.data.atomic import atomic_folder
 from arms.data.prepared import write_json
 from arms.data.scores import POOLS
 from arms.data.splits import SCORED_SPLITS
+from arms.errors import ArmsError
+from arms.evaluation.claims import against
 from arms.evaluation.cost_judge import CostJudge
 from arms.evaluation.judge import Judge
 from arms.evaluation.leaderboard import leaderboard
 from arms.evaluation.metrics import round_metrics
+from arms.evaluation.seeds import Runs, SeedJudge
 from arms.features.dataset import Dataset
 from arms.features.loader import Queries
+from arms.params import Params
 from arms.progress import progress_bar
 from arms.reports.pareto_figure import pareto
 from arms.routers.base import BaseRouter
 from stages.dataset import open_embedded
-from stages.scores import ByPool, read_routers, without_twin
-from stages.workspace import Stopwatch, Workspace, open_workspace, stage
-from studies.settings import RESULTS, read_study_params
+from stages.scores import ByPool
+from stages.workspace import Stopwatch, open_workspace, stage
+from studies.seed_scores import read_seed_runs
+from studies.settings import RESULTS, StudyParams, read_study_params
 
 SINGLE_QUERIES = 50
 Json = dict[str, Any]
-Job = tuple[str, Json, str]  # a router's name, its settings, and the place that they come from
 
 logger = logging.getLogger("studies.routers")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A router to fit on both pools.
+
+    Attributes
+    ----------
+    where : str
+        Where its settings come from, for error messages.
+    seeds : list of int
+        The seeds to fit it with; one if its class takes none.
+    """
+
+    name: str
+    settings: Json
+    where: str
+    seeds: list[int]
 
 
 def main() -> None:
@@ -39,64 +65,92 @@ def main() -> None:
     workspace, watch = open_workspace(), Stopwatch()
     params, study = workspace.params, read_study_params()
     dataset = open_embedded(workspace)
-    fitted, times = fit_all(workspace, dataset, {} if study.quick else study.routers)
-    strategy = params.extend.strategy
-    routers = without_twin(read_routers(strategy), strategy) | fitted
-    judge = Judge(dataset.prepared, {}, samples=params.evaluate.bootstrap_samples, seed=params.evaluate.seed)
-    cost_judge = CostJudge(judge, params.costs)
-    metrics = {name: cost_judge.metrics(by_pool) for name, by_pool in routers.items()}
-    records = [round_metrics(record, digits=8) for record in cost_judge.records(routers)]
+    jobs = router_jobs(params, study, dataset.has_answers)
+    fitted, times = fit_all(jobs, dataset)
+    arms_seeds, arms_runs = read_seed_runs(params.extend.strategy)
+    seeds = dict.fromkeys(arms_runs, arms_seeds) | {job.name: job.seeds for job in jobs}
+    fitted_s = watch.elapsed_s
+    judged, records = judge_all(params, dataset, arms_runs | fitted, times)
     with atomic_folder(RESULTS / params.data / "routers") as folder:
-        write_json(
-            {
-                "leaderboard": leaderboard(metrics, times),
-                "metrics": metrics,
-                "pairs": judge.pairs(routers),
-                "sources": {pool: cost_judge.sources("id", vlms) for pool, vlms in _pools(dataset).items()},
-            },
-            folder / "judged.json",
-        )
+        write_json({"seeds": seeds} | judged, folder / "judged.json")
         if records:  # costs are known
             pareto(records, folder / "pareto.png")
-    logger.info("fitted and judged %d routers in %.1f s", len(routers), watch.elapsed_s)
+    runs = sum(len(job.seeds) for job in jobs) * len(POOLS)
+    logger.info(
+        "fitted %d routers in %d runs in %.1f s, judged %d in %.1f s",
+        len(jobs), runs, fitted_s, len(judged["metrics"]), watch.elapsed_s - fitted_s,
+    )  # fmt: skip
 
 
-def fit_all(
-    workspace: Workspace, dataset: Dataset, heavy: Mapping[str, Json]
-) -> tuple[dict[str, ByPool], dict[str, dict[str, Json]]]:
-    """Every router's scores and times by pool."""
-    routers: dict[str, ByPool] = {}
-    times: dict[str, dict[str, Json]] = {}
-    jobs = _jobs(workspace.params.baselines, heavy, dataset.has_answers)
+def judge_all(
+    params: Params, dataset: Dataset, routers: Mapping[str, Runs], times: Mapping[str, Json]
+) -> tuple[Json, list[Json]]:
+    """All numbers of judged.json except the seeds, and the points of the figure, which are of the first seeds."""
+    bootstrap = {"samples": params.evaluate.bootstrap_samples, "seed": params.evaluate.seed}
+    judge = Judge(dataset.prepared, {}, **bootstrap)
+    cost_judge, seed_judge = CostJudge(judge, params.costs), SeedJudge(judge, **bootstrap)
+    metrics: Json = {}
+    with progress_bar("judge", "routers") as progress:
+        for done, (name, runs) in enumerate(routers.items()):
+            progress(done, len(routers))
+            metrics[name] = seed_judge.metrics(runs, cost_judge)
+    pairs = seed_judge.pairs(routers)
+    judged = {
+        "leaderboard": leaderboard(metrics, times),
+        "em_by_seed": {name: seed_judge.em_by_seed(runs) for name, runs in routers.items()},
+        "claims": against(pairs),
+        "metrics": metrics,
+        "pairs": pairs,
+        "sources": {pool: cost_judge.sources("id", vlms) for pool, vlms in _pools(dataset).items()},
+    }
+    first = {name: runs[0] for name, runs in routers.items()}
+    return judged, [round_metrics(record, digits=8) for record in cost_judge.records(first)]
+
+
+def fit_all(jobs: Sequence[Job], dataset: Dataset) -> tuple[dict[str, list[ByPool]], dict[str, dict[str, Json]]]:
+    """Every router's scores by seed and pool, and its times by pool, which are of the first seed."""
+    runs: dict[str, list[ByPool]] = {job.name: [{} for _ in job.seeds] for job in jobs}
+    times: dict[str, dict[str, Json]] = {job.name: {} for job in jobs}
     queries, done = dataset.queries(*SCORED_SPLITS), 0
+    total = sum(len(job.seeds) for job in jobs) * len(POOLS)
     with progress_bar("routers", "fits") as progress:
         for pool, vlms in _pools(dataset).items():
             answers = dataset.answers(queries, vlms)
             train, val = (dataset.labelled(split, vlms, answers=True) for split in ("train", "val"))
-            for name, settings, where in jobs:
-                start = time.perf_counter()
-                router = build_router(name, vlms, settings, seed=workspace.params.seed, where=where)
-                router.fit(train, val)
-                fitted = time.perf_counter()
-                routers.setdefault(name, {})[pool] = router.scores(name, pool, queries, answers)
-                per_query_s = (time.perf_counter() - fitted) / max(1, len(queries))
-                times.setdefault(name, {})[pool] = {
-                    "fit_s": round(fitted - start, 3),
-                    "us_per_query": round(per_query_s * 1e6, 2),
-                    "single_us": single_latency_us(router, queries),
-                }
-                done += 1
-                progress(done, len(jobs) * len(POOLS))
-    return {name: routers[name] for name, _, _ in jobs}, times
+            for job in jobs:
+                for place, seed in enumerate(job.seeds):
+                    start = time.perf_counter()
+                    router = build_router(job.name, vlms, job.settings, seed=seed, where=job.where).fit(train, val)
+                    fitted = time.perf_counter()
+                    runs[job.name][place][pool] = router.scores(job.name, pool, queries, answers)
+                    if place == 0:
+                        scored = time.perf_counter()
+                        times[job.name][pool] = {
+                            "fit_s": round(fitted - start, 3),
+                            "us_per_query": round((scored - fitted) / max(1, len(queries)) * 1e6, 2),
+                            "single_us": single_latency_us(router, queries),
+                        }
+                    done += 1
+                    progress(done, total)
+    return runs, times
 
 
-def _jobs(light: Mapping[str, Json], heavy: Mapping[str, Json], has_answers: bool) -> list[Job]:
-    """The routers to fit; if no answers are recorded, those that ask VLMs are left out with a warning."""
+def router_jobs(params: Params, study: StudyParams, has_answers: bool) -> list[Job]:
+    """The routers to fit, without those that ask VLMs if no answers are recorded, which is warned of."""
+    heavy = {} if study.quick else study.routers
+    if unknown := sorted(study.fewer_seeds.keys() - params.baselines.keys() - study.routers.keys()):
+        raise ArmsError(
+            f"studies/params.yaml.fewer_seeds: unknown router {unknown[0]!r}; known: "
+            f"{', '.join(sorted({*params.baselines, *study.routers}))}"
+        )
     jobs = []
-    for where, of in (("params.yaml.baselines", light), ("studies/params.yaml.routers", heavy)):
+    for where, of in (("params.yaml.baselines", params.baselines), ("studies/params.yaml.routers", heavy)):
         for name, settings in of.items():
-            if has_answers or not find_router(settings.get("router", name), where).asks_vlms:
-                jobs.append((name, settings, where))
+            router_class = find_router(settings.get("router", name), where)
+            if has_answers or not router_class.asks_vlms:
+                seeds = study.seeds[: study.fewer_seeds.get(name)]
+                one = study.quick or "seed" not in settings_of(router_class)
+                jobs.append(Job(name, settings, where, [params.seed] if one else seeds))
             else:
                 logger.warning(
                     "%s.%s: left out, as the dataset records no answers (column output of its outcomes)", where, name

@@ -34,6 +34,7 @@ class StudyParams(Section):
     """studies/params.yaml."""
 
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    fewer_seeds: dict[str, Annotated[int, Field(ge=1)]]  # router -> how many of the seeds it is fitted with
     quick: bool
     tuned_encoders: str
     unseen: UnseenParams

@@ -13,11 +13,16 @@ from arms.data.atomic import atomic_file, atomic_folder
 from arms.data.prepared import Prepared, read_prepared, split_sizes, write_json
 from arms.data.splits import TEST_SPLITS
 from arms.evaluation.complementarity import dataset_statistics, rescue_matrix
+from arms.evaluation.judge import Judge
 from arms.evaluation.leaderboard import beaten
+from arms.evaluation.seeds import SeedJudge
+from arms.params import Params
 from arms.reports import study_figures
 from arms.reports.unseen_figures import gains_by_kind, risk_by_coverage
 from stages.workspace import METRICS, PLOTS, open_workspace, stage
+from studies.seed_scores import read_phi_scores
 from studies.settings import RESULTS, STUDIES, read_study_params
+from studies.study_claims import study_claims
 
 CURVES = ("accuracy", "f1", "em")
 KEPT = ("em", "accuracy", "precision", "recall", "f1", "auroc", "ece_all")
@@ -71,9 +76,10 @@ def main() -> None:
         "gates": _read(folder / "reading" / "gates.json"),
         "extension": extension_tables(extension),
         "routers": routers
-        and {key: routers[key] for key in ("leaderboard", "sources")} | {"beaten": beaten(routers["pairs"])},
+        and {key: routers[key] for key in ("leaderboard", "sources", "seeds", "em_by_seed", "claims")}
+        | {"beaten": beaten(routers["pairs"])},
         "unseen": unseen,
-        "studies": {name: {variant: _spread(result) for variant, result in of.items()} for name, of in studies.items()},
+        "studies": {name: study_summary(prepared, workspace.params, of, name) for name, of in studies.items()},
     }
     with atomic_file(folder / "summary.json") as draft:
         write_json(summary, draft)
@@ -185,10 +191,19 @@ def _records(results: Results, metrics: tuple[str, ...]) -> Iterator[dict[str, A
                     yield {"variant": variant, "split": split, "metric": metric, "runs": runs}
 
 
+def study_summary(prepared: Prepared, params: Params, results: Results, study: str) -> dict[str, Any]:
+    """The metrics of each variant of a study, and EM of ARMS minus that of the variant; see `study_claims`."""
+    if not results:
+        return {}
+    bootstrap = {"samples": params.evaluate.bootstrap_samples, "seed": params.evaluate.seed}
+    judge = SeedJudge(Judge(prepared, {}, **bootstrap), **bootstrap)
+    claims = study_claims(judge, list(read_phi_scores().values()), results, study)
+    return {variant: _spread(result) | {"phi_minus_this": claims[variant]} for variant, result in results.items()}
+
+
 def _spread(result: dict[str, Any]) -> dict[str, Any]:
-    """Mean, lowest and highest of each metric over the seeds, and Phi's advantage over the first seed's run."""
+    """Mean, lowest and highest of each metric over the seeds."""
     spread: dict[str, Any] = {"settings": result["settings"], "seeds": [run["seed"] for run in result["runs"]]}
-    spread["phi_minus_this"] = result["runs"][0]["phi_minus_this"]
     for split in ("val", *TEST_SPLITS):
         values = {metric: [run["metrics"][split][metric] for run in result["runs"]] for metric in KEPT}
         spread[split] = {

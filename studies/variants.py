@@ -1,4 +1,7 @@
-"""Train Phi with other settings, once for each seed, and judge it."""
+"""Train Phi with other settings, once for each seed, and judge it.
+
+A variant that changes nothing is ARMS itself: it takes the runs of `studies.seeds` and trains nothing.
+"""
 
 import logging
 from dataclasses import replace
@@ -7,15 +10,19 @@ from typing import Any
 import click
 
 from arms.data.atomic import atomic_file
-from arms.data.prepared import write_json
-from arms.data.scores import read_scores
+from arms.data.prepared import read_prepared, write_json
+from arms.data.scores import Scores
 from arms.data.splits import SCORED_SPLITS, TEST_SPLITS
 from arms.evaluation.judge import Judge
+from arms.evaluation.seeds import SeedJudge
 from arms.params import read_params
+from arms.progress import progress_bar
 from stages.dataset import open_dataset
 from stages.phi import training_data, untrained_phi
-from stages.workspace import SCORES, Stopwatch, open_workspace, stage
+from stages.workspace import Stopwatch, Workspace, open_workspace, stage
+from studies.seed_scores import read_phi_scores
 from studies.settings import RESULTS, STUDIES, read_study_params
+from studies.study_claims import pack
 
 QUICK = ("epochs=1", "train.data_share=0.1")
 
@@ -52,25 +59,34 @@ def study_variant(study: str, variant: str, first: list[str], *, quick: bool) ->
 
 
 def run_variant(settings: list[str], seeds: list[int]) -> list[dict[str, Any]]:
-    """Train Phi with some settings and each seed: its metrics by split, and the advantage of the pipeline's Phi."""
+    """Train Phi with some settings and each seed: its metrics by split, and the test queries that it got right."""
     workspace = open_workspace(settings)
     evaluate, runs = workspace.params.evaluate, []
-    phi = read_scores(SCORES / "arms" / "arms-base.parquet")
-    for seed in seeds:
-        dataset, encoders = open_dataset(workspace)  # training tunes the encoders, so each seed needs fresh ones
-        judge = Judge(dataset.prepared, {}, samples=evaluate.bootstrap_samples, seed=evaluate.seed)
-        # Only the router gets the new seed: the features belong to encoders of the pipeline's seed.
-        seeded = replace(workspace, params=workspace.params.model_copy(update={"seed": seed}))
-        router = untrained_phi(seeded, dataset, encoders).fit(*training_data(seeded, dataset))
-        scores = router.scores("study", "base", dataset.queries(*SCORED_SPLITS))
-        runs.append(
-            {
-                "seed": seed,
-                "metrics": {split: judge.metrics_on(split, scores) for split in ("val", *TEST_SPLITS)},
-                "phi_minus_this": {split: judge.compare(phi, scores, split) for split in TEST_SPLITS},
-            }
-        )
+    bootstrap = {"samples": evaluate.bootstrap_samples, "seed": evaluate.seed}
+    judge = Judge(read_prepared(workspace.prepared), {}, **bootstrap)
+    same = read_phi_scores() if workspace.params == open_workspace().params else {}
+    with progress_bar("variant", "seeds") as progress:
+        for done, seed in enumerate(seeds):
+            progress(done, len(seeds))
+            scores = same[seed] if seed in same else _trained(workspace, seed)
+            correct = {split: SeedJudge(judge, **bootstrap).correct(split, [scores])[:, 0] for split in TEST_SPLITS}
+            runs.append(
+                {
+                    "seed": seed,
+                    "metrics": {split: judge.metrics_on(split, scores) for split in ("val", *TEST_SPLITS)},
+                    "correct": {split: pack(of_split) for split, of_split in correct.items()},
+                }
+            )
+        progress(len(seeds), len(seeds))
     return runs
+
+
+def _trained(workspace: Workspace, seed: int) -> Scores:
+    dataset, encoders = open_dataset(workspace)  # training tunes the encoders, so each seed needs fresh ones
+    # Only the router gets the new seed: the features belong to encoders of the pipeline's seed.
+    seeded = replace(workspace, params=workspace.params.model_copy(update={"seed": seed}))
+    router = untrained_phi(seeded, dataset, encoders).fit(*training_data(seeded, dataset))
+    return router.scores("study", "base", dataset.queries(*SCORED_SPLITS))
 
 
 if __name__ == "__main__":

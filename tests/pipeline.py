@@ -22,6 +22,7 @@ SMALLER = {
 RESULTS = ("metrics/", "studies/results/", "studies/figures/")
 STUDIES = """\
 seeds: [1, 2]
+fewer_seeds: {frugal: 1}
 quick: false
 tuned_encoders: tuned
 studies:

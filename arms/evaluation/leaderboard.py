@@ -43,7 +43,7 @@ def leaderboard(metrics: Mapping[str, Json], times: Mapping[str, Json] | None = 
 
 
 def beaten(pairs: Sequence[Json]) -> Json:
-    """Whom each router beats beyond the paired 95 % interval: split -> pool -> router -> names.
+    """Whom each router beats by the claims that hold for all pairs together: split -> pool -> router -> names.
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ def beaten(pairs: Sequence[Json]) -> Json:
     found: Json = {}
     for pair in pairs:
         here = found.setdefault(pair["split"], {}).setdefault(pair["pool"], {})
-        if pair["low"] is not None and pair["low"] > 0:
+        if pair["claim_low"] is not None and pair["claim_low"] > 0:
             here.setdefault(pair["router"], []).append(pair["other"])
-        if pair["high"] is not None and pair["high"] < 0:
+        if pair["claim_high"] is not None and pair["claim_high"] < 0:
             here.setdefault(pair["other"], []).append(pair["router"])
     return found

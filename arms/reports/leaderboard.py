@@ -16,6 +16,7 @@ _HEADINGS = {
     "em": "EM",
     "interval": "95 % interval",
     "em_all": "EM, all queries",
+    "em_by_seed": "EM by seed",
     "gap_closed": "gap closed",
     "cost_usd_per_1k": "USD per 1,000 queries",
     "rank_score": "Rank Score",
@@ -77,7 +78,7 @@ def routers_section(routers: Json, figures: str) -> list[str]:
     Parameters
     ----------
     routers : dict
-        "leaderboard", "beaten" and "sources", as `studies.summary` writes them.
+        "leaderboard", "beaten", "sources" and "em_by_seed", as `studies.summary` writes them.
     figures : str
         The folder of the figures.
     """
@@ -91,15 +92,23 @@ def routers_section(routers: Json, figures: str) -> list[str]:
         "## All routers",
         "On the same cached features, splits and outcomes; settings chosen on val. "
         f"Costs are {costs}. Rank Score weighs accuracy over all queries against cost on a logarithmic scale "
-        "(VL-RouterBench). In the second table of a panel + says that the router of the row beats that of the column "
-        "beyond the paired 95 % interval, - that it is beaten. Times are of one machine, 2 cores: read them as ratios.",
+        "(VL-RouterBench). Routers that depend on a seed were fitted with several: figures are means, intervals hold "
+        "the variance of the seeds, and the lowest and the highest EM are beside them. In the second table of a panel "
+        "+ says that the router of the row beats that of the column, - that it is beaten. Over all pairs of the panel "
+        "together, the chance of one or more false signs is 5 % (max-T). Times are of one machine, 2 cores: read them "
+        "as ratios.",
         f"![Cost against accuracy]({figures}/pareto.png)",
     ]
     same = twins(routers["leaderboard"])
     for split, pools in routers["leaderboard"].items():
         for pool, panel in pools.items():
             if panel:
-                shown = {router: row for router, row in panel.items() if router not in same}
+                by_seed = {name: of[split].get(pool) for name, of in routers.get("em_by_seed", {}).items()}
+                shown = {
+                    router: row | {"em_by_seed": by_seed.get(router)}
+                    for router, row in panel.items()
+                    if router not in same
+                }
                 here = routers["beaten"].get(split, {}).get(pool, {})
                 replayed = any("partial_em" in row for row in panel.values())
                 note = f" ({NONE_COMPLETE}: a partial replay, in which no routers are compared)" if replayed else ""
@@ -128,6 +137,8 @@ def _cell(column: str, row: Json) -> str:
     if column == "interval":
         return interval(row, "em")
     value = row.get(column)
+    if column == "em_by_seed":
+        return f"{min(value):.3f} to {max(value):.3f} ({len(value)})" if value and len(value) > 1 else "-"
     if value is not None and column in ("us_per_query", "single_us"):
         return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
     return number(value, _DIGITS.get(column, 3))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from arms.errors import ArmsError
+from arms.reports.claims_section import REFERENCES, arms_claims, claims_section
 from arms.reports.complete_cases import judged_or_replayed, over_all
 from arms.reports.leaderboard import twins
 from arms.reports.markdown import interval, markdown_table, number, with_interval
@@ -29,14 +30,16 @@ _TERMS = """## How to read the numbers
   VLMs are measured on the same queries, and each router has its whole choice. A **partial replay** takes the other
   queries too, each with the VLMs whose outcome is known there. It is biased: where a new VLM has no outcome, it can
   gain nothing. So it comes second, and is named.
-- **Intervals** are 95 % bootstrap intervals over images; that of a gain or a margin is paired. *Above* and *below* say
-  that the interval of the difference leaves out 0, *level* that it does not.
+- **Intervals** are 95 % bootstrap intervals over scenes; that of a gain or a margin is paired. In the first table
+  they are those of a single run, each by itself. *Above* and *below* are said only where the simultaneous interval of
+  the difference leaves out 0: over all seeds, corrected for all pairs of routers in that split and pool. *Level* is the
+  rest.
 - **`arms`** is the router Phi on the base pool; on the extended pool it is the strategy that `extend.strategy` names.
 - **The best single VLM** is chosen on the training split, by its complete cases.
-- **Splits** are by image, and all choices are made on val. The metrics of the test splits were seen more than once
-  while this was developed; docs/log.md says where.
-- Where a study has several **seeds**, a figure is their mean, with the lowest and the highest in brackets; what ARMS,
-  the pipeline's own run, has over a variant is of the first seed, with its paired interval."""
+- **Splits** are by scene: near-copies of a picture never part. All choices are made on val. The metrics of the test
+  splits were seen more than once while this was developed; docs/log.md says where.
+- Where a study has several **seeds**, a figure is their mean, with the lowest and the highest in brackets; what ARMS
+  has over a variant is the difference of both means, with an interval corrected for all variants of the study."""
 
 _COLUMNS = (
     "dataset",
@@ -50,22 +53,21 @@ _COLUMNS = (
     "best possible; all queries",
 )
 _OTHERS = ("best-single", "knn")
-_WORDS = {1: "above", 0: "level with", -1: "below"}
+_WORDS = {"better": "above", "level": "level with", "worse": "below"}
 
 
 class _Panel(NamedTuple):
-    """One split and pool of a dataset, with the metrics of each router there: of a partial replay if `replayed`."""
+    """One split and pool of a dataset: the metrics of each router there, and what may be claimed of ARMS.
+
+    The metrics are those of a partial replay if `replayed`.
+    """
 
     split: str
     pool: str
     num_vlms: int
     routers: dict[str, Mapping[str, Any]]
     replayed: bool
-
-    def verdict(self, margin: str) -> int:
-        """1 where ARMS' interval of a margin is above 0, -1 where it is below, else 0."""
-        arms = self.routers[ARMS]
-        return int(arms[f"{margin}_low"] > 0) - int(arms[f"{margin}_high"] < 0)
+    claims: Mapping[str, Any]
 
 
 def read_summaries(folder: Path) -> dict[str, dict[str, Any]]:
@@ -103,6 +105,7 @@ def results_page(
         _HEAD,
         markdown_table(rows),
         "\n".join(f"- {_sentences(name, summary, descriptions[name], folder)}" for name, summary in summaries.items()),
+        *claims_section(summaries, folder),
         f"Speed, and what the bundled encoders can do: [benchmarks]({folder}/{BENCHMARKS}.md).",
         f"![EM of ARMS and of what it is compared with, on {next(iter(summaries))}]({figure})",
         _TERMS,
@@ -128,7 +131,8 @@ def _panels(summary: Mapping[str, Any]) -> Iterator[_Panel]:
             here = {name: judged_or_replayed(metrics[name][split][pool]) for name in (ARMS, *_OTHERS)}
             if here[ARMS][0]["queries"]:
                 of_each = {name: judged for name, (judged, _) in here.items()}
-                yield _Panel(split, pool, len(pools.get(pool, {})), of_each, replayed=here[ARMS][1])
+                claims = arms_claims(summary, split, pool)
+                yield _Panel(split, pool, len(pools.get(pool, {})), of_each, replayed=here[ARMS][1], claims=claims)
 
 
 def _rows(name: str, summary: Mapping[str, Any], folder: str) -> Iterator[list[str]]:
@@ -148,12 +152,11 @@ def _rows(name: str, summary: Mapping[str, Any], folder: str) -> Iterator[list[s
 
 
 def _sentences(name: str, summary: Mapping[str, Any], description: str, folder: str) -> str:
-    """What a dataset is, and where ARMS is above the best single VLM, kNN and the other routers."""
+    """What a dataset is, and where ARMS is above the best single VLM, plain routers and all others."""
     panels = [panel for panel in _panels(summary) if not panel.replayed]
     parts = [f"**[{name}]({folder}/{name}.md)**: {description.rstrip()}"]
     if panels:
-        parts.append(f"ARMS is {_comparison(panels, 'gain', 'the best single VLM')}.")
-        parts.append(f"It is {_comparison(panels, 'over_knn', 'kNN')}.")
+        parts += _claim_sentences(panels)
     else:
         parts.append("No answerable query has an outcome of every VLM of a pool, so nothing is compared here.")
     if panels and (routers := summary.get("routers")):
@@ -163,10 +166,20 @@ def _sentences(name: str, summary: Mapping[str, Any], description: str, folder: 
     return " ".join(parts)
 
 
-def _comparison(panels: Sequence[_Panel], margin: str, other: str) -> str:
+def _claim_sentences(panels: Sequence[_Panel]) -> Iterator[str]:
+    """A sentence for each reference that has a claim on every panel."""
+    compared = [key for key in REFERENCES if panels and all(key in panel.claims for panel in panels)]
+    if not compared:
+        yield "Whether ARMS beats other routers was not studied here, so nothing is claimed."
+    for place, reference in enumerate(compared):
+        yield f"{'It' if place else 'ARMS'} is {_comparison(panels, reference, REFERENCES[reference])}."
+
+
+def _comparison(panels: Sequence[_Panel], reference: str, other: str) -> str:
     """Such as "above kNN in distribution; level with it out of distribution with the base pool"."""
     by_word = {
-        word: [panel for panel in panels if panel.verdict(margin) == verdict] for verdict, word in _WORDS.items()
+        word: [panel for panel in panels if panel.claims[reference]["verdict"] == verdict]
+        for verdict, word in _WORDS.items()
     }
     found = {word: within for word, within in by_word.items() if within}
     if len(found) == 1:
@@ -176,7 +189,7 @@ def _comparison(panels: Sequence[_Panel], margin: str, other: str) -> str:
 
 
 def _beaten_by(panels: Sequence[_Panel], routers: Mapping[str, Any]) -> str:
-    """How many other routers are above ARMS beyond the paired interval, and where."""
+    """How many other routers are above ARMS by the corrected claims, and where."""
     counts = [
         sum(ARMS in others for others in routers["beaten"].get(panel.split, {}).get(panel.pool, {}).values())
         for panel in panels

@@ -52,6 +52,13 @@ def difference(values: Mapping[str, float]) -> str:
     return f"{values['difference']:+.3f} ({values['low']:+.3f} to {values['high']:+.3f})"
 
 
+def claimed(values: Mapping[str, float | None]) -> str:
+    """A difference with the interval that is corrected for all of the study; a dash without queries."""
+    if values["difference"] is None:
+        return "-"
+    return f"{values['difference']:+.3f} ({values['claim_low']:+.3f} to {values['claim_high']:+.3f})"
+
+
 def spread(values: Mapping[str, float] | None) -> str:
     """A mean over seeds, with the lowest and the highest in brackets where they differ; a dash for None."""
     if values is None:
@@ -68,7 +75,7 @@ def _ablation_table(study: str, variants: Mapping[str, dict[str, Any]]) -> str:
         rows = [header + (["published F1", "published EM"] if split == "id" else [])]
         for name, variant in variants.items():
             row = [name, *(spread(variant[split].get(metric)) for metric in _ABLATION_METRICS)]
-            row.append(difference(variant["phi_minus_this"][split]))
+            row.append(claimed(variant["phi_minus_this"][split]))
             if split == "id":
                 row += [f"{value:.3f}" for value in published[name][-2:]] if name in published else ["", ""]
             rows.append(row)
@@ -79,11 +86,14 @@ def _ablation_table(study: str, variants: Mapping[str, dict[str, Any]]) -> str:
 def _curve_table(study: str, variants: Mapping[str, dict[str, Any]]) -> str:
     splits = _run(variants)
     label = "share of the images, %" if study == "data" else study
-    rows = [[label, *(f"{split}: {metric}" for split in splits for metric in ("accuracy", "F1", "EM"))]]
+    columns = ("accuracy", "F1", "EM", "EM of ARMS minus this")
+    rows = [[label, *(f"{split}: {column}" for split in splits for column in columns)]]
     for name, variant in variants.items():
-        rows.append(
-            [name, *(spread(variant[split].get(metric)) for split in splits for metric in ("accuracy", "f1", "em"))]
-        )
+        row = [name]
+        for split in splits:
+            row += [spread(variant[split].get(metric)) for metric in ("accuracy", "f1", "em")]
+            row.append(claimed(variant["phi_minus_this"][split]))
+        rows.append(row)
     return markdown_table(rows)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from arms.evaluation import bootstrap
-from arms.evaluation.bootstrap import bootstrap_means, interval
+from arms.evaluation.bootstrap import bootstrap_means, bootstrap_seed_means, interval
 
 
 def loop_bootstrap(values, groups, samples, seed):
@@ -76,6 +76,46 @@ def test_interval_is_the_central_95_percent():
     assert interval(np.arange(1001) / 1000) == pytest.approx((0.025, 0.975))
     assert interval(np.array([np.nan, 0.5])) == (0.5, 0.5)
     assert interval(np.array([np.nan])) == (None, None)
+
+
+def test_with_one_seed_the_draws_are_those_of_the_groups():
+    rng = np.random.default_rng(4)
+    values, groups = rng.random((40, 3)), rng.integers(0, 9, 40)
+    expected = bootstrap_means(values, groups, 64, 0)
+    np.testing.assert_array_equal(bootstrap_seed_means(list(values.T), groups, 64, 0), expected)
+    beside = bootstrap_seed_means([rng.random((40, 2)), *values.T[:, :, None]], groups, 64, 0)
+    np.testing.assert_array_equal(beside[:, 1:], expected)
+
+
+def test_the_variances_of_groups_and_seeds_add_up():
+    """Three seeds with EMs 0.1 apart: the standard error of their mean is 0.1 / sqrt(3), times 2.2 for three."""
+    rng = np.random.default_rng(5)
+    query = (rng.random(3000) < 0.5).astype(float)
+    run = np.stack([query - 0.1, query, query + 0.1], axis=1)
+    with_seeds, one = (bootstrap_seed_means([of], np.arange(3000), 8000, 0)[:, 0] for of in (run, query))
+    assert with_seeds.mean() == pytest.approx(run.mean(), abs=0.005)
+    widened = 0.1 / np.sqrt(3) * 4.303 / 1.960
+    assert with_seeds.var() == pytest.approx(one.var() + widened**2, rel=0.05)
+
+
+def test_seeds_that_agree_add_nothing():
+    rng = np.random.default_rng(6)
+    query, groups = (rng.random(50) < 0.5).astype(float), np.arange(50)
+    same = bootstrap_seed_means([np.stack([query] * 4, axis=1)], groups, 100, 0)
+    np.testing.assert_allclose(same, bootstrap_seed_means([query], groups, 100, 0))
+
+
+def test_equal_routers_with_the_same_seeds_differ_nowhere():
+    run, groups = np.random.default_rng(7).random((30, 3)), np.arange(30)
+    draws = bootstrap_seed_means([run, run[:, :2], run], groups, 100, 0)
+    np.testing.assert_array_equal(draws[:, 0], draws[:, 2])
+    assert not np.allclose(draws[:, 0], draws[:, 1])
+
+
+@pytest.mark.parametrize("runs", [[], [np.zeros((3, 0))]])
+def test_refuses_a_router_without_a_seed(runs):
+    with pytest.raises(ValueError, match="expected one or more routers with one or more seeds each"):
+        bootstrap_seed_means(runs, np.arange(3), 10, 0)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,14 @@ def make_judge(test=TEST, train=TRAIN):
     rows += [("id", f"i{n}", right) for n, right in enumerate(test)]
     queries = pd.DataFrame(
         [
-            {"query_id": name, "question": "ten chars.", "image_sha256": name, "split": split, "task": f"task {name}"}
+            {
+                "query_id": name,
+                "question": "ten chars.",
+                "image_sha256": name,
+                "scene": name,
+                "split": split,
+                "task": f"task {name}",
+            }
             for split, name, _ in rows
         ]
     )

@@ -23,10 +23,10 @@ METRICS = {
 }
 TIMES = {"good": {"base": {"fit_s": 1.26, "us_per_query": 1234.4}}}
 PAIRS = [
-    {"router": "good", "other": "better", "difference": -0.1, "low": -0.15, "high": -0.05},
-    {"router": "good", "other": "also good", "difference": 0.0, "low": -0.02, "high": 0.02},
-    {"router": "better", "other": "also good", "difference": 0.1, "low": 0.01, "high": 0.2},
-    {"router": "good", "other": "nobody", "difference": None, "low": None, "high": None},
+    {"router": "good", "other": "better", "difference": -0.1, "claim_low": -0.15, "claim_high": -0.05},
+    {"router": "good", "other": "also good", "difference": 0.0, "claim_low": -0.02, "claim_high": 0.02},
+    {"router": "better", "other": "also good", "difference": 0.1, "claim_low": 0.01, "claim_high": 0.2},
+    {"router": "good", "other": "nobody", "difference": None, "claim_low": None, "claim_high": None},
 ]
 
 

@@ -15,30 +15,41 @@ def random_correct(seed=0, num_queries=80, num_routers=4):
     return correct, rng.integers(0, 20, num_queries)
 
 
+def at(pairs, name, i, j):
+    return getattr(pairs, name)[pairs.pairs.index((i, j))]
+
+
 def test_each_pair_equals_compare():
     correct, groups = random_correct()
-    pairs = paired_differences(correct, groups, samples=300, seed=3)
-    for i in range(4):
-        for j in range(4):
-            expected = compare(correct[:, i], correct[:, j], groups, 300, 3)
-            found = {"difference": pairs.difference[i, j], "low": pairs.low[i, j], "high": pairs.high[i, j]}
-            assert found == pytest.approx(expected, abs=1e-12)
-    assert pairs.low[3, 0] > 0  # far apart
-    assert pairs.high[0, 3] < 0
+    everyone = [(i, j) for i in range(4) for j in range(4)]
+    pairs = paired_differences(correct, groups, samples=300, seed=3, pairs=everyone)
+    for i, j in everyone:
+        expected = compare(correct[:, i], correct[:, j], groups, 300, 3)
+        found = {name: at(pairs, name, i, j) for name in ("difference", "low", "high")}
+        assert found == pytest.approx(expected, abs=1e-12)
+    assert at(pairs, "low", 3, 0) > 0, "far apart"
+    assert at(pairs, "high", 0, 3) < 0
 
 
 def test_a_router_differs_from_itself_by_nothing():
     correct, groups = random_correct()
     pairs = paired_differences(correct[:, [0, 0]], groups, samples=50, seed=0)
-    for matrix in (pairs.difference, pairs.low, pairs.high):
-        np.testing.assert_array_equal(matrix, np.zeros((2, 2)))
+    for values in (pairs.difference, pairs.low, pairs.high, pairs.claims.low, pairs.claims.high):
+        np.testing.assert_array_equal(values, [0.0])
 
 
-def test_another_router_beside_changes_nothing():
+def test_another_router_beside_changes_no_interval_of_a_pair_by_itself():
     correct, groups = random_correct()
     few, many = (paired_differences(columns, groups, 100, 1) for columns in (correct[:, :2], correct))
-    np.testing.assert_array_equal(few.low, many.low[:2, :2])
-    np.testing.assert_array_equal(few.high, many.high[:2, :2])
+    assert few.low[0] == at(many, "low", 0, 1)
+    assert few.high[0] == at(many, "high", 0, 1)
+
+
+def test_several_seeds_are_compared_by_their_means():
+    correct, groups = random_correct()
+    pairs = paired_differences([correct[:, :3], correct[:, 3]], groups, 300, 1)
+    assert pairs.difference[0] == pytest.approx(correct[:, :3].mean() - correct[:, 3].mean())
+    assert pairs.low[0] < pairs.difference[0] < pairs.high[0]
 
 
 def test_records():
@@ -46,10 +57,10 @@ def test_records():
     pairs = paired_differences(correct, groups, 100, 1)
     records = pairs.records(["a", "b", "c"], split="id")
     assert [(record["router"], record["other"]) for record in records] == [("a", "b"), ("a", "c"), ("b", "c")]
-    assert list(records[0]) == ["split", "router", "other", "difference", "low", "high"]
+    assert list(records[0]) == ["split", "router", "other", "difference", "low", "high", "claim_low", "claim_high", "p"]
     assert records[1]["difference"] == pytest.approx(correct[:, 0].mean() - correct[:, 2].mean())
-    assert records[1]["low"] < records[1]["difference"] < records[1]["high"]
-    with pytest.raises(ValueError, match="expected 3 names, got 2"):
+    assert records[1]["claim_low"] < records[1]["difference"] < records[1]["claim_high"]
+    with pytest.raises(ValueError, match="expected 3 names or more, got 2"):
         pairs.records(["a", "b"])
 
 
@@ -57,7 +68,8 @@ def test_without_queries():
     pairs = paired_differences(np.zeros((0, 2)), np.zeros(0), 100, 1)
     assert np.isnan(pairs.difference).all()
     records = pairs.records(["a", "b"])
-    assert records == [{"router": "a", "other": "b", "difference": None, "low": None, "high": None}]
+    numbers = dict.fromkeys(("difference", "low", "high", "claim_low", "claim_high", "p"))
+    assert records == [{"router": "a", "other": "b", **numbers}]
     json.dumps(records, allow_nan=False)
 
 

@@ -46,11 +46,12 @@ def summary(ood=True, quick=False, extended=True):
     held_out = METRICS if ood else none
     router = {"id": {"base": METRICS, "extended": METRICS}, "ood": {"base": held_out, "extended": held_out}}
     vlms = {key: {"base": {"a": METRICS}, "extended": {"a": METRICS, "b": METRICS}} for key in ("id", "ood")}
-    behind = {"difference": 0.02, "low": -0.01, "high": 0.05}
+    behind = {"difference": 0.02, "claim_low": -0.01, "claim_high": 0.05}
+    nothing = dict.fromkeys(behind)
     variant = {
         "id": spread(0.61, 0.6, 0.62),
         "ood": spread(0.5) if ood else {},
-        "phi_minus_this": {"id": behind, "ood": behind if ood else None},
+        "phi_minus_this": {"id": behind, "ood": behind if ood else nothing},
     }
     return {
         "quick": quick,
@@ -83,3 +84,28 @@ def replayed(made, pools):
             partial = {f"partial_{key}": values[key] for key in PARTIAL}
             made["metrics"][name]["id"][pool] = dict.fromkeys(values) | {"queries": 0, "queries_all": 0} | partial
     return made
+
+
+def claim(verdict):
+    """A difference with a simultaneous interval that gives the verdict."""
+    middle = {"better": 0.1, "level": 0.0, "worse": -0.1}[verdict]
+    return {"difference": middle, "low": middle - 0.05, "high": middle + 0.05, "p": 0.01, "verdict": verdict}
+
+
+def studied(ood=True, **settings):
+    """A summary with the study of all routers, in which ARMS is above one reference, level with one and below one."""
+    arms = {"best-single": claim("better"), "knn": claim("level"), "linear": claim("worse")}
+    pools = {"base": {"arms": arms}, "extended": {"arms": arms}}
+    row = {"em": 0.7, "em_low": 0.6, "em_high": 0.8}
+    panel = {"elo": row | {"em": 0.8}, "arms": row, "knn": row | {"em": 0.6}}
+    splits = ("id", "ood") if ood else ("id",)
+    return summary(ood, **settings) | {
+        "routers": {
+            "leaderboard": {split: dict.fromkeys(pools, panel) for split in splits},
+            "beaten": {},
+            "sources": {"extended": {"a": "recorded"}},
+            "seeds": {"arms": [1, 2, 3], "elo": [1], "knn": [1]},
+            "em_by_seed": {"arms": {split: {key: [0.69, 0.7, 0.71] for key in pools} for split in splits}},
+            "claims": dict.fromkeys(splits, pools),
+        }
+    }

@@ -1,6 +1,7 @@
 from arms.evaluation.leaderboard import beaten, leaderboard
 from arms.reports.leaderboard import beats_table, leaderboard_table, routers_section, twins
 from tests.evaluation.test_leaderboard import METRICS, PAIRS, TIMES
+from tests.reports.made import studied
 
 
 def test_table_leaves_out_what_nobody_has():
@@ -51,6 +52,13 @@ def test_a_pool_without_complete_cases_shows_the_partial_replay():
         "| knn | 0.700 | 0.790 to 0.810 | 0.750 |",
     ]
     assert twins(board) == set()
+
+
+def test_the_spread_over_seeds_is_beside_the_mean():
+    text = "\n".join(routers_section(studied()["routers"], "figures"))
+    assert "| router | EM | 95 % interval | EM by seed |" in text
+    assert text.count("| **arms** | 0.700 | 0.600 to 0.800 | 0.690 to 0.710 (3) |") == 4
+    assert text.count("| knn | 0.600 | 0.600 to 0.800 | - |") == 4, "it depends on no seed"
 
 
 def test_the_strategy_that_arms_stands_for_has_no_row():

@@ -1,23 +1,22 @@
 """The page of all results from made-up summaries."""
 
-import copy
 import json
 
 import pytest
 
 from arms.errors import ArmsError
 from arms.reports.results_page import benchmarks_page, read_summaries, results_page
-from tests.reports.made import replayed, summary
+from tests.reports.made import claim, replayed, studied, summary
 
 
 def page(**summaries):
     return results_page(summaries, dict.fromkeys(summaries, "Made up."), folder="all", figure="figures/em.png")
 
 
-def changed(values, split="id", pool="base", **settings):
-    """A summary in which ARMS has other metrics on one split and pool."""
-    made = copy.deepcopy(summary(**settings))
-    made["metrics"]["arms"][split][pool] = made["metrics"]["arms"][split][pool] | values
+def changed(split="id", pool="base", reference="best-single", verdict="level", **settings):
+    """A summary with another claim about ARMS on one split and pool."""
+    made = json.loads(json.dumps(studied(**settings)))  # parts of it are the same object
+    made["routers"]["claims"][split][pool]["arms"][reference] = claim(verdict)
     return made
 
 
@@ -41,20 +40,24 @@ def test_an_extended_pool_without_a_new_vlm_has_no_row():
 @pytest.mark.parametrize(
     ("made", "expected"),
     [
-        (summary(), "ARMS is above the best single VLM throughout. It is level with kNN throughout."),
-        (changed({"gain_low": -0.1}), "above the best single VLM in distribution with the extended pool and out of"),
-        (changed({"gain_low": -0.1}), "out of distribution; level with it in distribution with the base pool."),
-        (changed({"gain_low": 0.0}, ood=False), "level with it in distribution with the base pool."),
-        (changed({"over_knn_high": -0.001}, "ood"), "below it out of distribution with the base pool."),
-        (changed({"gain_low": -0.2, "gain_high": 0.0}), "level with it in distribution with the base pool."),
+        (
+            studied(),
+            "ARMS is above the best single VLM throughout. It is level with kNN throughout. It is below logistic",
+        ),
+        (
+            changed(),
+            "above the best single VLM in distribution with the extended pool and out of distribution; level with",
+        ),
+        (changed(ood=False), "; level with it in distribution with the base pool."),
+        (changed("ood", reference="knn", verdict="worse"), "; below it out of distribution with the base pool."),
     ],
 )
-def test_sentences_say_what_the_intervals_allow(made, expected):
+def test_sentences_say_what_the_claims_allow(made, expected):
     assert expected in page(mine=made)
 
 
 def test_a_pool_without_complete_cases_is_named_a_partial_replay():
-    made = replayed(summary(ood=False), ("extended",))
+    made = replayed(studied(ood=False), ("extended",))
     rows = [line for line in page(a=made).splitlines() if line.startswith("| [")]
     assert rows[1].startswith("| [a](all/a.md) | in distribution | 2, extended (partial replay) | **0.800** (0.750")
     assert rows[1].endswith("| - | - |"), "neither a margin over kNN nor a ceiling"
@@ -63,21 +66,26 @@ def test_a_pool_without_complete_cases_is_named_a_partial_replay():
     assert "No answerable query has an outcome of every VLM of a pool, so nothing is compared here." in nowhere
 
 
+def test_without_the_study_of_routers_nothing_is_claimed():
+    text = page(mine=summary())
+    assert "Whether ARMS beats other routers was not studied" in text
+    assert "ARMS is above" not in text
+    assert "Does ARMS beat them?" not in text
+
+
 def test_who_is_above_arms():
-    row = {"em": 0.7}
-    board = {
-        "id": {key: {"arms": row, "knn": row | {"em": 0.6}, "elo": row | {"em": 0.8}} for key in ("base", "extended")}
-    }
-    beaten = {"id": {"base": {"elo": ["arms", "knn"], "arms": ["knn"]}, "extended": {"arms": ["knn"]}}}
-    made = summary(ood=False) | {"routers": {"leaderboard": board, "beaten": beaten}}
-    told = "Of the 2 other routers and references, 1 in distribution with the base pool are above ARMS; elsewhere none."
-    assert told in page(a=made)
+    made = studied(ood=False)
+    made["routers"]["beaten"] = {"id": {"base": {"elo": ["arms", "knn"]}, "extended": {"arms": ["knn"]}}}
+    found = (
+        "Of the 2 other routers and references, 1 in distribution with the base pool are above ARMS; elsewhere none."
+    )
+    assert found in page(a=made)
     made["routers"]["beaten"] = {}
     assert "Of the 2 other routers and references, none is above ARMS." in page(a=made)
 
 
 def test_links():
-    text = page(a=summary(), b=summary())
+    text = page(a=studied(), b=studied())
     assert "- **[b](all/b.md)**: Made up. ARMS is" in text
     assert "[benchmarks](all/benchmarks.md)" in text
     assert "![EM of ARMS and of what it is compared with, on a](figures/em.png)" in text

@@ -48,9 +48,18 @@ def test_the_full_variant_with_the_pipelines_seed_is_the_pipelines_router(studie
     for split in ("id", "ood"):
         for name in ("em", "accuracy", "auroc"):
             assert first["metrics"][split][name] == metrics[split]["base"][name]
-        assert first["phi_minus_this"][split] == {"difference": 0, "low": 0, "high": 0}
+        none = {"difference": 0, "low": 0, "high": 0, "claim_low": 0, "claim_high": 0, "p": 1}
+        assert read(studied, "summary.json")["studies"]["ablation"]["full"]["phi_minus_this"][split] == none
     assert first["metrics"] != second["metrics"], "another seed is another run"
     assert read(studied, "data/100.json")["runs"] == read(studied, "ablation/full.json")["runs"]
+
+
+@pytest.mark.clone
+def test_a_seeds_run_is_what_training_with_that_seed_gives(studied):
+    """The variant of the epochs is trained anew, with the settings that the pipeline has here."""
+    trained, of_arms = read(studied, "epochs/1.json")["runs"], read(studied, "ablation/full.json")["runs"]
+    assert [run["seed"] for run in trained] == [1, 2]
+    assert trained == of_arms
 
 
 @pytest.mark.clone
@@ -68,7 +77,10 @@ def test_the_summary_gives_mean_and_spread(studied):
     ems = [run["metrics"]["id"]["em"] for run in runs]
     assert spread["id"]["em"] == {"mean": pytest.approx(np.mean(ems), abs=1e-4), "low": min(ems), "high": max(ems)}
     assert spread["seeds"] == [1, 2]
-    assert spread["phi_minus_this"] == runs[0]["phi_minus_this"]
+    arms = [run["metrics"]["id"]["em"] for run in read(studied, "ablation/full.json")["runs"]]
+    difference = spread["phi_minus_this"]["id"]
+    assert difference["difference"] == pytest.approx(np.mean(arms) - np.mean(ems), abs=2e-4)
+    assert difference["claim_low"] <= difference["difference"] <= difference["claim_high"]
 
 
 @pytest.mark.clone
@@ -150,6 +162,33 @@ def test_all_routers_are_judged_and_timed(studied):
             assert panel["knn"]["us_per_query"] < panel["knn"]["single_us"]
             assert panel["frugal"]["cost_usd_per_1k"] > 0
     assert set(study["sources"]["extended"].values()) == {"estimated", "recorded"}
+
+
+@pytest.mark.clone
+def test_the_seeds_of_routers_are_in_their_numbers(studied):
+    study = read(studied, "routers/judged.json")
+    assert study["seeds"]["arms"] == study["seeds"]["kmeans"] == [1, 2]
+    assert study["seeds"]["knn"] == study["seeds"]["frugal"] == [1]
+    metrics = json.loads((studied.folder / "metrics/arms.json").read_text())
+    for split in ("id", "ood"):
+        for pool in ("base", "extended"):
+            ems = study["em_by_seed"]["arms"][split][pool]
+            assert ems[0] == metrics[split][pool]["em"], "the pipeline's own run"
+            assert study["leaderboard"][split][pool]["arms"]["em"] == pytest.approx(np.mean(ems), abs=2e-4)
+
+
+@pytest.mark.clone
+def test_claims_are_those_of_the_pairs(studied):
+    study = read(studied, "routers/judged.json")
+    claims, summary = study["claims"], read(studied, "summary.json")["routers"]
+    assert summary["claims"] == claims
+    for split in ("id", "ood"):
+        assert set(claims[split]["base"]["arms"]) == {"best-single", "knn", "linear"}
+        for router, of in claims[split]["base"].items():
+            for reference, claim in of.items():
+                beats = reference in summary["beaten"][split]["base"].get(router, ())
+                assert beats == (claim["verdict"] == "better") == (claim["low"] > 0)
+                assert claim["low"] <= claim["difference"] <= claim["high"]
 
 
 @pytest.mark.clone

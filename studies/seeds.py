@@ -1,0 +1,76 @@
+"""Train ARMS with every seed: Phi on the base pool, and both extensions of that Phi.
+
+The pipeline's own run serves as that of its seed. The other studies read these scores, so no run is trained twice.
+"""
+
+import logging
+from dataclasses import replace
+from typing import get_args
+
+from arms.data.scores import Scores, read_scores
+from arms.data.splits import SCORED_SPLITS
+from arms.extension.strategies import extend
+from arms.params import Strategy
+from arms.progress import progress_bar
+from arms.routers.arms import ArmsRouter
+from arms.routers.cascade import CascadeRouter
+from stages.dataset import open_dataset
+from stages.phi import training_data, untrained_phi
+from stages.scores import ARMS
+from stages.workspace import SCORES, Stopwatch, Workspace, open_workspace, stage
+from studies.seed_scores import FOLDER, write_seed_scores
+from studies.settings import read_study_params
+
+logger = logging.getLogger("studies.seeds")
+
+
+def main() -> None:
+    """Write data/scores/seeds."""
+    workspace, study, watch = open_workspace(), read_study_params(), Stopwatch()
+    own = workspace.params.seed
+    seeds = [own] if study.quick else study.seeds
+    tables: dict[int, list[Scores]] = {}
+    with progress_bar("ARMS", "seeds") as progress:
+        for done, seed in enumerate(seeds):
+            progress(done, len(seeds))
+            tables[seed] = _pipeline_scores() if seed == own else train_arms(workspace, seed)
+        progress(len(seeds), len(seeds))
+    write_seed_scores(tables)
+    trained = len(set(seeds) - {own})
+    logger.info("trained ARMS with %d more seeds in %.1f s, wrote %s", trained, watch.elapsed_s, FOLDER)
+
+
+def train_arms(workspace: Workspace, seed: int) -> list[Scores]:
+    """Phi with a seed of its own and both extensions of it: their scores, as the stages train and extend have them."""
+    # Only the router gets the new seed: the features belong to encoders of the pipeline's seed.
+    seeded = replace(workspace, params=workspace.params.model_copy(update={"seed": seed}))
+    dataset, encoders = open_dataset(workspace)
+    queries = dataset.queries(*SCORED_SPLITS)
+    phi = untrained_phi(seeded, dataset, encoders).fit(*training_data(seeded, dataset))
+    tables = [phi.scores("arms", "base", queries)]
+    for strategy in get_args(Strategy):
+        router = _extended(workspace, strategy, phi)
+        if isinstance(router, ArmsRouter):  # its weights serve both pools; on the base pool a cascade is just Phi
+            tables.append(router.over(phi.profiles).scores(strategy, "base", queries))
+        tables.append(router.scores(strategy, "extended", queries))
+    return tables
+
+
+def _extended(workspace: Workspace, strategy: Strategy, phi: ArmsRouter) -> ArmsRouter | CascadeRouter:
+    """Phi extended to the new VLMs; Phi itself if there are none."""
+    dataset, untuned = open_dataset(workspace)
+    prepared, params = dataset.prepared, workspace.params.extend
+    if not prepared.new:
+        return phi
+    train, val = (dataset.labelled(split, prepared.extended) for split in ("train", "val"))
+    from_nothing = untuned if params.independent.start == "nothing" else None
+    return extend(strategy, phi, prepared.vlms, train, val, params, untuned=from_nothing).trained()
+
+
+def _pipeline_scores() -> list[Scores]:
+    return [read_scores(file) for folder in ARMS for file in sorted((SCORES / folder).glob("*.parquet"))]
+
+
+if __name__ == "__main__":
+    with stage("seeds"):
+        main()
