@@ -158,13 +158,13 @@ class RouterParams(Section):
 
     profile: Literal["full", "name"] = Field(description="what a VLM's sentence M_j says: all facts, or only its name")
     inputs: Literal["both", "text", "image"] = Field(description="what the net reads; text and image are ablations")
-    fusion: Literal["pooled", "tokens", "concat"] = Field(
-        description="attention to one image vector (published), to tokens, or none"
+    fusion: Literal["outer", "pooled", "tokens", "concat"] = Field(
+        description="attention to the image vector's numbers (Eq. 4 to the letter), to it as one, to tokens; none"
     )
     num_experts: PositiveInt = Field(description="fusion experts, E")
     top_k: PositiveInt = Field(description="experts kept per query; E is the published dense mixture")
-    num_heads: PositiveInt = Field(description="heads of an expert's attention")
-    attention_width: PositiveInt = Field(description="width of an expert's attention, a multiple of num_heads")
+    num_heads: PositiveInt = Field(description="heads of an expert's attention, of fusion pooled and tokens")
+    attention_width: PositiveInt = Field(description="width of that attention, a multiple of num_heads")
     ffn_width: PositiveInt = Field(description="width of an expert's hidden layer")
     dropout: Share = Field(description="share of an expert's hidden layer that a training step leaves out")
     project_profiles: bool = Field(description="learn a map of the VLMs' profile vectors; false as published")
@@ -192,7 +192,13 @@ class TrainParams(Section):
 
     trains: Trains = Field(description="the head, and all, none or one of the encoders' tunable layers")
     data_share: float = Field(gt=0, le=1, description="share of the training scenes to train on")
-    batch_size: PositiveInt = Field(description="queries a step; each brings its outcomes on every VLM")
+    queries: Literal["all", "answerable"] = Field(
+        description="answerable: train only on those that a VLM of the base pool answers, as published"
+    )
+    batch_size: PositiveInt = Field(description="of a step, in queries or pairs; a query has an outcome for each VLM")
+    batch_unit: Literal["queries", "pairs"] = Field(
+        description="what batch_size counts; pairs of a query and a VLM as published"
+    )
     group_by_image: bool = Field(description="put queries that share an image into one batch, to encode it once")
     shuffle_window_mb: PositiveInt = Field(description="MiB of features among which queries are shuffled")
     learning_rate: PositiveFloat = Field(description="of the head")
@@ -207,6 +213,14 @@ class TrainParams(Section):
     keep: Literal["best", "last"] = Field(description="weights of the epoch with the best EM on val, or of the last")
     patience: PositiveInt | None = Field(description="epochs without a better EM on val to stop after; null: never")
     calibrate: bool = Field(description="fit a temperature on val")
+
+    def queries_per_step(self, num_vlms: int) -> int:
+        """How many queries a step takes; each comes with its pairs of all VLMs that train, S of them.
+
+        With `batch_unit: pairs` it is batch_size // S, and at least 1, whether or not each outcome is known: a batch
+        of 64 is 16 queries of 4 VLMs, or 9 of 7. The paper does not say whether it shuffles pairs or queries.
+        """
+        return self.batch_size if self.batch_unit == "queries" else max(1, self.batch_size // num_vlms)
 
 
 class FitParams(TrainParams):
@@ -226,7 +240,10 @@ class IncrementalParams(Section):
     epochs: PositiveInt = Field(description="passes over the queries")
     min_steps: PositiveInt = Field(description="least optimizer steps: few outcomes get more epochs")
     learning_rate: PositiveFloat = Field(description="of all that trains")
-    rehearsal_share: float = Field(ge=0, le=1, description="share of the scenes whose old outcomes train again")
+    rehearsal: Literal["all", "same-queries"] = Field(
+        description="old outcomes that train again: all, or those on queries with a new outcome, as published"
+    )
+    rehearsal_share: float = Field(ge=0, le=1, description="share of the scenes on which these train again")
 
 
 class IndependentParams(Section):
@@ -302,6 +319,7 @@ class Params(Section):
 
     data: str = Field(description="a dataset: conf/data/<name>.yaml, its tables in data/raw/<name>")
     encoders: str = Field(description="an encoder pair: conf/encoders/<name>.yaml")
+    preset: str = Field(description="values that win over those of this file: conf/presets/<name>.yaml")
     epochs: PositiveInt = Field(description="passes over the training queries")
     seed: int = Field(ge=0, description="of weights, the order of the queries and dropout")
     router: RouterParams
@@ -318,9 +336,51 @@ class Params(Section):
         return FitParams(**self.train.model_dump(), epochs=self.epochs, seed=self.seed)
 
 
-def read_params(root: Path = Path()) -> Params:
-    """Read params.yaml in `root`; raise ArmsError with the key, the value and what is allowed."""
-    return read_section(root / "params.yaml", Params)
+class PresetParams(Section):
+    """Settings that belong together, conf/presets/<name>.yaml: only those that they change in params.yaml."""
+
+    epochs: PositiveInt | None = Field(description="wins over the one in params.yaml; null: leaves it")
+    router: dict[str, Any] = Field(description="settings of this section that win over params.yaml")
+    train: dict[str, Any] = Field(description="settings of this section that win over params.yaml")
+    extend: dict[str, Any] = Field(description="settings of this section that win over params.yaml")
+
+
+def read_params(root: Path = Path(), assignments: Sequence[str] = ()) -> Params:
+    """Read params.yaml in `root`, put the values of its preset in place, then those of `assignments`.
+
+    Parameters
+    ----------
+    assignments : sequence of str
+        As `override` takes them. One of them may name another preset.
+
+    Raises
+    ------
+    ArmsError
+        If a value is not allowed or a key is unknown; the message names the file and the key.
+    """
+    params = read_section(root / "params.yaml", Params)
+    name = str(_assigned(params.model_dump(), assignments)["preset"])
+    preset = read_preset_params(name, root).model_dump()
+    if preset["epochs"] is None:
+        del preset["epochs"]
+    content = _merged(params.model_dump(), preset)
+    return override(check(Params, content, _preset_file(name, root).as_posix()), assignments)
+
+
+def read_preset_params(name: str, root: Path = Path()) -> PresetParams:
+    """Read conf/presets/<name>.yaml; raise ArmsError with the key, the value and what is allowed."""
+    return read_section(_preset_file(name, root), PresetParams)
+
+
+def _preset_file(name: str, root: Path) -> Path:
+    return root / "conf" / "presets" / f"{name}.yaml"
+
+
+def _merged(content: Any, changes: Any) -> Any:
+    """Nested settings with some of them replaced; `changes` need not hold every key."""
+    if not isinstance(content, dict) or not isinstance(changes, dict):
+        return changes
+    return content | {key: _merged(content.get(key), value) for key, value in changes.items()}
 
 
 def read_data_params(name: str, root: Path = Path()) -> DataParams:
@@ -341,7 +401,11 @@ def override(params: Params, assignments: Sequence[str]) -> Params:
     ArmsError
         If an assignment names no setting or its value is not allowed.
     """
-    content = params.model_dump()
+    return check(Params, _assigned(params.model_dump(), assignments), "params.yaml")
+
+
+def _assigned(content: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    """Replace values in `content`, which are not checked yet."""
     for assignment in assignments:
         path, equals, value = assignment.partition("=")
         *parents, key = path.split(".")
@@ -354,7 +418,7 @@ def override(params: Params, assignments: Sequence[str]) -> Params:
             section[key] = YAML(typ="safe", pure=True).load(value)
         except YAMLError as error:
             raise ArmsError(f"{assignment}: not valid YAML: {error}") from error
-    return check(Params, content, "params.yaml")
+    return content
 
 
 def read_section(path: Path, section: type[SectionT]) -> SectionT:

@@ -8,6 +8,7 @@ from arms.errors import ArmsError
 from arms.features.dataset import Dataset
 from arms.features.labelled import Labelled
 from arms.routers.arms import ArmsRouter
+from arms.training.choice import choose_queries
 from stages.workspace import ROUTERS, Workspace
 
 
@@ -23,7 +24,7 @@ def training_data(workspace: Workspace, dataset: Dataset) -> tuple[Labelled, Lab
     params, base = workspace.params, dataset.prepared.base
     train = dataset.labelled("train", base)
     shared = train.in_share(params.train.data_share, params.seed, at_least=1)
-    return train.subset(np.flatnonzero(shared)), dataset.labelled("val", base)
+    return choose_queries(train.subset(np.flatnonzero(shared)), base, params.train), dataset.labelled("val", base)
 
 
 def load_phi(workspace: Workspace, encoders: EncoderPair) -> ArmsRouter:

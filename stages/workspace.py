@@ -13,10 +13,10 @@ from arms.params import (
     DataParams,
     EncodersParams,
     Params,
-    override,
     read_data_params,
     read_encoders_params,
     read_params,
+    read_preset_params,
 )
 from arms.progress import show_progress
 
@@ -25,6 +25,8 @@ PLOTS = Path("data/plots")
 ROUTERS = Path("data/routers")
 SCORES = Path("data/scores")
 SNAPSHOTS = Path("data/snapshots")  # a killed training resumes from here; not a stage's out, as DVC deletes those first
+
+logger = logging.getLogger("stages.workspace")
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,16 @@ class Workspace:
 
 
 def open_workspace(settings: Sequence[str] = ()) -> Workspace:
-    """Read params.yaml, replace some settings as `override` does, and read the conf/ files that it names."""
-    params = override(read_params(), settings)
+    """Read params.yaml and the conf/ files that it names.
+
+    Parameters
+    ----------
+    settings : sequence of str
+        Settings that win over the preset's, which win over those of params.yaml; see `arms.params.read_params`.
+    """
+    params = read_params(assignments=settings)
+    if won := sorted(key for key, value in read_preset_params(params.preset) if value):
+        logger.info("conf/presets/%s.yaml wins over params.yaml in %s", params.preset, ", ".join(won))
     return Workspace(params, read_data_params(params.data), read_encoders_params(params.encoders))
 
 

@@ -7,15 +7,13 @@ from arms.data.scores import Scores
 from arms.data.splits import SCORED_SPLITS
 from arms.device import choose_device
 from arms.features.dataset import Embedder
-from stages.dataset import open_dataset
 from studies.setup import Setup
 
 
 def knn_scores(setup: Setup, known: np.ndarray | None = None) -> Scores:
     """Fit kNN on all outcomes; with `known`, the new VLMs' outcomes are cut down as in `Setup.extended`."""
     params = setup.workspace.params
-    _, untuned = open_dataset(setup.workspace)
-    embedder = Embedder(untuned, 256, choose_device(params.runtime.device))
+    embedder = Embedder(setup.fresh_encoders, 256, choose_device(params.runtime.device))
     dataset = setup.dataset.with_embeddings(embedder, params.costs)
     pool = dataset.prepared.extended
     train, val = (dataset.labelled(split, pool) for split in ("train", "val"))

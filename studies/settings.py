@@ -10,6 +10,7 @@ from arms.params import Section, read_section
 PARAMS = Path("studies/params.yaml")
 RESULTS = Path("studies/results")
 STUDIES = ("ablation", "tuning", "data", "epochs")
+FIVE_METRICS = ("accuracy", "precision", "recall", "f1", "em")  # those of the paper's Table 3 and Fig. 7
 
 
 class Variants(Section):

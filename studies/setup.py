@@ -1,5 +1,6 @@
 """What the studies of the extension share: the dataset, Phi as the pipeline trained it, and the judge."""
 
+import copy
 import logging
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,9 +11,11 @@ from arms.data.atomic import atomic_file
 from arms.data.prepared import write_json
 from arms.data.scores import Scores
 from arms.data.splits import SCORED_SPLITS
+from arms.encoders.pair import EncoderPair
 from arms.evaluation.judge import Judge
 from arms.extension.strategies import extend
 from arms.features.dataset import Dataset
+from arms.features.labelled import Labelled
 from arms.params import Strategy
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import BaseRouter
@@ -20,7 +23,7 @@ from arms.routers.cascade import CascadeRouter
 from stages.dataset import open_dataset
 from stages.phi import load_phi
 from stages.workspace import Workspace, open_workspace
-from studies.settings import RESULTS, read_study_params
+from studies.settings import FIVE_METRICS, RESULTS, read_study_params
 
 Json = dict[str, Any]
 
@@ -33,12 +36,15 @@ class Setup:
 
     Attributes
     ----------
+    encoders : EncoderPair
+        Before any tuning.
     seeds : tuple of int
         The seeds of the studies; only the first if `quick` is set.
     """
 
     workspace: Workspace
     dataset: Dataset
+    encoders: EncoderPair
     phi: ArmsRouter
     judge: Judge
     seeds: tuple[int, ...]
@@ -47,6 +53,11 @@ class Setup:
     def new(self) -> tuple[str, ...]:
         """The new VLMs."""
         return self.dataset.prepared.new
+
+    @property
+    def fresh_encoders(self) -> EncoderPair:
+        """A copy of the encoders; a router tunes those that it gets."""
+        return copy.deepcopy(self.encoders)
 
     def scored(self, name: str, router: BaseRouter) -> Scores:
         """A router's scores over the extended pool."""
@@ -65,13 +76,14 @@ class Setup:
         """
         prepared = self.dataset.prepared
         train, val = (self.dataset.labelled(split, prepared.extended) for split in ("train", "val"))
-        own_val = val
+        own_val: Labelled | None = val
         if known is not None:
             train = train.forget(~known, self.new)
-            own_val = val.forget(np.ones(len(val), dtype=bool), self.new)
-        no_val = known is not None and strategy == "independent"  # Theta would need the new VLMs' val outcomes
+            # Theta would need the new VLMs' val outcomes.
+            own_val = None if strategy == "independent" else val.forget(np.ones(len(val), dtype=bool), self.new)
         params = self.workspace.params.extend
-        return extend(strategy, phi, prepared.vlms, train, None if no_val else own_val, params).trained()
+        untuned = self.encoders if params.independent.start == "nothing" else None
+        return extend(strategy, phi, prepared.vlms, train, own_val, params, untuned=untuned).trained()
 
 
 def open_setup() -> Setup:
@@ -81,7 +93,13 @@ def open_setup() -> Setup:
     evaluate = workspace.params.evaluate
     judge = Judge(dataset.prepared, {}, samples=evaluate.bootstrap_samples, seed=evaluate.seed)
     seeds = tuple(params.seeds[:1] if params.quick else params.seeds)
-    return Setup(workspace, dataset, load_phi(workspace, encoders), judge, seeds)
+    return Setup(workspace, dataset, encoders, load_phi(workspace, encoders), judge, seeds)
+
+
+def five_metrics(setup: Setup, split: str, scores: Scores) -> Json:
+    """The paper's five metrics of a router on one split, as in its Fig. 7."""
+    metrics = setup.judge.metrics_on(split, scores)
+    return {name: metrics[name] for name in FIVE_METRICS}
 
 
 def write_part(setup: Setup, part: str, content: Any) -> None:

@@ -14,10 +14,10 @@ from arms.data.splits import SCORED_SPLITS, TEST_SPLITS
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import BaseRouter
 from arms.routers.cascade import CascadeRouter
-from stages.dataset import open_dataset
+from arms.training.choice import choose_queries
 from stages.workspace import stage
 from studies.knn import knn_scores
-from studies.setup import Json, Setup, open_setup, write_part
+from studies.setup import Json, Setup, five_metrics, open_setup, write_part
 
 THETAS = tuple(round(0.5 + 0.05 * step, 2) for step in range(11))
 
@@ -72,10 +72,10 @@ def _phi_alone(setup: Setup) -> Scores:
 
 def _retrained(setup: Setup) -> ArmsRouter:
     """A router over the extended pool, trained on all outcomes from nothing."""
-    dataset, encoders = open_dataset(setup.workspace)
-    params, prepared = setup.workspace.params, dataset.prepared
-    router = ArmsRouter(prepared.vlms, encoders, params.router, params.fit, device=setup.phi.device)
-    return router.fit(*(dataset.labelled(split, prepared.extended) for split in ("train", "val")))
+    params, prepared = setup.workspace.params, setup.dataset.prepared
+    train, val = (setup.dataset.labelled(split, prepared.extended) for split in ("train", "val"))
+    router = ArmsRouter(prepared.vlms, setup.fresh_encoders, params.router, params.fit, device=setup.phi.device)
+    return router.fit(choose_queries(train, prepared.base, params.train), val)
 
 
 def _new_share(setup: Setup, scores: Scores, split: str) -> float | None:
@@ -100,14 +100,32 @@ def _forgotten(setup: Setup, router: ArmsRouter) -> Json:
 
 
 def _theta_records(setup: Setup, cascade: CascadeRouter) -> Iterator[Json]:
-    """EM of the cascade by theta, once with all its routers calibrated and once with none."""
+    """Five metrics of the cascade by theta (Fig. 7b), once with all its routers calibrated and once with none."""
     for calibrated in (True, False):
         scores = setup.scored("independent", cascade if calibrated else _uncalibrated(cascade))
+        outcomes = setup.dataset.prepared.outcome_matrix(scores.query_ids, setup.phi.vlms)
         for theta in THETAS:
-            at_theta = replace(scores, policy=scores.policy | {"theta": theta})
+            at_theta = only_asked(scores, theta, ~np.isnan(outcomes))
             for split in ("val", *TEST_SPLITS):
-                em = setup.judge.metrics_on(split, at_theta)["em"]
-                yield {"theta": theta, "split": split, "calibrated": calibrated, "em": em}
+                metrics = five_metrics(setup, split, at_theta)
+                yield {"theta": theta, "split": split, "calibrated": calibrated, **metrics}
+
+
+def only_asked(scores: Scores, theta: float, known: np.ndarray) -> Scores:
+    """A cascade's scores at another theta, where the new VLMs' confidences are 0 if Phi is sure.
+
+    Then Theta is not asked, and no new VLM is predicted to be right. So accuracy, precision, recall and F1 depend on
+    theta, as they do in the paper's Fig. 7b, and are over the same pairs at each theta. EM stays as it is.
+
+    Parameters
+    ----------
+    known : bool array of shape (N, S)
+        Where the outcomes of the base pool are known: among these Phi chooses.
+    """
+    confidence, num_base = scores.confidence.copy(), known.shape[1]
+    sure = np.where(known, confidence[:, :num_base], 0).max(axis=1) > theta
+    confidence[sure, num_base:] = 0
+    return replace(scores, confidence=confidence, policy=scores.policy | {"theta": theta})
 
 
 def _uncalibrated(cascade: CascadeRouter) -> CascadeRouter:

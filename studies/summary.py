@@ -12,7 +12,7 @@ import numpy as np
 from arms.data.atomic import atomic_file, atomic_folder
 from arms.data.prepared import Prepared, read_prepared, split_sizes, write_json
 from arms.data.splits import TEST_SPLITS
-from arms.evaluation.complementarity import dataset_statistics, rescue_matrix
+from arms.evaluation.complementarity import comparison_record, dataset_statistics, pool_statistics, rescue_matrix
 from arms.evaluation.judge import Judge
 from arms.evaluation.leaderboard import beaten
 from arms.evaluation.seeds import SeedJudge
@@ -20,12 +20,13 @@ from arms.params import Params
 from arms.reports import study_figures
 from arms.reports.unseen_figures import gains_by_kind, risk_by_coverage
 from stages.workspace import METRICS, PLOTS, open_workspace, stage
+from studies.extension_summary import draw_extension, extension_tables
 from studies.seed_scores import read_phi_scores
-from studies.settings import RESULTS, STUDIES, read_study_params
+from studies.settings import FIVE_METRICS, RESULTS, STUDIES, read_study_params
 from studies.study_claims import study_claims
 
 CURVES = ("accuracy", "f1", "em")
-KEPT = ("em", "accuracy", "precision", "recall", "f1", "auroc", "ece_all")
+KEPT = (*FIVE_METRICS, "auroc", "ece_all")
 FIGURES = Path("studies/figures")
 
 logger = logging.getLogger("studies.summary")
@@ -68,10 +69,12 @@ def main() -> None:
             study_figures.rescue_heatmap(matrix, content["vlms"], figures / f"rescue-{split}.png")
     summary = {
         "quick": params.quick,
-        "settings": {name: getattr(workspace.params, name) for name in ("encoders", "epochs", "seed")},
+        "settings": {name: getattr(workspace.params, name) for name in ("encoders", "preset", "epochs", "seed")},
         "metrics": metrics,
         "statistics": dataset_statistics(prepared),
         "splits": split_sizes(prepared),
+        "pools": pool_statistics(prepared),
+        "comparison": comparison_record(prepared),
         "rescue": rescue,
         "gates": _read(folder / "reading" / "gates.json"),
         "extension": extension_tables(extension),
@@ -100,66 +103,6 @@ def draw_studies(studies: dict[str, Results], metrics: Results, folder: Path) ->
         records = [{**record, "x": float(record["variant"])} for record in _records(studies[name], CURVES)]
         if records:
             study_figures.sweep(records, folder / f"{name}.png", x_label=label, references=references)
-
-
-def draw_extension(extension: dict[str, Any], metrics: Results, folder: Path) -> None:
-    """Draw EM of the extended pool by theta, by the number of outcomes, and by Phi's share of the images."""
-    references = {
-        split: {"best single VLM": values["best_single_em"]}
-        for split in TEST_SPLITS
-        if (values := metrics["knn"][split]["extended"])["em"] is not None
-    }
-    if "strategies" in extension:
-        for split in references:
-            phi_alone = extension["strategies"]["strategies"]["Phi alone"]["metrics"][split]["em"]
-            full = extension["strategies"]["strategies"]["full retraining"]["metrics"][split]["em"]
-            references[split] |= {"Phi alone, base pool": phi_alone, "full retraining": full}
-        records = [
-            {"x": r["theta"], "split": r["split"], "runs": [r["em"]],
-             "series": "calibrated" if r["calibrated"] else "not calibrated"}
-            for r in extension["strategies"]["theta"] if r["split"] in references
-        ]  # fmt: skip
-        study_figures.series(records, folder / "theta.png", x_label="theta", references=references)
-    for name, key, label in (
-        ("few-shot", "outcomes", "outcomes of each new VLM"),
-        ("initial", "share", "share of the training images that Phi was trained on"),
-    ):
-        if name in extension:
-            records = [
-                {"x": float(x), "split": split, "series": series, "runs": runs}
-                for (series, split, x), runs in _by_series(extension[name], key).items()
-                if split in references
-            ]
-            path = folder / f"{name}.png"
-            study_figures.series(records, path, x_label=label, references=references, even=name == "few-shot")
-
-
-def extension_tables(extension: dict[str, Any]) -> dict[str, Any]:
-    """What the results page shows about the extension; several seeds become their mean, lowest and highest."""
-    tables: dict[str, Any] = (
-        {key: extension["strategies"][key] for key in ("new", "strategies", "forgotten", "theta")}
-        if "strategies" in extension
-        else {}
-    )
-    for name, key in (("few-shot", "outcomes"), ("initial", "share")):
-        if name in extension:
-            tables[name] = [
-                {key: x, "split": split, "strategy": series, "mean": round(float(np.mean(runs)), 4),
-                 "low": min(runs), "high": max(runs)}
-                for (series, split, x), runs in _by_series(extension[name], key).items()
-            ]  # fmt: skip
-    return tables
-
-
-def _by_series(records: list[dict[str, Any]], key: str) -> dict[tuple[str, str, float], list[float]]:
-    """The EMs of all seeds, by strategy, split and setting."""
-    runs: dict[tuple[str, str, float], list[float]] = {}
-    for record in records:
-        if record["em"] is not None:
-            runs.setdefault((record.get("strategy", "incremental"), record["split"], record[key]), []).append(
-                record["em"]
-            )
-    return runs
 
 
 def draw_unseen(unseen: dict[str, Any], folder: Path) -> None:

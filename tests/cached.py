@@ -11,11 +11,12 @@ from arms.data.prepared import Prepared, text_sha256, write_prepared
 from arms.encoders.pair import EncoderPair
 from arms.features.store import FeatureStore
 from arms.features.trunk import run_trunk
-from arms.params import Params, override, read_params
+from arms.params import Params, read_params
 from arms.routers.arms import ArmsRouter
 from tests.fakes import CPU, NAMES, PROFILES, QUESTIONS, make_queries, make_router
 from tests.stores import keys
 
+ROOT = Path(__file__).resolve().parents[1]
 MADE = make_queries(72)
 SPLIT_OF = ("train", "train", "train", "val", "id", "ood")  # of every six queries
 OLD, NEW = PROFILES[:2], PROFILES[2]  # the trained router's pool, and the VLM that comes out
@@ -34,12 +35,15 @@ SETTINGS = (
 
 def tiny_params() -> Params:
     """The project's settings, for this dataset and quick."""
-    return override(read_params(Path(__file__).resolve().parents[1]), SETTINGS)
+    return read_params(ROOT, SETTINGS)
 
 
 def write_params(folder: Path) -> None:
     """The same as a file."""
     YAML(typ="safe").dump(tiny_params().model_dump(), folder / "params.yaml")
+    preset = Path("conf/presets/none.yaml")
+    (folder / preset).parent.mkdir(parents=True)
+    (folder / preset).write_bytes((ROOT / preset).read_bytes())
 
 
 def new_outcomes(*splits: str) -> pd.DataFrame:

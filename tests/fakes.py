@@ -116,7 +116,9 @@ def train_params(**changes: Any) -> TrainParams:
     settings = {
         "trains": "all",
         "data_share": 1.0,
+        "queries": "all",
         "batch_size": 16,
+        "batch_unit": "queries",
         "group_by_image": False,
         "learning_rate": 0.01,
         "tail_learning_rate": 0.01,

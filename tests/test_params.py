@@ -21,6 +21,7 @@ ENCODERS = sorted(file.stem for file in (ROOT / "conf/encoders").glob("*.yaml"))
 PARAMS = """
 data: sample
 encoders: scratch
+preset: none
 epochs: 2
 seed: 1
 router:
@@ -30,10 +31,12 @@ router:
 train:
   {batch_size: 64, group_by_image: true, learning_rate: 8e-5, weight_decay: 0.01, schedule: cosine, warmup_share: 0.1,
    clip_norm: null, shuffle_window_mb: 64, tail_learning_rate: 8e-5, class_weights: none, importance_weight: 0.0,
-   augment: false, keep: last, patience: null, calibrate: false, trains: all, data_share: 1.0}
+   augment: false, keep: last, patience: null, calibrate: false, trains: all, data_share: 1.0,
+   queries: all, batch_unit: queries}
 extend:
   {strategy: independent, theta: 0.5,
-   incremental: {trains: all, epochs: 4, min_steps: 100, learning_rate: 0.0005, rehearsal_share: 1.0},
+   incremental: {trains: all, epochs: 4, min_steps: 100, learning_rate: 0.0005, rehearsal: all,
+                 rehearsal_share: 1.0},
    independent: {start: phi, epochs: 4, min_steps: 100, learning_rate: 0.001}}
 baselines: {random: {}, knn: {num_neighbours: [8, 16], weights: distance}}
 costs: {characters_per_token: 4.0, image_tokens: 768, answer_tokens: 32, own_compute_usd_per_b: 0.02}
@@ -55,6 +58,13 @@ image: {model: ViT-B-32, architecture: null, pretrained: openai, resize: shortes
 text: {model: null, architecture: {dim: 8}, vocabulary_size: 100, pooling: cls, max_tokens: 32, tunable_layers: all,
        precision: float32}
 """
+NOTHING = "{epochs: null, router: {}, train: {}, extend: {}}"
+PRESET = """
+epochs: 7
+router: {fusion: outer}
+train: {clip_norm: 1.0, patience: null}
+extend: {independent: {start: nothing}}
+"""
 
 
 @pytest.fixture
@@ -65,6 +75,8 @@ def root(tmp_path):
         ("conf/data", "mine", DATA),
         ("conf/data", "yours", DATA),
         ("conf/encoders", "pair", ENCODER_PAIR),
+        ("conf/presets", "none", NOTHING),
+        ("conf/presets", "mine", PRESET),
     ):
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         (tmp_path / folder / f"{name}.yaml").write_text(content)
@@ -149,7 +161,7 @@ def test_a_setting_cannot_be_reassigned(root):
         (
             "seed: 1\n",
             "seed: 1\nsed: 1\n",
-            "params.yaml: unknown key 'sed'; known: data, encoders, epochs, seed, router",
+            "params.yaml: unknown key 'sed'; known: data, encoders, preset, epochs, seed, router",
         ),
         ("epochs: 2\n", "", "params.yaml.epochs: missing; every setting is written out, none has a default"),
         ("epochs: 2\n", "epochs: two\n", "params.yaml.epochs: expected a valid integer, got 'two'"),
@@ -164,7 +176,7 @@ def test_a_setting_cannot_be_reassigned(root):
         ("8e-5", "'8e-5'", "params.yaml.train.learning_rate: expected a valid number, got '8e-5'"),
         ("8e-5", ".nan", "params.yaml.train.learning_rate: expected a finite number, got nan"),
         ("0.0005", "0", "params.yaml.extend.incremental.learning_rate: expected greater than 0, got 0"),
-        ("fusion: pooled", "fusion: sum", "router.fusion: expected 'pooled', 'tokens' or 'concat', got 'sum'"),
+        ("fusion: pooled", "fusion: sum", "router.fusion: expected 'outer', 'pooled', 'tokens' or 'concat', got 'sum'"),
         ("top_k: 4", "top_k: 5", "params.yaml.router: top_k must be at most num_experts (4), got 5"),
         (
             "attention_width: 128",
@@ -284,6 +296,74 @@ def test_override_errors(root, assignment, message):
     with pytest.raises(ArmsError) as caught:
         override(read_params(root), [assignment])
     assert str(caught.value).startswith(message)
+
+
+class TestPreset:
+    def test_its_values_win_over_params_yaml_and_the_rest_stays(self, root):
+        plain = read_params(root)
+        change(root / "params.yaml", "preset: none", "preset: mine")
+        params = read_params(root)
+        assert (params.epochs, params.router.fusion) == (7, "outer")
+        assert (params.train.clip_norm, params.train.patience) == (1.0, None)
+        assert params.extend.independent.start == "nothing"
+        back = override(
+            params,
+            ["preset=none", "epochs=2", "router.fusion=pooled", "train.clip_norm=null", "extend.independent.start=phi"],
+        )
+        assert back == plain
+
+    def test_null_is_a_value(self, root):
+        change(root / "params.yaml", "patience: null", "patience: 3")
+        assert read_params(root, ["preset=mine"]).train.patience is None
+
+    def test_assignments_choose_it_and_win_over_it(self, root):
+        params = read_params(root, ["epochs=3", "preset=mine"])
+        assert (params.epochs, params.router.fusion, params.preset) == (3, "outer", "mine")
+
+    @pytest.mark.parametrize(
+        ("old", "new", "message"),
+        [
+            ("{fusion", "{fusoin", "conf/presets/mine.yaml.router: unknown key 'fusoin'; known: profile, inputs, fus"),
+            (
+                "fusion: outer",
+                "fusion: inner",
+                "conf/presets/mine.yaml.router.fusion: expected 'outer', 'pooled', 'tokens' or 'con",
+            ),
+            (
+                "epochs: 7",
+                "epochs: 7\ndata: sample",
+                "mine.yaml: unknown key 'data'; known: epochs, router, train, ext",
+            ),
+            ("router: {fusion: outer}\n", "", "conf/presets/mine.yaml.router: missing; every setting is written out"),
+            ("epochs: 7", "epochs: 0", "conf/presets/mine.yaml.epochs: expected greater than or equal to 1, got 0"),
+            ("{start: nothing}", "3", "conf/presets/mine.yaml.extend.independent: expected a valid dictionary"),
+        ],
+    )
+    def test_what_is_wrong_in_it_is_reported_in_its_file(self, root, old, new, message):
+        change(root / "params.yaml", "preset: none", "preset: mine")
+        change(root / "conf/presets/mine.yaml", old, new)
+        assert message in error_of(root, read_params)
+
+    def test_an_unknown_one_names_the_known_ones(self, root):
+        change(root / "params.yaml", "preset: none", "preset: theirs")
+        assert error_of(root, read_params) == "conf/presets/theirs.yaml: no such settings file; known here: mine, none"
+
+    def test_the_committed_ones(self):
+        plain = read_params(ROOT, ["preset=none"])
+        assert plain.preset == "none"
+        published = read_params(ROOT, ["preset=published"])
+        assert published.epochs == 2
+        assert published.router.fusion == "outer"
+        assert published.train.queries_per_step(4) == 16
+        assert published.extend.independent.start == "nothing"
+        assert published.baselines == plain.baselines
+
+
+@pytest.mark.parametrize(("num_vlms", "queries"), [(1, 64), (4, 16), (7, 9), (64, 1), (100, 1)])
+def test_a_batch_of_pairs_has_as_many_queries_as_fit(root, num_vlms, queries):
+    params = read_params(root, ["train.batch_unit=pairs"]).train
+    assert params.queries_per_step(num_vlms) == queries
+    assert read_params(root).train.queries_per_step(num_vlms) == 64
 
 
 def test_workers(root):

@@ -45,7 +45,7 @@ def rescue_matrix(outcomes_NS: FloatArray) -> NDArray[np.float64]:
 
 
 def dataset_statistics(prepared: Prepared) -> list[Record]:
-    """Return what a prepared dataset holds, by split and benchmark (Table 2 of arXiv:2606.08970, and more).
+    """Return what a prepared dataset holds, by split and benchmark.
 
     Parameters
     ----------
@@ -81,6 +81,49 @@ def dataset_statistics(prepared: Prepared) -> list[Record]:
         if within.any():
             records.append(record(split, ALL, within))
     return [*records, record(ALL, ALL, np.ones(len(queries), dtype=bool))] if len(queries) else []
+
+
+def pool_statistics(prepared: Prepared) -> list[Record]:
+    """Return how many queries each pool can be judged on, by split: Table 2 of arXiv:2606.08970.
+
+    Parameters
+    ----------
+    prepared : Prepared
+
+    Returns
+    -------
+    list of records that JSON can hold: for each pool and each split that has queries, then for "all" splits together,
+    `vlms` counts the pool's VLMs, `queries` all queries, `complete` those on which every VLM of the pool has an
+    outcome, and `answerable` the complete ones that some VLM of the pool answers. The paper keeps only these last ones.
+    """
+    split_of = prepared.queries["split"].to_numpy()
+    records: list[Record] = []
+    for pool, vlms in (("base", prepared.base), ("extended", prepared.extended)):
+        outcomes = prepared.outcome_matrix(prepared.queries["query_id"], vlms)
+        complete = ~np.isnan(outcomes).any(axis=1)
+        answerable = complete & is_answerable(outcomes)
+        for split in (*SPLITS, ALL):
+            within = np.ones_like(complete) if split == ALL else split_of == split
+            counts = {"queries": within, "complete": within & complete, "answerable": within & answerable}
+            if within.any():
+                sizes = {name: int(kept.sum()) for name, kept in counts.items()}
+                records.append({"pool": pool, "vlms": len(vlms), "split": split, **sizes})
+    return records
+
+
+def comparison_record(prepared: Prepared) -> Record:
+    """Return what Table 1 of arXiv:2606.08970 compares of a dataset.
+
+    Returns
+    -------
+    dict that JSON can hold: `multimodal`, whether queries have images; `outputs`, whether what VLMs answered is
+    recorded; `queries`, how many there are.
+    """
+    return {
+        "multimodal": bool(prepared.queries["image_sha256"].notna().any()),
+        "outputs": bool(prepared.recorded_outputs),
+        "queries": len(prepared.queries),
+    }
 
 
 def _sizes(queries: pd.DataFrame, words: NDArray) -> Record:

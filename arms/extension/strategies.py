@@ -1,5 +1,6 @@
 """The two ways to extend a pool from S to S' (section 4.3 of arXiv:2606.08970)."""
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from arms.features.labelled import Labelled
 from arms.params import ExtendParams, FitParams, IncrementalParams, IndependentParams, Strategy
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import CascadeRouter
+from arms.training.choice import choose_queries
 from arms.training.epoch_log import EpochLog
 
 
@@ -69,6 +71,7 @@ def extend(
     untuned : EncoderPair, optional
         See `extend_independently`.
     """
+    train = choose_queries(train, phi.vlms, phi.training)
     if strategy == "incremental":
         return extend_incrementally(phi, profiles, train, val, params.incremental)
     new = profiles[len(phi.vlms) :]
@@ -87,6 +90,9 @@ def extend_incrementally(
 ) -> Extension:
     """Continue training a copy of Phi on the outcomes of the extended pool (Eq. 7); Phi does not change.
 
+    Eq. 7 is over the queries that have outcomes of the extended pool. With `rehearsal: same-queries` these are the
+    queries with an outcome of a new VLM, and the old VLMs' outcomes on other queries are not trained on again.
+
     If no outcome of a new VLM is known, nothing trains, and the new VLMs are scored from their profiles only.
 
     Parameters
@@ -100,8 +106,8 @@ def extend_incrementally(
     if not train.known[:, num_old:].any():
         over = phi.over(profiles)
         return Extension(over, over, train.subset(np.arange(0)), val)
-    rehearsed = rehearse(train, phi.vlms, params.rehearsal_share, phi.training.seed).with_outcomes()
-    training = _training(phi.training, len(rehearsed), params).model_copy(update={"trains": params.trains})
+    rehearsed = rehearse(train, num_old, params, phi.training.seed).with_outcomes()
+    training = _training(phi.training, rehearsed, params).model_copy(update={"trains": params.trains})
     router = phi.continued(profiles, training)
     return Extension(router, router, rehearsed, val)
 
@@ -129,32 +135,44 @@ def extend_independently(
     theta : float
         The threshold on Phi's best confidence; a cascade keeps its own.
     untuned : EncoderPair, optional
-        Encoders before any tuning. With them Theta starts from nothing, as published. By default it starts from a
-        copy of Phi's weights, and needs fewer outcomes.
+        Encoders before any tuning; they stay untuned. With them Theta starts from nothing, as published. By default
+        it starts from a copy of Phi's weights, and needs fewer outcomes.
     """
     first = phi.phi if isinstance(phi, CascadeRouter) else phi
     train = train.with_outcomes()
-    training = _training(first.training, len(train), params)
+    training = _training(first.training, train, params)
     if untuned is None:
         learner = first.continued(profiles, training)
     else:
-        learner = ArmsRouter(profiles, untuned, first.router, training, device=first.device)
+        learner = ArmsRouter(profiles, copy.deepcopy(untuned), first.router, training, device=first.device)
     router = phi.extended(learner) if isinstance(phi, CascadeRouter) else CascadeRouter(phi, [learner], theta=theta)
     return Extension(router, learner, train, val)
 
 
-def rehearse(train: Labelled, old: Sequence[str], share: float, seed: int) -> Labelled:
-    """The same queries, with the old VLMs' outcomes known only on a random share of the images."""
-    return train.forget(~train.in_share(share, seed), old)
+def rehearse(train: Labelled, num_old: int, params: IncrementalParams, seed: int) -> Labelled:
+    """The same queries, with the old VLMs' outcomes known only where they train again.
+
+    Parameters
+    ----------
+    train : Labelled
+        Over the extended pool, whose first `num_old` VLMs are the old ones.
+    params : IncrementalParams
+        `rehearsal` and `rehearsal_share` are read.
+    """
+    kept = train.in_share(params.rehearsal_share, seed)
+    if params.rehearsal == "same-queries":
+        kept &= train.known[:, num_old:].any(axis=1)
+    return train.forget(~kept, train.vlms[:num_old])
 
 
 def enough_epochs(num_queries: int, batch_size: int, epochs: int, min_steps: int) -> int:
-    """`epochs`, or more if they would take fewer than `min_steps` steps, as with few outcomes."""
+    """`epochs`, or more if they would take fewer than `min_steps` steps of `batch_size` queries each."""
     return max(epochs, math.ceil(min_steps / max(1, math.ceil(num_queries / batch_size))))
 
 
-def _training(of_phi: FitParams, num_queries: int, params: IncrementalParams | IndependentParams) -> FitParams:
+def _training(of_phi: FitParams, data: Labelled, params: IncrementalParams | IndependentParams) -> FitParams:
     """Phi's training settings, with the learning rate and the number of epochs of an extension."""
     rates = {"learning_rate": params.learning_rate, "tail_learning_rate": params.learning_rate}
-    epochs = enough_epochs(num_queries, of_phi.batch_size, params.epochs, params.min_steps)
+    batch_size = of_phi.queries_per_step(len(data.vlms))
+    epochs = enough_epochs(len(data), batch_size, params.epochs, params.min_steps)
     return of_phi.model_copy(update={**rates, "epochs": epochs})

@@ -7,15 +7,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Fusion = Literal["pooled", "tokens", "concat"]
+Fusion = Literal["outer", "pooled", "tokens", "concat"]
 
 
 class FusionExperts(nn.Module):
     """E experts, each e_i = FFN(LN([q_i; Attn(q_i, X_i)])), the question as query, the image as key and value.
 
-    `fusion` decides what X_i is. Under `pooled`, the published form, it is the image's single vector g_i: the attention
-    is always 1, which leaves only a learned projection. Under `tokens` it is the T token states. Under `concat` there
-    is no attention: e_i = FFN(LN([q_i; g_i])).
+    `fusion` decides what X_i is. Under `outer`, the published form, its keys and values are the d_g numbers of the
+    image's vector g_i, and each number of q_i is a query; see `attend_to_numbers`. Under `pooled` it is g_i as one key
+    and value: the attention is always 1, which leaves only a learned projection. Under `tokens` it is the T token
+    states. Under `concat` there is no attention: e_i = FFN(LN([q_i; g_i])).
 
     All experts' weights share tensors, because one product for all is faster than one for each.
 
@@ -42,13 +43,14 @@ class FusionExperts(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        self.num_experts = num_experts
-        self.attention = (
-            None
-            if fusion == "concat"
-            else CrossAttention(text_width, key_width, num_experts * attention_width, num_experts * num_heads)
-        )
-        joint_width = text_width + (key_width if fusion == "concat" else attention_width)
+        self.num_experts, self.fusion = num_experts, fusion
+        self.attention: CrossAttention | None = None
+        if fusion in ("pooled", "tokens"):
+            self.attention = CrossAttention(
+                text_width, key_width, num_experts * attention_width, num_experts * num_heads
+            )
+        seen_width = {"outer": text_width, "concat": key_width}.get(fusion, attention_width)
+        joint_width = text_width + seen_width
         self.ffn = nn.Sequential(
             ExpertNorm(num_experts, joint_width),
             ExpertLinear(num_experts, joint_width, ffn_width),
@@ -68,10 +70,13 @@ class FusionExperts(nn.Module):
         image_N : Tensor of shape (N,), int64
             For each question, the position of its image in `images_MTD`.
         """
-        if self.attention is None:
-            seen_NED = self._for_each(images_MTD.squeeze(1).index_select(0, image_N))
-        else:
+        if self.attention is not None:
             seen_NED = self.attention(question_ND, images_MTD, image_N).unflatten(-1, (self.num_experts, -1))
+        else:
+            image_ND = images_MTD.squeeze(1).index_select(0, image_N)
+            # Nothing in this attention is learned, so all experts see the same.
+            seen_ND = attend_to_numbers(question_ND, image_ND) if self.fusion == "outer" else image_ND
+            seen_NED = self._for_each(seen_ND)
         return self.ffn(torch.cat([self._for_each(question_ND), seen_NED], dim=-1))
 
     def _for_each(self, x_ND: Tensor) -> Tensor:
@@ -102,6 +107,38 @@ class CrossAttention(nn.Module):
 
     def _split_heads(self, x_NTD: Tensor) -> Tensor:
         return x_NTD.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+
+
+def attend_to_numbers(question_NQ: Tensor, image_NG: Tensor) -> Tensor:
+    """softmax(q g^T / sqrt(d_q)) g, with q and g as columns: Eq. 4 read to the letter, without any projection.
+
+    q g^T is a matrix of d_q x d_g, with one softmax over the d_g numbers of the image for each number of the question:
+    out_k = sum_l g_l exp(a_k g_l) / sum_l exp(a_k g_l), with a = q / sqrt(d_q). At q_k = 0 it is the mean of g, at
+    large q_k the largest number of g, and at large -q_k the smallest.
+
+    This is attention over tokens of width 1. The N x d_q x d_g weights (100 MB for 64 queries of the published
+    widths) are never stored where torch has a fused kernel, which computes them again in the backward pass.
+
+    Parameters
+    ----------
+    question_NQ : Tensor of shape (N, d_q)
+    image_NG : Tensor of shape (N, d_g)
+
+    Returns
+    -------
+    Tensor of shape (N, d_q), float32 or float64
+        Float32 even under mixed precision, because the softmax sums hundreds of weights.
+    """
+    precision = torch.promote_types(question_NQ.dtype, torch.float32)
+    # On a GPU the fused kernel takes widths that are a multiple of 8; zeros add nothing to a product.
+    padding = (0, 7) if question_NQ.is_cuda else (0, 0)
+    with torch.autocast(device_type=question_NQ.device.type, enabled=False):
+        query_N1Q1, key_N1G1 = (
+            F.pad(x_ND.to(precision)[:, None, :, None], padding) for x_ND in (question_NQ, image_NG)
+        )
+        scale = question_NQ.shape[-1] ** -0.5
+        seen = F.scaled_dot_product_attention(query_N1Q1, key_N1G1, key_N1G1, scale=scale)
+    return seen[:, 0, :, 0]
 
 
 class ExpertLinear(nn.Module):

@@ -53,7 +53,7 @@ class RouterNet(nn.Module):
         if params.fusion == "tokens" and image_encoder.crossing == ("pooled",):
             raise ArmsError(
                 "router.fusion: tokens needs token states, but the frozen image encoder stores only pooled embeddings; "
-                "set image.store_tokens: true in conf/encoders/, or router.fusion: pooled"
+                "set image.store_tokens: true in conf/encoders/, or router.fusion: pooled or outer"
             )
         text_width, image_width = text_encoder.width, image_encoder.width
         self.text_width = text_width

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from arms.reports.dataset_table import dataset_table
+from arms.reports.dataset_table import comparison_table, dataset_table, pool_table
 from arms.reports.extension_section import extension_section
 from arms.reports.leaderboard import routers_section
 from arms.reports.results_table import results_table, shown_routers
@@ -38,7 +38,8 @@ def dataset_page(name: str, summary: Mapping[str, Any], description: str, *, fig
     parts = [
         f"# Results on {name}",
         f"This page is generated; [all results]({overview}) says how, and defines EM, intervals and routers.",
-        f"{description} Encoders: {settings['encoders']}; {settings['epochs']} epochs; all else as in params.yaml.",
+        f"{description} Encoders: {settings['encoders']}; {settings['epochs']} epochs; preset: {settings['preset']}; "
+        "all else as in params.yaml.",
         "**A quick run, to see that everything works: the studies' figures mean nothing.**" if summary["quick"] else "",
         "## ARMS and other routers",
         results_table(shown_routers(summary["metrics"])).rstrip(),
@@ -54,6 +55,8 @@ def dataset_page(name: str, summary: Mapping[str, Any], description: str, *, fig
         f"![Reliability]({figures}/reliability.png)",
         f"![Map of the fused vectors]({figures}/map.png)",
         "## The dataset",
+        pool_table(summary["pools"]),
+        comparison_table(name, summary["comparison"]),
         dataset_table(summary["statistics"]),
         *splits_section(summary["splits"]),
         *(

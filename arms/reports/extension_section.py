@@ -1,11 +1,13 @@
-"""The part of a dataset's page that shows how the pool grows: strategies, what is forgotten, few outcomes, theta."""
+"""The part of a dataset's page that shows how the pool grows: strategies, what is forgotten, theta, few outcomes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from arms.reports.markdown import markdown_table, with_interval
+from arms.reports.markdown import markdown_table, number, with_interval
 from arms.reports.studies_section import difference, spread
 from arms.reports.titles import SPLIT_TITLES, split_title
+
+_METRICS = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F1", "em": "EM"}
 
 
 def extension_section(extension: Mapping[str, Any], figures: str) -> list[str]:
@@ -14,8 +16,8 @@ def extension_section(extension: Mapping[str, Any], figures: str) -> list[str]:
     Parameters
     ----------
     extension : mapping
-        "new", "strategies", "forgotten", and where they were studied "few-shot" and "initial", as `studies.summary`
-        writes them.
+        "new", "strategies", "forgotten", "theta", and where they were studied "few-shot" and "initial", as
+        `studies.extension_summary` writes them.
     figures : str
         The folder of the figures.
     """
@@ -28,13 +30,18 @@ def extension_section(extension: Mapping[str, Any], figures: str) -> list[str]:
         "nothing.",
         *_strategy_tables(extension["strategies"]),
         _forgotten(extension["forgotten"]),
-        f"![EM by theta, with calibrated confidences and without]({figures}/theta.png)",
+        "**Theta of the independent strategy.** Where Phi is sure, no new VLM is asked, nor predicted to be right. At "
+        "1.0 Phi never decides by itself (Fig. 7b of the paper).",
+        *_theta_tables(extension["theta"]),
+        f"![Five metrics by theta]({figures}/theta.png)",
     ]
     if "few-shot" in extension:
         parts += ["**From few outcomes of the new VLMs**", _few_shot_table(extension["few-shot"])]
         parts.append(f"![EM by the number of outcomes]({figures}/few-shot.png)")
     if "initial" in extension:
-        parts.append(f"![EM by the share of the data that Phi was trained on]({figures}/initial.png)")
+        parts.append("**Incremental training after a Phi on less data** (Fig. 7a of the paper)")
+        parts.append(_initial_table(extension["initial"]))
+        parts.append(f"![Five metrics by the share of the data that Phi was trained on]({figures}/initial.png)")
     return parts
 
 
@@ -79,4 +86,25 @@ def _few_shot_table(records: Sequence[Mapping[str, Any]]) -> str:
     for count in sorted({record["outcomes"] for record in records}):
         cells = [spread(found.get((count, split, strategy))) for split in splits for strategy in strategies]
         rows.append([f"{count:,}", *cells])
+    return markdown_table(rows)
+
+
+def _theta_tables(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for split in SPLIT_TITLES:
+        found = {(record["theta"], record["calibrated"]): record for record in records if record["split"] == split}
+        rows = [["theta", *_METRICS.values(), "EM, not calibrated"]]
+        for theta in sorted({theta for theta, _ in found}):
+            own, other = found[theta, True], found[theta, False]
+            rows.append([f"{theta:g}", *(number(own[metric]) for metric in _METRICS), number(other["em"])])
+        if any(record["em"] is not None for record in found.values()):
+            yield f"**{split_title(split)}**\n\n{markdown_table(rows)}"
+
+
+def _initial_table(records: Sequence[Mapping[str, Any]]) -> str:
+    splits = [split for split in SPLIT_TITLES if any(record["split"] == split for record in records)]
+    found = {(record["share"], record["split"], record["metric"]): record for record in records}
+    rows = [["Phi's share of the images", *(f"{split}: {name}" for split in splits for name in _METRICS.values())]]
+    for share in sorted({record["share"] for record in records}):
+        cells = [spread(found.get((share, split, metric))) for split in splits for metric in _METRICS]
+        rows.append([f"{share:.0%}", *cells])
     return markdown_table(rows)

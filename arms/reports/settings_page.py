@@ -13,17 +13,19 @@ import annotated_types as at
 from pydantic.fields import FieldInfo
 
 from arms.baselines.registry import ROUTERS, find_router, settings_of
-from arms.params import Section, read_data_params, read_encoders_params, read_params
+from arms.params import Section, read_data_params, read_encoders_params, read_params, read_preset_params
 
-# How each file is read; of those under conf/ the page shows the two that a fresh checkout names.
+# How each file is read; of those under conf/ the page shows one each.
 _FILES: dict[str, Callable[[Path], Section]] = {
     "params.yaml": read_params,
     "conf/data/<name>.yaml": partial(read_data_params, "sample"),
     "conf/encoders/<name>.yaml": partial(read_encoders_params, "bundled"),
+    "conf/presets/<name>.yaml": partial(read_preset_params, "published"),
 }
 _SHOWN = {
     "conf/data/<name>.yaml": "conf/data/sample.yaml",
     "conf/encoders/<name>.yaml": "conf/encoders/bundled.yaml",
+    "conf/presets/<name>.yaml": "conf/presets/published.yaml",
 }
 _SHOWN_LENGTH = 60  # of a text, characters
 _KINDS = {bool: "`true` or `false`", str: "text", int: "whole number", float: "number", Any: "anything"}
@@ -33,10 +35,12 @@ _HEAD = """\
 
 *At the end of this page you know what can be set, where, and what each setting does.*
 
-`params.yaml` and the two files under `conf/` that it names hold all settings; none has a default anywhere else.
+`params.yaml` and the three files under `conf/` that it names hold all settings; none has a default anywhere else.
 `dvc exp run -S train.batch_size=32` changes one for one experiment; one under `conf/` is written with its file, as in
 `-S conf/encoders/bundled.yaml:image.tunable_layers=1`. An unknown key, a wrong type or a value out of range is an error
-that names the key. What only changes speed is under `runtime:` and re-runs nothing.
+that names the key. Values of the preset win over those of `params.yaml`: with `preset: published` the number of epochs
+is changed by `-S conf/presets/published.yaml:epochs=8`, and `-S epochs=8` changes nothing. What only changes speed is
+under `runtime:` and re-runs nothing.
 
 This page is written by `arms settings --out docs/settings.md`; `arms settings --json` prints the same for a program."""
 

@@ -24,7 +24,13 @@ from arms.reports.inside_panels import (
 )
 
 Record = dict[str, Any]
-METRICS = {"em": ("EM", CYCLE[0], "o"), "accuracy": ("accuracy", CYCLE[1], "s"), "f1": ("F1", CYCLE[2], "^")}
+METRICS = {
+    "em": ("EM", CYCLE[0], "o"),
+    "accuracy": ("accuracy", CYCLE[1], "s"),
+    "f1": ("F1", CYCLE[2], "^"),
+    "precision": ("precision", CYCLE[3], "v"),
+    "recall": ("recall", CYCLE[4], "D"),
+}
 REFERENCE_LINES = (("#444444", (0, (1, 1.5))), ("#8a5aa8", (0, (5, 2))), ("#8c7a3f", (0, (3, 1.5, 1, 1.5))))
 RANGE = "lowest to highest run"
 
@@ -40,7 +46,7 @@ def sweep(
 
     Parameters
     ----------
-    records : {"x": float, "split", "metric": "em", "accuracy" or "f1", "runs": list of float, one per seed}
+    records : {"x": float, "split", "metric": a key of METRICS, "runs": list of float, one per seed}
     path : the PNG to write
     x_label : the setting and its unit, such as "training data (%)"
     references : split -> label -> EM of what is drawn beside the sweep, such as the best single VLM

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from arms.errors import ArmsError
 
-FORMAT = 2
+FORMAT = 3
 DESCRIPTION = "router.json"
 WEIGHTS = "model.safetensors"
 

@@ -108,7 +108,8 @@ class _Run:
             parameter.requires_grad_(True)
         self.optimizer = build_optimizer(net.head_parameters(), tails, params)
         self.windows = data.queries.windows(params.shuffle_window_mb * 2**20)
-        self.num_steps = params.epochs * sum(math.ceil(len(window) / params.batch_size) for window in self.windows)
+        self.batch_size = params.queries_per_step(len(data.vlms))
+        self.num_steps = params.epochs * sum(math.ceil(len(window) / self.batch_size) for window in self.windows)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: learning_rate_factor(step, self.num_steps, params)
         )
@@ -139,7 +140,7 @@ class _Run:
         _set_training(self.net)
         log = RunningLog()
         orders = shuffled(self.data.queries, self.windows, self.shuffle, group_by_image=self.params.group_by_image)
-        for index, batch in read_batches(self.data.queries, orders, self.params.batch_size):
+        for index, batch in read_batches(self.data.queries, orders, self.batch_size):
             outcomes_NS = self.data.outcomes[index]
             loss, logits_NS = self._step(batch, outcomes_NS)
             self.schedule.step()

@@ -26,7 +26,7 @@ from benchmarks.record import Line
 from benchmarks.timing import interleave, seconds
 
 PART = "training"
-Fusion = Literal["pooled", "tokens", "concat"]
+Fusion = Literal["outer", "pooled", "tokens", "concat"]
 _VLMS = tuple(VlmProfile(name=f"vlm-{size}b", access="free", params_b=size) for size in (1, 3, 8, 26, 72))
 
 

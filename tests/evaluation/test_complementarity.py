@@ -1,6 +1,7 @@
 """Who is right where another VLM is wrong, and a dataset's statistics: by hand and as properties."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,12 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from arms.data.prepared import Prepared
 from arms.data.profiles import VlmProfile
-from arms.evaluation.complementarity import dataset_statistics, rescue_matrix
+from arms.evaluation.complementarity import (
+    comparison_record,
+    dataset_statistics,
+    pool_statistics,
+    rescue_matrix,
+)
 
 NAN = np.nan
 OUTCOMES = arrays(
@@ -125,8 +131,32 @@ def test_statistics_by_hand(prepared):
     assert (everything["answerable_base"], everything["answerable_extended"]) == (2, 3)
 
 
+def test_pools_by_hand(prepared):
+    """Queries 0, 1 and 2 have outcomes of a and b; of these only query 1 has one of c."""
+    found = {
+        (record["pool"], record["split"]): (record["vlms"], record["queries"], record["complete"], record["answerable"])
+        for record in pool_statistics(prepared)
+    }
+    assert found == {
+        ("base", "train"): (2, 3, 2, 1),
+        ("base", "ood"): (2, 1, 1, 0),
+        ("base", "all"): (2, 4, 3, 1),
+        ("extended", "train"): (3, 3, 0, 0),
+        ("extended", "ood"): (3, 1, 1, 1),
+        ("extended", "all"): (3, 4, 1, 1),
+    }
+
+
+@pytest.mark.parametrize(
+    ("outputs", "recorded"), [({}, False), ({"output": [None] * 9}, False), ({"output": ["A"] * 9}, True)]
+)
+def test_what_table_1_compares(prepared, outputs, recorded):
+    prepared = replace(prepared, outcomes=prepared.outcomes.assign(**outputs))
+    assert comparison_record(prepared) == {"multimodal": True, "outputs": recorded, "queries": 4}
+
+
 def test_statistics_are_plain_json(prepared):
-    records = dataset_statistics(prepared)
+    records = [*dataset_statistics(prepared), *pool_statistics(prepared), comparison_record(prepared)]
     assert json.loads(json.dumps(records, allow_nan=False)) == records
 
 
@@ -147,4 +177,4 @@ def test_words_of_a_question(question, words):
 
 
 def test_a_dataset_without_queries_has_no_records():
-    assert dataset_statistics(make_prepared([], [])) == []
+    assert dataset_statistics(make_prepared([], [])) == pool_statistics(make_prepared([], [])) == []

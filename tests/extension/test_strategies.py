@@ -53,7 +53,7 @@ def incrementally(phi, trains="all", outcomes=MADE.outcomes, **changes):
         PROFILES,
         label(MADE.encode(phi.encoders), outcomes, NAMES),
         VAL.label(phi.encoders),
-        IncrementalParams(**{"trains": trains, **TRAINING, "rehearsal_share": 1.0, **changes}),
+        IncrementalParams(**{"trains": trains, **TRAINING, "rehearsal": "all", "rehearsal_share": 1.0, **changes}),
     )
     return list(extension.train()), extension.router
 
@@ -111,6 +111,18 @@ class TestIncremental:
             one, other = (state(found[share, name]) for name in ("true", "wrong"))
             assert (len(same(one, other)) == len(one)) == alike
 
+    def test_same_queries_trains_on_no_other_query(self, phi):
+        """Old outcomes where no new one is known change nothing, and the epochs are shorter."""
+        known = MADE.outcomes.copy()
+        known[20:, 2] = np.nan
+        wrong = known.copy()
+        wrong[20:, :2] = 1 - wrong[20:, :2]
+        (logs, one), (_, other) = (
+            incrementally(phi, outcomes=outcomes, rehearsal="same-queries", min_steps=7) for outcomes in (known, wrong)
+        )
+        assert len(same(state(one), state(other))) == len(state(one))
+        assert len(logs) == 4, "20 queries take 2 steps of 16, so 7 steps take 4 epochs"
+
 
 def independently(phi, theta=0.6, epochs=2, profiles=PROFILES[2:], **settings):
     encoders = first(phi).encoders
@@ -153,6 +165,12 @@ class TestIndependent:
         alone.fit(MADE.label(alone.encoders, NAMES[2:]))
         assert len(same(state(alone), state(theta_router))) == len(state(alone))
 
+    def test_the_encoders_that_theta_starts_from_stay_untuned(self, phi):
+        """So a study can start as many routers from them as it likes."""
+        untuned = make_router(image=WHOLE, text=WHOLE).encoders
+        one, other = (state(independently(phi, untuned=untuned).thetas[0]) for _ in range(2))
+        assert len(same(one, other)) == len(one)
+
     def test_theta_starts_from_phi_by_default(self, phi):
         slow = IndependentParams(epochs=1, min_steps=1, learning_rate=1e-12, start="phi")
         train = MADE.label(phi.encoders, NAMES[2:])
@@ -170,6 +188,10 @@ class TestIndependent:
         assert len(cascade.thetas) == 1
 
 
+def rehearsal(share, kind="all"):
+    return IncrementalParams(**TRAINING, trains="all", rehearsal=kind, rehearsal_share=share)
+
+
 class TestRehearse:
     def labelled(self, images):
         queries = MADE.encode(make_router().encoders).subset(np.arange(40))
@@ -178,7 +200,7 @@ class TestRehearse:
     def test_a_share_of_the_images_keeps_its_old_outcomes(self):
         images = np.repeat(np.arange(20), 2)
         train = self.labelled(images)
-        known = rehearse(train, NAMES[:2], 0.25, seed=1).known
+        known = rehearse(train, 2, rehearsal(0.25), seed=1).known
         kept = known[:, 0]
         assert kept.sum() == 10
         assert all(kept[images == image].all() or not kept[images == image].any() for image in range(20))
@@ -188,7 +210,15 @@ class TestRehearse:
 
     @pytest.mark.parametrize(("share", "kept"), [(0.0, 0), (1.0, 40)])
     def test_none_and_all(self, share, kept):
-        assert rehearse(self.labelled(np.arange(40)), NAMES[:2], share, seed=1).known[:, :2].sum() == 2 * kept
+        assert rehearse(self.labelled(np.arange(40)), 2, rehearsal(share), seed=1).known[:, :2].sum() == 2 * kept
+
+    @pytest.mark.parametrize(("share", "kept"), [(0.0, 0), (1.0, 10)])
+    def test_same_queries_are_those_with_a_new_outcome(self, share, kept):
+        """Of 40 queries, 10 have an outcome of the new VLM: exactly their old outcomes train again."""
+        train = self.labelled(np.arange(40)).forget(np.arange(40) >= 10, NAMES[2:])
+        known = rehearse(train, 2, rehearsal(share, "same-queries"), seed=1).known
+        np.testing.assert_array_equal(known.sum(axis=0), [kept, kept, 10])
+        assert not known[10:].any()
 
 
 class TestExtend:
@@ -196,13 +226,23 @@ class TestExtend:
 
     @pytest.mark.parametrize("strategy", ["incremental", "independent"])
     def test_it_is_the_strategy(self, phi, strategy):
-        lengths = {"incremental": {**TRAINING, "trains": "all", "rehearsal_share": 1.0}}
+        lengths = {"incremental": {**TRAINING, "trains": "all", "rehearsal": "all", "rehearsal_share": 1.0}}
         lengths["independent"] = {**TRAINING, "epochs": 2, "start": "phi"}
         params = ExtendParams.model_validate({"strategy": strategy, "theta": 0.6, **lengths})
         train, val = MADE.label(phi.encoders), VAL.label(phi.encoders)
         router = extend(strategy, phi, PROFILES, train, val, params).trained()
         expected = incrementally(phi)[1] if strategy == "incremental" else independently(phi)
         np.testing.assert_array_equal(router.score(val.queries), expected.score(val.queries))
+
+    def test_it_learns_from_the_queries_that_phi_learned_from(self, phi):
+        phi.training = phi.training.model_copy(update={"queries": "answerable"})
+        lengths = {"incremental": {**TRAINING, "trains": "all", "rehearsal": "all", "rehearsal_share": 1.0}}
+        lengths["independent"] = {**TRAINING, "start": "phi"}
+        params = ExtendParams.model_validate({"strategy": "independent", "theta": 0.6, **lengths})
+        train = MADE.label(phi.encoders)
+        answerable = (train.outcomes[:, :2] == 1).any(axis=1)
+        for strategy in ("incremental", "independent"):
+            assert len(extend(strategy, phi, PROFILES, train, None, params).data) == answerable.sum() < len(train)
 
 
 @pytest.mark.parametrize(

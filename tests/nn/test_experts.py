@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from arms.nn.experts import CrossAttention, ExpertLinear, ExpertNorm, FusionExperts, mix_experts
+from arms.nn.experts import CrossAttention, ExpertLinear, ExpertNorm, FusionExperts, attend_to_numbers, mix_experts
 
 EXPERTS = 2
 
@@ -78,7 +78,7 @@ def run(experts, question_ND, images_MTD, image_N=(0, 1)):
     return experts(*tensors, torch.tensor(image_N)).detach().numpy()
 
 
-@pytest.mark.parametrize("fusion", ["tokens", "pooled", "concat"])
+@pytest.mark.parametrize("fusion", ["tokens", "pooled", "concat", "outer"])
 def test_questions_that_share_an_image(inputs, fusion):
     question_ND, images_MTD = inputs
     images_MTD = images_MTD if fusion == "tokens" else images_MTD[:, :1]
@@ -125,6 +125,67 @@ def test_concat_by_hand(inputs):
     np.testing.assert_allclose(run(experts, question_ND, image_NTD[:, :1]), expected, rtol=1e-4, atol=1e-5)
 
 
+def attend_by_hand(question, image):
+    """A row of weights for each number of the question, over the numbers of the image."""
+    logits = np.outer(question, image) / math.sqrt(len(question))
+    weights = np.exp(logits)
+    return weights / weights.sum(axis=1, keepdims=True) @ image
+
+
+def test_outer_by_hand(inputs):
+    question_ND, image_NTD = inputs
+    experts = make_experts("outer")
+    assert experts.attention is None
+    expected = [
+        [feed_forward(q, attend_by_hand(q, x[0]), weights) for weights in each(experts)]
+        for q, x in zip(question_ND, image_NTD, strict=True)
+    ]
+    np.testing.assert_allclose(run(experts, question_ND, image_NTD[:, :1]), expected, rtol=1e-4, atol=1e-5)
+
+
+class TestAttendToNumbers:
+    def test_small_numbers_worked_out(self):
+        """With d_q = 4 the numbers of g = (0, 1) have weights 1 and e^(q / 2): 1 to 1, 1 to 3, and 1 to 1/3."""
+        question = torch.tensor([[0, 2 * math.log(3), -2 * math.log(3), 0]])
+        seen = attend_to_numbers(question, torch.tensor([[0.0, 1.0]]))
+        torch.testing.assert_close(seen, torch.tensor([[1 / 2, 3 / 4, 1 / 4, 1 / 2]]))
+
+    def test_it_is_the_slope_of_a_log_sum_exp(self):
+        """d/da log sum exp(a g) is the mean of g under weights exp(a g): another way to the same numbers."""
+        a_NQ = torch.randn(3, 5, dtype=torch.float64, requires_grad=True)
+        image_NG = torch.randn(3, 4, dtype=torch.float64)
+        (slope,) = torch.autograd.grad((a_NQ[:, :, None] * image_NG[:, None]).logsumexp(dim=-1).sum(), a_NQ)
+        torch.testing.assert_close(attend_to_numbers(a_NQ.detach() * math.sqrt(5), image_NG), slope)
+
+    def test_its_gradient(self):
+        torch.manual_seed(0)
+        question, image = (torch.randn(2, width, dtype=torch.float64, requires_grad=True) for width in (5, 4))
+        assert torch.autograd.gradcheck(attend_to_numbers, (question, image))
+
+    @pytest.mark.parametrize("size", [1e4, 1e30])
+    def test_large_numbers_choose_the_largest_and_the_smallest(self, size):
+        question = torch.tensor([[size, -size]], requires_grad=True)
+        seen = attend_to_numbers(question, torch.tensor([[-3.0, 0.5, 2.0]]))
+        assert seen.tolist() == [[2, -3]]
+        seen.sum().backward()
+        assert question.grad.isfinite().all()
+
+    def test_it_stays_in_float32_under_mixed_precision(self):
+        question, image = torch.randn(2, 6), torch.randn(2, 4)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            mixed = attend_to_numbers(question.bfloat16().float(), image)
+            assert attend_to_numbers(question.bfloat16(), image.bfloat16()).dtype == torch.float32
+        torch.testing.assert_close(mixed, attend_to_numbers(question.bfloat16().float(), image), rtol=0, atol=0)
+
+    def test_the_weights_are_never_stored(self):
+        """Of 64 queries of the published widths they would take 100 MB, and as much again in the backward pass."""
+        question, image = (torch.randn(64, width, requires_grad=True) for width in (768, 512))
+        saved = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda x: saved.append(x.nbytes) or x, lambda x: x):
+            attend_to_numbers(question, image).sum().backward()
+        assert sum(saved) < 2e6
+
+
 @pytest.fixture
 def threads():
     before = torch.get_num_threads()
@@ -134,7 +195,7 @@ def threads():
 
 
 @pytest.mark.usefixtures("threads")
-@pytest.mark.parametrize("fusion", ["tokens", "concat"])
+@pytest.mark.parametrize("fusion", ["tokens", "concat", "outer"])
 def test_gradients_are_the_same_bit_by_bit_in_every_run(fusion):
     """The batches are large enough for several threads; training must still end with the same weights each time."""
     experts = make_experts(fusion, text_width=64, key_width=256, attention_width=128, num_heads=4)

@@ -14,11 +14,16 @@ STATISTICS = {
     "question_words": 6.5, "answerable_base": 90, "answerable_extended": 95, "known_outcomes": 400,
     "accuracy": {"a": 0.5, "b": None},
 }  # fmt: skip
+POOLS = [
+    {"pool": pool, "vlms": vlms, "split": "id", "queries": 100, "complete": 80, "answerable": 70}
+    for pool, vlms in (("base", 1), ("extended", 2))
+]
+FIVE = ("accuracy", "precision", "recall", "f1", "em")
 
 
 def spread(em, low=None, high=None):
     values = {"mean": em, "low": low or em, "high": high or em}
-    return dict.fromkeys(("accuracy", "precision", "recall", "f1", "em"), values)
+    return dict.fromkeys(FIVE, values)
 
 
 def extension(ood=True):
@@ -37,7 +42,17 @@ def extension(ood=True):
         "strategies": {"incremental": strategy, "Phi alone": strategy},
         "forgotten": {"id": before, "ood": {"before": none}},
         "few-shot": [few | {"strategy": "kNN"}, few | {"strategy": "kNN", "outcomes": 0, "mean": 0.5}],
-        "initial": [],
+        "theta": [
+            {"theta": theta, "split": split, "calibrated": calibrated, **dict.fromkeys(FIVE, theta - calibrated / 10)}
+            for theta in (0.5, 1.0)
+            for split in (("id", "ood") if ood else ("id",))
+            for calibrated in (True, False)
+        ],
+        "initial": [
+            {"share": share, "split": "id", "metric": metric, "mean": share, "low": share, "high": share + 0.1}
+            for share in (0.2, 1.0)
+            for metric in FIVE
+        ],
     }
 
 
@@ -55,7 +70,7 @@ def summary(ood=True, quick=False, extended=True):
     }
     return {
         "quick": quick,
-        "settings": {"encoders": "bundled", "epochs": 7, "seed": 1},
+        "settings": {"encoders": "bundled", "preset": "none", "epochs": 7, "seed": 1},
         "metrics": {"arms": router, "knn": router, "best-single": router, "oracle": router, "vlms": vlms},
         "statistics": [STATISTICS],
         "splits": {
@@ -64,6 +79,8 @@ def summary(ood=True, quick=False, extended=True):
             "near_copies": {},
             "excluded_queries": 0,
         },
+        "pools": POOLS,
+        "comparison": {"multimodal": True, "outputs": False, "queries": 100},
         "rescue": {"id": {}},
         "extension": extension(ood) if extended else {},
         "studies": {

@@ -24,7 +24,7 @@ def test_what_is_ours_stands_beside_what_was_published():
 
 def test_the_dataset_says_what_it_is():
     assert page().startswith("# Results on mine\n\nThis page is generated; [all results](../results.md) says how")
-    assert "Made up. Encoders: bundled; 7 epochs;" in page()
+    assert "Made up. Encoders: bundled; 7 epochs; preset: none; all else as in params.yaml." in page()
     assert "![Confidences](../figures/mine/confidences.png)" in page()
 
 
@@ -36,6 +36,22 @@ def test_the_extension_has_its_tables():
     assert "on id 0.800 before, 0.780 after, -0.010 (-0.030 to +0.020)" in text
     assert text.index("| 0 | 0.500 (0.680 to 0.720) |") < text.index("| 16 | 0.700 (0.680 to 0.720) |")
     assert "Extending the pool" not in page(extended=False)
+
+
+def test_figure_7_has_five_metrics():
+    text = page()
+    assert text.count("| theta | accuracy | precision | recall | F1 | EM | EM, not calibrated |") == 2
+    assert text.count("| 1 | 0.900 | 0.900 | 0.900 | 0.900 | 0.900 | 1.000 |") == 2
+    assert page(ood=False).count("| theta | accuracy") == 1
+    assert "| Phi's share of the images | id: accuracy | id: precision | id: recall | id: F1 | id: EM |" in text
+    assert "| 20% | 0.200 (0.200 to 0.300) |" in text
+
+
+def test_the_papers_tables_1_and_2_with_this_dataset():
+    text = page()
+    assert "| base pool | 1 | 80 (70) |" in text
+    assert "| mine | yes | no | selection | 100 |" in text
+    assert "| M2 | yes | yes | selection | 56,107 |" in text
 
 
 def test_a_dataset_whose_studies_were_not_run():

@@ -194,8 +194,8 @@ def test_runs_have_to_be_known(draw, runs, tmp_path):
 
 
 def test_metrics_have_to_be_known(tmp_path):
-    with pytest.raises(ValueError, match="unknown metric 'recall'; known: em, accuracy, f1"):
-        sweep([run(1, "id", "recall", 0.5)], tmp_path / "a.png")
+    with pytest.raises(ValueError, match="unknown metric 'auroc'; known: em, accuracy, f1, precision, recall"):
+        sweep([run(1, "id", "auroc", 0.5)], tmp_path / "a.png")
     with pytest.raises(ValueError, match="unknown metric 'f1'; known: em"):
         study_figures.ablation([variant("full", "id", 0.5) | {"metric": "f1"}], tmp_path / "a.png")
 

@@ -21,7 +21,7 @@ class TestFiles:
         write_checkpoint(tmp_path, tensors, {"kind": "toy", "name": "日本"})
         description = read_description(tmp_path)
         assert {key: description[key] for key in ("format", "kind", "name")} == {
-            "format": 2,
+            "format": 3,
             "kind": "toy",
             "name": "日本",
         }
@@ -43,11 +43,11 @@ class TestFiles:
         [
             (None, r"toy: no router there \(router\.json is missing\); train one with: dvc repro"),
             ("{", r"router\.json: not valid JSON: "),
-            ('{"kind": "arms"}', r"router\.json: expected checkpoint format 2, got None; train it anew"),
-            ('{"format": 3}', r"router\.json: expected checkpoint format 2, got 3; train it anew"),
-            ("[1]", r"router\.json: expected checkpoint format 2, got None; train it anew"),
-            ('{"format": 2, "kind": "forest"}', r"toy: unknown kind of router 'forest'; known: arms, cascade"),
-            ('{"format": 2}', r"toy: unknown kind of router None; known: arms, cascade"),
+            ('{"kind": "arms"}', r"router\.json: expected checkpoint format 3, got None; train it anew"),
+            ('{"format": 9}', r"router\.json: expected checkpoint format 3, got 9; train it anew"),
+            ("[1]", r"router\.json: expected checkpoint format 3, got None; train it anew"),
+            ('{"format": 3, "kind": "forest"}', r"toy: unknown kind of router 'forest'; known: arms, cascade"),
+            ('{"format": 3}', r"toy: unknown kind of router None; known: arms, cascade"),
         ],
     )
     def test_errors(self, tmp_path, content, message):

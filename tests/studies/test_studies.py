@@ -8,7 +8,7 @@ import pytest
 from arms.errors import ArmsError
 from arms.params import read_section
 from stages.workspace import open_workspace
-from studies.settings import PARAMS, STUDIES, StudyParams
+from studies.settings import FIVE_METRICS, PARAMS, STUDIES, StudyParams
 from tests.fakes import make_queries, make_router
 
 FIGURES = {
@@ -136,6 +136,19 @@ def test_theta_of_one_compares_both_routers_everywhere(studied):
     assert {(record["split"], record["calibrated"]) for record in records} == {
         (split, calibrated) for split in ("val", "id", "ood") for calibrated in (True, False)
     }
+
+
+@pytest.mark.clone
+def test_figure_7_has_five_metrics(studied):
+    at_one = [record for record in read(studied, "extension/strategies.json")["theta"] if record["theta"] == 1]
+    metrics = json.loads((studied.folder / "metrics/independent.json").read_text())
+    (calibrated,) = [record for record in at_one if record["split"] == "id" and record["calibrated"]]
+    for name in ("accuracy", "precision", "recall", "f1"):  # there the pipeline's theta does not matter
+        assert calibrated[name] == metrics["id"]["extended"][name]
+    for record in read(studied, "extension/initial.json"):
+        assert {"share", "split", "seed", *FIVE_METRICS} == set(record)
+    tables = read(studied, "summary.json")["extension"]["initial"]
+    assert {record["metric"] for record in tables} == set(FIVE_METRICS)
 
 
 @pytest.mark.clone

@@ -166,6 +166,14 @@ class TestTrainNet:
         assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+@pytest.mark.parametrize(("unit", "steps"), [("queries", 3), ("pairs", 8)])
+def test_a_batch_counts_queries_or_pairs(monkeypatch, unit, steps):
+    """40 queries of three VLMs: in 3 batches of 16 queries, or 8 batches of 16 // 3 = 5 queries, 15 pairs."""
+    seen = watch_progress(monkeypatch)
+    train(make_router(), make_queries(40), batch_size=16, batch_unit=unit)
+    assert seen == [("train", step, steps) for step in range(1, steps + 1)]
+
+
 class TestBatches:
     @pytest.fixture
     def seen(self, monkeypatch):
