@@ -30,7 +30,7 @@ router:
 train:
   {batch_size: 64, group_by_image: true, learning_rate: 8e-5, weight_decay: 0.01, schedule: cosine, warmup_share: 0.1,
    clip_norm: null, shuffle_window_mb: 64, tail_learning_rate: 8e-5, class_weights: none, importance_weight: 0.0,
-   augment: false, keep: last, patience: null, calibrate: false, trains: all, data_share: 1.0}
+   gpu_precision: auto, augment: false, keep: last, patience: null, calibrate: false, trains: all, data_share: 1.0}
 extend:
   {strategy: independent, theta: 0.5,
    incremental: {trains: all, epochs: 4, min_steps: 100, learning_rate: 0.0005, rehearsal_share: 1.0},
