@@ -83,7 +83,7 @@ def _write(folder: Path, shape: Shape) -> list[Line]:
 
 
 def _run_pipeline(folder: Path, encoders: str, device: str) -> list[Line]:
-    """Each stage's time, memory and bytes written, and what ARMS reached, to see that there was something to learn."""
+    """Each stage's time, memory and bytes written, and what was reached, to see that there was something to learn."""
     write_settings(folder, encoders, [f"runtime.device={device}"])
     lines = []
     for name in STAGES:
@@ -96,15 +96,25 @@ def _run_pipeline(folder: Path, encoders: str, device: str) -> list[Line]:
             ("written", "MiB", run.written_bytes / 2**20),
         ):
             lines.append(Line(part=encoders, name=f"{name}: {what}", unit=unit, runs=(figure,)))
-    metrics = json.loads((folder / "metrics/arms.json").read_text())
+    return [*lines, *_reached(folder / "metrics", encoders)]
+
+
+def _reached(folder: Path, encoders: str) -> list[Line]:
+    """The EM of ARMS, kNN and the best single VLM, and on how many queries."""
+    lines = []
+    arms, knn = (json.loads((folder / f"{name}.json").read_text()) for name in ("arms", "knn"))
     for split in _SPLITS:
         for pool in _POOLS:
-            reached = metrics[split][pool]
-            for key, what in (("em", "EM of ARMS"), ("best_single_em", "EM of the best single VLM")):
-                name = f"{split}, {pool} pool: {what}"
-                lines.append(Line(part=encoders, name=name, unit="EM", runs=(reached[key],)))
-            name = f"{split}, {pool} pool: queries"
-            lines.append(Line(part=encoders, name=name, unit="", runs=(float(reached["queries"]),)))
+            of = arms[split][pool]
+            figures = {
+                "EM of ARMS": of["em"],
+                "EM of kNN": knn[split][pool]["em"],
+                "EM of the best single VLM": of["best_single_em"],
+                "queries": float(of["queries"]),
+            }
+            for what, figure in figures.items():
+                unit = "EM" if what.startswith("EM") else ""
+                lines.append(Line(part=encoders, name=f"{split}, {pool} pool: {what}", unit=unit, runs=(figure,)))
     return lines
 
 
