@@ -1,8 +1,14 @@
-"""The device that nets run on."""
+"""The device that nets run on, and how a GPU multiplies matrices while it trains them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 
 from arms.errors import ArmsError
+
+_AMPERE = (8, 0)  # the first compute capability with bfloat16 and TF32
 
 
 def resolve_device(name: str) -> str:
@@ -28,3 +34,61 @@ def choose_device(name: str) -> torch.device:
     # Otherwise torch would also fill every new tensor, in case it is read before it is written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return torch.device(name)
+
+
+@dataclass(frozen=True)
+class Products:
+    """How the matrix products of a training step are computed. On a CPU always in float32.
+
+    The weights, the optimiser and the classifier are in float32 whatever this is, and so is all scoring, so that a
+    saved router gives the scores that it was judged by.
+
+    Attributes
+    ----------
+    precision : str
+        float32, tf32 (float32 with factors rounded to 10 bits) or bfloat16 (mixed precision).
+    """
+
+    device: torch.device
+    precision: str
+
+    def forward(self) -> torch.autocast:
+        """For the forward pass; the backward pass then multiplies as it did."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """For the whole step, with its backward pass."""
+        if self.precision != "tf32":
+            yield
+            return
+        matmul = torch.backends.cuda.matmul
+        before, matmul.fp32_precision = matmul.fp32_precision, "tf32"
+        try:
+            yield
+        finally:
+            matmul.fp32_precision = before
+
+
+def choose_products(wanted: str, device: torch.device, *, tunes_encoders: bool) -> Products:
+    """How to multiply for `train.gpu_precision` on a device.
+
+    With auto a GPU multiplies in bfloat16 where layers of an encoder train. The head by itself is small, so rounding
+    would gain nothing.
+
+    Raises
+    ------
+    ArmsError
+        If the GPU lacks the precision that is asked for by name.
+    """
+    if device.type != "cuda":
+        return Products(device, "float32")
+    able = torch.cuda.get_device_capability(device) >= _AMPERE
+    if wanted == "auto":
+        return Products(device, "bfloat16" if able and tunes_encoders else "float32")
+    if wanted != "float32" and not able:
+        raise ArmsError(
+            f"train.gpu_precision: {wanted} needs a GPU of compute capability 8.0 or more, got "
+            f"{torch.cuda.get_device_name(device)}; use auto or float32"
+        )
+    return Products(device, wanted)

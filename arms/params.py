@@ -206,6 +206,9 @@ class TrainParams(Section):
     weight_decay: float = Field(ge=0, description="of AdamW")
     schedule: Literal["constant", "cosine"] = Field(description="of the rates after the warm-up; cosine ends at 0")
     warmup_share: Share = Field(description="share of the steps in which the learning rates rise")
+    gpu_precision: Literal["auto", "float32", "tf32", "bfloat16"] = Field(
+        description="of a step's products on a GPU; auto: bfloat16 where encoder layers train and the GPU has it"
+    )
     clip_norm: PositiveFloat | None = Field(description="largest norm of the gradient; null: no limit")
     class_weights: Literal["none", "balanced"] = Field(description="balanced: right and wrong outcomes weigh alike")
     importance_weight: float = Field(ge=0, description="weight of a loss that spreads the use of the experts")

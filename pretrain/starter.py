@@ -22,8 +22,10 @@ def write_starter(trained: Path, starter: Path) -> None:
         The folder to write to; other files in it, such as the card, stay.
     """
     description = read_description(trained)
-    tensors = read_weights(trained, description)
-    halved = {name: one.half() if one.dtype == torch.float32 else one for name, one in tensors.items()}
+    halved = {
+        part: {name: one.half() if one.dtype == torch.float32 else one for name, one in tensors.items()}
+        for part, tensors in read_weights(trained, description).items()
+    }
     starter.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(trained / TOKENIZER, starter / TOKENIZER)
     write_checkpoint(starter, halved, description)

@@ -125,6 +125,7 @@ def train_params(**changes: Any) -> TrainParams:
         "weight_decay": 0.01,
         "schedule": "constant",
         "warmup_share": 0.0,
+        "gpu_precision": "auto",
         "clip_norm": 1.0,
         "shuffle_window_mb": 1,
         "class_weights": "none",

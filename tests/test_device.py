@@ -1,7 +1,9 @@
+import contextlib
+
 import pytest
 import torch
 
-from arms.device import choose_device, resolve_device
+from arms.device import Products, choose_device, choose_products, resolve_device
 from arms.encoders.batch import QueryBatch, move_batch
 from arms.errors import ArmsError
 
@@ -18,6 +20,51 @@ def test_choose_device(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device("auto") == choose_device("cuda") == torch.device("cuda")
     assert (resolve_device("auto"), resolve_device("cpu")) == ("cuda", "cpu")
+
+
+@pytest.mark.parametrize("wanted", ["auto", "float32", "tf32", "bfloat16"])
+def test_a_cpu_multiplies_in_float32(wanted):
+    cpu = torch.device("cpu")
+    assert choose_products(wanted, cpu, tunes_encoders=True) == Products(cpu, "float32")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "capability", "tunes_encoders", "precision"),
+    [
+        ("auto", (8, 9), True, "bfloat16"),
+        ("auto", (8, 9), False, "float32"),
+        ("auto", (7, 5), True, "float32"),
+        ("float32", (9, 0), True, "float32"),
+        ("tf32", (8, 0), False, "tf32"),
+        ("bfloat16", (8, 0), False, "bfloat16"),
+    ],
+)
+def test_a_gpu_multiplies_as_asked(monkeypatch, wanted, capability, tunes_encoders, precision):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    gpu = torch.device("cuda")
+    assert choose_products(wanted, gpu, tunes_encoders=tunes_encoders) == Products(gpu, precision)
+
+
+def test_a_gpu_without_the_precision_asked_for(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Card")
+    with pytest.raises(
+        ArmsError, match=r"train\.gpu_precision: tf32 needs .* 8\.0 or more, got Card; use auto or float32"
+    ):
+        choose_products("tf32", torch.device("cuda"), tunes_encoders=True)
+
+
+def test_only_a_step_multiplies_in_tf32():
+    matmul = torch.backends.cuda.matmul
+    before = matmul.fp32_precision
+    with Products(torch.device("cpu"), "tf32").step():
+        assert matmul.fp32_precision == "tf32"
+    assert matmul.fp32_precision == before != "tf32"
+    with contextlib.suppress(RuntimeError), Products(torch.device("cpu"), "tf32").step():
+        raise RuntimeError("out of memory")
+    assert matmul.fp32_precision == before
+    with Products(torch.device("cpu"), "float32").step():
+        assert matmul.fp32_precision == before
 
 
 def test_batches_move_whole():

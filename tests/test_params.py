@@ -31,7 +31,7 @@ router:
 train:
   {batch_size: 64, group_by_image: true, learning_rate: 8e-5, weight_decay: 0.01, schedule: cosine, warmup_share: 0.1,
    clip_norm: null, shuffle_window_mb: 64, tail_learning_rate: 8e-5, class_weights: none, importance_weight: 0.0,
-   augment: false, keep: last, patience: null, calibrate: false, trains: all, data_share: 1.0,
+   gpu_precision: auto, augment: false, keep: last, patience: null, calibrate: false, trains: all, data_share: 1.0,
    queries: all, batch_unit: queries}
 extend:
   {strategy: independent, theta: 0.5,

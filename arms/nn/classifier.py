@@ -58,11 +58,11 @@ class CosineClassifier(nn.Module):
         self.logit_max = logit_max
 
     def forward(self, question_ND: Tensor, fused_ND: Tensor, profile_SD: Tensor) -> Tensor:
-        """Logits t of shape (N, S), float32: the confidence is their sigmoid."""
-        z_ND = self.project(self.norm(torch.cat([question_ND, fused_ND], dim=-1)))
-        return cosine_logits(
-            z_ND, self.profile_head(profile_SD), self.logit_min, self.logit_max, scale=self.log_scale.exp()
-        )
+        """Logits t of shape (N, S), float32: the confidence is their sigmoid. Computed in float32 throughout."""
+        with torch.autocast(device_type=question_ND.device.type, enabled=False):
+            z_ND = self.project(self.norm(torch.cat([question_ND.float(), fused_ND.float()], dim=-1)))
+            profile_SD = self.profile_head(profile_SD.float())
+            return cosine_logits(z_ND, profile_SD, self.logit_min, self.logit_max, scale=self.log_scale.exp())
 
 
 # At a cosine of 1 the arctanh and its gradient are infinite; at this one it is 8, beyond any useful limit.
@@ -75,7 +75,8 @@ def cosine_logits(
     """Scaled inverse hyperbolic tangent of the cosine, clamped; one (N x D)(D x S) product.
 
     Computed in float32 even under mixed precision: in bfloat16 a cosine of 0.9999 rounds to 1 and its arctanh to
-    infinity.
+    infinity. For the same reason a GPU, which may round the factors of a float32 product (TF32), computes no product
+    here but a sum.
 
     Parameters
     ----------
@@ -89,5 +90,6 @@ def cosine_logits(
     Tensor of shape (N, S), float32, in [logit_min, logit_max]
     """
     with torch.autocast(device_type=z_ND.device.type, enabled=False):
-        cosine_NS = F.normalize(z_ND.float(), dim=-1) @ F.normalize(profile_SD.float(), dim=-1).T
+        unit_ND, unit_SD = F.normalize(z_ND.float(), dim=-1), F.normalize(profile_SD.float(), dim=-1)
+        cosine_NS = (unit_ND.unsqueeze(1) * unit_SD).sum(dim=-1) if unit_ND.is_cuda else unit_ND @ unit_SD.T
         return (scale * cosine_NS.clamp(-_EDGE, _EDGE).atanh()).clamp(logit_min, logit_max)

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,22 +10,27 @@ import numpy as np
 import torch
 from PIL import Image
 from tokenizers import Tokenizer
-from torch import Tensor, nn
 
 from arms.data.atomic import atomic_folder
 from arms.data.profiles import VlmProfile, profile_sentence
 from arms.device import choose_device
-from arms.encoders.base import hash_weights
-from arms.encoders.pair import EncoderPair, build_encoders
-from arms.encoders.precision import EncoderT, in_precision
+from arms.encoders.pair import EncoderPair
 from arms.errors import ArmsError
 from arms.features.labelled import Labelled
 from arms.features.loader import Queries
 from arms.features.online import encode_queries, encode_texts
 from arms.nn.router_net import RouterNet
-from arms.params import EncodersParams, FitParams, RouterParams
+from arms.params import FitParams, RouterParams
 from arms.routers.base import BaseRouter
 from arms.routers.checkpoint import read_description, read_weights, write_checkpoint
+from arms.routers.stored import (
+    MODALITIES,
+    build_saved_encoders,
+    hash_untuned,
+    load_weights,
+    split_weights,
+    tuned_by,
+)
 from arms.training.epoch_log import EpochLog
 from arms.training.loop import train_net
 from arms.training.prediction import Reading, predict_logits, read_net
@@ -64,6 +69,7 @@ class ArmsRouter(BaseRouter):
         self.encoders = encoders
         self.router, self.training, self.device = router, training, device
         self.temperature = 1.0
+        self.tuned: frozenset[str] = frozenset()  # the encoders whose tails are no longer as they were loaded
         self.set_pool(profiles)
 
     def set_pool(self, profiles: Sequence[VlmProfile]) -> None:
@@ -96,6 +102,7 @@ class ArmsRouter(BaseRouter):
         ------
         EpochLog
         """
+        self.tuned |= tuned_by(self.training.trains)
         snapshot = Snapshot(resume, self.encoders.fingerprints)
         yield from train_net(self.net, self.profile_batch, train, val, self.training, self.device, snapshot)
         if val is not None and self.training.calibrate:
@@ -143,31 +150,20 @@ class ArmsRouter(BaseRouter):
         other.set_pool(profiles)
         return other
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, beside: Path | None = None) -> None:
         """Write everything that `load_router` needs into a folder, whole or not at all.
 
-        Pretrained frozen trunks are left out: they are loaded from their source again, and checked against the hash
-        that is saved here.
+        Only the weights that trained are written, and those that have no source; see `arms.routers.stored`.
+
+        Parameters
+        ----------
+        beside : Path, optional
+            A saved router next to this one, with which it shares the files of equal weights.
         """
         with atomic_folder(path) as folder:
             (folder / TOKENIZER).write_text(self.encoders.text.tokenizer.to_str(), encoding="utf-8")
-            write_checkpoint(folder, self._tensors(), self._describe())
-
-    def _tensors(self) -> dict[str, Tensor]:
-        tensors = {f"net.{name}": tensor for name, tensor in self.net.state_dict().items()}
-        for modality, trunk in self._own_trunks().items():
-            tensors |= {f"{modality}_trunk.{name}": tensor for name, tensor in trunk.state_dict().items()}
-        return tensors
-
-    def _own_trunks(self) -> dict[str, nn.Module]:
-        """The frozen trunks that cannot be loaded from elsewhere."""
-        params = self.encoders.params
-        trunks: dict[str, nn.Module] = {}
-        if params.image.pretrained is None:
-            trunks["image"] = self.encoders.image.trunk
-        if params.text.model is None:
-            trunks["text"] = self.encoders.text.trunk
-        return trunks
+            parts = split_weights(self.net, self.encoders, self.tuned)
+            write_checkpoint(folder, parts, self._describe(), beside=beside)
 
     def _describe(self) -> dict[str, Any]:
         return {
@@ -182,29 +178,15 @@ class ArmsRouter(BaseRouter):
             "encoders_seed": self.encoders.seed,
             "text_config": self.encoders.text.config,
             "fingerprints": self.encoders.fingerprints,
+            "untuned": hash_untuned(self.net, self.encoders, self.tuned),
         }
 
     @classmethod
     def from_folder(cls, folder: Path, *, device: str) -> Self:
         """Load what `save` wrote; use `load_router`."""
         description = read_description(folder)
-        tensors = read_weights(folder, description)
-        params = EncodersParams.model_validate(description["encoders"])
-        fingerprints = description["fingerprints"]
-        frozen_image = params.image.pretrained is not None and "weights" in fingerprints["image"]
-        frozen_text = params.text.model is not None and "weights" in fingerprints["text"]
-        encoders = build_encoders(
-            params,
-            seed=description["encoders_seed"],
-            tokenizer=_read_tokenizer(folder / TOKENIZER),
-            text_config=None if frozen_text else description["text_config"],
-            load_weights=frozen_image,
-        )
-        encoders = replace(
-            encoders,
-            image=_in_stored_precision(encoders.image, fingerprints["image"]),
-            text=_in_stored_precision(encoders.text, fingerprints["text"]),
-        )
+        parts = read_weights(folder, description)
+        encoders = build_saved_encoders(description, _read_tokenizer(folder / TOKENIZER))
         router = cls(
             [VlmProfile(**profile) for profile in description["vlms"]],
             encoders,
@@ -213,32 +195,13 @@ class ArmsRouter(BaseRouter):
             device=choose_device(device),
         )
         router.temperature = description["temperature"]
-        _load(router.net, "net.", tensors, folder)
-        for modality, trunk in router._own_trunks().items():
-            _load(trunk, f"{modality}_trunk.", tensors, folder)
-        if encoders.text.fingerprint["tokenizer"] != fingerprints["text"]["tokenizer"]:
+        if encoders.text.fingerprint["tokenizer"] != description["fingerprints"]["text"]["tokenizer"]:
             raise ArmsError(f"{folder / TOKENIZER}: not the tokenizer that the router was trained with")
-        for modality, encoder in (("image", encoders.image), ("text", encoders.text)):
-            expected = fingerprints[modality].get("weights")
-            if expected is not None and (got := hash_weights(encoder.trunk)) != expected:
-                raise ArmsError(
-                    f"{folder}: it was trained on the frozen {modality} encoder {encoder.name} with weights "
-                    f"{expected[:16]}, this installation loads {got[:16]}; get those weights, or train the router anew"
-                )
-        # The encoders' own fingerprints are from before the frozen trunks were loaded.
-        router.encoders = replace(
-            encoders,
-            image=replace(encoders.image, fingerprint=fingerprints["image"]),
-            text=replace(encoders.text, fingerprint=fingerprints["text"]),
-        )
+        router.encoders = load_weights(router.net, encoders, parts, description, folder)
+        router.tuned = frozenset(MODALITIES) - description["untuned"].keys()
         router.set_pool(router.profiles)
         router.net.to(router.device).eval()
         return router
-
-
-def _in_stored_precision(encoder: EncoderT, fingerprint: dict[str, Any]) -> EncoderT:
-    """The encoder with its trunk in the precision of the features that the router was trained on."""
-    return in_precision(encoder, fingerprint.get("precision", "float32"))
 
 
 def _read_tokenizer(file: Path) -> Tokenizer:
@@ -246,11 +209,3 @@ def _read_tokenizer(file: Path) -> Tokenizer:
         return Tokenizer.from_file(str(file))
     except Exception as error:  # the library has no error class of its own
         raise ArmsError(f"{file}: the router's tokenizer cannot be read: {error}") from error
-
-
-def _load(module: nn.Module, prefix: str, tensors: dict[str, Tensor], folder: Path) -> None:
-    part = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    try:
-        module.load_state_dict(part)
-    except RuntimeError as error:
-        raise ArmsError(f"{folder}: its weights do not fit its description: {error}") from error

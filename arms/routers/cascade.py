@@ -79,11 +79,11 @@ class CascadeRouter(BaseRouter):
         return self.phi.encode(images, questions)
 
     def save(self, path: str | Path) -> None:
-        """Write all routers and the threshold into a folder, whole or not at all."""
+        """Write all routers and the threshold into a folder, whole or not at all; each Theta shares files with Phi."""
         with atomic_folder(path) as folder:
             self.phi.save(folder / "phi")
             for number, router in enumerate(self.thetas, start=1):
-                router.save(folder / f"theta-{number}")
+                router.save(folder / f"theta-{number}", beside=folder / "phi")
             write_checkpoint(folder, {}, {"kind": "cascade", "theta": self.theta, "num_thetas": len(self.thetas)})
 
     @classmethod

@@ -1,7 +1,11 @@
-"""Checkpoints: a folder with the weights as safetensors and a JSON description of everything else."""
+"""Checkpoints: a folder with a JSON description, and a safetensors file for each part of the weights.
+
+Equal parts are equal files, so DVC's cache keeps them once however many routers have them.
+"""
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +14,34 @@ from torch import Tensor
 
 from arms.errors import ArmsError
 
-FORMAT = 3
+FORMAT = 4
 DESCRIPTION = "router.json"
-WEIGHTS = "model.safetensors"
+
+Parts = Mapping[str, Mapping[str, Tensor]]  # tensors by name, by the part that they belong to
 
 
-def write_checkpoint(folder: Path, tensors: dict[str, Tensor], description: dict[str, Any]) -> None:
-    """Write weights and description into an existing folder, the description last, with the weights' sha256."""
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / WEIGHTS)
-    content = {"format": FORMAT, **description, "weights_sha256": _sha256(folder / WEIGHTS)}
+def write_checkpoint(folder: Path, parts: Parts, description: dict[str, Any], *, beside: Path | None = None) -> None:
+    """Write weights and description into an existing folder, the description last, with the sha256 of each file.
+
+    Parameters
+    ----------
+    parts : mapping of str to mapping of str to Tensor
+        A part without tensors is left out.
+    beside : Path, optional
+        A checkpoint in a folder next to this one. A part that it has too is not written again, only named.
+    """
+    theirs = {} if beside is None else read_description(beside)["weights"]
+    weights = {}
+    for part, tensors in parts.items():
+        if not tensors:
+            continue
+        file = folder / f"{part}.safetensors"
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, file)
+        weights[part] = {"file": file.name, "sha256": _sha256(file)}
+        if beside is not None and weights[part] == theirs.get(part):
+            weights[part]["file"] = f"../{beside.name}/{file.name}"
+            file.unlink()
+    content = {"format": FORMAT, **description, "weights": weights}
     (folder / DESCRIPTION).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -43,19 +66,23 @@ def read_description(folder: Path) -> dict[str, Any]:
     return description
 
 
-def read_weights(folder: Path, description: dict[str, Any]) -> dict[str, Tensor]:
-    """Read a checkpoint's weights and check them against its description.
+def read_weights(folder: Path, description: dict[str, Any]) -> dict[str, dict[str, Tensor]]:
+    """Read a checkpoint's weights by part, and check them against its description.
 
     Raises
     ------
     ArmsError
-        If they are missing, or do not match the sha256 in the description.
+        If a file is missing, or does not match its sha256 in the description.
     """
-    file = folder / WEIGHTS
+    return {part: _read_part(folder / of["file"], of["sha256"]) for part, of in description["weights"].items()}
+
+
+def _read_part(file: Path, sha256: str) -> dict[str, Tensor]:
     if not file.is_file():
-        raise ArmsError(f"{file} is missing; the checkpoint is incomplete")
-    if (got := _sha256(file)) != description["weights_sha256"]:
-        raise ArmsError(f"{file}: expected sha256 {description['weights_sha256']}, got {got}; the file is damaged")
+        shared = "; a cascade's routers share weights, so copy its whole folder" if ".." in file.parts else ""
+        raise ArmsError(f"{file} is missing; the checkpoint is incomplete{shared}")
+    if (got := _sha256(file)) != sha256:
+        raise ArmsError(f"{file}: expected sha256 {sha256}, got {got}; the file is damaged")
     return load_file(file)
 
 

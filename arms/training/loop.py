@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from arms.device import choose_products
 from arms.encoders.batch import Batch, QueryBatch, move_batch
 from arms.errors import ArmsError
 from arms.features.labelled import Labelled, masked_em
@@ -106,6 +107,7 @@ class _Run:
         self.trained = [*net.head_parameters(), *tails]
         for parameter in self.trained:
             parameter.requires_grad_(True)
+        self.products = choose_products(params.gpu_precision, device, tunes_encoders=bool(tails))
         self.optimizer = build_optimizer(net.head_parameters(), tails, params)
         self.windows = data.queries.windows(params.shuffle_window_mb * 2**20)
         self.batch_size = params.queries_per_step(len(data.vlms))
@@ -142,7 +144,8 @@ class _Run:
         orders = shuffled(self.data.queries, self.windows, self.shuffle, group_by_image=self.params.group_by_image)
         for index, batch in read_batches(self.data.queries, orders, self.batch_size):
             outcomes_NS = self.data.outcomes[index]
-            loss, logits_NS = self._step(batch, outcomes_NS)
+            with self.products.step():
+                loss, logits_NS = self._step(batch, outcomes_NS)
             self.schedule.step()
             self.done.step += 1
             if not math.isfinite(loss):
@@ -166,7 +169,8 @@ class _Run:
         batch = batch.to(self.device)
         if self.params.augment and "pixels" in batch.images:
             batch = batch._replace(images={**batch.images, "pixels": augment(batch.images["pixels"])})
-        logits_NS, gate_NE = self.net.forward_with_gate(batch, self.profiles)
+        with self.products.forward():
+            logits_NS, gate_NE = self.net.forward_with_gate(batch, self.profiles)
         known_NS = torch.from_numpy(outcomes_NS).to(self.device)
         loss = masked_loss(logits_NS, known_NS, self.class_weights)
         whole = loss

@@ -83,7 +83,7 @@ def test_a_broken_router_is_an_error_and_not_the_starter(saved, work, left):
     message = "data/routers/independent: no router there (router.json is missing)"
     if left == "description":
         shutil.copy(saved / "router/router.json", folder)
-        message = "data/routers/independent/model.safetensors is missing; the checkpoint is incomplete"
+        message = "data/routers/independent/head.safetensors is missing; the checkpoint is incomplete"
     check_failed(run("route", "--image", saved / "picture.png", "--question", "What?"), message)
 
 

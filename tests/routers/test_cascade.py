@@ -91,7 +91,7 @@ def test_save_and_load(train, queries, tmp_path, cuts):
     cascade.save(tmp_path / "cascade")
     thetas = [f"theta-{number}" for number in range(1, len(cuts) + 1)]
     files = sorted(path.name for path in (tmp_path / "cascade").iterdir())
-    assert files == ["model.safetensors", "phi", "router.json", *thetas]
+    assert files == ["phi", "router.json", *thetas]
     read = load_router(tmp_path / "cascade", device="cpu")
     assert isinstance(read, CascadeRouter)
     assert (read.vlms, read.policy) == (cascade.vlms, cascade.policy)
@@ -100,6 +100,30 @@ def test_save_and_load(train, queries, tmp_path, cuts):
     assert torch.equal(phi.net.gate.project.weight, cascade.phi.net.gate.project.weight)
     routes = [Router(router).route(MADE.pictures[0], MADE.questions[0]) for router in (read, cascade)]
     assert routes[0] == routes[1]
+
+
+def test_what_theta_shares_with_phi_is_there_once(train, queries, tmp_path):
+    """Theta that starts from Phi and trains only its head has Phi's tuned tails; the saved one names Phi's files."""
+    phi = make_router(PROFILES[:2], image={"tunable_layers": 1}, text={"tunable_layers": 1})
+    data = MADE.label(phi.encoders)
+    phi.fit(data.over(NAMES[:2]))
+    theta = phi.continued(PROFILES[2:], phi.training.model_copy(update={"trains": "head"})).fit(data.over(NAMES[2:]))
+    cascade = CascadeRouter(phi, [theta], theta=0.5)
+    cascade.save(tmp_path / "cascade")
+    files = {path.name for path in (tmp_path / "cascade/theta-1").iterdir()}
+    assert files == {"head.safetensors", "router.json", "tokenizer.json"}
+    read = load_router(tmp_path / "cascade", device="cpu")
+    np.testing.assert_array_equal(read.score(data.queries), cascade.score(data.queries))
+    alone = load_router(tmp_path / "cascade/theta-1", device="cpu")
+    np.testing.assert_array_equal(alone.score(data.queries), theta.score(data.queries))
+    read.save(tmp_path / "again")
+    again = load_router(tmp_path / "again", device="cpu")
+    np.testing.assert_array_equal(again.score(data.queries), cascade.score(data.queries))
+    (tmp_path / "cascade/phi/image_tail.safetensors").unlink()
+    with pytest.raises(
+        ArmsError, match=r"image_tail\.safetensors is missing; .*share weights, so copy its whole folder"
+    ):
+        load_router(tmp_path / "cascade/theta-1", device="cpu")
 
 
 def test_a_cascade_saved_before_it_could_have_several_thetas(tmp_path):

@@ -17,25 +17,28 @@ MADE = make_queries(24)
 class TestFiles:
     def test_round_trip(self, tmp_path):
         strided = torch.arange(12.0).reshape(3, 4).T
-        tensors = {"a": strided, "b.c": torch.tensor([1, 2]), "d": torch.ones(2, dtype=torch.bfloat16)}
-        write_checkpoint(tmp_path, tensors, {"kind": "toy", "name": "日本"})
+        head = {"a": strided, "b.c": torch.tensor([1, 2]), "d": torch.ones(2, dtype=torch.bfloat16)}
+        parts = {"head": head, "image_tail": {"a": torch.zeros(3)}, "text_tail": {}}
+        write_checkpoint(tmp_path, parts, {"kind": "toy", "name": "日本"})
         description = read_description(tmp_path)
         assert {key: description[key] for key in ("format", "kind", "name")} == {
-            "format": 3,
+            "format": 4,
             "kind": "toy",
             "name": "日本",
         }
         read = read_weights(tmp_path, description)
-        assert set(read) == set(tensors)
-        for name, tensor in tensors.items():
-            assert read[name].dtype == tensor.dtype
-            assert torch.equal(read[name], tensor)
+        assert set(read) == {"head", "image_tail"}
+        assert read["head"].keys() == head.keys()
+        for name, tensor in head.items():
+            assert read["head"][name].dtype == tensor.dtype
+            assert torch.equal(read["head"][name], tensor)
+        assert torch.equal(read["image_tail"]["a"], torch.zeros(3))
 
     def test_the_same_content_gives_the_same_bytes(self, tmp_path):
         for name in ("one", "other"):
             (tmp_path / name).mkdir()
-            write_checkpoint(tmp_path / name, {"a": torch.ones(3)}, {"kind": "toy"})
-        for file in ("model.safetensors", "router.json"):
+            write_checkpoint(tmp_path / name, {"head": {"a": torch.ones(3)}}, {"kind": "toy"})
+        for file in ("head.safetensors", "router.json"):
             assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "other" / file).read_bytes()
 
     @pytest.mark.parametrize(
@@ -43,11 +46,11 @@ class TestFiles:
         [
             (None, r"toy: no router there \(router\.json is missing\); train one with: dvc repro"),
             ("{", r"router\.json: not valid JSON: "),
-            ('{"kind": "arms"}', r"router\.json: expected checkpoint format 3, got None; train it anew"),
-            ('{"format": 9}', r"router\.json: expected checkpoint format 3, got 9; train it anew"),
-            ("[1]", r"router\.json: expected checkpoint format 3, got None; train it anew"),
-            ('{"format": 3, "kind": "forest"}', r"toy: unknown kind of router 'forest'; known: arms, cascade"),
-            ('{"format": 3}', r"toy: unknown kind of router None; known: arms, cascade"),
+            ('{"kind": "arms"}', r"router\.json: expected checkpoint format 4, got None; train it anew"),
+            ('{"format": 2}', r"router\.json: expected checkpoint format 4, got 2; train it anew"),
+            ("[1]", r"router\.json: expected checkpoint format 4, got None; train it anew"),
+            ('{"format": 4, "kind": "forest"}', r"toy: unknown kind of router 'forest'; known: arms, cascade"),
+            ('{"format": 4}', r"toy: unknown kind of router None; known: arms, cascade"),
         ],
     )
     def test_errors(self, tmp_path, content, message):
@@ -109,8 +112,10 @@ def test_saving_replaces_what_was_there(tmp_path):
     (tmp_path / "router/old.txt").touch()
     router.save(tmp_path / "router")
     assert sorted(path.name for path in (tmp_path / "router").iterdir()) == [
-        "model.safetensors",
+        "head.safetensors",
+        "image_trunk.safetensors",
         "router.json",
+        "text_trunk.safetensors",
         "tokenizer.json",
     ]
 
@@ -134,18 +139,19 @@ class TestDamage:
         return str(caught.value)
 
     def test_damaged_weights(self, folder):
-        content = bytearray((folder / "model.safetensors").read_bytes())
+        content = bytearray((folder / "head.safetensors").read_bytes())
         content[-5] ^= 1
-        (folder / "model.safetensors").write_bytes(content)
+        (folder / "head.safetensors").write_bytes(content)
         message = self.error(folder)
-        assert message.startswith(f"{folder / 'model.safetensors'}: expected sha256 ")
+        assert message.startswith(f"{folder / 'head.safetensors'}: expected sha256 ")
         assert message.endswith("; the file is damaged")
 
     @pytest.mark.parametrize(
         ("file", "message"),
         [
             ("router.json", "no router there (router.json is missing)"),
-            ("model.safetensors", "model.safetensors is missing; the checkpoint is incomplete"),
+            ("head.safetensors", "head.safetensors is missing; the checkpoint is incomplete"),
+            ("image_tail.safetensors", "image_tail.safetensors is missing; the checkpoint is incomplete"),
             ("tokenizer.json", "tokenizer.json: the router's tokenizer cannot be read"),
         ],
     )
@@ -206,7 +212,7 @@ class TestPretrained:
         PreTrainedTokenizerFast(tokenizer_object=tiny_tokenizer(), pad_token="[PAD]").save_pretrained(tmp_path / "bert")
         return tmp_path
 
-    def make(self, hub, image_layers, text_layers):
+    def make(self, hub, image_layers, text_layers, **settings):
         return fitted(
             {"model": "saved-vit", "architecture": None, "pretrained": "mine", "tunable_layers": image_layers},
             {
@@ -215,6 +221,7 @@ class TestPretrained:
                 "vocabulary_size": None,
                 "tunable_layers": text_layers,
             },
+            **settings,
         )
 
     @pytest.mark.parametrize("text_layers", [0, 1, 2, "all"])
@@ -227,8 +234,9 @@ class TestPretrained:
         if text_layers in (2, "all"):
             shutil.rmtree(hub / "bert")
         check_same(router, load_router(hub / "router", device="cpu"))
-        names = set(read_weights(hub / "router", read_description(hub / "router")))
-        assert not any("trunk" in name for name in names)
+        saved = read_weights(hub / "router", read_description(hub / "router"))
+        tails = {"image_tail"} if image_layers else set()
+        assert set(saved) == {"head"} | tails | ({"text_tail"} if text_layers else set())
 
     def test_other_weights_of_the_image_encoder(self, hub):
         self.make(hub, 1, 1).save(hub / "router")
@@ -257,4 +265,33 @@ class TestPretrained:
         self.make(hub, 1, 1).save(hub / "router")
         shutil.rmtree(hub / "bert")
         with pytest.raises(ArmsError, match=r"text encoder .*bert' could not be loaded"):
+            load_router(hub / "router", device="cpu")
+
+    @pytest.mark.parametrize("layers", [1, "all"])
+    @pytest.mark.parametrize(("trains", "tuned"), [("head", set()), ("image", {"image_tail"}), ("text", {"text_tail"})])
+    def test_a_tail_that_did_not_train_is_not_saved(self, hub, layers, trains, tuned):
+        router = self.make(hub, layers, layers, train={"trains": trains})
+        router.save(hub / "router")
+        assert set(read_weights(hub / "router", read_description(hub / "router"))) == {"head"} | tuned
+        read = load_router(hub / "router", device="cpu")
+        check_same(router, read)
+        read.save(hub / "again")  # it still knows what has trained
+        files = [sorted(path.name for path in (hub / folder).iterdir()) for folder in ("router", "again")]
+        assert files[0] == files[1]
+        check_same(router, load_router(hub / "again", device="cpu"))
+
+    def test_what_trained_once_is_saved_ever_after(self, hub):
+        router = self.make(hub, 1, 1, train={"trains": "text"})
+        further = router.continued(router.profiles, router.training.model_copy(update={"trains": "head"}))
+        further.fit(MADE.label(router.encoders)).save(hub / "router")
+        assert (hub / "router/text_tail.safetensors").exists()
+        assert not (hub / "router/image_tail.safetensors").exists()
+        check_same(further, load_router(hub / "router", device="cpu"))
+
+    def test_other_weights_of_a_tail_that_was_not_saved(self, hub):
+        self.make(hub, 1, 1, train={"trains": "text"}).save(hub / "router")
+        state = torch.load(hub / "vit.pt", weights_only=True)
+        state["visual.ln_post.weight"][0] += 1
+        torch.save(state, hub / "vit.pt")
+        with pytest.raises(ArmsError, match=r"trained on the untuned upper layers of the image encoder saved-vit/mine"):
             load_router(hub / "router", device="cpu")

@@ -1,0 +1,44 @@
+"""How long a step of training takes with the published pair tuned whole, on pictures and questions of the dataset."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from arms.data.profiles import profile_sentence
+from arms.data.tables import QUERIES
+from arms.device import choose_device
+from arms.encoders.pair import build_encoders
+from arms.encoders.text import train_tokenizer
+from arms.features.labelled import Labelled
+from arms.features.online import encode_queries
+from arms.params import EncodersParams, Params, override, read_params
+from arms.routers.arms import ArmsRouter
+from benchmarks.m2_parts.project import PUBLISHED, ROOT, TUNED, pool_profiles
+from benchmarks.m2_parts.shape import FREE
+from benchmarks.m2_parts.tables import SEED
+
+
+def published_params() -> Params:
+    """The project's settings with the published ones in place."""
+    return override(read_params(ROOT), PUBLISHED)
+
+
+def seconds_a_step(raw: Path, device: str, steps: int) -> tuple[float, ...]:
+    """The seconds of each of some steps of training on one batch of the dataset, after a step that is left out."""
+    params, profiles = published_params(), pool_profiles()[: len(FREE)]
+    count = params.train.batch_size
+    rows = pd.read_parquet(raw / QUERIES.file).sample(count, random_state=SEED)
+    pair = EncodersParams.model_validate(TUNED)
+    assert pair.text.vocabulary_size is not None
+    texts = [*rows["question"], *(profile_sentence(profile, "full") for profile in profiles)]
+    tokenizer = train_tokenizer(texts, vocabulary_size=pair.text.vocabulary_size)
+    encoders, chosen = build_encoders(pair, seed=SEED, tokenizer=tokenizer), choose_device(device)
+    training = params.fit.model_copy(update={"epochs": steps + 1, "schedule": "constant"})
+    router = ArmsRouter(profiles, encoders, params.router, training, device=chosen)
+    images = [Image.open(raw / name) for name in rows["image"]]
+    queries = encode_queries(encoders, images, list(rows["question"]), chosen)
+    outcomes = np.random.default_rng(SEED).integers(0, 2, (count, len(profiles))).astype(np.float32)
+    logs = list(router.train(Labelled(queries, router.vlms, outcomes)))  # an epoch is one step
+    return tuple(count / log.queries_per_s for log in logs[1:])
