@@ -11,38 +11,15 @@ from arms.catalogue.match import CATALOGUE
 from arms.data.atomic import atomic_folder
 from arms.data.profiles import VlmProfile, read_vlms, write_vlms
 from arms.data.tables import OUTCOMES, QUERIES, VLMS_FILE, write_table
-from arms.params import override, read_params
+from arms.params import read_params
 from benchmarks.m2_parts.pictures import write_pictures
-from benchmarks.m2_parts.shape import FREE, OOD, PAID, Shape
+from benchmarks.m2_parts.shape import FREE, PAID, Shape
 from benchmarks.m2_parts.tables import SEED, make_tables
 
 ROOT = Path(__file__).parents[2]
 DATA = "m2"
 
-# The published settings, as in docs/reproduce-the-paper.md; batches of 64, weight decay 1e-2 and four experts are the
-# defaults.
-PUBLISHED = (
-    "epochs=2",
-    "router.fusion=pooled",
-    "router.project_profiles=false",
-    "router.logit_scale=1.0",
-    "router.learn_logit_scale=false",
-    "train.learning_rate=8e-5",
-    "train.tail_learning_rate=8e-5",
-    "train.schedule=constant",
-    "train.warmup_share=0.0",
-    "train.clip_norm=null",
-    "train.group_by_image=false",
-    "train.keep=last",
-    "train.calibrate=false",
-    "extend.independent.start=nothing",
-    "extend.independent.epochs=2",
-    "extend.independent.learning_rate=8e-5",
-    "extend.independent.min_steps=1",
-    "extend.incremental.epochs=2",
-    "extend.incremental.learning_rate=8e-5",
-    "extend.incremental.min_steps=1",
-)
+PUBLISHED = ("preset=published",)
 
 # The published pair's architectures, all layers tuned; weights from a seed, which take as long as downloaded ones.
 TUNED: dict[str, Any] = {
@@ -98,13 +75,20 @@ def write_dataset(folder: Path, shape: Shape, workers: int) -> dict[str, int]:
 
 def write_settings(folder: Path, encoders: str, more: Sequence[str] = ()) -> None:
     """Write params.yaml and conf/: the published settings, with an encoder pair of the project or `m2-tuned`."""
-    params = override(read_params(ROOT), [*PUBLISHED, f"data={DATA}", f"encoders={encoders}", *more])
+    params = read_params(ROOT, [*PUBLISHED, f"data={DATA}", f"encoders={encoders}", *more])
     shutil.copytree(ROOT / "conf", folder / "conf", dirs_exist_ok=True)
     data = {
         "description": "Made up, in the shape of M2.",
         "pools": {"base": list(FREE), "new": list(PAID)},
-        "ood": {"benchmarks": [OOD], "tasks": []},
-        "splits": {"val_share": 0.05, "id_share": 0.0, "seed": 1},
+        "ood": {"benchmarks": [], "tasks": []},
+        "splits": {
+            "by": "recorded",
+            "similarity": 0.98,
+            "thumbnail_side": 32,
+            "val_share": 0.05,
+            "id_share": 0.0,
+            "seed": 1,
+        },
         "strict": True,
         "sample": None,
     }

@@ -13,7 +13,7 @@ from arms.encoders.pair import build_encoders
 from arms.encoders.text import train_tokenizer
 from arms.features.labelled import Labelled
 from arms.features.online import encode_queries
-from arms.params import EncodersParams, Params, override, read_params
+from arms.params import EncodersParams, Params, read_params
 from arms.routers.arms import ArmsRouter
 from benchmarks.m2_parts.project import PUBLISHED, ROOT, TUNED, pool_profiles
 from benchmarks.m2_parts.shape import FREE
@@ -22,7 +22,7 @@ from benchmarks.m2_parts.tables import SEED
 
 def published_params() -> Params:
     """The project's settings with the published ones in place."""
-    return override(read_params(ROOT), PUBLISHED)
+    return read_params(ROOT, PUBLISHED)
 
 
 def seconds_a_step(raw: Path, device: str, steps: int) -> tuple[float, ...]:

@@ -17,7 +17,7 @@ from benchmarks.m2_parts.project import ROOT
 
 # Each stage with its module and arguments, and the folders that it writes.
 STAGES: dict[str, tuple[Sequence[str], Sequence[str]]] = {
-    "prepare": (("benchmarks.m2_parts.prepare",), ("data/prepared",)),
+    "prepare": (("stages.prepare",), ("data/prepared",)),
     "encode, images": (("stages.encode", "image"), ("data/features/{data}/{encoders}/image.zarr",)),
     "encode, texts": (("stages.encode", "text"), ("data/features/{data}/{encoders}/text.zarr",)),
     "train": (("stages.train",), ("data/routers/phi",)),
