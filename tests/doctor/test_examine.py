@@ -136,8 +136,8 @@ class TestDataset:
         change("params.yaml", data="sample")
         line = found()["others"]
         assert line.status == "note"
-        text = "ready: tiny; without tables, to be imported or drawn: blindtest, blindtest-all, blindtest-gpt-4o"
-        assert line.text == text
+        datasets = "blindtest, blindtest-95, blindtest-all, blindtest-gpt-4o, dynamath"
+        assert line.text == f"ready: tiny; without tables, to be imported or drawn: {datasets}"
 
 
 class TestEncoders:
