@@ -41,13 +41,16 @@ def extension_tables(extension: Json) -> Json:
         tables |= {key: extension["strategies"][key] for key in ("new", "strategies", "forgotten", "theta")}
     if "few-shot" in extension:
         tables["few-shot"] = [
-            {"outcomes": count, "split": split, "strategy": strategy, **_spread(runs)}
-            for (strategy, split, count), runs in _runs(extension["few-shot"], ("strategy", "split", "outcomes"), "em")
+            {"outcomes": count, "split": split, "strategy": strategy, "metric": metric, **_spread(runs)}
+            for metric in ("em", "em_all")
+            for (strategy, split, count), runs in _runs(
+                extension["few-shot"], ("strategy", "split", "outcomes"), metric
+            )
         ]
     if "initial" in extension:
         tables["initial"] = [
             {"share": share, "split": split, "metric": metric, **_spread(runs)}
-            for metric in FIVE_METRICS
+            for metric in (*FIVE_METRICS, "em_all")
             for (split, share), runs in _runs(extension["initial"], ("split", "share"), metric)
         ]
     return tables

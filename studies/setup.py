@@ -97,9 +97,9 @@ def open_setup() -> Setup:
 
 
 def five_metrics(setup: Setup, split: str, scores: Scores) -> Json:
-    """The paper's five metrics of a router on one split, as in its Fig. 7."""
+    """The paper's five metrics of a router on one split, as in its Fig. 7, and EM over all queries."""
     metrics = setup.judge.metrics_on(split, scores)
-    return {name: metrics[name] for name in FIVE_METRICS}
+    return {name: metrics[name] for name in (*FIVE_METRICS, "em_all")}
 
 
 def write_part(setup: Setup, part: str, content: Any) -> None:

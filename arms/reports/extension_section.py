@@ -7,7 +7,14 @@ from arms.reports.markdown import markdown_table, number, with_interval
 from arms.reports.studies_section import difference, spread
 from arms.reports.titles import SPLIT_TITLES, split_title
 
-_METRICS = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F1", "em": "EM"}
+_METRICS = {
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "em": "EM",
+    "em_all": "EM, all queries",
+}
 
 
 def extension_section(extension: Mapping[str, Any], figures: str) -> list[str]:
@@ -46,7 +53,7 @@ def extension_section(extension: Mapping[str, Any], figures: str) -> list[str]:
 
 
 def _strategy_tables(strategies: Mapping[str, Any]) -> Iterator[str]:
-    header = ["strategy", "EM", "gain over best single", "minus Phi alone", "minus full retraining"]
+    header = ["strategy", "EM", "EM, all queries", "gain over best single", "minus Phi alone", "minus full retraining"]
     for split in SPLIT_TITLES:
         rows = [[*header, "a new VLM chosen", "s"]]
         for name, of in strategies.items():
@@ -57,6 +64,7 @@ def _strategy_tables(strategies: Mapping[str, Any]) -> Iterator[str]:
                 [
                     name,
                     with_interval(metrics, "em"),
+                    number(metrics["em_all"]),
                     with_interval(metrics, "gain", sign=True),
                     difference(of["over_phi_alone"][split]),
                     difference(of["over_full"][split]),
@@ -81,11 +89,12 @@ def _forgotten(forgotten: Mapping[str, Any]) -> str:
 def _few_shot_table(records: Sequence[Mapping[str, Any]]) -> str:
     splits = [split for split in SPLIT_TITLES if any(record["split"] == split for record in records)]
     strategies = list(dict.fromkeys(record["strategy"] for record in records))
-    found = {(record["outcomes"], record["split"], record["strategy"]): record for record in records}
-    rows = [["outcomes of each", *(f"{split}: {strategy}" for split in splits for strategy in strategies)]]
+    found = {tuple(record[key] for key in ("outcomes", "split", "strategy", "metric")): record for record in records}
+    columns = [(split, strategy) for split in splits for strategy in strategies]
+    rows = [["outcomes of each", *(f"{split}: {strategy}, EM; all queries" for split, strategy in columns)]]
     for count in sorted({record["outcomes"] for record in records}):
-        cells = [spread(found.get((count, split, strategy))) for split in splits for strategy in strategies]
-        rows.append([f"{count:,}", *cells])
+        ems = [[spread(found.get((count, *column, metric))) for metric in ("em", "em_all")] for column in columns]
+        rows.append([f"{count:,}", *("; ".join(of) for of in ems)])
     return markdown_table(rows)
 
 

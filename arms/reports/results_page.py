@@ -12,6 +12,7 @@ from arms.reports.leaderboard import twins
 from arms.reports.markdown import interval, markdown_table, number, with_interval
 from arms.reports.results_table import ARMS
 from arms.reports.titles import POOL_TITLES, SPLIT_TITLES
+from arms.reports.unseen_section import unseen_sentence
 
 BENCHMARKS = "benchmarks"  # the name of their page; no dataset can have it
 
@@ -161,6 +162,8 @@ def _sentences(name: str, summary: Mapping[str, Any], description: str, folder: 
         parts.append("No answerable query has an outcome of every VLM of a pool, so nothing is compared here.")
     if panels and (routers := summary.get("routers")):
         parts.append(_beaten_by(panels, routers))
+    for column, of in summary.get("unseen", {}).get("left_out", {}).items():
+        parts.append(unseen_sentence(column, of["routers"]))
     if summary["quick"]:
         parts.append("(A quick run: the studies' figures mean nothing.)")
     return " ".join(parts)

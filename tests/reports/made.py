@@ -19,6 +19,7 @@ POOLS = [
     for pool, vlms in (("base", 1), ("extended", 2))
 ]
 FIVE = ("accuracy", "precision", "recall", "f1", "em")
+SWEPT = (*FIVE, "em_all")
 
 
 def spread(em, low=None, high=None):
@@ -36,14 +37,18 @@ def extension(ood=True):
         "new_share": {"id": 0.254, "ood": 0.254},
     }
     before = {"before": METRICS, "after": METRICS | {"em": 0.78}, "after_minus_before": margin}
-    few = {"outcomes": 16, "split": "id", "mean": 0.7, "low": 0.68, "high": 0.72}
+    few = {"outcomes": 16, "split": "id", "metric": "em", "mean": 0.7, "low": 0.68, "high": 0.72}
     return {
         "new": ["nova"],
         "strategies": {"incremental": strategy, "Phi alone": strategy},
         "forgotten": {"id": before, "ood": {"before": none}},
-        "few-shot": [few | {"strategy": "kNN"}, few | {"strategy": "kNN", "outcomes": 0, "mean": 0.5}],
+        "few-shot": [
+            few | {"strategy": "kNN"},
+            few | {"strategy": "kNN", "outcomes": 0, "mean": 0.5},
+            few | {"strategy": "kNN", "metric": "em_all", "mean": 0.4, "low": 0.4, "high": 0.4},
+        ],
         "theta": [
-            {"theta": theta, "split": split, "calibrated": calibrated, **dict.fromkeys(FIVE, theta - calibrated / 10)}
+            {"theta": theta, "split": split, "calibrated": calibrated, **dict.fromkeys(SWEPT, theta - calibrated / 10)}
             for theta in (0.5, 1.0)
             for split in (("id", "ood") if ood else ("id",))
             for calibrated in (True, False)
@@ -51,7 +56,7 @@ def extension(ood=True):
         "initial": [
             {"share": share, "split": "id", "metric": metric, "mean": share, "low": share, "high": share + 0.1}
             for share in (0.2, 1.0)
-            for metric in FIVE
+            for metric in SWEPT
         ],
     }
 

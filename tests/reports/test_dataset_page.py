@@ -4,7 +4,7 @@ import re
 
 from arms.reports.dataset_page import dataset_page
 from arms.reports.studies_section import PUBLISHED_ABLATION
-from tests.reports.made import summary
+from tests.reports.made import METRICS, summary
 
 
 def page(made=None, **settings):
@@ -30,20 +30,21 @@ def test_the_dataset_says_what_it_is():
 
 def test_the_extension_has_its_tables():
     text = page()
-    cells = "0.800 (0.750 to 0.850) | +0.100 (+0.050 to +0.150) | -0.010 (-0.030 to +0.020) | -0.010 (-0.030 to +0.020)"
+    margins = "+0.100 (+0.050 to +0.150) | -0.010 (-0.030 to +0.020) | -0.010 (-0.030 to +0.020)"
+    cells = f"0.800 (0.750 to 0.850) | {METRICS['em_all']:.3f} | {margins}"
     assert text.count(f"| incremental | {cells} | 25% | 1.3 |") == 2
     assert page(ood=False).count(f"| incremental | {cells}") == 1
     assert "on id 0.800 before, 0.780 after, -0.010 (-0.030 to +0.020)" in text
-    assert text.index("| 0 | 0.500 (0.680 to 0.720) |") < text.index("| 16 | 0.700 (0.680 to 0.720) |")
+    assert text.index("| 0 | 0.500 (0.680 to 0.720); - |") < text.index("| 16 | 0.700 (0.680 to 0.720); 0.400 |")
     assert "Extending the pool" not in page(extended=False)
 
 
 def test_figure_7_has_five_metrics():
     text = page()
-    assert text.count("| theta | accuracy | precision | recall | F1 | EM | EM, not calibrated |") == 2
-    assert text.count("| 1 | 0.900 | 0.900 | 0.900 | 0.900 | 0.900 | 1.000 |") == 2
+    assert text.count("| theta | accuracy | precision | recall | F1 | EM | EM, all queries | EM, not calibrated |") == 2
+    assert text.count("| 1 | 0.900 | 0.900 | 0.900 | 0.900 | 0.900 | 0.900 | 1.000 |") == 2
     assert page(ood=False).count("| theta | accuracy") == 1
-    assert "| Phi's share of the images | id: accuracy | id: precision | id: recall | id: F1 | id: EM |" in text
+    assert "| Phi's share of the images | id: accuracy | id: precision | id: recall | id: F1 | id: EM | id: EM" in text
     assert "| 20% | 0.200 (0.200 to 0.300) |" in text
 
 
