@@ -15,9 +15,10 @@ from arms.baselines.registry import build_router, find_router
 from arms.data.atomic import atomic_file
 from arms.data.prepared import write_json
 from arms.data.scores import Scores, read_scores
-from arms.evaluation.metrics import round_metrics, train_accuracy
-from arms.evaluation.outcomes import is_answerable
+from arms.evaluation.metrics import round_metrics
+from arms.evaluation.outcomes import is_answerable, is_complete
 from arms.evaluation.shift import Fold, judge_folds
+from arms.evaluation.singles import comparable_accuracy
 from arms.evaluation.trust import Choices, trust
 from arms.features.dataset import Dataset
 from arms.features.labelled import Labelled
@@ -59,7 +60,7 @@ class Study:
     @property
     def folds(self) -> list[LeftOut]:
         """The kinds that are left out in turn; the first two in a quick run."""
-        complete = np.flatnonzero(~np.isnan(self.outcomes).any(axis=1))
+        complete = np.flatnonzero(is_complete(self.outcomes))
         unseen = self.params.unseen
         found = leave_out(self.queries, self.scenes, unseen.by, least=unseen.least_queries, usable=complete)
         return found[:2] if self.params.quick else found
@@ -105,13 +106,11 @@ class Study:
     def judged_fold(self, fold: LeftOut, choices: list[list[Choices]]) -> Fold:
         """What the choices of all routers were worth; those of several seeds count by their mean."""
         test, size = fold.test, int((self.queries["split"] == "train").sum())
-        rest_of_train = self.outcomes[:size][fold.rest[:size]]
-        complete = rest_of_train[~np.isnan(rest_of_train).any(axis=1)]
-        best = int(train_accuracy(complete if len(complete) else rest_of_train).argmax())
+        accuracy = comparable_accuracy(self.outcomes[:size][fold.rest[:size]])
         outcomes = self.outcomes[test]
         return Fold(
             correct=np.stack([np.mean([one.correct for one in seeds], axis=0) for seeds in choices], axis=1),
-            single=outcomes[:, best],
+            single=outcomes[:, int(np.nanargmax(accuracy))],
             answerable=is_answerable(outcomes),
             groups=self.scenes[test],
         )
@@ -177,7 +176,7 @@ def _choices_on_id(study: Study) -> dict[str, Choices]:
     prepared = study.dataset.prepared
     ids = prepared.split("id")["query_id"].to_numpy()
     outcomes = prepared.outcome_matrix(ids, prepared.base)
-    complete = ~np.isnan(outcomes).any(axis=1)
+    complete = is_complete(outcomes)
     files = {name: SCORES / (ARMS if name == ARMS else "baselines") / f"{name}-base.parquet" for name in study.routers}
     return {
         name: _choices(_at(read_scores(file), ids[complete].tolist()), outcomes[complete])

@@ -21,7 +21,6 @@ from arms.selection.select import select
 ByPool = dict[str, Scores]
 Json = dict[str, Any]
 
-
 _FEW = 100  # below so many complete cases of train the choice of the best single VLM is mostly chance
 
 logger = logging.getLogger(__name__)
@@ -35,7 +34,7 @@ class Cases:
     ----------
     rows : int array of shape (N,), their positions in the split
     ids : list of N str
-    groups : array of shape (N,), the image of each
+    groups : array of shape (N,), the scene of each
     outcomes : float array of shape (N, S), 1 or 0
     """
 

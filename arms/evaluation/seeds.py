@@ -10,7 +10,7 @@ from arms.data.splits import TEST_SPLITS
 from arms.evaluation.bootstrap import bootstrap_seed_means, interval
 from arms.evaluation.cost_judge import CostJudge
 from arms.evaluation.judge import ByPool, Judge
-from arms.evaluation.metrics import round_metrics, train_accuracy
+from arms.evaluation.metrics import round_metrics
 from arms.evaluation.outcomes import correct_of, is_answerable, select_best_single
 from arms.evaluation.pairwise import PairedDifferences, paired_differences
 
@@ -76,21 +76,21 @@ class SeedJudge:
     def correct(self, split: str, tables: Sequence[Scores]) -> Floats:
         """Whether each seed's run was right on the queries that count: float64 array of shape (N, seeds)."""
         vlms = tables[0].vlms
-        outcomes, counted = self.judge.outcomes(split, vlms), self.counted(split, vlms)
+        outcomes, counted = self.judge.cases(split, vlms).outcomes, self.counted(split, vlms)
         return np.stack([correct_of(self.judge.selected(split, table), outcomes)[counted] for table in tables], axis=1)
 
     def counted(self, split: str, vlms: Sequence[str]) -> Floats:
-        """Which queries of a split EM is over, for a pool: bool array."""
-        return is_answerable(self.judge.outcomes(split, vlms))
+        """Which of a split's complete cases EM is over, for a pool: bool array."""
+        return is_answerable(self.judge.cases(split, vlms).outcomes)
 
     def _groups(self, split: str, vlms: Sequence[str]) -> Floats:
-        return self.judge.groups(split)[self.counted(split, vlms)]
+        return self.judge.cases(split, vlms).groups[self.counted(split, vlms)]
 
     def _intervals(self, split: str, tables: Sequence[Scores]) -> Json:
         """The intervals of EM and of the gain over the best single VLM."""
         vlms = tables[0].vlms
-        outcomes = self.judge.outcomes(split, vlms)
-        best = select_best_single(train_accuracy(self.judge.outcomes("train", vlms)), outcomes)
+        outcomes = self.judge.cases(split, vlms).outcomes
+        best = select_best_single(self.judge.best_single(vlms), outcomes)
         single = correct_of(best, outcomes)[self.counted(split, vlms)]
         draws = bootstrap_seed_means(
             [self.correct(split, tables), single], self._groups(split, vlms), **self._bootstrap

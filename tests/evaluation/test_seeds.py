@@ -17,8 +17,8 @@ COSTS = CostsParams(characters_per_token=1.0, image_tokens=0, answer_tokens=1, o
 BOOTSTRAP = {"samples": 200, "seed": 1}
 
 
-@pytest.fixture
-def judge():
+@pytest.fixture(params=["all outcomes", "some missing"])
+def judge(request):
     """80 test queries, each answered by one of two VLMs or by both, some by none."""
     rng = np.random.default_rng(0)
     right = {"one": rng.random(100) < 0.6, "two": rng.random(100) < 0.5}
@@ -35,6 +35,7 @@ def judge():
         {"query_id": f"q{i}", "vlm": vlm, "correct": float(of[i]), "cost_usd": np.nan}
         for vlm, of in right.items()
         for i in range(100)
+        if vlm == "one" or i % 4 or request.param == "all outcomes"
     ]
     return Judge(Prepared(queries, pd.DataFrame(rows), VLMS, base=("one", "two"), new=()), {}, **BOOTSTRAP)
 
