@@ -28,7 +28,7 @@ from arms.selection.select import select
 from stages.dataset import open_dataset, open_embedded
 from stages.phi import untrained_phi
 from stages.workspace import SCORES, Stopwatch, Workspace, open_workspace, stage
-from studies.folds import LeftOut, leave_out
+from studies.folds import LeftOut, by_column, leave_out
 from studies.settings import RESULTS, StudyParams, read_study_params
 from studies.setup import with_seed
 
@@ -154,9 +154,8 @@ def leave_each_out(study: Study) -> Json:
         "left_out": {},
         "trust_id": {name: trust([of]) for name, of in _choices_on_id(study).items()},
     }
-    for column in dict.fromkeys(fold.column for fold in folds):
-        places = [place for place, fold in enumerate(folds) if fold.column == column]
-        judged = {folds[place].kind: study.judged_fold(folds[place], choices[place]) for place in places}
+    for column, places in by_column(folds).items():
+        judged = {folds[place].kinds[column]: study.judged_fold(folds[place], choices[place]) for place in places}
         found["left_out"][column] = {
             "routers": judge_folds(judged, list(routers), evaluate.bootstrap_samples, evaluate.seed),
             "trust": {name: trust([choices[at][row][0] for at in places]) for row, name in enumerate(routers)},
