@@ -48,8 +48,8 @@ def _gain_panel(figure: Figure, routers: Mapping[str, Any], shown: list[str], ki
         of = [routers[name]["folds"][kind] for kind in kinds]
         rows = [row + 0.22 * (place - (len(shown) - 1) / 2) for row in range(len(kinds))]
         ends = [
-            [fold["gain"] - fold["gain_low"] for fold in of],
-            [fold["gain_high"] - fold["gain"] for fold in of],
+            [max(0.0, fold["gain"] - fold["gain_low"]) for fold in of],  # rounded, a gain can be outside by a hair
+            [max(0.0, fold["gain_high"] - fold["gain"]) for fold in of],
         ]
         gains = [fold["gain"] for fold in of]
         axes.errorbar(gains, rows, xerr=ends, fmt="o", markersize=4, color=CYCLE[place], label=name)
