@@ -1,6 +1,7 @@
 """Kinds of queries that training never saw, on the pages and in the figures, from made-up numbers."""
 
 import pytest
+from matplotlib.figure import Figure
 
 from arms.reports import unseen_figures
 from arms.reports.dataset_page import dataset_page
@@ -94,6 +95,16 @@ def test_curves_of_both_are_drawn(tmp_path, monkeypatch):
     of = unseen()["left_out"]["task"]
     unseen_figures.risk_by_coverage(of["trust"], unseen()["trust_id"], tmp_path / "risk.png")
     assert drawn == {"in distribution": 2, "kinds left out": 2}
+
+
+def test_no_curve_leaves_its_panel(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(unseen_figures, "_draw", lambda path, records, fill: fill(seen.append(Figure()) or seen[-1]))
+    left_out = {"arms": trusted(0.2), "knn": trusted(0.2) | {"curve": [{"coverage": 1.0, "risk": 0.9}]}}
+    unseen_figures.risk_by_coverage(left_out, {}, tmp_path / "risk.png")
+    for axes in seen[0].axes:
+        assert axes.get_ylim()[0] == 0
+        assert axes.get_ylim()[1] > 0.9
 
 
 def test_a_gain_at_the_end_of_its_interval_is_drawn(tmp_path):
