@@ -13,16 +13,15 @@ class LeftOut:
 
     Attributes
     ----------
-    column, kind : str
-        Such as task and counting.
+    kinds : dict of str to str
+        The kind by column, such as counting by task. Where a benchmark is one task, it has both names.
     test : ndarray of int64
         The queries of this kind.
     rest : ndarray of bool, one per query
         The queries that may be trained on or chosen by: of another kind, and of no scene of this one.
     """
 
-    column: str
-    kind: str
+    kinds: dict[str, str]
     test: np.ndarray
     rest: np.ndarray
 
@@ -30,7 +29,7 @@ class LeftOut:
 def leave_out(
     queries: pd.DataFrame, scenes: np.ndarray, columns: Sequence[str], *, least: int, usable: Collection[int]
 ) -> list[LeftOut]:
-    """The folds of a dataset; a benchmark that is one task, or the other way round, is left out once.
+    """The folds of a dataset; a benchmark that is one task, or the other way round, is one fold with two names.
 
     Parameters
     ----------
@@ -53,7 +52,21 @@ def leave_out(
         for value in sorted(values.unique()):
             of_kind = (values == value).to_numpy()
             test, rest = np.flatnonzero(of_kind & judged), ~np.isin(scenes, scenes[of_kind])
-            known_already = any(np.array_equal(test, fold.test) for fold in folds)
-            if len(test) >= least and (rest & judged).sum() >= least and not known_already:
-                folds.append(LeftOut(column, str(value), test, rest))
+            if len(test) < least or (rest & judged).sum() < least:
+                continue
+            same = [fold for fold in folds if np.array_equal(test, fold.test) and np.array_equal(rest, fold.rest)]
+            if same:
+                same[0].kinds[column] = str(value)
+            else:
+                folds.append(LeftOut({column: str(value)}, test, rest))
     return folds
+
+
+def by_column(folds: Sequence[LeftOut]) -> dict[str, list[int]]:
+    """The positions of each column's folds; a column whose folds are all those of an earlier one is left out."""
+    found: dict[str, list[int]] = {}
+    for column in dict.fromkeys(column for fold in folds for column in fold.kinds):
+        places = [place for place, fold in enumerate(folds) if column in fold.kinds]
+        if places not in found.values():
+            found[column] = places
+    return found

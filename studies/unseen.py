@@ -28,7 +28,7 @@ from arms.selection.select import select
 from stages.dataset import open_dataset, open_embedded
 from stages.phi import untrained_phi
 from stages.workspace import SCORES, Stopwatch, Workspace, open_workspace, stage
-from studies.folds import LeftOut, leave_out
+from studies.folds import LeftOut, by_column, leave_out
 from studies.settings import RESULTS, StudyParams, read_study_params
 from studies.setup import with_seed
 
@@ -99,7 +99,8 @@ class Study:
 
     def _rest(self, dataset: Dataset, fold: LeftOut) -> tuple[Labelled, Labelled]:
         """Train and val without what the fold leaves out."""
-        train, val = (dataset.labelled(split, dataset.prepared.base) for split in FIT)
+        embeds = dataset.embedder is not None  # ARMS reads no answers
+        train, val = (dataset.labelled(split, dataset.prepared.base, answers=embeds) for split in FIT)
         size = len(train)
         return train.subset(np.flatnonzero(fold.rest[:size])), val.subset(np.flatnonzero(fold.rest[size:]))
 
@@ -152,14 +153,13 @@ def leave_each_out(study: Study) -> Json:
         "quick": study.params.quick,
         "seeds": {name: study.seeds(settings) for name, settings in routers.items()},
         "left_out": {},
-        "trust_id": {name: trust([of]) for name, of in _choices_on_id(study).items()},
+        "trust_id": {name: _trust([of]) for name, of in _choices_on_id(study).items()},
     }
-    for column in dict.fromkeys(fold.column for fold in folds):
-        places = [place for place, fold in enumerate(folds) if fold.column == column]
-        judged = {folds[place].kind: study.judged_fold(folds[place], choices[place]) for place in places}
+    for column, places in by_column(folds).items():
+        judged = {folds[place].kinds[column]: study.judged_fold(folds[place], choices[place]) for place in places}
         found["left_out"][column] = {
             "routers": judge_folds(judged, list(routers), evaluate.bootstrap_samples, evaluate.seed),
-            "trust": {name: trust([choices[at][row][0] for at in places]) for row, name in enumerate(routers)},
+            "trust": {name: _trust([choices[at][row][0] for at in places]) for row, name in enumerate(routers)},
         }
     return found
 
@@ -169,6 +169,12 @@ def _choices(scores: Scores, outcomes: np.ndarray) -> Choices:
     chosen = select(scores.confidence, scores.policy, scores.vlms)
     rows = np.arange(len(chosen))
     return Choices(scores.confidence[rows, chosen], outcomes[rows, chosen], scores.confidence, outcomes)
+
+
+def _trust(parts: list[Choices]) -> Json:
+    """Calibration and risk by coverage, its curve rounded as `round_metrics` rounds all else."""
+    found = trust(parts)
+    return found | {"curve": [round_metrics(point) for point in found["curve"]]}
 
 
 def _choices_on_id(study: Study) -> dict[str, Choices]:

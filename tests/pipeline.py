@@ -25,6 +25,7 @@ seeds: [1, 2]
 fewer_seeds: {frugal: 1}
 quick: false
 tuned_encoders: tuned
+unseen: {by: [task, benchmark], least_queries: 8, seeds: [1], routers: [arms, knn, knn-image]}
 studies:
   ablation: {full: "", concat: router.fusion=concat}
   tuning: {image-frozen: train.trains=text}

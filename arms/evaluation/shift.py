@@ -26,7 +26,7 @@ class Fold:
     answerable : bool array of shape (N,)
         Whether any VLM was.
     groups : array of shape (N,)
-        The scene of each query.
+        The scene of each query; one code is one scene in all folds.
     """
 
     correct: FloatArray
@@ -38,9 +38,9 @@ class Fold:
 def judge_folds(folds: Mapping[str, Fold], routers: Sequence[str], samples: int, seed: int) -> dict[str, Record]:
     """Judge R routers by the mean of their gains over all folds, and by their worst fold.
 
-    Every fold counts the same, however many queries it has. Scenes are resampled within each fold; the folds
-    themselves are not: the intervals are those of these kinds, not of kinds that nobody recorded. All routers share
-    the draws.
+    Every fold counts the same, however many queries it has. Scenes are resampled, the folds are not: the intervals are
+    those of these kinds, not of kinds that nobody recorded. All routers and all folds share the draws, as queries of
+    two kinds about one scene succeed and fail together.
 
     Parameters
     ----------
@@ -64,11 +64,13 @@ def judge_folds(folds: Mapping[str, Fold], routers: Sequence[str], samples: int,
     used = {name: fold for name, fold in folds.items() if fold.answerable.any()}
     if not used:
         raise ValueError(f"judge_folds: expected a fold with answerable queries, got none among {', '.join(folds)}")
-    draws = {name: _gain_draws(fold, samples, seed + place) for place, (name, fold) in enumerate(used.items())}
-    macro_draws = np.mean(list(draws.values()), axis=0)
+    draws_BFR = _gain_draws(list(used.values()), samples, seed)
+    macro_draws = np.nanmean(draws_BFR, axis=1)
     judged: dict[str, Record] = {}
     for place, router in enumerate(routers):
-        of_folds = {name: _record(fold, place, draws[name][:, place]) for name, fold in used.items()}
+        of_folds = {
+            name: _record(fold, place, draws_BFR[:, row, place]) for row, (name, fold) in enumerate(used.items())
+        }
         worst = min(of_folds, key=lambda name: of_folds[name]["gain"])
         keys = ("gain", "em", "em_all", "best_single_em")
         low, high = interval(macro_draws[:, place])
@@ -81,10 +83,17 @@ def judge_folds(folds: Mapping[str, Fold], routers: Sequence[str], samples: int,
     return judged
 
 
-def _gain_draws(fold: Fold, samples: int, seed: int) -> NDArray[np.float64]:
-    """The gain of every router over the best single VLM in each resample: shape (B, R)."""
-    gains = (fold.correct - fold.single[:, None])[fold.answerable]
-    return bootstrap_means(gains, np.asarray(fold.groups)[fold.answerable], samples, seed)
+def _gain_draws(folds: Sequence[Fold], samples: int, seed: int) -> NDArray[np.float64]:
+    """The gains over the best single VLM in each resample: shape (B, F, R), NaN where it has no scene of the fold."""
+    gains = [(fold.correct - fold.single[:, None])[fold.answerable] for fold in folds]
+    num_rows, num_routers = sum(map(len, gains)), gains[0].shape[1]
+    values, start = np.full((num_rows, len(folds), num_routers), np.nan), 0
+    for row, of_fold in enumerate(gains):
+        values[start : start + len(of_fold), row] = of_fold
+        start += len(of_fold)
+    scenes = np.concatenate([np.asarray(fold.groups)[fold.answerable] for fold in folds])
+    draws = bootstrap_means(values.reshape(num_rows, -1), scenes, samples, seed)
+    return draws.reshape(len(draws), len(folds), num_routers)
 
 
 def _record(fold: Fold, place: int, draws: NDArray[np.float64]) -> Record:

@@ -48,7 +48,7 @@ def dataset_page(name: str, summary: Mapping[str, Any], description: str, *, fig
         *studies_section(summary["studies"], figures),
         *extension_section(summary.get("extension", {}), figures),
         *routers_section(summary.get("routers", {}), figures),
-        *unseen_section(summary.get("unseen", {}), figures),
+        *unseen_section(summary.get("unseen", {}), summary["metrics"], figures),
         "## Inside the router",
         f"![Gate by task and load of each expert]({figures}/gates.png)",
         f"![Confidences]({figures}/confidences.png)",

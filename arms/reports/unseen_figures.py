@@ -48,8 +48,8 @@ def _gain_panel(figure: Figure, routers: Mapping[str, Any], shown: list[str], ki
         of = [routers[name]["folds"][kind] for kind in kinds]
         rows = [row + 0.22 * (place - (len(shown) - 1) / 2) for row in range(len(kinds))]
         ends = [
-            [fold["gain"] - fold["gain_low"] for fold in of],
-            [fold["gain_high"] - fold["gain"] for fold in of],
+            [max(0.0, fold["gain"] - fold["gain_low"]) for fold in of],  # rounded, a gain can be outside by a hair
+            [max(0.0, fold["gain_high"] - fold["gain"]) for fold in of],
         ]
         gains = [fold["gain"] for fold in of]
         axes.errorbar(gains, rows, xerr=ends, fmt="o", markersize=4, color=CYCLE[place], label=name)
@@ -65,7 +65,9 @@ def _risk_panels(figure: Figure, left_out: Mapping[str, Any], on_id: Mapping[str
     for axes, name in zip(figure.subplots(1, len(shown), sharey=True, squeeze=False)[0], shown, strict=True):
         for place, (label, of) in enumerate((("in distribution", on_id), ("kinds left out", left_out))):
             _curve(axes, of.get(name, {}).get("curve", []), label, CYCLE[place])
-        axes.set(title=name, xlabel="coverage, the surest first", xlim=(0, 1), ylim=(0, None))
+        axes.set(title=name, xlabel="coverage, the surest first", xlim=(0, 1))
+    # Only now: a limit ends the automatic scale, and the panels share it.
+    figure.axes[0].set_ylim(bottom=0)
     figure.axes[0].set_ylabel("share wrong")
     figure.axes[0].legend(frameon=False)
 

@@ -12,6 +12,7 @@ _HEAD = (
     "mean gain over best single VLM",
     "worst kind",
     "its gain",
+    "gain on id",
     "EM",
     "EM, all queries",
     "best single VLM, EM",
@@ -22,13 +23,15 @@ _HEAD = (
 )
 
 
-def unseen_section(unseen: Mapping[str, Any], figures: str) -> list[str]:
+def unseen_section(unseen: Mapping[str, Any], metrics: Mapping[str, Any], figures: str) -> list[str]:
     """Tables and figures of the study that leaves each kind of queries out; nothing where it was not run.
 
     Parameters
     ----------
     unseen : mapping
         What `studies.unseen` writes; empty if it was not run.
+    metrics : mapping
+        router -> split -> pool -> metrics, for the gain on id; a router that is missing has a dash.
     figures : str
         The folder of the figures, as a link from the page.
     """
@@ -46,7 +49,7 @@ def unseen_section(unseen: Mapping[str, Any], figures: str) -> list[str]:
     for column, of in unseen["left_out"].items():
         parts += [
             f"**Left out by {column}.** {unseen_sentence(column, of['routers'])}",
-            markdown_table([_HEAD, *_rows(of, unseen["trust_id"])], left=1),
+            markdown_table([_HEAD, *_rows(of, unseen["trust_id"], metrics)], left=1),
             f"![Gain by {column} left out]({figures}/unseen-{column}.png)",
             f"![Risk by coverage, by {column} left out]({figures}/risk-coverage-{column}.png)",
         ]
@@ -66,17 +69,26 @@ def unseen_sentence(column: str, routers: Mapping[str, Any]) -> str:
     )
 
 
-def _rows(of: Mapping[str, Any], on_id: Mapping[str, Any]) -> list[list[str]]:
+def _rows(of: Mapping[str, Any], on_id: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[list[str]]:
     by_gain = sorted(of["routers"].items(), key=lambda item: -item[1]["macro"]["gain"])
-    return [[name, *_cells(judged), *_trust_cells(name, of["trust"], on_id)] for name, judged in by_gain]
+    return [
+        [name, *_cells(judged, _gain_on_id(name, metrics)), *_trust_cells(name, of["trust"], on_id)]
+        for name, judged in by_gain
+    ]
 
 
-def _cells(judged: Mapping[str, Any]) -> list[str]:
+def _gain_on_id(name: str, metrics: Mapping[str, Any]) -> str:
+    on_id = metrics.get(name, {}).get("id", {}).get("base", {})
+    return "-" if on_id.get("gain") is None else with_interval(on_id, "gain", sign=True)
+
+
+def _cells(judged: Mapping[str, Any], gain_on_id: str) -> list[str]:
     return [
         str(len(judged["folds"])),
         with_interval(judged["macro"], "gain", sign=True),
         judged["worst"]["fold"],
         with_interval(judged["worst"], "gain", sign=True),
+        gain_on_id,
         *(number(judged["macro"][key]) for key in ("em", "em_all", "best_single_em")),
     ]
 

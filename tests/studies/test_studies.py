@@ -27,6 +27,10 @@ FIGURES = {
     "few-shot",
     "initial",
     "pareto",
+    "unseen-task",
+    "unseen-benchmark",
+    "risk-coverage-task",
+    "risk-coverage-benchmark",
 }
 
 
@@ -202,6 +206,18 @@ def test_claims_are_those_of_the_pairs(studied):
                 beats = reference in summary["beaten"][split]["base"].get(router, ())
                 assert beats == (claim["verdict"] == "better") == (claim["low"] > 0)
                 assert claim["low"] <= claim["difference"] <= claim["high"]
+
+
+@pytest.mark.clone
+def test_every_kind_with_enough_queries_is_left_out(studied):
+    found = read(studied, "unseen.json")
+    assert set(found["trust_id"]) == {"arms", "knn"}, "the routers of the pipeline"
+    assert read(studied, "summary.json")["unseen"] == found
+    benchmarks = found["left_out"]["benchmark"]["routers"]
+    assert set(benchmarks) == {"arms", "knn", "knn-image"}
+    for of in benchmarks.values():
+        assert set(of["folds"]) == {"charts-compare", "shapes-count", "words-read"}, "not the benchmark of ood"
+        assert min(fold["queries_all"] for fold in of["folds"].values()) >= 8
 
 
 @pytest.mark.clone
