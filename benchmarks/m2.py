@@ -20,12 +20,12 @@ from arms.params import count_cores
 from arms.progress import show_progress
 from benchmarks.m2_parts.page import STEP, m2_page
 from benchmarks.m2_parts.project import DATA, write_dataset, write_settings
-from benchmarks.m2_parts.rates import seconds_a_step
+from benchmarks.m2_parts.rates import training_seconds
 from benchmarks.m2_parts.shape import M2, Shape
 from benchmarks.m2_parts.stages import STAGES, run_stage
 from benchmarks.record import RESULTS, Clock, Line, format_table, write_report
 
-_STEPS = 3  # of the tuned pair, where it does not run whole
+_EPOCHS = 3  # of the tuned pair, where it does not run whole
 _SPLITS = ("id", "ood")
 _POOLS = ("base", "extended")
 
@@ -62,9 +62,9 @@ def measure(scale: float, gpu: bool, folder: Path, file: Path) -> None:
     lines = [*_write(folder, shape), *_run_pipeline(folder, "bundled", device)]
     if gpu:
         lines += _run_pipeline(folder, "m2-tuned", device)
-    click.echo("steps of the tuned pair ...", err=True)
-    steps = seconds_a_step(folder / "data/raw" / DATA, device, _STEPS)
-    lines.append(Line(part="tuned, a step", name=STEP, unit="s", runs=steps))
+    click.echo("training the tuned pair ...", err=True)
+    seconds = training_seconds(folder / "data/raw" / DATA, device, _EPOCHS)
+    lines.append(Line(part="tuned", name=STEP, unit="s", runs=seconds))
     click.echo(format_table(lines))
     click.echo(f"\ntook {clock.elapsed_s:.0f} s; other processes kept {clock.others_busy_cores} cores busy")
     settings = {"scale": scale, **asdict(shape), "benchmarks": dict(shape.benchmarks)}

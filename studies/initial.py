@@ -8,7 +8,8 @@ from arms.data.splits import TEST_SPLITS
 from arms.routers.arms import ArmsRouter
 from stages.phi import training_data, untrained_phi
 from stages.workspace import stage
-from studies.setup import Json, Setup, five_metrics, open_setup, with_seed, write_part
+from studies.settings import with_seed
+from studies.setup import Json, Setup, five_metrics, open_setup, write_part
 
 SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 

@@ -4,7 +4,6 @@ The pipeline's own run serves as that of its seed. The other studies read these 
 """
 
 import logging
-from dataclasses import replace
 from typing import get_args
 
 from arms.data.scores import Scores, read_scores
@@ -19,7 +18,7 @@ from stages.phi import training_data, untrained_phi
 from stages.scores import ARMS
 from stages.workspace import SCORES, Stopwatch, Workspace, open_workspace, stage
 from studies.seed_scores import FOLDER, write_seed_scores
-from studies.settings import read_study_params
+from studies.settings import read_study_params, with_seed
 
 logger = logging.getLogger("studies.seeds")
 
@@ -42,8 +41,7 @@ def main() -> None:
 
 def train_arms(workspace: Workspace, seed: int) -> list[Scores]:
     """Phi with a seed of its own and both extensions of it: their scores, as the stages train and extend have them."""
-    # Only the router gets the new seed: the features belong to encoders of the pipeline's seed.
-    seeded = replace(workspace, params=workspace.params.model_copy(update={"seed": seed}))
+    seeded = with_seed(workspace, seed)
     dataset, encoders = open_dataset(workspace)
     queries = dataset.queries(*SCORED_SPLITS)
     phi = untrained_phi(seeded, dataset, encoders).fit(*training_data(seeded, dataset))

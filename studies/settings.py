@@ -1,11 +1,13 @@
 """studies/params.yaml: what the studies vary."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from arms.params import Section, read_section
+from stages.workspace import Workspace
 
 PARAMS = Path("studies/params.yaml")
 RESULTS = Path("studies/results")
@@ -46,3 +48,13 @@ class StudyParams(Section):
 def read_study_params() -> StudyParams:
     """Read studies/params.yaml; raise ArmsError with the key, the value and what is allowed."""
     return read_section(PARAMS, StudyParams)
+
+
+def with_seed(workspace: Workspace, seed: int, **train: Any) -> Workspace:
+    """The workspace with another seed, and changes to the settings of training.
+
+    Only a router gets the new seed: the features belong to encoders of the pipeline's seed.
+    """
+    params = workspace.params
+    changed = params.model_copy(update={"seed": seed, "train": params.train.model_copy(update=train)})
+    return replace(workspace, params=changed)

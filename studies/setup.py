@@ -2,7 +2,7 @@
 
 import copy
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -109,10 +109,3 @@ def write_part(setup: Setup, part: str, content: Any) -> None:
     with atomic_file(file) as draft:
         write_json(content, draft)
     logger.info("wrote %s", file)
-
-
-def with_seed(workspace: Workspace, seed: int, **train: Any) -> Workspace:
-    """The workspace with another seed, and changes to the settings of training."""
-    params = workspace.params
-    changed = params.model_copy(update={"seed": seed, "train": params.train.model_copy(update=train)})
-    return replace(workspace, params=changed)

@@ -29,8 +29,7 @@ from stages.dataset import open_dataset, open_embedded
 from stages.phi import untrained_phi
 from stages.workspace import SCORES, Stopwatch, Workspace, open_workspace, stage
 from studies.folds import LeftOut, by_column, leave_out
-from studies.settings import RESULTS, StudyParams, read_study_params
-from studies.setup import with_seed
+from studies.settings import RESULTS, StudyParams, read_study_params, with_seed
 
 ARMS = "arms"
 FIT = ("train", "val")

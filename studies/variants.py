@@ -4,7 +4,6 @@ A variant that changes nothing is ARMS itself: it takes the runs of `studies.see
 """
 
 import logging
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -21,7 +20,7 @@ from stages.dataset import open_dataset
 from stages.phi import training_data, untrained_phi
 from stages.workspace import Stopwatch, Workspace, open_workspace, stage
 from studies.seed_scores import read_phi_scores
-from studies.settings import RESULTS, STUDIES, read_study_params
+from studies.settings import RESULTS, STUDIES, read_study_params, with_seed
 from studies.study_claims import pack
 
 QUICK = ("epochs=1", "train.data_share=0.1")
@@ -83,8 +82,7 @@ def run_variant(settings: list[str], seeds: list[int]) -> list[dict[str, Any]]:
 
 def _trained(workspace: Workspace, seed: int) -> Scores:
     dataset, encoders = open_dataset(workspace)  # training tunes the encoders, so each seed needs fresh ones
-    # Only the router gets the new seed: the features belong to encoders of the pipeline's seed.
-    seeded = replace(workspace, params=workspace.params.model_copy(update={"seed": seed}))
+    seeded = with_seed(workspace, seed)
     router = untrained_phi(seeded, dataset, encoders).fit(*training_data(seeded, dataset))
     return router.scores("study", "base", dataset.queries(*SCORED_SPLITS))
 

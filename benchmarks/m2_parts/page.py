@@ -7,8 +7,8 @@ from arms.reports.markdown import markdown_table
 from benchmarks.m2_parts.shape import M2, Shape
 from benchmarks.m2_parts.stages import STAGES
 
-VAL_SHARE, EPOCHS, BATCH = 0.05, 2, 64
-STEP = "a step of 64 queries"
+VAL_SHARE, EPOCHS, COUNT = 0.05, 2, 64
+STEP = f"training on {COUNT} queries"
 _TITLES = {"bundled": "The bundled encoders, frozen", "m2-tuned": "Encoders of the published pair's sizes, tuned whole"}
 
 Figures = dict[tuple[str, str], float]
@@ -64,29 +64,24 @@ def _pipeline(encoders: str, figures: Figures, scale: float) -> list[str]:
 
 
 def _tuned(report: dict[str, Any], figures: Figures) -> list[str]:
-    """What training the tuned pair on all of M2 would take: measured seconds a step times the number of steps."""
-    step_s = figures["tuned, a step", STEP]
+    """What training the tuned pair on all of M2 would take: measured seconds a query times the number of queries."""
+    step_s = figures["tuned", STEP]
     runs = next(line["runs"] for line in report["lines"] if line["name"] == STEP)
-    rows = [["training", "steps", "hours"]]
+    rows = [["training", "queries", "hours"]]
     for name, queries in tuned_queries(M2).items():
-        steps = EPOCHS * -(-queries // BATCH)
-        rows.append([name, f"{steps:,}", f"{steps * step_s / 3600:.1f}"])
+        rows.append([name, f"{queries:,}", f"{EPOCHS * queries / COUNT * step_s / 3600:.1f}"])
     return [
         "### What tuning the published pair would take on this machine",
-        f"Measured: {statistics.median(runs):.1f} s for a step on {BATCH} queries ({min(runs):.1f} to {max(runs):.1f} "
-        f"in {len(runs)} steps), with ViT-B/32 and DistilBERT tuned whole, weights from a seed. Scaled up: the steps "
-        f"of {EPOCHS} epochs on all of M2, {VAL_SHARE:.0%} of train kept for val. Validation and scoring come on top.",
+        f"Measured: {statistics.median(runs):.1f} s to train on {COUNT} queries of 4 VLMs, 16 a step ({min(runs):.1f} "
+        f"to {max(runs):.1f} in {len(runs)} runs), with ViT-B/32 and DistilBERT tuned whole, weights from a seed. "
+        f"Scaled up: {EPOCHS} epochs on the queries of M2 that the published settings train on, {VAL_SHARE:.0%} of train "
+        "kept for val. Validation and scoring come on top.",
         markdown_table(rows, left=1),
     ]
 
 
 def tuned_queries(shape: Shape) -> dict[str, int]:
-    """The training queries of Phi and of both extensions."""
-    train = shape.in_distribution - shape.test - shape.unanswerable_test
-    asked = shape.asked - shape.asked_test
-    kept = {name: round(count * (1 - VAL_SHARE)) for name, count in (("train", train), ("asked", asked))}
-    return {
-        "train": kept["train"],
-        "extend, incremental": kept["train"],
-        "extend, independent": kept["asked"],
-    }
+    """The training queries of Phi, which are answerable, and of both extensions, which have new outcomes."""
+    answerable, asked = shape.answerable - shape.test, shape.asked - shape.asked_test
+    extended = dict.fromkeys(("extend, incremental", "extend, independent"), asked)
+    return {name: round(count * (1 - VAL_SHARE)) for name, count in {"train": answerable, **extended}.items()}

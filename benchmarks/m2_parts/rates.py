@@ -1,4 +1,4 @@
-"""How long a step of training takes with the published pair tuned whole, on pictures and questions of the dataset."""
+"""How long training takes with the published pair tuned whole, on pictures and questions of the dataset."""
 
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from arms.features.labelled import Labelled
 from arms.features.online import encode_queries
 from arms.params import EncodersParams, Params, read_params
 from arms.routers.arms import ArmsRouter
+from benchmarks.m2_parts.page import COUNT
 from benchmarks.m2_parts.project import PUBLISHED, ROOT, TUNED, pool_profiles
 from benchmarks.m2_parts.shape import FREE
 from benchmarks.m2_parts.tables import SEED
@@ -25,20 +26,19 @@ def published_params() -> Params:
     return read_params(ROOT, PUBLISHED)
 
 
-def seconds_a_step(raw: Path, device: str, steps: int) -> tuple[float, ...]:
-    """The seconds of each of some steps of training on one batch of the dataset, after a step that is left out."""
+def training_seconds(raw: Path, device: str, epochs: int) -> tuple[float, ...]:
+    """The seconds of each of some epochs of training on `COUNT` queries, after an epoch that is left out."""
     params, profiles = published_params(), pool_profiles()[: len(FREE)]
-    count = params.train.batch_size
-    rows = pd.read_parquet(raw / QUERIES.file).sample(count, random_state=SEED)
+    rows = pd.read_parquet(raw / QUERIES.file).sample(COUNT, random_state=SEED)
     pair = EncodersParams.model_validate(TUNED)
     assert pair.text.vocabulary_size is not None
     texts = [*rows["question"], *(profile_sentence(profile, "full") for profile in profiles)]
     tokenizer = train_tokenizer(texts, vocabulary_size=pair.text.vocabulary_size)
     encoders, chosen = build_encoders(pair, seed=SEED, tokenizer=tokenizer), choose_device(device)
-    training = params.fit.model_copy(update={"epochs": steps + 1, "schedule": "constant"})
+    training = params.fit.model_copy(update={"epochs": epochs + 1, "schedule": "constant"})
     router = ArmsRouter(profiles, encoders, params.router, training, device=chosen)
     images = [Image.open(raw / name) for name in rows["image"]]
     queries = encode_queries(encoders, images, list(rows["question"]), chosen)
-    outcomes = np.random.default_rng(SEED).integers(0, 2, (count, len(profiles))).astype(np.float32)
-    logs = list(router.train(Labelled(queries, router.vlms, outcomes)))  # an epoch is one step
-    return tuple(count / log.queries_per_s for log in logs[1:])
+    outcomes = np.random.default_rng(SEED).integers(0, 2, (COUNT, len(profiles))).astype(np.float32)
+    logs = list(router.train(Labelled(queries, router.vlms, outcomes)))
+    return tuple(COUNT / log.queries_per_s for log in logs[1:])

@@ -26,7 +26,7 @@ _ADVICE = {
 
 
 # Left out of the queries where no row has them.
-_OPTIONAL = {"group": None, "split": None}.items()
+_OPTIONAL = ("group", "split")
 
 
 @dataclass(eq=False)
@@ -106,7 +106,8 @@ def _fill_in(part: Part, benchmark: str, plan: Plan) -> None:
         key = ["image", "question", *(["benchmark"] if "benchmark" in present else [])]
         table = table.append_column("query_id", _make_ids([code(table[name]) for name in key]))
     rows = table.num_rows
-    for name, text in (("benchmark", benchmark), ("language", plan.language), ("answer", None), *_OPTIONAL):
+    missing = {"benchmark": benchmark, "language": plan.language} | dict.fromkeys(("answer", *_OPTIONAL))
+    for name, text in missing.items():
         if name not in present:
             table = table.append_column(name, constant(text, rows))
     if "task" not in present:
@@ -155,7 +156,7 @@ def describe_queries(parts: Sequence[Part], aside: SetAside) -> pd.DataFrame:
             )
     for part, mask in zip(parts, np.split(kept, np.cumsum([part.table.num_rows for part in parts])[:-1]), strict=True):
         part.keep(mask)
-    given = [name for name in QUERY_FLAGS if (name, None) not in _OPTIONAL or texts[name].null_count < len(distinct)]
+    given = [name for name in QUERY_FLAGS if name not in _OPTIONAL or texts[name].null_count < len(distinct)]
     return pa.table({name: texts[name] for name in given}).to_pandas().astype("str")
 
 
