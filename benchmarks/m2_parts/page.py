@@ -74,8 +74,8 @@ def _tuned(report: dict[str, Any], figures: Figures) -> list[str]:
         "### What tuning the published pair would take on this machine",
         f"Measured: {statistics.median(runs):.1f} s to train on {COUNT} queries of 4 VLMs, 16 a step ({min(runs):.1f} "
         f"to {max(runs):.1f} in {len(runs)} runs), with ViT-B/32 and DistilBERT tuned whole, weights from a seed. "
-        f"Scaled up: {EPOCHS} epochs on the queries of M2 that the published settings train on, {VAL_SHARE:.0%} of train "
-        "kept for val. Validation and scoring come on top.",
+        f"Scaled up: {EPOCHS} epochs on the queries of M2 that the published settings train on, "
+        f"{VAL_SHARE:.0%} of train kept for val. Validation and scoring come on top.",
         markdown_table(rows, left=1),
     ]
 
