@@ -55,7 +55,7 @@ def judge_extension(
     Returns
     -------
     dict or None
-        None if there is no answerable query to judge on, else these.
+        None without an answerable query to judge on; otherwise these.
 
         - `queries_all`: how many complete cases there are; `queries`: how many of them are answerable;
           `queries_incomplete`: how many queries are left out.
