@@ -8,7 +8,7 @@ of the published pair's sizes, tuned whole. benchmarks/record.py describes the r
 import json
 import tempfile
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 
 import click
@@ -67,7 +67,8 @@ def measure(scale: float, gpu: bool, folder: Path, file: Path) -> None:
     lines.append(Line(part="tuned", name=STEP, unit="s", runs=seconds))
     click.echo(format_table(lines))
     click.echo(f"\ntook {clock.elapsed_s:.0f} s; other processes kept {clock.others_busy_cores} cores busy")
-    settings = {"scale": scale, **asdict(shape), "benchmarks": dict(shape.benchmarks)}
+    sizes = {field.name: getattr(shape, field.name) for field in fields(shape)}
+    settings = {"scale": scale, **sizes, "benchmarks": dict(shape.benchmarks)}
     write_report(file, [line.to_json() for line in lines], settings=settings, clock=clock, gpu=gpu)
     click.echo(f"wrote {file}")
 
