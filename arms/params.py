@@ -267,6 +267,18 @@ class ExtendParams(Section):
     independent: IndependentParams
 
 
+class SafeParams(Section):
+    """Joining the net with its neighbours and the base rates."""
+
+    use: bool = Field(description="false: ARMS is only its net, as published")
+    num_folds: int = Field(ge=0, description="nets trained without a part of the training queries; 0 or 1: none")
+    most_kinds: int = Field(
+        ge=0, description="nets trained without a task; more tasks are left out several at once; 0: none"
+    )
+    tolerance: Share = Field(description="EM that a left-out task may lose to the best single VLM")
+    index: Literal["flat", "ivf", "hnsw"] = Field(description="how neighbours are searched; flat is exact")
+
+
 class CostsParams(Section):
     """The estimate of an answer's cost where none is recorded: see `arms.data.costs.estimate_costs`."""
 
@@ -328,6 +340,7 @@ class Params(Section):
     router: RouterParams
     train: TrainParams
     extend: ExtendParams
+    safe: SafeParams
     baselines: dict[str, dict[str, Any]] = Field(description="routers to compare ARMS with, and their settings")
     costs: CostsParams
     evaluate: EvaluateParams
@@ -346,6 +359,7 @@ class PresetParams(Section):
     router: dict[str, Any] = Field(description="settings of this section that win over params.yaml")
     train: dict[str, Any] = Field(description="settings of this section that win over params.yaml")
     extend: dict[str, Any] = Field(description="settings of this section that win over params.yaml")
+    safe: dict[str, Any] = Field(description="settings of this section that win over params.yaml")
 
 
 def read_params(root: Path = Path(), assignments: Sequence[str] = ()) -> Params:

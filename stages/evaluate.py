@@ -35,7 +35,7 @@ def main() -> None:
     _add_margins(metrics["arms"], "knn", routers["arms"], routers["knn"], judge)
     # What incremental training forgot: compare the incremental router with Phi on the base pool.
     on_base = {split: {"base": by_pool["base"]} for split, by_pool in metrics["incremental"].items()}
-    _add_margins(on_base, "phi", routers["incremental"], routers["arms"], judge)
+    _add_margins(on_base, "phi", routers["incremental"], routers["plain"], judge)
     # The figures draw the oracle as a line or a star, not as a router.
     shown = {name: of for name, of in without_twin(routers, params.extend.strategy).items() if name != "oracle"}
     shown_metrics = {name: _in_pools(metrics[name], by_pool) for name, by_pool in shown.items()}

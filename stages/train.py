@@ -14,16 +14,16 @@ logger = logging.getLogger("stages.train")
 
 
 def main() -> None:
-    """Write the router to data/routers/phi and its scores to data/scores/arms."""
+    """Write the router to data/routers/phi and its scores to data/scores/plain."""
     workspace, watch = open_workspace(), Stopwatch()
     dataset, encoders = open_dataset(workspace)
     phi = untrained_phi(workspace, dataset, encoders)
     train, val = training_data(workspace, dataset)
     log_epochs(phi.train(train, val, resume=SNAPSHOTS / "phi.pt"), PLOTS / "train")
     phi.save(ROUTERS / "phi")
-    with atomic_folder(SCORES / "arms") as folder:
-        scores = phi.scores("arms", "base", dataset.queries(*SCORED_SPLITS))
-        write_scores(scores, folder / "arms-base.parquet")
+    with atomic_folder(SCORES / "plain") as folder:
+        scores = phi.scores("plain", "base", dataset.queries(*SCORED_SPLITS))
+        write_scores(scores, folder / "plain-base.parquet")
     logger.info("trained Phi for %d epochs in %.1f s", workspace.params.epochs, watch.elapsed_s)
 
 

@@ -1,4 +1,4 @@
-"""The score tables of ARMS with each seed, in data/scores/seeds: arms, incremental and independent, a file a seed."""
+"""The score tables of ARMS with each seed, in data/scores/seeds: a folder for each of its routers, a file a seed."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,13 +26,13 @@ def write_seed_scores(tables: Mapping[int, Sequence[Scores]]) -> None:
 
 def read_phi_scores() -> dict[int, Scores]:
     """Phi's scores on the base pool, by seed; an ArmsError if there are none."""
-    return {_seed_of(file): read_scores(file) for file in _files("arms", "base")}
+    return {_seed_of(file): read_scores(file) for file in _files("plain", "base")}
 
 
 def read_seed_runs(strategy: Strategy) -> tuple[list[int], dict[str, list[ByPool]]]:
     """The seeds, and by router its tables by pool for each seed.
 
-    As in the pipeline, `arms` is Phi on the base pool and the chosen strategy on the extended one, and that strategy
+    As in the pipeline, `plain` is Phi on the base pool and the chosen strategy on the extended one, and that strategy
     is left out there.
     """
     by_seed: dict[int, dict[str, ByPool]] = {seed: {} for seed in read_phi_scores()}
@@ -42,7 +42,7 @@ def read_seed_runs(strategy: Strategy) -> tuple[list[int], dict[str, list[ByPool
                 by_seed[_seed_of(file)].setdefault(router, {})[pool] = read_scores(file)
     runs: dict[str, list[ByPool]] = {}
     for of_seed in by_seed.values():
-        of_seed["arms"]["extended"] = of_seed[strategy]["extended"]
+        of_seed["plain"]["extended"] = of_seed[strategy]["extended"]
         for name, by_pool in without_twin(of_seed, strategy).items():
             runs.setdefault(name, []).append(by_pool)
     return list(by_seed), runs

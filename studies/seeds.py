@@ -1,4 +1,4 @@
-"""Train ARMS with every seed: Phi on the base pool, and both extensions of that Phi.
+"""Train ARMS with every seed: Phi on the base pool, both extensions of that Phi, and all joined with more.
 
 The pipeline's own run serves as that of its seed. The other studies read these scores, so no run is trained twice.
 """
@@ -13,8 +13,9 @@ from arms.params import Strategy
 from arms.progress import progress_bar
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import CascadeRouter
-from stages.dataset import open_dataset
+from stages.dataset import open_dataset, open_embedded
 from stages.phi import training_data, untrained_phi
+from stages.safe import arms_routers
 from stages.scores import ARMS
 from stages.workspace import SCORES, Stopwatch, Workspace, open_workspace, stage
 from studies.seed_scores import FOLDER, write_seed_scores
@@ -40,18 +41,20 @@ def main() -> None:
 
 
 def train_arms(workspace: Workspace, seed: int) -> list[Scores]:
-    """Phi with a seed of its own and both extensions of it: their scores, as the stages train and extend have them."""
+    """Phi with a seed of its own, both extensions of it, and ARMS: their scores, as the stages have them."""
     seeded = with_seed(workspace, seed)
     dataset, encoders = open_dataset(workspace)
     queries = dataset.queries(*SCORED_SPLITS)
     phi = untrained_phi(seeded, dataset, encoders).fit(*training_data(seeded, dataset))
-    tables = [phi.scores("arms", "base", queries)]
+    tables = [phi.scores("plain", "base", queries)]
+    extended: dict[str, ArmsRouter | CascadeRouter] = {}
     for strategy in get_args(Strategy):
-        router = _extended(workspace, strategy, phi)
+        router = extended[strategy] = _extended(workspace, strategy, phi)
         if isinstance(router, ArmsRouter):  # its weights serve both pools; on the base pool a cascade is just Phi
             tables.append(router.over(phi.profiles).scores(strategy, "base", queries))
         tables.append(router.scores(strategy, "extended", queries))
-    return tables
+    pools = arms_routers(seeded, open_embedded(workspace), phi, extended[workspace.params.extend.strategy])
+    return tables + [router.scores("arms", pool, queries) for pool, router in pools.items()]
 
 
 def _extended(workspace: Workspace, strategy: Strategy, phi: ArmsRouter) -> ArmsRouter | CascadeRouter:

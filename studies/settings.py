@@ -30,7 +30,7 @@ class UnseenParams(Section):
     by: list[Literal["task", "benchmark", "language"]]
     least_queries: Annotated[int, Field(ge=1)]  # kinds with fewer, in train and val, are not left out
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]  # of ARMS
-    routers: Annotated[list[str], Field(min_length=1)]  # arms, and names under `baselines` or `routers`
+    routers: Annotated[list[str], Field(min_length=1)]  # arms, plain, and names under `baselines` or `routers`
 
 
 class StudyParams(Section):

@@ -4,6 +4,7 @@ A fold's test queries are those of one task (or benchmark) in train and val; the
 trained on train's other queries and chosen by val's, as long as they share no scene with the fold.
 """
 
+import copy
 import logging
 from dataclasses import dataclass
 from typing import Any
@@ -25,13 +26,14 @@ from arms.features.labelled import Labelled
 from arms.progress import progress_bar
 from arms.routers.base import BaseRouter
 from arms.selection.select import select
-from stages.dataset import open_dataset, open_embedded
+from stages.dataset import open_embedded
 from stages.phi import untrained_phi
+from stages.safe import join
 from stages.workspace import SCORES, Stopwatch, Workspace, open_workspace, stage
 from studies.folds import LeftOut, by_column, leave_out
 from studies.settings import RESULTS, StudyParams, read_study_params, with_seed
 
-ARMS = "arms"
+ARMS, PLAIN = "arms", "plain"
 FIT = ("train", "val")
 Json = dict[str, Any]
 
@@ -66,11 +68,11 @@ class Study:
 
     @property
     def routers(self) -> dict[str, Json | None]:
-        """The settings of each router by name, None for ARMS; those that must ask VLMs first are left out."""
+        """The settings of each router by name, None for ARMS and its net; those that must ask VLMs are left out."""
         known: dict[str, Json] = {**self.params.routers, **self.workspace.params.baselines}
         chosen: dict[str, Json | None] = {}
         for name in self.params.unseen.routers:
-            if name == ARMS:
+            if name in (ARMS, PLAIN):
                 chosen[name] = None
             elif not find_router(known.get(name, {}).get("router", name), "studies/params.yaml.unseen").asks_vlms:
                 chosen[name] = known.get(name, {})
@@ -86,20 +88,23 @@ class Study:
 
     def fitted_scores(self, name: str, settings: Json | None, seed: int, fold: LeftOut) -> Scores:
         """The scores of a router on a fold's queries, which it was not trained on."""
+        dataset = self.dataset
+        rest = self._rest(dataset, fold, answers=settings is not None)  # ARMS reads no answers
         if settings is None:
+            workspace = with_seed(self.workspace, seed)
+            assert dataset.embedder is not None
             # Training tunes the encoders, so each fit needs fresh ones.
-            dataset, encoders = open_dataset(self.workspace)
-            router: BaseRouter = untrained_phi(with_seed(self.workspace, seed), dataset, encoders)
+            net = untrained_phi(workspace, dataset, copy.deepcopy(dataset.embedder.encoders)).fit(*rest)
+            joins = name == ARMS and workspace.params.safe.use
+            router: BaseRouter = join(workspace, dataset, net, *rest) if joins else net
         else:
-            dataset = self.dataset
             router = build_router(name, dataset.prepared.base, settings, seed=seed, where="studies/params.yaml.unseen")
-        router.fit(*self._rest(dataset, fold))
+            router.fit(*rest)
         return router.scores(name, "base", dataset.queries(*FIT).subset(fold.test))
 
-    def _rest(self, dataset: Dataset, fold: LeftOut) -> tuple[Labelled, Labelled]:
+    def _rest(self, dataset: Dataset, fold: LeftOut, *, answers: bool) -> tuple[Labelled, Labelled]:
         """Train and val without what the fold leaves out."""
-        embeds = dataset.embedder is not None  # ARMS reads no answers
-        train, val = (dataset.labelled(split, dataset.prepared.base, answers=embeds) for split in FIT)
+        train, val = (dataset.labelled(split, dataset.prepared.base, answers=answers) for split in FIT)
         size = len(train)
         return train.subset(np.flatnonzero(fold.rest[:size])), val.subset(np.flatnonzero(fold.rest[size:]))
 
@@ -182,7 +187,10 @@ def _choices_on_id(study: Study) -> dict[str, Choices]:
     ids = prepared.split("id")["query_id"].to_numpy()
     outcomes = prepared.outcome_matrix(ids, prepared.base)
     complete = is_complete(outcomes)
-    files = {name: SCORES / (ARMS if name == ARMS else "baselines") / f"{name}-base.parquet" for name in study.routers}
+    files = {
+        name: SCORES / (name if name in (ARMS, PLAIN) else "baselines") / f"{name}-base.parquet"
+        for name in study.routers
+    }
     return {
         name: _choices(_at(read_scores(file), ids[complete].tolist()), outcomes[complete])
         for name, file in files.items()

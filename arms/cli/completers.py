@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 ROUTERS = Path("data/routers")
-TRAINED = ROUTERS / "independent"
+TRAINED = ROUTERS / "arms"
 STARTER = Path(__file__).resolve().parent / "starter"  # comes with the package; see its MODEL_CARD.md
 RAW = Path("data/raw")
 DATA_SETTINGS = Path("conf/data")

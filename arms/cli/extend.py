@@ -21,7 +21,7 @@ from arms.cli.completers import ROUTERS, complete_router
     "--router",
     "folder",
     type=click.Path(path_type=Path),
-    default=ROUTERS / "phi",
+    default=ROUTERS / "arms-base",
     show_default=True,
     shell_complete=complete_router,
     help="The router to extend; it stays as it is.",

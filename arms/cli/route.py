@@ -2,6 +2,8 @@
 
 import json
 import math
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from arms.cli.completers import STARTER, complete_router, complete_vlm, default_
 
 if TYPE_CHECKING:
     from arms.routers.router import RankedVlm
+    from arms.safe.why import Why
 
 STARTER_NOTE = ", the starter: it knows simulated VLMs only; train your own router with: make repro"
 
@@ -24,7 +27,7 @@ STARTER_NOTE = ", the starter: it knows simulated VLMs only; train your own rout
     "folder",
     type=click.Path(path_type=Path),
     shell_complete=complete_router,
-    help="A trained router's folder.  [default: data/routers/independent, else the starter that comes with arms]",
+    help="A trained router's folder.  [default: data/routers/arms, else the starter that comes with arms]",
 )
 @click.option(
     "--exclude",
@@ -51,6 +54,7 @@ STARTER_NOTE = ", the starter: it knows simulated VLMs only; train your own rout
     metavar="PER_USD",
     help="Choose by confidence less this times the cost: at 50, a cost of $0.002 weighs as much as 0.1 of confidence.",
 )
+@click.option("--why", is_flag=True, help="Say what decided, and who was right on the most similar training queries.")
 @json_option
 def route(
     image: Path,
@@ -60,6 +64,7 @@ def route(
     cheapest_above: float | None,
     budget: float | None,
     cost_penalty: float | None,
+    why: bool,
     as_json: bool,
 ) -> None:
     """Rank the pool for one query.
@@ -76,22 +81,28 @@ def route(
       arms route --image photo.png --question "What is this?" --exclude sim-lynx-8b --exclude sim-atlas
       arms route --image photo.png --question "What is this?" --cheapest-above 0.7
       arms route --image photo.png --question "What is this?" --budget 0.001
+      arms route --image photo.png --question "What is this?" --why
     """
     from arms.routers.router import Router
 
     policy = _policy(cheapest_above, budget, cost_penalty)
     used = folder or default_router()
-    result = Router.load(used).route(image, question, exclude=exclude, policy=policy)
+    result = Router.load(used).route(image, question, exclude=exclude, policy=policy, why=why)
     if folder is None:
         click.echo(f"router: {_shown(used)}{STARTER_NOTE if used == STARTER else ''}", err=True)
     if as_json:
         ranking = [_ranked_json(ranked) for ranked in result.ranking]
-        click.echo(json.dumps({"vlm": result.vlm, "router": _shown(used), "ranking": ranking}, ensure_ascii=False))
+        content: dict[str, Any] = {"vlm": result.vlm, "router": _shown(used), "ranking": ranking}
+        if result.why is not None:
+            content["why"] = asdict(result.why)
+        click.echo(json.dumps(content, ensure_ascii=False))
         return
     width = max(len(ranked.vlm) for ranked in result.ranking)
     for place, ranked in enumerate(result.ranking, start=1):
         cost = "" if ranked.expected_cost_usd is None else f"  ${ranked.expected_cost_usd:.6f}"
         click.echo(f"{place}. {ranked.vlm:<{width}}  {ranked.confidence:.3f}{cost}")
+    if result.why is not None:
+        click.echo("\n".join(_why_lines(result.ranking, result.why)))
 
 
 def _shown(folder: Path) -> str:
@@ -115,6 +126,27 @@ def _policy(cheapest_above: float | None, budget: float | None, cost_penalty: fl
             raise click.BadParameter(f"expected a finite number, got {value}", param_hint=f"'{option}'")
         return {"name": name, setting: value, "of": "cost"}
     return None
+
+
+def _why_lines(ranking: "Sequence[RankedVlm]", why: "Why") -> list[str]:
+    """What stands behind a route, in words."""
+    surest = max(ranking, key=lambda ranked: ranked.confidence).vlm
+    if why.decided_by == "default":
+        decided = f"{why.default}, the best single VLM: neither net nor neighbours say enough for another"
+    else:
+        says = "the net says" if why.decided_by == "net" else "the neighbours say"
+        decided = f"{surest} instead of {why.default}, the best single VLM: {says} most for it"
+    lines = [
+        "",
+        f"decided by: {why.decided_by} ({decided})",
+        f"chance that it is right where only one of the two is: {why.beats_default:.2f}",
+        f"novelty: {why.novelty:.2f} (0: a copy of training queries); net and neighbours count {why.trust:.0%}",
+        "most similar training queries:",
+    ]
+    for near in why.neighbours:
+        right, wrong = (", ".join(names) or "none" for names in (near.right, near.wrong))
+        lines.append(f"  {near.query_id}  similarity {near.similarity:.2f}  right: {right}  wrong: {wrong}")
+    return lines
 
 
 def _ranked_json(ranked: "RankedVlm") -> dict[str, Any]:

@@ -27,8 +27,10 @@ from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import CascadeRouter
 from arms.routers.checkpoint import DESCRIPTION
 from arms.routers.router import load_router
+from arms.safe.router import SafeRouter
 
 Report = dict[str, Any]
+Net = ArmsRouter | CascadeRouter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ def extend_router(request: Request, params: Params) -> Report:
     old = load_old(request, params.runtime)
     prepared, set_aside = read_new(request, old)
     dataset = open_dataset(request, old, prepared, params.runtime)
-    new = extension_of(request, old, dataset, params.extend).trained()
+    new = extended(request, old, dataset, params.extend)
     new.save(request.out)
     elapsed_s = time.perf_counter() - started_s
     return {
@@ -128,10 +130,11 @@ def check_request(request: Request, params: ExtendParams) -> None:
         )
 
 
-def load_old(request: Request, params: RuntimeParams) -> ArmsRouter | CascadeRouter:
+def load_old(request: Request, params: RuntimeParams) -> Net | SafeRouter:
     """Load the router to extend; raise ArmsError if there is none, or the strategy does not suit it."""
     router = load_router(request.router, device=params.device)
-    if isinstance(router, CascadeRouter) and request.strategy == "incremental":
+    assert isinstance(router, Net | SafeRouter)
+    if isinstance(net_of(router), CascadeRouter) and request.strategy == "incremental":
         raise ArmsError(
             f"--router {request.router}: expected a single router for --strategy incremental, which trains it further, "
             "got a cascade; use --strategy independent, which puts one more router behind it"
@@ -139,7 +142,7 @@ def load_old(request: Request, params: RuntimeParams) -> ArmsRouter | CascadeRou
     return router
 
 
-def read_new(request: Request, router: ArmsRouter | CascadeRouter) -> tuple[Prepared, dict[str, int]]:
+def read_new(request: Request, router: Net | SafeRouter) -> tuple[Prepared, dict[str, int]]:
     """The prepared dataset with the new VLMs added to the router's pool, and how many outcomes were set aside, and why.
 
     Raises
@@ -164,11 +167,15 @@ def read_new(request: Request, router: ArmsRouter | CascadeRouter) -> tuple[Prep
     return prepared, set_aside
 
 
-def open_dataset(
-    request: Request, router: ArmsRouter | CascadeRouter, prepared: Prepared, params: RuntimeParams
-) -> Dataset:
+def net_of(router: Net | SafeRouter) -> Net:
+    """The net of a router, which is the router itself unless it is joined with more."""
+    return router.net if isinstance(router, SafeRouter) else router
+
+
+def open_dataset(request: Request, router: Net | SafeRouter, prepared: Prepared, params: RuntimeParams) -> Dataset:
     """The prepared dataset with the features that the router was trained on; raise ArmsError if they are missing."""
-    phi = router.phi if isinstance(router, CascadeRouter) else router
+    net = net_of(router)
+    phi = net.phi if isinstance(net, CascadeRouter) else net
     images = FeatureStore(request.features / "image.zarr", phi.encoders.image.fingerprint)
     texts = FeatureStore(request.features / "text.zarr", phi.encoders.text.fingerprint)
     for store in (images, texts):
@@ -186,9 +193,17 @@ def open_dataset(
     )
 
 
-def extension_of(
-    request: Request, old: ArmsRouter | CascadeRouter, dataset: Dataset, params: ExtendParams
-) -> Extension:
+def extended(request: Request, old: Net | SafeRouter, dataset: Dataset, params: ExtendParams) -> Net | SafeRouter:
+    """The router over the extended pool: its net is trained on the new VLMs, and joined again if the old one was."""
+    net = extension_of(request, net_of(old), dataset, params).trained()
+    if not isinstance(old, SafeRouter):
+        return net
+    joined = dataset.embedded_by(old.embedder)
+    train, val = (joined.labelled(split, dataset.prepared.extended) for split in ("train", "val"))
+    return old.extended(net, train, val)
+
+
+def extension_of(request: Request, old: Net, dataset: Dataset, params: ExtendParams) -> Extension:
     """Set up the training: the new VLMs are learnt on train, and calibrated on val if outcomes are known there."""
     prepared = dataset.prepared
     pool = prepared.new if request.strategy == "independent" else prepared.extended
@@ -205,7 +220,7 @@ def extension_of(
 
 
 def judge_splits(
-    old: ArmsRouter | CascadeRouter, new: ArmsRouter | CascadeRouter, dataset: Dataset, params: EvaluateParams
+    old: Net | SafeRouter, new: Net | SafeRouter, dataset: Dataset, params: EvaluateParams
 ) -> dict[str, dict[str, Any]]:
     """What the extension changed, by split; see `judge_extension`. A split with no query to judge on is left out."""
     prepared = dataset.prepared

@@ -66,6 +66,10 @@ class Dataset:
         """The same dataset with pooled embeddings and costs, for routers that train no encoder."""
         return replace(self, embedder=embedder, costs=costs)
 
+    def embedded_by(self, embedder: Embedder) -> Self:
+        """The same dataset with pooled embeddings."""
+        return replace(self, embedder=embedder)
+
     def queries(self, *splits: str) -> Queries:
         """The queries of some splits, one split after the other."""
         frames = [self.prepared.split(split) for split in splits]

@@ -17,7 +17,7 @@ from arms.reports.complete_cases import (
 from arms.reports.markdown import interval, markdown_table, number, signed, with_interval
 from arms.reports.titles import POOL_TITLES, SPLIT_TITLES, panel_title
 
-ARMS = "arms"
+ARMS, PLAIN = "arms", "plain"
 # `vlms` holds single VLMs, `leaderboard` a selection from the others; the oracle's EM is in every file.
 NOT_ROUTERS = {"vlms", "leaderboard", "oracle"}
 
@@ -49,9 +49,9 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 
 
 def shown_routers(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The routers of tables and figures, without what is not one and without the twin of ARMS.
+    """The routers of tables and figures, without what is not one and without the twin of plain ARMS.
 
-    On the extended pool `arms` is the strategy that `extend.strategy` names, independent or incremental. That
+    On the extended pool `plain` is the strategy that `extend.strategy` names, independent or incremental. That
     strategy has a file of its own, with the same numbers there, and would be a second row for the same router.
 
     Parameters
@@ -59,22 +59,22 @@ def shown_routers(metrics: Mapping[str, Any]) -> dict[str, Any]:
     metrics : mapping
         File's stem -> its content; a router's is split -> pool -> metrics.
     """
-    arms = metrics.get(ARMS, {})
+    plain = metrics.get(PLAIN, {})
     return {
         name: content
         for name, content in metrics.items()
-        if name not in NOT_ROUTERS and (name == ARMS or not _is_twin(content, arms))
+        if name not in NOT_ROUTERS and (name in (ARMS, PLAIN) or not _is_twin(content, plain))
     }
 
 
-def _is_twin(content: Mapping[str, Any], arms: Mapping[str, Any]) -> bool:
-    """Whether a router has ARMS' own numbers on the extended pool; `arms` may have more of them."""
+def _is_twin(content: Mapping[str, Any], plain: Mapping[str, Any]) -> bool:
+    """Whether a router has the numbers of plain ARMS on the extended pool."""
     pairs = [
-        (pools["extended"], arms.get(split, {}).get("extended", {}))
+        (pools["extended"], plain.get(split, {}).get("extended", {}))
         for split, pools in content.items()
         if "extended" in pools
     ]
-    return bool(pairs) and all(own.items() <= of_arms.items() for own, of_arms in pairs)
+    return bool(pairs) and all(own.items() <= of_plain.items() for own, of_plain in pairs)
 
 
 def results_table(routers: Mapping[str, Any]) -> str:

@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -13,16 +14,21 @@ from arms.data.profiles import VlmProfile
 from arms.errors import ArmsError
 from arms.features.loader import Queries
 from arms.params import STANDARD_COSTS, CostsParams
-from arms.routers.arms import ArmsRouter
-from arms.routers.cascade import CascadeRouter
 from arms.routers.checkpoint import read_description
 from arms.selection.policies import EXPENSES
 from arms.selection.select import ranking
 
+if TYPE_CHECKING:
+    from arms.safe.why import Why
+
 ImageSource = str | Path | BinaryIO | Image.Image
 
 # The routers that can be saved, by the `kind` in their description.
-SAVED_ROUTERS: dict[str, type[ArmsRouter] | type[CascadeRouter]] = {"arms": ArmsRouter, "cascade": CascadeRouter}
+SAVED_ROUTERS = {
+    "arms": "arms.routers.arms:ArmsRouter",
+    "cascade": "arms.routers.cascade:CascadeRouter",
+    "safe": "arms.safe.router:SafeRouter",
+}
 
 
 class EncodingRouter(Protocol):
@@ -47,6 +53,14 @@ class EncodingRouter(Protocol):
         """See `BaseRouter.score`."""
 
 
+@runtime_checkable
+class ExplainingRouter(Protocol):
+    """A router that can say what stands behind its scores."""
+
+    def explain(self, queries: Queries) -> "Sequence[Why]":
+        """Why each query goes where it goes."""
+
+
 @dataclass(frozen=True)
 class RankedVlm:
     """A VLM and the router's confidence, in [0, 1], that it will answer correctly.
@@ -61,9 +75,13 @@ class RankedVlm:
 
 @dataclass(frozen=True)
 class Route:
-    """Where one query goes: the policy's choice first, the rest of the pool by falling confidence."""
+    """Where one query goes: the policy's choice first, the rest of the pool by falling confidence.
+
+    `why` says what stands behind it, if that was asked for.
+    """
 
     ranking: tuple[RankedVlm, ...]
+    why: "Why | None" = None
 
     @property
     def vlm(self) -> str:
@@ -71,7 +89,7 @@ class Route:
         return self.ranking[0].vlm
 
 
-def load_router(path: str | Path, *, device: str = "auto") -> ArmsRouter | CascadeRouter:
+def load_router(path: str | Path, *, device: str = "auto") -> EncodingRouter:
     """Load a router that was saved to a folder.
 
     Raises
@@ -83,7 +101,9 @@ def load_router(path: str | Path, *, device: str = "auto") -> ArmsRouter | Casca
     kind = read_description(folder).get("kind")
     if kind not in SAVED_ROUTERS:
         raise ArmsError(f"{folder}: unknown kind of router {kind!r}; known: {', '.join(SAVED_ROUTERS)}")
-    return SAVED_ROUTERS[kind].from_folder(folder, device=device)
+    module, _, name = SAVED_ROUTERS[kind].partition(":")
+    router: EncodingRouter = getattr(import_module(module), name).from_folder(folder, device=device)
+    return router
 
 
 class Router:
@@ -116,6 +136,7 @@ class Router:
         exclude: Collection[str] = (),
         policy: Mapping[str, Any] | None = None,
         costs: CostsParams | None = None,
+        why: bool = False,
     ) -> Route:
         """Rank the pool for one query.
 
@@ -131,16 +152,19 @@ class Router:
             latencies are not known here.
         costs : CostsParams, optional
             The token counts and prices behind the estimate; `arms.params.STANDARD_COSTS` by default.
+        why : bool
+            Say what stands behind the route, in `Route.why`.
 
         Raises
         ------
         ArmsError
-            If the image cannot be read, the question is empty, `exclude` names an unknown VLM, no VLM is left, or the
-            policy needs something unknown: latencies, or the costs of a VLM without prices.
+            If the image cannot be read, the question is empty, `exclude` names an unknown VLM, no VLM is left, the
+            policy needs something unknown (latencies, or the costs of a VLM without prices), or `why` is asked of a
+            router without a memory.
         ValueError
             If the policy is unknown or has a wrong setting; see `arms.selection.select`.
         """
-        return self.route_batch([image], [question], exclude=exclude, policy=policy, costs=costs)[0]
+        return self.route_batch([image], [question], exclude=exclude, policy=policy, costs=costs, why=why)[0]
 
     def route_batch(
         self,
@@ -150,6 +174,7 @@ class Router:
         exclude: Collection[str] = (),
         policy: Mapping[str, Any] | None = None,
         costs: CostsParams | None = None,
+        why: bool = False,
     ) -> list[Route]:
         """Rank the pool for N queries at once; see `route`."""
         if len(images) != len(questions):
@@ -163,15 +188,26 @@ class Router:
         policy = self.router.policy if policy is None else policy
         expected = self._expected_costs(questions, left, policy, costs or STANDARD_COSTS)
         pictures = [_open_image(image) for image in images]
-        confidence = self.router.score(self.router.encode(pictures, list(questions)))
+        queries = self.router.encode(pictures, list(questions))
+        reasons = self._explain(queries) if why else [None] * len(images)
+        confidence = self.router.score(queries)
         known = np.tile(left, (len(images), 1))
         # The excluded VLMs come last in the ranking, and are cut off.
         order = ranking(confidence, policy, self.vlms, known, costs=expected)[:, : left.sum()]
         cost = (np.full(confidence.shape, None) if expected is None else expected).tolist()
         return [
-            Route(tuple(RankedVlm(self.vlms[j], float(confidence[i, j]), cost[i][j]) for j in positions))
+            Route(tuple(RankedVlm(self.vlms[j], float(confidence[i, j]), cost[i][j]) for j in positions), reasons[i])
             for i, positions in enumerate(order)
         ]
+
+    def _explain(self, queries: Queries) -> "Sequence[Why | None]":
+        """Why each query goes where it goes; an ArmsError if the router cannot say."""
+        if not isinstance(self.router, ExplainingRouter):
+            raise ArmsError(
+                f"why: expected a router that remembers its training queries, got one of kind "
+                f"{type(self.router).__name__}; train one with safe.use: true"
+            )
+        return self.router.explain(queries)
 
     def _expected_costs(
         self, questions: Sequence[str], left: np.ndarray, policy: Mapping[str, Any], params: CostsParams

@@ -1,0 +1,177 @@
+"""Learning how to join: nets trained without a part of the queries, and what they and the memory say about it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logit
+
+from arms.features.labelled import Labelled
+from arms.features.loader import Queries
+from arms.params import SafeParams
+from arms.progress import progress_bar
+from arms.routers.base import BaseRouter
+from arms.safe.base_rates import base_rates
+from arms.safe.confidence import Confidence, fit_confidence
+from arms.safe.evidence import Evidence
+from arms.safe.folds import Fold, make_folds
+from arms.safe.joint import SOURCES, Joint, gather_evidence
+from arms.safe.memory import Memory
+from arms.safe.trust import KindResult, Trust, certify
+from arms.safe.weights import Weights, fit_share, fit_weights
+
+NewNet = Callable[[], BaseRouter]  # an untrained net over the pool, with encoders of its own
+
+
+@dataclass(frozen=True, eq=False)
+class LeftOut:
+    """Evidence on queries that its sources had not seen.
+
+    Attributes
+    ----------
+    evidence : Evidence
+        Of M queries.
+    outcomes : ndarray of shape (M, S)
+    kinds : ndarray of shape (M,), str, or None
+        Where whole kinds were left out.
+    """
+
+    evidence: Evidence
+    outcomes: np.ndarray
+    kinds: np.ndarray | None
+
+
+def fit_joint(
+    net: BaseRouter,
+    memory: Memory,
+    new_net: NewNet,
+    train: Labelled,
+    val: Labelled | None,
+    params: SafeParams,
+    seed: int,
+) -> Joint:
+    """Join a trained net with its memory and the base rates.
+
+    The weights are learned on queries of train that nets and memories were fitted without, and on val.
+
+    Parameters
+    ----------
+    net : BaseRouter
+        Trained on `train`.
+    memory : Memory
+        Of `train`.
+    new_net : callable
+        Makes an untrained net like it.
+    train, val : Labelled
+        With embeddings, over the pool.
+    seed : int
+        Of the folds.
+    """
+    base = logit(base_rates(train.outcomes))
+    parts = [] if val is None or not len(val) else [_on_val(net, memory, base, val)]
+    folds = make_folds(train, params, seed)
+    with progress_bar("left-out fits", "fits") as progress:
+        for done, fold in enumerate(folds, start=1):
+            parts.append(_left_out(new_net(), fold, train, val, params))
+            progress(done, len(folds))
+    return join(base, parts, params)
+
+
+def join(base: np.ndarray, parts: Sequence[LeftOut], params: SafeParams) -> Joint:
+    """Weights, certificate and confidences from the evidence on left-out queries."""
+    if not parts:
+        return _only_base(base)
+    evidence = Evidence.joined([part.evidence for part in parts])
+    outcomes = np.concatenate([part.outcomes for part in parts])
+    inside = np.concatenate([np.full(len(part.evidence), part.kinds is None) for part in parts])
+    kinds = np.concatenate([np.full(len(part.outcomes), "") if part.kinds is None else part.kinds for part in parts])
+    # Queries like the training queries count as much as those of left-out kinds.
+    shares = np.where(inside, 1 / max(1, inside.sum()), 1 / max(1, (~inside).sum()))
+    weights = fit_weights(evidence, outcomes, shares)
+    contrasts = weights.contrasts(evidence)
+    by_kind = {}
+    for kind in np.unique(kinds[~inside]):
+        of = ~inside & (kinds == kind)
+        by_kind[str(kind)] = KindResult(evidence.base[of], contrasts[of], evidence.novelty[of], outcomes[of])
+    trust = certify(by_kind, evidence.novelty[inside], params.tolerance)
+    scores = evidence.base + trust.at(evidence.novelty)[:, None] * contrasts
+    everyone = np.ones(len(base))
+    confidence = fit_confidence(scores, evidence.levels, outcomes)
+    return Joint(base, everyone, everyone.astype(bool), weights, trust, confidence)
+
+
+def _only_base(base: np.ndarray) -> Joint:
+    """Without any left-out query, the base rates decide."""
+    weights = Weights(np.zeros((len(SOURCES), 1)), np.zeros(0))
+    everyone = np.ones(len(base))
+    confidence = Confidence(1.0, 1.0, 0.0, np.zeros(len(SOURCES)))
+    return Joint(base, everyone, everyone.astype(bool), weights, Trust(None, 1.0, 0), confidence)
+
+
+def extend_joint(joint: Joint, net: BaseRouter, memory: Memory, val: Labelled | None) -> Joint:
+    """Join an extended net with the extended memory: the old VLMs as before, the new ones by their own evidence.
+
+    A new VLM's base rate and its neighbours' outcomes are shrunk as everyone's, so it begins as a constant beside the
+    old VLMs' behaviour. The net's contrast for it counts as far as it explains its outcomes on val, which the net was
+    not trained on; without any it does not count.
+
+    Parameters
+    ----------
+    net : BaseRouter
+        Over the extended pool, the old VLMs first.
+    memory : Memory
+        The training queries with the outcomes of that pool.
+    val : Labelled or None
+        Over that pool, with embeddings.
+    """
+    num_old, base = len(joint.base), logit(base_rates(memory.outcomes))
+    old = np.arange(len(base)) < num_old
+    shares = np.concatenate([joint.net_shares, np.zeros(len(base) - num_old)])
+    extended = Joint(base, shares, old, joint.weights, joint.trust, joint.confidence)
+    if val is None or not len(val):
+        return extended
+    evidence = _on_val(net, memory, base, val, old).evidence
+    weights = joint.weights.at(evidence.novelty)[:, :1] * joint.trust.at(evidence.novelty)[:, None]
+    scores = extended.scores(evidence)
+    for vlm in range(num_old, len(base)):
+        added = np.zeros_like(scores)
+        added[:, vlm] = weights[:, 0] * evidence.contrasts[:, vlm, 0]
+        told = ~np.isnan(val.outcomes[:, vlm])
+        shares[vlm] = fit_share(scores[told], added[told], _only_pairs_of(vlm, val.outcomes[told]))
+    return extended
+
+
+def _only_pairs_of(vlm: int, outcomes: np.ndarray) -> np.ndarray:
+    """The outcomes from which only pairs of this VLM with another can be made: others as right as it are unknown."""
+    same = outcomes == outcomes[:, [vlm]]
+    same[:, vlm] = False
+    return np.where(same, np.nan, outcomes)
+
+
+def _left_out(net: BaseRouter, fold: Fold, train: Labelled, val: Labelled | None, params: SafeParams) -> LeftOut:
+    """The evidence on a fold's queries, of a net and a memory that have not seen them."""
+    rest, test = train.subset(fold.rest), train.subset(fold.test)
+    net.fit(rest, None if val is None else _without(val, test, fold.kinds))
+    memory = Memory.of(rest, params.index)
+    base = logit(base_rates(rest.outcomes))
+    return LeftOut(_evidence(net, memory, base, test.queries), test.outcomes, fold.kinds)
+
+
+def _without(val: Labelled, test: Labelled, kinds: np.ndarray | None) -> Labelled | None:
+    """The val queries that may choose a left-out net's epoch: of other kinds than those left out."""
+    if kinds is None or val.tags is None:
+        return val
+    kept = np.flatnonzero(~np.isin(val.tags, np.unique(kinds)))
+    return val.subset(kept) if len(kept) else None
+
+
+def _on_val(net: BaseRouter, memory: Memory, base: np.ndarray, val: Labelled, old: np.ndarray | None = None) -> LeftOut:
+    return LeftOut(_evidence(net, memory, base, val.queries, old), val.outcomes, None)
+
+
+def _evidence(
+    net: BaseRouter, memory: Memory, base: np.ndarray, queries: Queries, old: np.ndarray | None = None
+) -> Evidence:
+    assert queries.embeddings is not None, "joining: expected queries with embeddings"
+    old = np.ones(len(base), dtype=bool) if old is None else old
+    return gather_evidence(net.score(queries), memory, memory.search(queries.embeddings), base, old)

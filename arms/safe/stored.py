@@ -1,0 +1,36 @@
+"""The memory as tensors, for a checkpoint."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from arms.baselines.neighbours import IndexKind
+from arms.safe.memory import Memory
+
+_UNKNOWN = -1
+_SEPARATOR = "\n"
+
+
+def memory_tensors(memory: Memory) -> dict[str, Tensor]:
+    """Vectors in float16 (an inner product changes by 0.001 at most), outcomes as int8, the ids as UTF-8 bytes."""
+    ids = np.frombuffer(_SEPARATOR.join(memory.ids).encode(), dtype=np.uint8).copy()
+    return {
+        "vectors": torch.from_numpy(memory.vectors.astype(np.float16)),
+        "text_centre": torch.from_numpy(memory.centres[0]),
+        "image_centre": torch.from_numpy(memory.centres[1]),
+        "outcomes": torch.from_numpy(np.nan_to_num(memory.outcomes, nan=_UNKNOWN).astype(np.int8)),
+        "ids": torch.from_numpy(ids),
+    }
+
+
+def memory_from_tensors(tensors: dict[str, Tensor], index: IndexKind) -> Memory:
+    """What `memory_tensors` made."""
+    outcomes = tensors["outcomes"].numpy().astype(np.float32)
+    outcomes[outcomes == _UNKNOWN] = np.nan
+    return Memory(
+        tuple(tensors["ids"].numpy().tobytes().decode().split(_SEPARATOR)),
+        tensors["vectors"].numpy().astype(np.float32),
+        (tensors["text_centre"].numpy(), tensors["image_centre"].numpy()),
+        outcomes,
+        index,
+    )

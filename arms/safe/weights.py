@@ -1,0 +1,112 @@
+"""How much each source counts at each novelty, learned from pairs of a right and a wrong VLM on left-out queries."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from arms.safe.evidence import Evidence
+
+_CUTS = (0.2, 0.5, 0.8)  # quantiles of novelty at which weights may fall
+_STEEPNESS = 0.15  # width of a fall, as a share of its novelty
+_RIDGE = 1.0  # on the squared weights, in queries
+_MOST_QUERIES = 10_000
+_SEED = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """The weight of each source, at least 0, falling with novelty.
+
+    w_c(z) = values[c, 0] + sum_k values[c, k] sigmoid((cuts[k] - z) / width_k)
+
+    Attributes
+    ----------
+    values : ndarray of shape (C, 1 + K), at least 0
+    cuts : ndarray of shape (K,)
+    """
+
+    values: np.ndarray
+    cuts: np.ndarray
+
+    def at(self, novelty_M: np.ndarray) -> np.ndarray:
+        """The weights of all sources, shape (M, C)."""
+        weights: np.ndarray = _falls(novelty_M, self.cuts) @ self.values.T
+        return weights
+
+    def contrasts(self, evidence: Evidence) -> np.ndarray:
+        """The weighted sum of all sources' contrasts, shape (M, S), logits."""
+        joined: np.ndarray = np.einsum("msc,mc->ms", evidence.contrasts, self.at(evidence.novelty))
+        return joined
+
+
+def fit_weights(evidence: Evidence, outcomes_MS: np.ndarray, shares_M: np.ndarray) -> Weights:
+    """Stack the sources (Wolpert 1992) by the likelihood of which of two VLMs was right.
+
+    On each query the loss is the mean of log(1 + exp(s_k - s_j)) over its pairs of a right VLM j and a wrong one k: the
+    conditional likelihood in which the query's level cancels. It is convex, and the weights at least 0; a source that
+    says nothing on left-out queries gets 0, and the base rates remain.
+
+    Parameters
+    ----------
+    outcomes_MS : ndarray of shape (M, S)
+        1 right, 0 wrong, NaN unknown.
+    shares_M : ndarray of shape (M,)
+        How much each query counts.
+    """
+    cuts = np.quantile(evidence.novelty, _CUTS) if len(evidence) else np.zeros(len(_CUTS))
+    num_sources = evidence.contrasts.shape[2]
+    told = np.flatnonzero((outcomes_MS == 1).any(axis=1) & (outcomes_MS == 0).any(axis=1) & (shares_M > 0))
+    if not len(told):
+        return Weights(np.zeros((num_sources, 1 + len(cuts))), cuts)
+    if len(told) > _MOST_QUERIES:
+        told = np.sort(np.random.default_rng(_SEED).permutation(told)[:_MOST_QUERIES])
+    seen, outcomes = evidence.subset(told), outcomes_MS[told]
+    falls_MB = _falls(seen.novelty, cuts)
+    inputs_MSX = np.einsum("msc,mb->mscb", seen.contrasts, falls_MB).reshape(*outcomes.shape, -1)
+    share_M = shares_M[told] / shares_M[told].sum()
+
+    def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
+        value, slope_MS = _pair_loss(seen.base + inputs_MSX @ values, outcomes, share_M)
+        ridge = _RIDGE / len(told)
+        return value + ridge * (values**2).sum(), np.einsum("ms,msx->x", slope_MS, inputs_MSX) + 2 * ridge * values
+
+    start = np.full(inputs_MSX.shape[2], 0.05)
+    found: Any = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(start))
+    return Weights(found.x.reshape(num_sources, -1), cuts)
+
+
+def fit_share(base_MS: np.ndarray, added_MS: np.ndarray, outcomes_MS: np.ndarray) -> float:
+    """How much of one more contrast is true, in [0, 1]: by the same likelihood, and 0 where few queries tell."""
+    told = (outcomes_MS == 1).any(axis=1) & (outcomes_MS == 0).any(axis=1)
+    if not told.any():
+        return 0.0
+    share_M = np.full(int(told.sum()), 1 / told.sum())
+
+    def loss(value: np.ndarray) -> tuple[float, np.ndarray]:
+        result, slope_MS = _pair_loss(base_MS[told] + value[0] * added_MS[told], outcomes_MS[told], share_M)
+        ridge = _RIDGE / told.sum()
+        return result + ridge * value[0] ** 2, np.array([(slope_MS * added_MS[told]).sum() + 2 * ridge * value[0]])
+
+    found: Any = minimize(loss, np.array([0.05]), jac=True, method="L-BFGS-B", bounds=[(0, 1)])
+    return float(found.x[0])
+
+
+def _pair_loss(scores_MS: np.ndarray, outcomes_MS: np.ndarray, share_M: np.ndarray) -> tuple[float, np.ndarray]:
+    """The loss, and its slope by each score."""
+    right_MS, wrong_MS = outcomes_MS == 1, outcomes_MS == 0
+    pairs_MSS = (right_MS[:, :, None] & wrong_MS[:, None, :]).astype(np.float64)
+    pairs_MSS *= (share_M / pairs_MSS.sum(axis=(1, 2)))[:, None, None]
+    gap_MSS = scores_MS[:, :, None] - scores_MS[:, None, :]
+    pull_MSS = pairs_MSS * expit(-gap_MSS)
+    loss = float((pairs_MSS * np.logaddexp(0, -gap_MSS)).sum())
+    return loss, pull_MSS.sum(axis=1) - pull_MSS.sum(axis=2)
+
+
+def _falls(novelty_M: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+    """1, and a smooth step from 1 down to 0 at each cut: shape (M, 1 + K)."""
+    width = _STEEPNESS * cuts + 1e-3
+    steps = expit((cuts - novelty_M[:, None]) / width)
+    return np.concatenate([np.ones((len(novelty_M), 1)), steps], axis=1)

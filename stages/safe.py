@@ -1,0 +1,93 @@
+"""Join the net with its neighbours and the base rates, on both pools."""
+
+import copy
+import logging
+
+from arms.data.atomic import atomic_folder
+from arms.data.scores import write_scores
+from arms.data.splits import SCORED_SPLITS
+from arms.features.dataset import Dataset
+from arms.features.labelled import Labelled
+from arms.routers.arms import ArmsRouter
+from arms.routers.cascade import CascadeRouter
+from arms.routers.router import load_router
+from arms.safe.router import SafeRouter
+from stages.dataset import open_embedded
+from stages.phi import load_phi, training_data, untrained_phi
+from stages.workspace import ROUTERS, SCORES, Stopwatch, Workspace, open_workspace, stage
+
+Net = ArmsRouter | CascadeRouter
+
+logger = logging.getLogger("stages.safe")
+
+
+def main() -> None:
+    """Write the routers over both pools to data/routers/arms-base and arms, and their scores to data/scores/arms."""
+    workspace, watch = open_workspace(), Stopwatch()
+    params, dataset = workspace.params, open_embedded(workspace)
+    assert dataset.embedder is not None
+    phi = load_phi(workspace, dataset.embedder.encoders)
+    extended = load_router(ROUTERS / params.extend.strategy, device=params.runtime.device)
+    assert isinstance(extended, Net)
+    pools = arms_routers(workspace, dataset, phi, extended)
+    for pool, folder in (("base", "arms-base"), ("extended", "arms")):
+        pools[pool].save(ROUTERS / folder)
+    queries = dataset.queries(*SCORED_SPLITS)
+    with atomic_folder(SCORES / "arms") as folder_of_scores:
+        for pool, router in pools.items():
+            write_scores(router.scores("arms", pool, queries), folder_of_scores / f"arms-{pool}.parquet")
+    logger.info("%s in %.1f s", _summary(pools["base"]), watch.elapsed_s)
+
+
+def arms_routers(workspace: Workspace, dataset: Dataset, phi: ArmsRouter, extended: Net) -> dict[str, SafeRouter | Net]:
+    """ARMS over each pool, from its nets: joined with more, or with `safe.use: false` just these.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With embeddings.
+    """
+    if not workspace.params.safe.use:
+        return {"base": phi, "extended": extended}
+    base = join(workspace, dataset, phi, *training_data(workspace, dataset))
+    return {"base": base, "extended": extend_safely(dataset, base, extended)}
+
+
+def join(workspace: Workspace, dataset: Dataset, phi: ArmsRouter, train: Labelled, val: Labelled | None) -> SafeRouter:
+    """Phi joined with its neighbours and the base rates; left-out nets start anew from untuned encoders."""
+    embedder = dataset.embedder
+    assert embedder is not None
+    return SafeRouter.join(
+        phi,
+        lambda: untrained_phi(workspace, dataset, copy.deepcopy(embedder.encoders)),
+        train,
+        val,
+        workspace.params.safe,
+        embedder,
+        seed=workspace.params.seed,
+    )
+
+
+def extend_safely(dataset: Dataset, base: SafeRouter, extended: Net) -> SafeRouter:
+    """The joined router over the extended pool; itself if no VLM is new."""
+    if not dataset.prepared.new:
+        return base
+    train, val = (dataset.labelled(split, dataset.prepared.extended) for split in ("train", "val"))
+    return base.extended(extended, train, val)
+
+
+def _summary(router: SafeRouter | Net) -> str:
+    if not isinstance(router, SafeRouter):
+        return "safe.use is false: ARMS is only its net"
+    trust = router.joint.trust
+    if not trust.num_kinds:
+        return (
+            "joined; too few tasks to certify unseen ones, so far from the training queries the best single VLM decides"
+        )
+    limit = "everywhere" if trust.limit is None else f"up to a novelty of {trust.limit:.2f}"
+    return f"joined; {trust.num_kinds} left-out tasks trust the router {limit}"
+
+
+if __name__ == "__main__":
+    with stage("safe"):
+        main()
