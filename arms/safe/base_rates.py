@@ -8,9 +8,8 @@ from scipy.special import expit
 _SWEEPS = 40
 _SETTLED = 1e-4  # logits
 _FARTHEST = 8.0  # logits
-_FEWEST_VLMS = 3  # to tell how much abilities differ
-_BROAD = 1.0  # variance of abilities where too few VLMs are known
 _NARROWEST = 0.05
+_BROAD, _BROAD_VLMS = 1.0, 4  # variance of abilities before any is known, and how many VLMs that counts as
 
 
 class RaschModel(NamedTuple):
@@ -71,13 +70,19 @@ def fit_rasch(outcomes_NS: np.ndarray) -> RaschModel:
         step = (surprise_NS.sum(axis=0) - (ability - mean) / ability_variance) / precision_S
         ability = (ability + step).clip(-_FARTHEST, _FARTHEST)
         ease_variance = max(_NARROWEST, float((ease**2 + 1 / precision_N).mean()))
-        well_known = count_S >= max(1, count_S.max() // 4)
-        if well_known.sum() >= _FEWEST_VLMS:
-            ability_variance = max(_NARROWEST, float(ability[well_known].var(ddof=1)))
+        ability_variance = _variance(ability[count_S >= max(1, count_S.max() // 4)])
         if np.abs(step).max() < _SETTLED:
             break
     ability[count_S == 0] = mean
     return RaschModel(ability, ease, 1 / precision_N)
+
+
+def _variance(abilities: np.ndarray) -> float:
+    """How much abilities differ, held near `_BROAD` while few are known."""
+    if not len(abilities):
+        return _BROAD
+    spread = ((abilities - abilities.mean()) ** 2).sum()
+    return float((_BROAD_VLMS * _BROAD + spread) / (_BROAD_VLMS + len(abilities) - 1))
 
 
 def _residuals(

@@ -19,6 +19,8 @@ class Confidence:
 
     level = offset + mean_slope * query's mean score + sum_c levels[c] * level of source c
 
+    The mean is over the VLMs that it was fitted on, whatever joined later.
+
     Attributes
     ----------
     slope, mean_slope, offset : float
@@ -30,9 +32,15 @@ class Confidence:
     offset: float
     levels: np.ndarray
 
-    def of(self, scores_MS: np.ndarray, levels_MC: np.ndarray) -> np.ndarray:
-        """Chances of being right, shape (M, S), in [0, 1]; a query's VLMs keep the order of their scores."""
-        mean_M1 = scores_MS.mean(axis=1, keepdims=True)
+    def of(self, scores_MS: np.ndarray, levels_MC: np.ndarray, old_S: np.ndarray) -> np.ndarray:
+        """Chances of being right, shape (M, S), in [0, 1]; a query's VLMs keep the order of their scores.
+
+        Parameters
+        ----------
+        old_S : ndarray of shape (S,), bool
+            The VLMs that it was fitted on.
+        """
+        mean_M1 = scores_MS[:, old_S].mean(axis=1, keepdims=True)
         level_M1 = self.offset + self.mean_slope * mean_M1 + (levels_MC @ self.levels)[:, None]
         chances: np.ndarray = expit(self.slope * (scores_MS - mean_M1) + level_M1)
         return chances

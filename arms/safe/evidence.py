@@ -5,6 +5,8 @@ from typing import Self
 
 import numpy as np
 
+_FIELDS = ("base", "contrasts", "support", "levels", "novelty")
+
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
@@ -18,6 +20,8 @@ class Evidence:
     base : ndarray of shape (M, S), logits
         Of the VLMs' base rates; the same for all queries of one training set.
     contrasts : ndarray of shape (M, S, C), logits
+    support : ndarray of shape (M, S, C), in [0, 1]
+        How many outcomes of the VLM a contrast rests on, as a share of the best-known VLM's.
     levels : ndarray of shape (M, C), logits
     novelty : ndarray of shape (M,), at least 0
         1 less the mean cosine of the nearest training queries.
@@ -25,6 +29,7 @@ class Evidence:
 
     base: np.ndarray
     contrasts: np.ndarray
+    support: np.ndarray
     levels: np.ndarray
     novelty: np.ndarray
 
@@ -33,13 +38,12 @@ class Evidence:
 
     def subset(self, index: np.ndarray) -> Self:
         """The queries at these positions."""
-        return type(self)(self.base[index], self.contrasts[index], self.levels[index], self.novelty[index])
+        return type(self)(*(getattr(self, name)[index] for name in _FIELDS))
 
     @classmethod
     def joined(cls, parts: list["Evidence"]) -> "Evidence":
         """The queries of all parts, one after the other."""
-        fields = ("base", "contrasts", "levels", "novelty")
-        return Evidence(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
+        return Evidence(*(np.concatenate([getattr(part, name) for part in parts]) for name in _FIELDS))
 
 
 def centred(logits_MS: np.ndarray, base_S: np.ndarray, counts_S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -20,6 +20,8 @@ from arms.safe.memory import Memory
 from arms.safe.trust import KindResult, Trust, certify
 from arms.safe.weights import Weights, fit_share, fit_weights
 
+_SWEEPS = 2  # over the new VLMs, as each is compared with the others too
+
 NewNet = Callable[[], BaseRouter]  # an untrained net over the pool, with encoders of its own
 
 
@@ -131,11 +133,11 @@ def extend_joint(joint: Joint, net: BaseRouter, memory: Memory, val: Labelled | 
     if val is None or not len(val):
         return extended
     evidence = _on_val(net, memory, base, val, old).evidence
-    weights = joint.weights.at(evidence.novelty)[:, :1] * joint.trust.at(evidence.novelty)[:, None]
-    scores = extended.scores(evidence)
-    for vlm in range(num_old, len(base)):
-        added = np.zeros_like(scores)
-        added[:, vlm] = weights[:, 0] * evidence.contrasts[:, vlm, 0]
+    net_weight = joint.weights.at(evidence.novelty)[:, 0] * joint.trust.at(evidence.novelty)
+    for vlm in [vlm for _ in range(_SWEEPS) for vlm in range(num_old, len(base))]:
+        shares[vlm] = 0.0
+        scores, added = extended.scores(evidence), np.zeros_like(evidence.base)
+        added[:, vlm] = net_weight * evidence.contrasts[:, vlm, 0]
         told = ~np.isnan(val.outcomes[:, vlm])
         shares[vlm] = fit_share(scores[told], added[told], _only_pairs_of(vlm, val.outcomes[told]))
     return extended

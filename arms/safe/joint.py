@@ -53,12 +53,11 @@ class Joint:
 
     def confidences(self, evidence: Evidence) -> np.ndarray:
         """Chances of being right, shape (M, S), in [0, 1], in the order of the scores."""
-        return self.confidence.of(self.scores(evidence), evidence.levels)
+        return self.confidence.of(self.scores(evidence), evidence.levels, self.old)
 
     def parts(self, evidence: Evidence) -> dict[str, np.ndarray]:
         """What net and neighbours add to the base, each of shape (M, S), logits; with the base they are the scores."""
-        weights_MC = self.weights.at(evidence.novelty) * self.trust.at(evidence.novelty)[:, None]
-        added_MSC = self._shrunk(evidence).contrasts * weights_MC[:, None, :]
+        added_MSC = self.weights.parts(self._shrunk(evidence)) * self.trust.at(evidence.novelty)[:, None, None]
         return {
             name: added_MSC[:, :, [c for c, source in enumerate(SOURCES) if source == name]].sum(axis=2)
             for name in dict.fromkeys(SOURCES)
@@ -120,6 +119,7 @@ def gather_evidence(
     return Evidence(
         np.tile(base_S, (len(net_logits), 1)),
         np.concatenate([net_contrasts[:, :, None], local.contrasts], axis=2),
+        np.concatenate([np.ones_like(net_contrasts)[:, :, None], local.support], axis=2),
         np.concatenate([net_level[:, None], local.levels], axis=1),
         novelty(found),
     )

@@ -32,9 +32,13 @@ class Found(NamedTuple):
 
 
 class LocalRates(NamedTuple):
-    """What the neighbours say, once for each kernel: contrasts (M, S, C) and levels (M, C), in logits."""
+    """What the neighbours say, once for each kernel: contrasts (M, S, C) and levels (M, C), in logits.
+
+    `support` (M, S, C) is the weight of a VLM's outcomes among the neighbours, as a share of the best-known VLM's.
+    """
 
     contrasts: np.ndarray
+    support: np.ndarray
     levels: np.ndarray
 
 
@@ -111,7 +115,7 @@ class Memory:
         return LocalRates(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
     def _local_rates(self, similarity: np.ndarray, neighbours: np.ndarray, base_S: np.ndarray) -> LocalRates:
-        contrasts, levels = [], []
+        contrasts, support, levels = [], [], []
         for bandwidth, prior, number in KERNELS:
             weights = np.exp((similarity[:, :number] - 1) / bandwidth)
             weights[neighbours[:, :number] < 0] = 0
@@ -122,8 +126,9 @@ class Memory:
             expected_MS = expit(base_S + level_M1)
             rate_MS = (right_MS + prior * expected_MS) / (known_MS + prior)
             contrasts.append(logit(rate_MS.clip(_SURE, 1 - _SURE)) - base_S - level_M1)
+            support.append(known_MS / known_MS.max(axis=1, keepdims=True).clip(min=1e-12))
             levels.append(level_M1[:, 0])
-        return LocalRates(np.stack(contrasts, axis=2), np.stack(levels, axis=1))
+        return LocalRates(np.stack(contrasts, axis=2), np.stack(support, axis=2), np.stack(levels, axis=1))
 
 
 def novelty(found: Found) -> np.ndarray:

@@ -13,6 +13,8 @@ _CUTS = (0.2, 0.5, 0.8)  # quantiles of novelty at which weights may fall
 _STEEPNESS = 0.15  # width of a fall, as a share of its novelty
 _RIDGE = 1.0  # on the squared weights, in queries
 _MOST_QUERIES = 10_000
+_ROUNDS = 2  # of the fit, as what little support takes from a contrast depends on the weight
+_HIGHEST = 0.9  # weight as a shrinkage
 _SEED = 1
 
 
@@ -38,8 +40,17 @@ class Weights:
 
     def contrasts(self, evidence: Evidence) -> np.ndarray:
         """The weighted sum of all sources' contrasts, shape (M, S), logits."""
-        joined: np.ndarray = np.einsum("msc,mc->ms", evidence.contrasts, self.at(evidence.novelty))
+        joined: np.ndarray = self.parts(evidence).sum(axis=2)
         return joined
+
+    def parts(self, evidence: Evidence) -> np.ndarray:
+        """Each source's weighted contrasts, shape (M, S, C), logits.
+
+        A weight w learned where a VLM has n outcomes nearby is the shrinkage n / (n + m) with m = n (1 - w) / w. A VLM
+        with only a share r of n gets r n / (r n + m) = w r / (r w + 1 - w).
+        """
+        weights_M1C = self.at(evidence.novelty)[:, None, :]
+        return weights_M1C * _less(evidence.support, weights_M1C) * evidence.contrasts
 
 
 def fit_weights(evidence: Evidence, outcomes_MS: np.ndarray, shares_M: np.ndarray) -> Weights:
@@ -65,17 +76,27 @@ def fit_weights(evidence: Evidence, outcomes_MS: np.ndarray, shares_M: np.ndarra
         told = np.sort(np.random.default_rng(_SEED).permutation(told)[:_MOST_QUERIES])
     seen, outcomes = evidence.subset(told), outcomes_MS[told]
     falls_MB = _falls(seen.novelty, cuts)
-    inputs_MSX = np.einsum("msc,mb->mscb", seen.contrasts, falls_MB).reshape(*outcomes.shape, -1)
     share_M = shares_M[told] / shares_M[told].sum()
+    weights = Weights(np.zeros((num_sources, 1 + len(cuts))), cuts)
+    for _ in range(_ROUNDS):
+        less = _less(seen.support, weights.at(seen.novelty)[:, None, :])
+        inputs_MSX = np.einsum("msc,mb->mscb", less * seen.contrasts, falls_MB).reshape(*outcomes.shape, -1)
+        weights = Weights(_fit(seen.base, inputs_MSX, outcomes, share_M).reshape(num_sources, -1), cuts)
+    return weights
+
+
+def _fit(base_MS: np.ndarray, inputs_MSX: np.ndarray, outcomes_MS: np.ndarray, share_M: np.ndarray) -> np.ndarray:
+    """The weights of the inputs, at least 0, that make the loss least."""
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
-        value, slope_MS = _pair_loss(seen.base + inputs_MSX @ values, outcomes, share_M)
-        ridge = _RIDGE / len(told)
+        value, slope_MS = _pair_loss(base_MS + inputs_MSX @ values, outcomes_MS, share_M)
+        ridge = _RIDGE / len(share_M)
         return value + ridge * (values**2).sum(), np.einsum("ms,msx->x", slope_MS, inputs_MSX) + 2 * ridge * values
 
     start = np.full(inputs_MSX.shape[2], 0.05)
     found: Any = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(start))
-    return Weights(found.x.reshape(num_sources, -1), cuts)
+    values: np.ndarray = found.x
+    return values
 
 
 def fit_share(base_MS: np.ndarray, added_MS: np.ndarray, outcomes_MS: np.ndarray) -> float:
@@ -92,6 +113,13 @@ def fit_share(base_MS: np.ndarray, added_MS: np.ndarray, outcomes_MS: np.ndarray
 
     found: Any = minimize(loss, np.array([0.05]), jac=True, method="L-BFGS-B", bounds=[(0, 1)])
     return float(found.x[0])
+
+
+def _less(support_MSC: np.ndarray, weights_M1C: np.ndarray) -> np.ndarray:
+    """What is left of a weight at less than full support, in [0, 1]; see `Weights.parts`."""
+    shrinkage = weights_M1C.clip(max=_HIGHEST)
+    left: np.ndarray = support_MSC / (support_MSC * shrinkage + 1 - shrinkage)
+    return left
 
 
 def _pair_loss(scores_MS: np.ndarray, outcomes_MS: np.ndarray, share_M: np.ndarray) -> tuple[float, np.ndarray]:
