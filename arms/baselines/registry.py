@@ -32,6 +32,7 @@ ROUTERS = {
     "pair-ranker": "arms.baselines.pair_ranker:PairRankerRouter",
     "prknn": "arms.baselines.prknn:PrknnRouter",
     "prototypes": "arms.baselines.prototypes:PrototypeRouter",
+    "prox-router": "arms.baselines.prox_router:ProxRouter",
     "random": "arms.baselines.constant:RandomRouter",
     "router-dc": "arms.baselines.router_dc:RouterDcRouter",
     "scope": "arms.baselines.scope:ScopeRouter",
