@@ -25,6 +25,7 @@ ROUTERS = {
     "hybrid-llm": "arms.baselines.hybrid_llm:HybridLlmRouter",
     "kmeans": "arms.baselines.kmeans:KMeansRouter",
     "knn": "arms.baselines.knn:KnnRouter",
+    "latent-router": "arms.baselines.latent_router:LatentRouter",
     "linear": "arms.baselines.linear:LinearRouter",
     "matrix-factorisation": "arms.baselines.matrix_factorisation:MatrixFactorisationRouter",
     "mlp": "arms.baselines.mlp:MlpRouter",
