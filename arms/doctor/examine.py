@@ -9,7 +9,7 @@ from arms.errors import ArmsError
 from arms.params import read_data_params, read_encoders_params, read_params
 
 # The baselines that search with faiss.
-FAISS_ROUTERS = ("hybrid-llm", "knn", "prknn")
+FAISS_ROUTERS = ("hybrid-llm", "knn", "prknn", "prox-router")
 
 
 def examine(*, ask_hub: bool = True) -> Iterator[Line]:

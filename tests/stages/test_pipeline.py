@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-BASELINES = {"knn", "prknn", "kmeans", "ovr", "linear", "elo", "best-single", "random"}
+BASELINES = {"knn", "prknn", "prox-router", "kmeans", "ovr", "linear", "elo", "best-single", "random"}
 ROUTERS = {"arms", "incremental", "independent", "oracle", *BASELINES}
 
 
