@@ -11,7 +11,8 @@ from arms.safe.evidence import Evidence
 
 _CUTS = (0.2, 0.5, 0.8)  # quantiles of novelty at which weights may fall
 _STEEPNESS = 0.15  # width of a fall, as a share of its novelty
-_RIDGE = 1.0  # on the squared weights, in queries
+_RIDGE = 100.0  # on the squared weights, in queries
+_SHARE_RIDGE = 10.0  # on the squared share
 _MOST_QUERIES = 10_000
 _ROUNDS = 2  # of the fit, as what little support takes from a contrast depends on the weight
 _HIGHEST = 0.9  # weight as a shrinkage
@@ -108,7 +109,7 @@ def fit_share(base_MS: np.ndarray, added_MS: np.ndarray, outcomes_MS: np.ndarray
 
     def loss(value: np.ndarray) -> tuple[float, np.ndarray]:
         result, slope_MS = _pair_loss(base_MS[told] + value[0] * added_MS[told], outcomes_MS[told], share_M)
-        ridge = _RIDGE / told.sum()
+        ridge = _SHARE_RIDGE / told.sum()
         return result + ridge * value[0] ** 2, np.array([(slope_MS * added_MS[told]).sum() + 2 * ridge * value[0]])
 
     found: Any = minimize(loss, np.array([0.05]), jac=True, method="L-BFGS-B", bounds=[(0, 1)])
