@@ -125,7 +125,9 @@ class Memory:
             level_M1 = _level(right_MS, known_MS, base_S, prior)
             expected_MS = expit(base_S + level_M1)
             rate_MS = (right_MS + prior * expected_MS) / (known_MS + prior)
-            contrasts.append(logit(rate_MS.clip(_SURE, 1 - _SURE)) - base_S - level_M1)
+            # What is expected without any outcome may be nearer to 0 or 1, and is no contrast.
+            rate_MS = rate_MS.clip(np.minimum(_SURE, expected_MS), np.maximum(1 - _SURE, expected_MS))
+            contrasts.append(logit(rate_MS) - base_S - level_M1)
             support.append(known_MS / known_MS.max(axis=1, keepdims=True).clip(min=1e-12))
             levels.append(level_M1[:, 0])
         return LocalRates(np.stack(contrasts, axis=2), np.stack(support, axis=2), np.stack(levels, axis=1))
