@@ -62,7 +62,7 @@ def evidence_of(contrasts, base=None, novelty=None):
     size, pool, sources = contrasts.shape
     base = np.zeros(pool) if base is None else np.asarray(base, dtype=np.float64)
     novelty = np.full(size, 0.5) if novelty is None else np.asarray(novelty, dtype=np.float64)
-    return Evidence(np.tile(base, (size, 1)), contrasts, np.zeros((size, sources)), novelty)
+    return Evidence(np.tile(base, (size, 1)), contrasts, np.ones(contrasts.shape), np.zeros((size, sources)), novelty)
 
 
 def contrasts_of(**by_source):
