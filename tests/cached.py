@@ -9,10 +9,12 @@ from ruamel.yaml import YAML
 
 from arms.data.prepared import Prepared, text_sha256, write_prepared
 from arms.encoders.pair import EncoderPair
+from arms.features.dataset import Dataset, Embedder
 from arms.features.store import FeatureStore
 from arms.features.trunk import run_trunk
 from arms.params import Params, read_params
 from arms.routers.arms import ArmsRouter
+from arms.safe.router import SafeRouter
 from tests.fakes import CPU, NAMES, PROFILES, QUESTIONS, make_queries, make_router
 from tests.stores import keys
 
@@ -24,6 +26,8 @@ SETTINGS = (
     "data=tiny",
     "encoders=toy",
     "evaluate.bootstrap_samples=100",
+    "safe.num_folds=2",
+    "safe.most_kinds=0",
     *(
         f"extend.{strategy}.{setting}"
         for strategy in ("independent", "incremental")
@@ -99,8 +103,25 @@ def write_features(encoders: EncoderPair, folder: Path) -> None:
 
 def make_phi(**settings: Any) -> ArmsRouter:
     """A router over the old VLMs, trained on all queries."""
-    phi = make_router(OLD, image={"tunable_layers": 1}, text={"tunable_layers": 1}, **settings)
+    phi = _untrained(**settings)
     return phi.fit(MADE.label(phi.encoders, NAMES[:2]))
+
+
+def _untrained(**settings: Any) -> ArmsRouter:
+    return make_router(OLD, image={"tunable_layers": 1}, text={"tunable_layers": 1}, **settings)
+
+
+def make_safe(phi: ArmsRouter, features: Path) -> SafeRouter:
+    """The router joined with a memory of train, by the features in a folder."""
+    encoders = _untrained().encoders
+    images, texts = (
+        FeatureStore(features / f"{name}.zarr", encoder.fingerprint)
+        for name, encoder in (("image", encoders.image), ("text", encoders.text))
+    )
+    embedder = Embedder(encoders, 16, CPU)
+    dataset = Dataset.open(make_prepared(), images, texts, budget_bytes=2**30, window_bytes=2**20).embedded_by(embedder)
+    train, val = (dataset.labelled(split, phi.vlms) for split in ("train", "val"))
+    return SafeRouter.join(phi, _untrained, train, val, tiny_params().safe, embedder, seed=1)
 
 
 def write_cached(folder: Path) -> ArmsRouter:
@@ -110,5 +131,6 @@ def write_cached(folder: Path) -> ArmsRouter:
     phi = make_phi()
     write_features(phi.encoders, folder / "data/features/tiny/toy")
     phi.save(folder / "data/routers/phi")
+    make_safe(phi, folder / "data/features/tiny/toy").save(folder / "data/routers/arms-base")
     write_params(folder)
     return phi

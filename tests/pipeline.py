@@ -17,6 +17,8 @@ SMALLER = {
         "    epochs: 4\n": "    epochs: 1\n",
         "min_steps: 100": "min_steps: 1",
         "samples: 2000": "samples: 100",
+        "num_folds: 3 ": "num_folds: 2 ",
+        "most_kinds: 6 ": "most_kinds: 2 ",
     },
 }
 RESULTS = ("metrics/", "studies/results/", "studies/figures/")
@@ -25,7 +27,7 @@ seeds: [1, 2]
 fewer_seeds: {frugal: 1}
 quick: false
 tuned_encoders: tuned
-unseen: {by: [task, benchmark], least_queries: 8, seeds: [1], routers: [arms, knn, knn-image]}
+unseen: {by: [task, benchmark], least_queries: 8, seeds: [1], routers: [arms, plain, knn, knn-image]}
 studies:
   ablation: {full: "", concat: router.fusion=concat}
   tuning: {image-frozen: train.trains=text}

@@ -12,6 +12,7 @@ GROUPS = (
     ("stages", "arms/cli"),
     ("arms/__init__.py",),  # offers Router under a short name
     ("arms/extension", "arms/reports", "arms/doctor"),
+    ("arms/safe",),
     ("arms/baselines",),
     ("arms/routers", "arms/evaluation"),
     ("arms/training",),

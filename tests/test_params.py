@@ -38,6 +38,7 @@ extend:
    incremental: {trains: all, epochs: 4, min_steps: 100, learning_rate: 0.0005, rehearsal: all,
                  rehearsal_share: 1.0},
    independent: {start: phi, epochs: 4, min_steps: 100, learning_rate: 0.001}}
+safe: {use: true, num_folds: 3, most_kinds: 6, tolerance: 0.01, index: flat}
 baselines: {random: {}, knn: {num_neighbours: [8, 16], weights: distance}}
 costs: {characters_per_token: 4.0, image_tokens: 768, answer_tokens: 32, own_compute_usd_per_b: 0.02}
 evaluate: {bootstrap_samples: 2000, seed: 1}
@@ -58,12 +59,13 @@ image: {model: ViT-B-32, architecture: null, pretrained: openai, resize: shortes
 text: {model: null, architecture: {dim: 8}, vocabulary_size: 100, pooling: cls, max_tokens: 32, tunable_layers: all,
        precision: float32}
 """
-NOTHING = "{epochs: null, router: {}, train: {}, extend: {}}"
+NOTHING = "{epochs: null, router: {}, train: {}, extend: {}, safe: {}}"
 PRESET = """
 epochs: 7
 router: {fusion: outer}
 train: {clip_norm: 1.0, patience: null}
 extend: {independent: {start: nothing}}
+safe: {use: false}
 """
 
 
@@ -306,9 +308,13 @@ class TestPreset:
         assert (params.epochs, params.router.fusion) == (7, "outer")
         assert (params.train.clip_norm, params.train.patience) == (1.0, None)
         assert params.extend.independent.start == "nothing"
+        assert (params.safe.use, params.safe.num_folds) == (False, 3)
         back = override(
             params,
-            ["preset=none", "epochs=2", "router.fusion=pooled", "train.clip_norm=null", "extend.independent.start=phi"],
+            [
+                *("preset=none", "epochs=2", "router.fusion=pooled", "train.clip_norm=null"),
+                *("extend.independent.start=phi", "safe.use=true"),
+            ],
         )
         assert back == plain
 

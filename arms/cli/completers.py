@@ -58,9 +58,10 @@ def _items(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
 
 
 def _pool(folder: Path) -> list[str]:
-    """The VLMs of a router: its own, or those of the routers inside a cascade; none if it cannot be read."""
+    """The VLMs of a router: its own, or those of the routers inside it, at most two deep; none if it cannot be read."""
     names: dict[str, None] = {}
-    for file in (folder / _DESCRIPTION, *folder.glob(f"*/{_DESCRIPTION}")):
+    inside = [file for depth in ("*", "*/*") for file in folder.glob(f"{depth}/{_DESCRIPTION}")]
+    for file in (folder / _DESCRIPTION, *inside):
         try:
             entries = json.loads(file.read_text(encoding="utf-8")).get("vlms", [])
             names |= dict.fromkeys(entry["name"] for entry in entries)

@@ -84,7 +84,11 @@ class SafeRouter(BaseRouter):
                 f"safe router: expected the {len(self.memory.ids)} training queries that it remembers, {len(missing)} "
                 f"are missing, such as {missing[0]!r}; prepare the data it was trained on, or train it anew"
             )
-        memory = self.memory.with_outcomes(train.outcomes[[row_of[query_id] for query_id in self.memory.ids]])
+        outcomes = train.outcomes[[row_of[query_id] for query_id in self.memory.ids]]
+        # A VLM that was added earlier has its outcomes only here.
+        own = outcomes[:, : len(self.vlms)]
+        own[np.isnan(own)] = self.memory.outcomes[np.isnan(own)]
+        memory = self.memory.with_outcomes(outcomes)
         return SafeRouter(net, memory, extend_joint(self.joint, net, memory, val), self.embedder)
 
     @property

@@ -23,6 +23,7 @@ STAGES: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "train": (("stages.train",), ("data/routers/phi",)),
     "extend, incremental": (("stages.extend", "incremental"), ("data/routers/incremental",)),
     "extend, independent": (("stages.extend", "independent"), ("data/routers/independent",)),
+    "safe": (("stages.safe",), ("data/routers/arms-base", "data/routers/arms")),
     "baselines": (("stages.baselines",), ("data/scores/baselines",)),
     "evaluate": (("stages.evaluate",), ("metrics", "data/plots/evaluate")),
 }

@@ -14,9 +14,12 @@ from tests.cli.helpers import run
 ARMS = str(Path(sys.executable).parent / "arms")
 
 
+ROUTERS = [f"data/routers/{name}" for name in ("arms", "arms-base", "broken", "independent", "phi")]
+
+
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
-    """Only names: a dataset with tables, two with settings, two routers and a folder that is not a router."""
+    """Only names: a dataset with tables, two with settings, some routers and a folder that is not a router."""
     for file, content in {
         "data/raw/seen/queries.parquet": "",
         "data/raw/empty/notes.txt": "",
@@ -26,6 +29,12 @@ def project(tmp_path, monkeypatch):
         "data/routers/independent/router.json": {"kind": "cascade", "num_thetas": 1},
         "data/routers/independent/phi/router.json": {"kind": "arms", "vlms": [{"name": "wren"}]},
         "data/routers/independent/theta-1/router.json": {"kind": "arms", "vlms": [{"name": "nova"}]},
+        "data/routers/arms/router.json": {"kind": "safe"},
+        "data/routers/arms/net/router.json": {"kind": "cascade", "num_thetas": 1},
+        "data/routers/arms/net/phi/router.json": {"kind": "arms", "vlms": [{"name": "wren"}]},
+        "data/routers/arms/net/theta-1/router.json": {"kind": "arms", "vlms": [{"name": "nova"}]},
+        "data/routers/arms-base/router.json": {"kind": "safe"},
+        "data/routers/arms-base/net/router.json": {"kind": "arms", "vlms": [{"name": "wren"}]},
         "data/routers/broken/router.json": [],
         "data/routers/none/model.safetensors": "",
     }.items():
@@ -73,7 +82,7 @@ def test_options():
 
 @pytest.mark.parametrize("command", ["route", "extend"])
 def test_routers(command):
-    assert offered(f"{command} --router") == [f"data/routers/{name}" for name in ("broken", "independent", "phi")]
+    assert offered(f"{command} --router") == ROUTERS
     assert offered(f"{command} --router", "data/routers/p") == ["data/routers/phi"]
     assert offered(f"{command} --router", "elsewhere/") == [("dir", "elsewhere/")]
 
@@ -90,7 +99,9 @@ def test_the_names_of_datasets():
 
 
 def test_the_vlms_of_a_pool():
-    assert offered("route --exclude") == ["nova", "wren"], "of the default router, a cascade"
+    assert offered("route --exclude") == ["nova", "wren"], "of the default router, joined with a cascade"
+    assert offered("route --router data/routers/arms-base --exclude") == ["wren"]
+    assert offered("route --router data/routers/independent --exclude") == ["nova", "wren"]
     assert offered("route --router data/routers/phi --exclude") == ["sky lark", "wren"]
     assert offered("route --router data/routers/phi --exclude wren --exclude") == ["sky lark"]
     assert offered("route --exclude", "n") == ["nova"]
@@ -139,4 +150,4 @@ def test_bash_completes():
         "_arms_completion arms; printf '%s\\n' \"${COMPREPLY[@]}\"",
     ]
     done = subprocess.run(["bash", "--norc", "-c", "\n".join(lines)], capture_output=True, text=True)
-    assert done.stdout.split() == [f"data/routers/{name}" for name in ("broken", "independent", "phi")], done.stderr
+    assert done.stdout.split() == ROUTERS, done.stderr

@@ -31,7 +31,7 @@ def test_to_read(launched, tmp_path):
     result = run(*launched)
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
-    told = r"data/routers/mine: data/routers/phi and painter, independent, 3 VLMs, in \d+\.\d s"
+    told = r"data/routers/mine: data/routers/arms-base and painter, independent, 3 VLMs, in \d+\.\d s"
     assert re.fullmatch(told, lines[0])
     assert lines[1] == "outcomes: 36 taught, 12 calibrated, 12 only reported, 0 set aside"
     heads = [re.fullmatch(r"(\w+), (\d+) of 12 queries have an outcome of every VLM, .*:", line) for line in lines]
@@ -58,7 +58,7 @@ def test_the_settings_are_params_yamls(launched):
 
 def test_theta(launched):
     assert run(*launched, "--theta", 0.25).exit_code == 0
-    assert json.loads(Path("data/routers/mine/router.json").read_text())["theta"] == 0.25
+    assert json.loads(Path("data/routers/mine/net/router.json").read_text())["theta"] == 0.25
     for theta in (1.5, "nan"):
         result = run(*launched, "--theta", theta, "--replace")
         assert result.exit_code != 0

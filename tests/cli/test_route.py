@@ -64,10 +64,10 @@ def test_the_starter_answers_before_anything_is_trained(saved, work):
 
 
 def test_a_trained_router_comes_before_the_starter(saved, work):
-    shutil.copytree(saved / "router", work / "data/routers/independent")
+    shutil.copytree(saved / "router", work / "data/routers/arms")
     result = run("route", "--image", saved / "picture.png", "--question", "Read the sign.")
     assert result.exit_code == 0, result.output
-    assert result.stderr == "router: data/routers/independent\n"
+    assert result.stderr == "router: data/routers/arms\n"
     assert len(result.stdout.splitlines()) == len(PROFILES)
 
 
@@ -78,12 +78,12 @@ def test_a_named_router_needs_no_note(saved, work):
 
 @pytest.mark.parametrize("left", ["nothing", "description"])
 def test_a_broken_router_is_an_error_and_not_the_starter(saved, work, left):
-    folder = work / "data/routers/independent"
+    folder = work / "data/routers/arms"
     folder.mkdir(parents=True)
-    message = "data/routers/independent: no router there (router.json is missing)"
+    message = "data/routers/arms: no router there (router.json is missing)"
     if left == "description":
         shutil.copy(saved / "router/router.json", folder)
-        message = "data/routers/independent/head.safetensors is missing; the checkpoint is incomplete"
+        message = "data/routers/arms/head.safetensors is missing; the checkpoint is incomplete"
     check_failed(run("route", "--image", saved / "picture.png", "--question", "What?"), message)
 
 

@@ -14,6 +14,7 @@ from arms.params import override
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import CascadeRouter
 from arms.routers.router import Router, load_router
+from arms.safe.router import SafeRouter
 from arms.selection.select import select
 from tests.cached import MADE, NEW, OLD, SPLIT_OF, make_prepared, new_outcomes, tiny_params, write_cached
 from tests.fakes import QUESTIONS, make_router, watch_progress
@@ -251,6 +252,59 @@ class TestCascade:
         assert load_router(request.out, device="cpu").theta == 0.35
         extend(replace(request, theta=0.2, replace=True))
         assert load_router(request.out, device="cpu").theta == 0.2
+
+
+class TestJoined:
+    """A router that remembers its training queries."""
+
+    @pytest.fixture
+    def joined(self, request_for, cached):
+        """Makes a request as `request_for` does, for the joined router."""
+        return lambda *splits, **changes: request_for(
+            *splits, **{"router": cached / "data/routers/arms-base", **changes}
+        )
+
+    @pytest.mark.parametrize(("strategy", "net"), [("independent", CascadeRouter), ("incremental", ArmsRouter)])
+    def test_it_is_joined_again(self, joined, cached, strategy, net):
+        before = contents(cached)
+        request = joined("train", "val", "id", strategy=strategy)
+        report = extend(request)
+        assert contents(cached) == before
+        old, new = (load_router(folder, device="cpu") for folder in (request.router, request.out))
+        assert isinstance(new, SafeRouter)
+        assert isinstance(new.net, net)
+        assert (report["vlms"], report["new"]) == (list(new.vlms), ["painter"])
+        assert new.memory.ids == old.memory.ids == tuple(f"q{i}" for i in rows_of("train"))
+        np.testing.assert_array_equal(new.memory.outcomes[:, :2], old.memory.outcomes)
+        np.testing.assert_array_equal(new.memory.outcomes[:, 2], MADE.outcomes[rows_of("train"), 2])
+        assert Router(new).route(MADE.pictures[0], MADE.questions[0], why=True).why.neighbours
+        for split, changes in report["splits"].items():
+            scores = new.score(queries_of(new, rows_of(split)))
+            assert changes["new_chosen"] == pytest.approx(np.mean(scores.argmax(axis=1) == 2), abs=1e-4)
+
+    def test_without_any_outcome_a_vlm_is_a_mean_one(self, joined):
+        request = joined("id", strategy="incremental")
+        assert extend(request)["zero_shot"] == ["painter"]
+        new = load_router(request.out, device="cpu")
+        assert np.isnan(new.memory.outcomes[:, 2]).all()
+        assert new.joint.base[:2].min() - 0.1 < new.joint.base[2] < new.joint.base[:2].max() + 0.1
+        assert new.joint.net_shares.tolist() == [1, 1, 0]
+
+    def test_one_more_and_then_another(self, joined, tmp_path):
+        """What was remembered of the first one stays, though the prepared dataset knows nothing of it."""
+        extend(joined("train", "val", table=new_outcomes("train", "val").assign(vlm="singer"), profiles=(OTHER,)))
+        request = joined("train", "val", router=tmp_path / "mine", out=tmp_path / "second")
+        extend(request)
+        first, second = (load_router(folder, device="cpu") for folder in (request.router, request.out))
+        assert second.vlms == ("counter-2b", "reader-7b", "singer", "painter")
+        np.testing.assert_array_equal(second.memory.outcomes[:, :3], first.memory.outcomes)
+        assert not np.isnan(second.memory.outcomes[:, 2:]).any()
+        assert second.joint.old.tolist() == [True, True, True, False]
+
+    def test_not_incrementally_if_its_net_is_a_cascade(self, joined, tmp_path):
+        extend(joined("train", table=new_outcomes("train").assign(vlm="singer"), profiles=(OTHER,)))
+        with pytest.raises(ArmsError, match=r"expected a single router for --strategy incremental, .* got a cascade"):
+            extend(joined("train", router=tmp_path / "mine", out=tmp_path / "second", strategy="incremental"))
 
 
 class TestWhereItGoes:

@@ -16,15 +16,25 @@ def router(em, extended=None):
     return {"id": {"base": METRICS | {"em": em}, "extended": METRICS | {"em": extended or em}}, "ood": held_out}
 
 
-def test_the_chosen_strategy_is_arms_and_has_no_row_of_its_own(tmp_path):
-    arms = router(0.8, 0.9)
-    arms["id"]["extended"] |= {"over_elo": 0.1}
-    content = {"arms": arms, "independent": router(0.7, 0.9), "incremental": router(0.8, 0.7), "vlms": {}, "oracle": {}}
-    assert list(shown_routers(content)) == ["arms", "incremental"]
+def test_the_chosen_strategy_is_plain_arms_and_has_no_row_of_its_own(tmp_path):
+    plain = router(0.8, 0.9)
+    plain["id"]["extended"] |= {"over_elo": 0.1}
+    content = {
+        "arms": router(0.85, 0.95),
+        "plain": plain,
+        "independent": router(0.7, 0.9),
+        "incremental": router(0.8, 0.7),
+        "vlms": {},
+        "oracle": {},
+    }
+    assert list(shown_routers(content)) == ["arms", "plain", "incremental"]
+    assert list(shown_routers({**content, "arms": plain})) == ["arms", "plain", "incremental"], "safe.use: false"
     for name, metrics in content.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(metrics))
-    assert set(read_metrics(tmp_path)) == {"arms", "incremental"}
-    assert set(shown_routers({"knn": router(0.5), "leaderboard": {}})) == {"knn"}, "without ARMS nothing is its twin"
+    assert set(read_metrics(tmp_path)) == {"arms", "plain", "incremental"}
+    assert set(shown_routers({"knn": router(0.5), "leaderboard": {}})) == {"knn"}, (
+        "without plain ARMS nothing is its twin"
+    )
 
 
 def test_by_falling_em_with_the_references_beneath():

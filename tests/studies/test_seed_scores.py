@@ -15,7 +15,10 @@ def table(router, pool, value):
 
 
 def tables(value):
-    panels = (("arms", "base"), ("incremental", "base"), ("incremental", "extended"), ("independent", "extended"))
+    panels = (
+        ("plain", "base"), ("incremental", "base"), ("incremental", "extended"), ("independent", "extended"),
+        ("arms", "base"), ("arms", "extended"),
+    )  # fmt: skip
     return [table(router, pool, value + place / 10) for place, (router, pool) in enumerate(panels)]
 
 
@@ -31,19 +34,22 @@ def test_every_seed_has_the_routers_of_the_pipeline(folder):
     seeds, runs = read_seed_runs("independent")
     assert seeds == [2, 10], "as numbers, not as names"
     assert {name: [sorted(run) for run in of] for name, of in runs.items()} == {
-        "arms": [["base", "extended"]] * 2,
+        "plain": [["base", "extended"]] * 2,
         "incremental": [["base", "extended"]] * 2,
+        "arms": [["base", "extended"]] * 2,
     }
-    assert [float(run["extended"].confidence[0, 0]) for run in runs["arms"]] == pytest.approx([0.3, 0.8])
+    for router, values in (("plain", [0.3, 0.8]), ("arms", [0.5, 1.0])):
+        assert [float(run["extended"].confidence[0, 0]) for run in runs[router]] == pytest.approx(values)
 
 
 def test_the_chosen_strategy_is_not_there_twice(folder):
     write_seed_scores({1: tables(0.0)})
     _, runs = read_seed_runs("incremental")
     assert {name: [sorted(run) for run in of] for name, of in runs.items()} == {
-        "arms": [["base", "extended"]],
+        "plain": [["base", "extended"]],
         "incremental": [["base"]],
         "independent": [["extended"]],
+        "arms": [["base", "extended"]],
     }
 
 

@@ -83,11 +83,10 @@ def made_study(tmp_path, monkeypatch):
     plain = Dataset.open(prepared, *stores, budget_bytes=2**30, window_bytes=2**20)
     params = tiny_params()
     workspace = Workspace(params.model_copy(update={"epochs": 1, "baselines": ROUTERS}), None, encoders.params)
-    monkeypatch.setattr(unseen, "open_dataset", lambda workspace: (plain, make_encoders()))
     embedded = plain.with_embeddings(Embedder(encoders, 16, CPU), params.costs)
     queries = pd.concat([prepared.split(split) for split in unseen.FIT], ignore_index=True)
     ids = queries["query_id"]
-    of = UnseenParams(by=["task", "benchmark"], least_queries=4, seeds=[1, 2], routers=["arms", *ROUTERS])
+    of = UnseenParams(by=["task", "benchmark"], least_queries=4, seeds=[1, 2], routers=["arms", "plain", *ROUTERS])
     return unseen.Study(
         workspace,
         StudyParams(seeds=[1], fewer_seeds={}, quick=False, tuned_encoders="tuned", unseen=of, routers={},
@@ -102,7 +101,7 @@ def test_the_study_on_made_up_queries(made_study, monkeypatch):
     unseen.main()
     found = json.loads((unseen.RESULTS / "tiny" / "unseen.json").read_text())
     assert list(found["left_out"]) == ["task"], "one benchmark leaves nothing to train on"
-    assert found["seeds"] == {"arms": [1, 2], "knn": [made_study.workspace.params.seed],
+    assert found["seeds"] == {"arms": [1, 2], "plain": [1, 2], "knn": [made_study.workspace.params.seed],
                               "to-router": [made_study.workspace.params.seed]}  # fmt: skip
     judged, trusted = found["left_out"]["task"]["routers"], found["left_out"]["task"]["trust"]
     complete = made_study.queries[~np.isnan(made_study.outcomes).any(axis=1)]
@@ -114,7 +113,7 @@ def test_the_study_on_made_up_queries(made_study, monkeypatch):
         assert of["worst"]["gain"] == pytest.approx(min(gains), abs=2e-4)
         assert trusted[router]["queries"] == len(complete)
     fits = [record for record in seen if record[0] == "unseen kinds"]
-    assert fits[-1] == ("unseen kinds", 2 * 3, 2 * 3)
+    assert fits[-1] == ("unseen kinds", 2 * 4, 2 * 4)
 
 
 def test_a_router_never_sees_the_kind_that_it_is_judged_on(made_study, monkeypatch):
