@@ -11,7 +11,7 @@ from arms.safe.evidence import Evidence
 
 _CUTS = (0.2, 0.5, 0.8)  # quantiles of novelty at which weights may fall
 _STEEPNESS = 0.15  # width of a fall, as a share of its novelty
-_RIDGE = 100.0  # on the squared weights, in queries
+_RIDGE = 30.0  # on the mean squared weight of a source, in queries
 _SHARE_RIDGE = 10.0  # on the squared share
 _MOST_QUERIES = 10_000
 _ROUNDS = 2  # of the fit, as what little support takes from a contrast depends on the weight
@@ -82,17 +82,21 @@ def fit_weights(evidence: Evidence, outcomes_MS: np.ndarray, shares_M: np.ndarra
     for _ in range(_ROUNDS):
         less = _less(seen.support, weights.at(seen.novelty)[:, None, :])
         inputs_MSX = np.einsum("msc,mb->mscb", less * seen.contrasts, falls_MB).reshape(*outcomes.shape, -1)
-        weights = Weights(_fit(seen.base, inputs_MSX, outcomes, share_M).reshape(num_sources, -1), cuts)
+        weights = Weights(_fit(seen.base, inputs_MSX, outcomes, share_M, falls_MB).reshape(num_sources, -1), cuts)
     return weights
 
 
-def _fit(base_MS: np.ndarray, inputs_MSX: np.ndarray, outcomes_MS: np.ndarray, share_M: np.ndarray) -> np.ndarray:
-    """The weights of the inputs, at least 0, that make the loss least."""
+def _fit(
+    base_MS: np.ndarray, inputs_MSX: np.ndarray, outcomes_MS: np.ndarray, share_M: np.ndarray, falls_MB: np.ndarray
+) -> np.ndarray:
+    """The values, at least 0, that make the loss least; weights as the queries have them are held near 0."""
+    products_BB = falls_MB.T @ (falls_MB * share_M[:, None])
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
         value, slope_MS = _pair_loss(base_MS + inputs_MSX @ values, outcomes_MS, share_M)
         ridge = _RIDGE / len(share_M)
-        return value + ridge * (values**2).sum(), np.einsum("ms,msx->x", slope_MS, inputs_MSX) + 2 * ridge * values
+        held = (values.reshape(-1, len(products_BB)) @ products_BB).ravel()
+        return value + ridge * (values @ held), np.einsum("ms,msx->x", slope_MS, inputs_MSX) + 2 * ridge * held
 
     start = np.full(inputs_MSX.shape[2], 0.05)
     found: Any = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(start))
