@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -192,8 +194,8 @@ class TestExtend:
         assert extended.old.tolist() == [True, True, True, False]
         assert (extended.weights, extended.trust) == (joint.weights, joint.trust)
         scores = extended.scores(evidence)
-        old = evidence.contrasts[:, :3]
-        before = joint.scores(type(evidence)(evidence.base[:, :3], old, evidence.levels, evidence.novelty))
+        old = {name: getattr(evidence, name)[:, :3] for name in ("base", "contrasts", "support")}
+        before = joint.scores(replace(evidence, **old))
         np.testing.assert_allclose(scores[:, :3], before)
         np.testing.assert_allclose(extended.base[:3], joint.base, atol=0.3)
 
