@@ -38,14 +38,14 @@ class Extension:
     data: Labelled
     val: Labelled | None
 
-    def train(self, resume: Path | None = None) -> Iterator[EpochLog]:
+    def train(self, resume: Path | None = None, until: int | None = None) -> Iterator[EpochLog]:
         """Train epoch by epoch; see `ArmsRouter.train`."""
         if len(self.data):
-            yield from self.learner.train(self.data, self.val, resume=resume)
+            yield from self.learner.train(self.data, self.val, resume=resume, until=until)
 
-    def trained(self) -> ArmsRouter | CascadeRouter:
-        """Train all epochs and return the router."""
-        for _ in self.train():
+    def trained(self, until: int | None = None) -> ArmsRouter | CascadeRouter:
+        """Train all epochs, or those up to one, and return the router."""
+        for _ in self.train(until=until):
             pass
         return self.router
 

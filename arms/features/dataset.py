@@ -78,21 +78,22 @@ class Dataset:
         queries = gather_queries(ids, image_keys, text_keys, self.images, self.texts)
         return queries if self.embedder is None else self.embedder.queries(queries)
 
-    def labelled(self, split: str, vlms: Sequence[str], *, answers: bool = False) -> Labelled:
-        """The queries of a split, with what is recorded about a pool of VLMs.
+    def labelled(self, split: str | Sequence[str], vlms: Sequence[str], *, answers: bool = False) -> Labelled:
+        """The queries of a split, or of some one after the other, with what is recorded about a pool of VLMs.
 
         Parameters
         ----------
         answers : bool
             Embed the VLMs' answers too, if the dataset records them.
         """
-        queries = self.queries(split)
+        splits = [split] if isinstance(split, str) else split
+        queries = self.queries(*splits)
         return Labelled(
             queries=queries,
             vlms=tuple(vlms),
             outcomes=self.prepared.outcome_matrix(queries.ids, vlms),
             costs=self._costs(queries, vlms),
-            tags=self.prepared.split(split)["task"].to_numpy(dtype=str),
+            tags=np.concatenate([self.prepared.split(name)["task"].to_numpy(dtype=str) for name in splits]),
             answers=self.answers(queries, vlms) if answers else None,
             profiles=self._profiles(vlms),
             scenes=self.prepared.scene_groups(queries.ids),

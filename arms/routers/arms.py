@@ -31,7 +31,7 @@ from arms.routers.stored import (
     split_weights,
     tuned_by,
 )
-from arms.training.epoch_log import EpochLog
+from arms.training.epoch_log import EpochLog, kept_epoch
 from arms.training.loop import train_net
 from arms.training.prediction import Reading, predict_logits, read_net
 from arms.training.snapshot import Snapshot
@@ -69,6 +69,7 @@ class ArmsRouter(BaseRouter):
         self.encoders = encoders
         self.router, self.training, self.device = router, training, device
         self.temperature = 1.0
+        self.kept_epoch = 0  # whose weights it has; 0: untrained
         self.tuned: frozenset[str] = frozenset()  # the encoders whose tails are no longer as they were loaded
         self.set_pool(profiles)
 
@@ -88,7 +89,9 @@ class ArmsRouter(BaseRouter):
             pass
         return self
 
-    def train(self, train: Labelled, val: Labelled | None = None, *, resume: Path | None = None) -> Iterator[EpochLog]:
+    def train(
+        self, train: Labelled, val: Labelled | None = None, *, resume: Path | None = None, until: int | None = None
+    ) -> Iterator[EpochLog]:
         """Train epoch by epoch; at the end calibrate on val, if the settings ask for it.
 
         Parameters
@@ -97,6 +100,8 @@ class ArmsRouter(BaseRouter):
             See `BaseRouter.fit`.
         resume : Path, optional
             The file from which a killed training resumes.
+        until : int, optional
+            Stop after this epoch, with the learning rate still on its way.
 
         Yields
         ------
@@ -104,7 +109,14 @@ class ArmsRouter(BaseRouter):
         """
         self.tuned |= tuned_by(self.training.trains)
         snapshot = Snapshot(resume, self.encoders.fingerprints)
-        yield from train_net(self.net, self.profile_batch, train, val, self.training, self.device, snapshot)
+        logs = []
+        for log in train_net(self.net, self.profile_batch, train, val, self.training, self.device, snapshot):
+            logs.append(log)
+            yield log
+            if log.epoch == until:
+                break
+        self.net.eval()
+        self.kept_epoch = kept_epoch(logs, self.training.keep)
         if val is not None and self.training.calibrate:
             self.temperature = fit_temperature(self._logits(val.queries), val.outcomes)
 
@@ -173,6 +185,7 @@ class ArmsRouter(BaseRouter):
             "train": self.training.model_dump(exclude={"epochs", "seed"}),
             "epochs": self.training.epochs,
             "seed": self.training.seed,
+            "kept_epoch": self.kept_epoch,
             "temperature": self.temperature,
             "encoders": self.encoders.params.model_dump(),
             "encoders_seed": self.encoders.seed,
@@ -195,6 +208,7 @@ class ArmsRouter(BaseRouter):
             device=choose_device(device),
         )
         router.temperature = description["temperature"]
+        router.kept_epoch = description.get("kept_epoch", description["epochs"])
         if encoders.text.fingerprint["tokenizer"] != description["fingerprints"]["text"]["tokenizer"]:
             raise ArmsError(f"{folder / TOKENIZER}: not the tokenizer that the router was trained with")
         router.encoders = load_weights(router.net, encoders, parts, description, folder)

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from PIL import Image
+from scipy.special import logit
 from torch import Tensor
 
 from arms.data.atomic import atomic_folder
@@ -23,6 +24,7 @@ from arms.routers.arms import ArmsRouter
 from arms.routers.base import BaseRouter
 from arms.routers.cascade import CascadeRouter
 from arms.routers.checkpoint import read_description, read_weights, write_checkpoint
+from arms.safe.base_rates import base_rates
 from arms.safe.evidence import Evidence
 from arms.safe.fitting import NewNet, extend_joint, fit_joint
 from arms.safe.joint import Joint, gather_evidence
@@ -90,6 +92,19 @@ class SafeRouter(BaseRouter):
         own[np.isnan(own)] = self.memory.outcomes[np.isnan(own)]
         memory = self.memory.with_outcomes(outcomes)
         return SafeRouter(net, memory, extend_joint(self.joint, net, memory, val), self.embedder)
+
+    def refitted(self, net: ArmsRouter | CascadeRouter, train: Labelled) -> "SafeRouter":
+        """This router with a net trained on more queries, and with these in its memory; what joins them stays.
+
+        Parameters
+        ----------
+        net : ArmsRouter or CascadeRouter
+            Over the same pool.
+        train : Labelled
+            With embeddings, over that pool.
+        """
+        memory = Memory.of(train, self.memory.index)
+        return SafeRouter(net, memory, replace(self.joint, base=logit(base_rates(train.outcomes))), self.embedder)
 
     @property
     def phi(self) -> ArmsRouter:

@@ -1,7 +1,9 @@
 """The log of an epoch of training."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -18,6 +20,17 @@ class EpochLog:
     val_loss: float | None
     val_em: float | None
     queries_per_s: float
+
+
+def kept_epoch(logs: Sequence[EpochLog], keep: Literal["best", "last"]) -> int:
+    """The epoch whose weights a finished training has: with `best` that of the best EM on val, then of the least loss.
+
+    Without val it is the last one.
+    """
+    judged = [log for log in logs if log.val_em is not None and log.val_loss is not None]
+    if keep == "last" or not judged:
+        return logs[-1].epoch
+    return max(judged, key=lambda log: (log.val_em, -(log.val_loss or 0.0), -log.epoch)).epoch
 
 
 class RunningLog:

@@ -36,7 +36,7 @@ def rooms_reached(tree, module):
 
 STAGES = {
     f"{file}: {name}": stage
-    for file in ("dvc.yaml", "studies/dvc.yaml")
+    for file in ("dvc.yaml", "studies/dvc.yaml", "production/dvc.yaml")
     for name, stage in read_stages(ROOT / file).items()
 }
 
