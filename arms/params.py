@@ -261,7 +261,7 @@ class IndependentParams(Section):
 class ExtendParams(Section):
     """Growing the pool from S to S'."""
 
-    strategy: Strategy = Field(description="which one metrics/arms.json reports")
+    strategy: Strategy = Field(description="the net on the extended pool; metrics/plain.json reports it")
     theta: float = Field(ge=0, le=1, description="ask Theta where Phi's confidence is at most this (Algorithm 1)")
     incremental: IncrementalParams
     independent: IndependentParams

@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,7 +101,7 @@ def route(
         cost = "" if ranked.expected_cost_usd is None else f"  ${ranked.expected_cost_usd:.6f}"
         click.echo(f"{place}. {ranked.vlm:<{width}}  {ranked.confidence:.3f}{cost}")
     if result.why is not None:
-        click.echo("\n".join(_why_lines(result.ranking, result.why)))
+        click.echo("\n".join(_why_lines(result.why)))
 
 
 def _shown(folder: Path) -> str:
@@ -128,14 +127,13 @@ def _policy(cheapest_above: float | None, budget: float | None, cost_penalty: fl
     return None
 
 
-def _why_lines(ranking: "Sequence[RankedVlm]", why: "Why") -> list[str]:
+def _why_lines(why: "Why") -> list[str]:
     """What stands behind a route, in words."""
-    surest = max(ranking, key=lambda ranked: ranked.confidence).vlm
     if why.decided_by == "default":
         decided = f"{why.default}, the best single VLM: neither net nor neighbours say enough for another"
     else:
         says = "the net says" if why.decided_by == "net" else "the neighbours say"
-        decided = f"{surest} instead of {why.default}, the best single VLM: {says} most for it"
+        decided = f"{why.surest} instead of {why.default}, the best single VLM: {says} most for it"
     lines = [
         "",
         f"decided by: {why.decided_by} ({decided})",

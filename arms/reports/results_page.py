@@ -35,7 +35,9 @@ _TERMS = """## How to read the numbers
   they are those of a single run, each by itself. *Above* and *below* are said only where the simultaneous interval of
   the difference leaves out 0: over all seeds, corrected for all pairs of routers in that split and pool. *Level* is the
   rest.
-- **`arms`** is the router Phi on the base pool; on the extended pool it is the strategy that `extend.strategy` names.
+- **`arms`** joins a net with its neighbours and the base rates, as far as left-out queries show that each can be
+  trusted. **`plain`** is only the net: Phi on the base pool; on the extended pool the strategy that `extend.strategy`
+  names.
 - **The best single VLM** is chosen on the training split, by its complete cases.
 - **Splits** are by scene: near-copies of a picture never part. All choices are made on val. The metrics of the test
   splits were seen more than once while this was developed; docs/log.md says where.

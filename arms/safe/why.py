@@ -35,6 +35,9 @@ class Why:
         How much of what net and neighbours say counts at this novelty.
     default : str
         The best single VLM.
+    surest : str
+        The VLM of the whole pool that the router is surest of. Costs, or VLMs that are left out, may make it choose
+        another.
     beats_default : float
         The chance that the surest VLM is right, if only one of it and the default is; 0.5 if it is the default.
     decided_by : "net", "neighbours" or "default"
@@ -46,6 +49,7 @@ class Why:
     novelty: float
     trust: float
     default: str
+    surest: str
     beats_default: float
     decided_by: Decider
     neighbours: tuple[Neighbour, ...]
@@ -68,6 +72,7 @@ def explain(joint: Joint, memory: Memory, vlms: tuple[str, ...], evidence: Evide
             novelty=float(evidence.novelty[row]),
             trust=float(trust[row]),
             default=vlms[joint.default],
+            surest=vlms[first[row]],
             beats_default=float(chance[row]),
             decided_by=_decider({name: part[row] for name, part in parts.items()}, int(first[row]), joint.default),
             neighbours=_neighbours(memory, vlms, found.similarity[row], found.rows[row]),

@@ -4,7 +4,10 @@ import shutil
 import pytest
 
 from arms.cli.completers import STARTER
+from arms.cli.route import _why_lines
 from arms.routers.router import Router
+from arms.safe.why import Neighbour, Why
+from tests.cached import write_cached
 from tests.cli.helpers import check_failed, run, run_json
 from tests.fakes import PROFILES, make_queries, make_router
 from tests.pipeline import ROOT
@@ -99,6 +102,70 @@ def test_the_first_query_of_the_readme(work):
     assert result.stderr.replace(str(STARTER), STARTER.relative_to(ROOT).as_posix()).strip() == note
     assert [line[:2] for line in shown] == [line[:2] for line in got]
     assert [float(line[2]) for line in shown] == pytest.approx([float(line[2]) for line in got], abs=0.003)
+
+
+@pytest.fixture(scope="module")
+def joined(tmp_path_factory):
+    """A folder with a router that remembers its training queries."""
+    folder = tmp_path_factory.mktemp("joined")
+    write_cached(folder)
+    return folder / "data/routers/arms-base"
+
+
+class TestWhy:
+    def arguments(self, saved, router):
+        question = ("--question", "Read the sign.", "--router", router)
+        return ("route", "--image", saved / "picture.png", *question, "--why")
+
+    def test_to_read(self, saved, joined):
+        result = run(*self.arguments(saved, joined))
+        assert result.exit_code == 0, result.output
+        why = Router.load(joined).route(saved / "picture.png", "Read the sign.", why=True).why
+        lines = result.output.splitlines()
+        assert [line[:2] for line in lines[:2]] == ["1.", "2."]
+        assert lines[2] == ""
+        assert lines[3].startswith(f"decided by: {why.decided_by} (")
+        assert lines[4] == f"chance that it is right where only one of the two is: {why.beats_default:.2f}"
+        assert re.fullmatch(r"novelty: \d\.\d\d \(.*\); net and neighbours count \d+%", lines[5])
+        assert lines[6] == "most similar training queries:"
+        assert len(lines) == 7 + len(why.neighbours) == 12
+        (first, *_) = why.neighbours
+        assert lines[7].startswith(f"  {first.query_id}  similarity {first.similarity:.2f}  right: ")
+
+    def test_json(self, saved, joined):
+        content = run_json(*self.arguments(saved, joined))
+        assert set(content) == {"vlm", "router", "ranking", "why"}
+        assert content["why"]["surest"] == content["vlm"]
+        assert content["why"]["default"] in ("counter-2b", "reader-7b")
+        assert {"query_id", "similarity", "right", "wrong"} == set(content["why"]["neighbours"][0])
+        assert "why" not in run_json(*self.arguments(saved, joined)[:-1])
+
+    def test_a_vlm_left_out_changes_nothing_of_what_was_found(self, saved, joined):
+        whole = run_json(*self.arguments(saved, joined))
+        without = run_json(*self.arguments(saved, joined), "--exclude", whole["vlm"])
+        assert without["vlm"] != whole["vlm"]
+        assert without["why"]["surest"] == whole["vlm"]
+
+    def test_a_router_without_a_memory(self, saved):
+        check_failed(run(*self.arguments(saved, saved / "router")), "train one with safe.use: true")
+
+
+@pytest.mark.parametrize(
+    ("decided_by", "words"),
+    [
+        ("default", "decided by: default (wren, the best single VLM: neither net nor neighbours say enough"),
+        ("net", "decided by: net (lark instead of wren, the best single VLM: the net says most for it)"),
+        ("neighbours", "decided by: neighbours (lark instead of wren, the best single VLM: the neighbours say most"),
+    ],
+)
+def test_what_decided_in_words(decided_by, words):
+    near = Neighbour("q7", 0.934, ("wren",), ())
+    lines = _why_lines(Why(0.123, 0.5, "wren", "lark", 0.61, decided_by, (near,)))
+    assert lines[1].startswith(words)
+    assert lines[2].endswith(": 0.61")
+    assert lines[3].startswith("novelty: 0.12 ")
+    assert lines[3].endswith(" count 50%")
+    assert lines[5:] == ["  q7  similarity 0.93  right: wren  wrong: none"]
 
 
 def test_no_router(saved, tmp_path):

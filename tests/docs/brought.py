@@ -128,6 +128,7 @@ def paper_encoders(project: Project) -> None:
 BROUGHT: dict[str, tuple[Bring, ...]] = {
     "README.md": (environment, vlmevalkit_log, nova, nova_profile),
     "docs/route.md": (photos,),
+    "docs/safe.md": (photos,),
     "docs/experiments.md": (environment, studies, paper_encoders),
     "docs/your-data.md": (photos, vlmevalkit_log),
     "docs/importers.md": (vlmevalkit_log, other_logs, own_log),

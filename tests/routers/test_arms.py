@@ -26,6 +26,24 @@ def router():
     return router.fit(MADE.label(router.encoders))
 
 
+class TestKeptEpoch:
+    def test_training_until_an_epoch_is_training_on_to_it(self, tmp_path):
+        whole, part = make_router(epochs=4), make_router(epochs=4)
+        data, queries = MADE.label(whole.encoders), MADE.encode(whole.encoders)
+        training = whole.train(data)
+        for _ in range(2):
+            next(training)
+        after_two = whole.score(queries)
+        assert [log.epoch for log in part.train(data, until=2)] == [1, 2]
+        assert (part.kept_epoch, part.net.training) == (2, False)
+        np.testing.assert_allclose(part.score(queries), after_two, atol=1e-6)
+        part.save(tmp_path / "router")
+        assert load_router(tmp_path / "router", device="cpu").kept_epoch == 2
+
+    def test_without_val_it_is_the_last(self, router):
+        assert router.kept_epoch == 12
+
+
 class TestPool:
     def test_a_vlm_is_scored_by_its_profile(self, router):
         queries = MADE.encode(router.encoders)

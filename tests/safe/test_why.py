@@ -27,7 +27,7 @@ def explained(contrasts, trust=EVERYWHERE, found=FOUND, novelty=0.3):
 
 def test_the_default_decides_where_nothing_is_said():
     why = explained(contrasts_of(net=np.zeros(3)))
-    assert (why.decided_by, why.default) == ("default", "best")
+    assert (why.decided_by, why.default, why.surest) == ("default", "best", "best")
     assert why.beats_default == 0.5
 
 
@@ -42,13 +42,13 @@ def test_what_the_net_says_for_the_default_is_still_the_default():
 
 def test_the_net_decides():
     why = explained(contrasts_of(net=np.array([0.0, 2.0, 0.0])))
-    assert (why.decided_by, why.default) == ("net", "best")
+    assert (why.decided_by, why.default, why.surest) == ("net", "best", "other")
     assert why.beats_default == pytest.approx(1 / (1 + np.exp(-1.5)))
 
 
 def test_the_neighbours_decide():
     why = explained(contrasts_of(neighbours=np.array([0.0, 0.0, 2.0])))
-    assert why.decided_by == "neighbours"
+    assert (why.decided_by, why.surest) == ("neighbours", "third")
     assert why.beats_default > 0.9
 
 

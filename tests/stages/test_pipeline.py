@@ -8,7 +8,7 @@ import sys
 import pytest
 
 BASELINES = {"knn", "prknn", "prox-router", "kmeans", "ovr", "linear", "elo", "best-single", "random"}
-ROUTERS = {"arms", "incremental", "independent", "oracle", *BASELINES}
+ROUTERS = {"arms", "plain", "incremental", "independent", "oracle", *BASELINES}
 
 
 def test_repro_writes_the_metrics_of_every_router(project):
@@ -32,9 +32,10 @@ def test_repro_writes_the_metrics_of_every_router(project):
                 } <= set(values)
     assert metrics["oracle.json"]["id"]["base"]["em"] == 1
     for split in ("id", "ood"):
-        arms, chosen = (metrics[f"{name}.json"][split]["extended"] for name in ("arms", "independent"))
-        assert {name: arms[name] for name in chosen} == chosen, "ARMS on the extended pool is the chosen strategy"
-    one, other = (metrics[f"{name}.json"]["id"]["base"] for name in ("incremental", "arms"))
+        plain, chosen = (metrics[f"{name}.json"][split]["extended"] for name in ("plain", "independent"))
+        assert plain == chosen, "plain ARMS on the extended pool is the chosen strategy"
+        assert metrics["arms.json"][split]["extended"]["brier"] != plain["brier"], "ARMS is joined with more"
+    one, other = (metrics[f"{name}.json"]["id"]["base"] for name in ("incremental", "plain"))
     assert one["over_phi"] == pytest.approx(one["em"] - other["em"], abs=2e-4), "what was forgotten"
     assert metrics["best-single.json"]["ood"]["extended"]["gain"] == 0
 
@@ -73,7 +74,7 @@ def test_experiment_with_other_epochs_encodes_nothing_and_shows_in_diffs(project
         output = project.dvc("exp", "run", "-S", "epochs=2")
         for skipped in ("sample", "prepare", "encode@image", "encode@text", "baselines"):
             assert f"Stage '{skipped}' didn't change, skipping" in output
-        for run in ("train", "extend@incremental", "extend@independent", "evaluate"):
+        for run in ("train", "extend@incremental", "extend@independent", "safe", "evaluate"):
             assert f"Running stage '{run}'" in output
         changed = json.loads(project.dvc("metrics", "diff", "--json"))
         assert "diff" in changed["metrics/arms.json"]["id.base.brier"]
@@ -124,16 +125,16 @@ def test_the_cut_is_a_setting_too(project):
         project.dvc("checkout")
 
 
-OTHERS = [pytest.param(folder, marks=pytest.mark.clone) for folder in ("incremental", "independent")]
+OTHERS = [pytest.param(folder, marks=pytest.mark.clone) for folder in ("incremental", "independent", "arms")]
 
 
-@pytest.mark.parametrize("folder", ["phi", *OTHERS])
+@pytest.mark.parametrize("folder", ["phi", "arms-base", *OTHERS])
 def test_trained_router_routes(project, folder):
     image = next((project.folder / "data/raw/sample/images").rglob("*.png"))
     arguments = ["--image", str(image), "--question", "How many circles are there?"]
     router = f"data/routers/{folder}"
     answer = json.loads(project.run("arms", "route", *arguments, "--router", router, "--json"))
-    assert len(answer["ranking"]) == (4 if folder == "phi" else 7)
+    assert len(answer["ranking"]) == (4 if folder in ("phi", "arms-base") else 7)
     assert answer["vlm"] == answer["ranking"][0]["vlm"]
     assert all(0 <= ranked["confidence"] <= 1 for ranked in answer["ranking"])
 

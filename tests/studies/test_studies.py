@@ -47,7 +47,7 @@ def read(project, name):
 @pytest.mark.clone
 def test_the_full_variant_with_the_pipelines_seed_is_the_pipelines_router(studied):
     """Then a study's difference comes only from its setting."""
-    metrics = json.loads((studied.folder / "metrics/arms.json").read_text())
+    metrics = json.loads((studied.folder / "metrics/plain.json").read_text())
     first, second = read(studied, "ablation/full.json")["runs"]
     for split in ("id", "ood"):
         for name in ("em", "accuracy", "auroc"):
@@ -211,10 +211,10 @@ def test_claims_are_those_of_the_pairs(studied):
 @pytest.mark.clone
 def test_every_kind_with_enough_queries_is_left_out(studied):
     found = read(studied, "unseen.json")
-    assert set(found["trust_id"]) == {"arms", "knn"}, "the routers of the pipeline"
+    assert set(found["trust_id"]) == {"arms", "plain", "knn"}, "the routers of the pipeline"
     assert read(studied, "summary.json")["unseen"] == found
     benchmarks = found["left_out"]["benchmark"]["routers"]
-    assert set(benchmarks) == {"arms", "knn", "knn-image"}
+    assert set(benchmarks) == {"arms", "plain", "knn", "knn-image"}
     for of in benchmarks.values():
         assert set(of["folds"]) == {"charts-compare", "shapes-count", "words-read"}, "not the benchmark of ood"
         assert min(fold["queries_all"] for fold in of["folds"].values()) >= 8
