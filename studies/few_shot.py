@@ -6,10 +6,11 @@ from arms.data.scores import Scores
 from arms.data.splits import TEST_SPLITS
 from arms.features.dataset import Dataset
 from stages.workspace import stage
+from studies.joined import joined_scores
 from studies.knn import knn_scores
 from studies.setup import Json, Setup, open_setup, write_part
 
-COUNTS = (0, 16, 64, 256, 1024)
+COUNTS = (0, 8, 16, 64, 256, 1024)
 
 
 def main() -> None:
@@ -44,6 +45,8 @@ def _few_shot(setup: Setup, known: np.ndarray) -> dict[str, Scores]:
         "incremental": setup.scored("incremental", setup.extended("incremental", setup.phi, known)),
         "kNN": knn_scores(setup, known),
     }
+    if setup.workspace.params.safe.use:
+        scores["arms"] = joined_scores(setup, known)
     if known.any():
         scores["independent"] = setup.scored("independent", setup.extended("independent", setup.phi, known))
     return scores

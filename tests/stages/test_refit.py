@@ -1,7 +1,8 @@
 """The router for real traffic, trained after the pipeline on all queries."""
 
-import json
+import pandas as pd
 
+from arms.data.splits import SPLITS
 from arms.routers.router import load_router
 
 
@@ -12,8 +13,8 @@ def test_refit_trains_on_every_query_and_judges_nothing(project):
     routers = project.folder / "data/routers"
     production, judged = (load_router(routers / name, device="cpu") for name in ("production", "arms"))
     assert production.vlms == judged.vlms
-    splits = json.loads((project.folder / "data/prepared/sample/report.json").read_text())["splits"]
-    assert len(production.memory.ids) == sum(splits[name] for name in ("train", "val", "id", "ood"))
+    queries = pd.read_parquet(project.folder / "data/prepared/sample/queries.parquet")
+    assert set(production.memory.ids) == set(queries["query_id"][queries["split"].isin(SPLITS)])
     assert set(judged.memory.ids) < set(production.memory.ids)
     assert production.joint.trust == judged.joint.trust
     assert (production.joint.weights.values == judged.joint.weights.values).all()

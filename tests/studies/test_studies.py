@@ -161,7 +161,8 @@ def test_few_outcomes_are_drawn_for_each_seed(studied):
     drawn = {(record["outcomes"], record["strategy"]) for record in records}
     assert (0, "incremental") in drawn
     assert (0, "independent") not in drawn, "there is nothing for Theta to learn from"
-    assert {count for count, strategy in drawn if strategy == "independent"} == {16, 64, 256, 1024}
+    assert {count for count, strategy in drawn if strategy == "independent"} == {8, 16, 64, 256, 1024}
+    assert {count for count, strategy in drawn if strategy == "arms"} == {0, 8, 16, 64, 256, 1024}
     assert {record["seed"] for record in records} == {1, 2}
 
 
