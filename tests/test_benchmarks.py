@@ -73,6 +73,15 @@ def test_a_quick_run_of_the_scenes_finds_them_all(tmp_path):
     assert "75 scenes found of 75" in (tmp_path / "scenes-quick.md").read_text()
 
 
+@pytest.mark.slow
+def test_a_quick_run_of_the_safe_router_routes_with_each_memory(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.safe", "--quick", "--out", str(tmp_path)]
+    subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, check=True)
+    page = (tmp_path / "safe-quick.md").read_text()
+    assert "| joined, 200 queries in memory |" in page
+    assert "| joining, 200 left-out queries, 4 VLMs |" in page
+
+
 def test_the_page_of_the_encoders_says_what_each_pair_has_over_another():
     judged = {"em": 0.8, "em_low": 0.7, "em_high": 0.9, "best_single_em": 0.6}
     margin = {"over untrained, frozen": {"difference": 0.05, "low": 0.01, "high": 0.09}}
