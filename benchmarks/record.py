@@ -79,7 +79,7 @@ class Line:
         return replace(self, reference=other.name, ratios=ratios, at_least=at_least, at_most=at_most)
 
     def to_json(self) -> dict[str, Any]:
-        """The line as JSON, numbers to five figures."""
+        """The line as JSON, numbers to five figures, whole ones unchanged."""
         return {
             "part": self.part,
             "name": self.name,
@@ -184,7 +184,7 @@ def _git(*arguments: str) -> str | None:
 
 
 def _round(value: float) -> float:
-    return float(f"{value:.5g}")
+    return value if float(value).is_integer() else float(f"{value:.5g}")
 
 
 def _short(value: float) -> str:

@@ -51,6 +51,12 @@ def test_a_report_names_machine_and_commit(tmp_path):
     assert (line["spread"], line["ratio"], line["ratio_to"]) == ([2.0, 4.0], 0.8, "memory map")
 
 
+def test_a_count_is_not_rounded():
+    count = Line(part="dataset", name="outcomes", unit="", runs=(275_428.0,)).to_json()
+    share = Line(part="dataset", name="share", unit="", runs=(0.123456,)).to_json()
+    assert (count["figure"], share["figure"]) == (275_428.0, 0.12346)
+
+
 @pytest.mark.slow
 def test_a_quick_run_of_the_encoders_goes_through(tmp_path):
     command = [sys.executable, "-m", "benchmarks.encoders", "--quick", "--out", str(tmp_path)]
