@@ -24,7 +24,7 @@ def queries_of(vectors, ids=None):
     """Queries whose questions and pictures have these embeddings, shape (N, D); each picture is its own."""
     vectors, rows = np.asarray(vectors, dtype=np.float32), np.arange(len(vectors))
     ids = tuple(f"q{row}" for row in rows) if ids is None else tuple(ids)
-    return Queries(ids, NOTHING, NOTHING, rows, rows, Embeddings(vectors, vectors))
+    return Queries(ids, NOTHING, NOTHING, rows, rows, Embeddings(vectors.copy(), vectors.copy()))
 
 
 def label_vectors(vectors, outcomes, ids=None, **more):

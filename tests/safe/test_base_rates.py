@@ -9,14 +9,15 @@ ABILITIES = np.array([-1.75, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 1.5])
 BEST, SECOND, WORST = 7, 6, 0
 
 
-def made(count=500, seed=0):
+def made(count=500, seed=0, spread=1.0):
     """Outcomes of eight VLMs on queries of known ease, which is given too."""
-    ease = np.random.default_rng(seed).normal(size=count)
+    ease = spread * np.random.default_rng(seed).normal(size=count)
     return draw(expit(ABILITIES + ease[:, None]), seed + 1), ease
 
 
-def test_on_complete_data_they_are_the_shares_right():
-    outcomes, _ = made()
+@pytest.mark.parametrize("spread", [0.0, 1.0, 3.0])
+def test_on_complete_data_they_are_the_shares_right(spread):
+    outcomes, _ = made(spread=spread)
     np.testing.assert_allclose(base_rates(outcomes), outcomes.mean(axis=0), atol=0.02)
 
 

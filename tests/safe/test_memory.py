@@ -3,9 +3,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from arms.safe.memory import KERNELS, MOST_NEIGHBOURS, Found, novelty
+from arms.safe.memory import KERNELS, MOST_NEIGHBOURS, Found, Memory, novelty
 from arms.safe.stored import memory_from_tensors, memory_tensors
-from tests.safe.made import directions, draw, queries_of, remember
+from tests.safe.made import directions, draw, label_vectors, queries_of, remember
 
 BASE = np.array([0.5, 0.0, -1.0])
 NARROWEST = int(np.argmin([bandwidth for bandwidth, *_ in KERNELS]))
@@ -119,6 +119,20 @@ def test_novelty():
     assert found[0] == pytest.approx(0, abs=2e-3)
     assert found == sorted(found)
     assert found[-1] > 0.3
+
+
+def test_what_all_embeddings_share_does_not_count(random_memory):
+    """They are centred, questions and pictures each, so a common part makes no query familiar."""
+    vectors, memory = random_memory
+    queries, moved = queries_of(vectors + 0.1), queries_of(vectors + 0.1)
+    train = label_vectors(vectors, memory.outcomes)
+    for data in (moved, train.queries):
+        data.embeddings.text[:] += np.linspace(-3, 5, 32, dtype=np.float32)
+        data.embeddings.image[:] -= 7
+    other = Memory.of(train, "flat")
+    np.testing.assert_allclose(
+        novelty(other.search(moved.embeddings)), novelty(memory.search(queries.embeddings)), atol=1e-3
+    )
 
 
 def test_no_queries(random_memory):

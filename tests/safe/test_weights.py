@@ -73,6 +73,9 @@ def test_queries_count_by_their_shares():
     first, last = (fit([source], outcomes, novelty, shares=shares) for shares in np.eye(2)[:, [0] * 400 + [1] * 400])
     assert first.at(EVEN).min() > 0.6
     assert last.at(EVEN).max() < 0.2
+    mixed = fit([source], outcomes, novelty, shares=np.repeat([9.0, 1.0], 400)).at(EVEN)
+    even = fit([source], outcomes, novelty).at(EVEN)
+    assert (even + 0.1 < mixed).all()
 
 
 @pytest.mark.parametrize("fill", [0.0, 1.0, np.nan])

@@ -55,7 +55,7 @@ def test_the_neighbours_decide():
 @pytest.mark.parametrize(
     ("net", "neighbours", "decider"),
     [([0, 5, 0], [0, 0.1, 0], "net"), ([0, 0.5, 0], [0, 1, 0], "neighbours"), ([0, -1, 0], [0, 3, 0], "neighbours"),
-     ([5, 0, 0], [0, 3, 0], "neighbours")],
+     ([5, 0, 0], [0, 3, 0], "neighbours"), ([-4, 1, 0], [0, 0.5, 0], "net")],
 )  # fmt: skip
 def test_whoever_speaks_most_for_the_surest_over_the_default_decides(net, neighbours, decider):
     contrasts = contrasts_of(net=np.array(net, dtype=float), neighbours=np.array(neighbours, dtype=float))
