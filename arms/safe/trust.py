@@ -104,8 +104,8 @@ def certify(kinds: Mapping[str, KindResult], inside_novelty: np.ndarray, toleran
 
 
 def _agrees(kind: KindResult, limit: float, width: float, tolerance: float) -> bool:
-    result = kind.gain(limit, width)
-    return result is None or result[0] + result[1] >= -tolerance
+    gain, error = kind.gain(limit, width) or (0.0, 0.0)
+    return gain + error >= -tolerance
 
 
 def _share(novelty_M: np.ndarray, limit: float, width: float) -> np.ndarray:

@@ -48,7 +48,8 @@ def _pipeline(encoders: str, figures: Figures, scale: float) -> list[str]:
     """A row for each stage, and what ARMS reached."""
     whole = [] if scale == 1 else ["time for all of M2 at this rate"]
     rows = [["stage", "time", "on one core", "peak memory", "written", *whole]]
-    for stage in STAGES:
+    measured = [stage for stage in STAGES if (encoders, f"{stage}: time") in figures]  # an older record has fewer
+    for stage in measured:
         time_s, core_s, gib, mib = (
             figures[encoders, f"{stage}: {what}"] for what in ("time", "on one core", "memory", "written")
         )
