@@ -6,7 +6,7 @@ from typing import Any
 from arms.reports.dataset_table import comparison_table, dataset_table, pool_table
 from arms.reports.extension_section import extension_section
 from arms.reports.leaderboard import routers_section
-from arms.reports.results_table import results_table, shown_routers
+from arms.reports.results_table import only_net_note, results_table, shown_routers
 from arms.reports.splits_section import splits_section
 from arms.reports.studies_section import studies_section
 from arms.reports.unseen_section import unseen_section
@@ -40,6 +40,7 @@ def dataset_page(name: str, summary: Mapping[str, Any], description: str, *, fig
         f"This page is generated; [all results]({overview}) says how, and defines EM, intervals and routers.",
         f"{description} Encoders: {settings['encoders']}; {settings['epochs']} epochs; preset: {settings['preset']}; "
         "all else as in params.yaml.",
+        only_net_note(summary),
         "**A quick run, to see that everything works: the studies' figures mean nothing.**" if summary["quick"] else "",
         "## ARMS and other routers",
         results_table(shown_routers(summary["metrics"])).rstrip(),

@@ -10,7 +10,7 @@ from arms.reports.claims_section import REFERENCES, arms_claims, claims_section
 from arms.reports.complete_cases import judged_or_replayed, over_all
 from arms.reports.leaderboard import twins
 from arms.reports.markdown import interval, markdown_table, number, with_interval
-from arms.reports.results_table import ARMS
+from arms.reports.results_table import ARMS, only_net_note
 from arms.reports.titles import POOL_TITLES, SPLIT_TITLES
 from arms.reports.unseen_section import unseen_sentence
 
@@ -157,7 +157,7 @@ def _rows(name: str, summary: Mapping[str, Any], folder: str) -> Iterator[list[s
 def _sentences(name: str, summary: Mapping[str, Any], description: str, folder: str) -> str:
     """What a dataset is, and where ARMS is above the best single VLM, plain routers and all others."""
     panels = [panel for panel in _panels(summary) if not panel.replayed]
-    parts = [f"**[{name}]({folder}/{name}.md)**: {description.rstrip()}"]
+    parts = [f"**[{name}]({folder}/{name}.md)**: {description.rstrip()}", *filter(None, [only_net_note(summary)])]
     if panels:
         parts += _claim_sentences(panels)
     else:

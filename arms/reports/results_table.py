@@ -59,7 +59,7 @@ def shown_routers(metrics: Mapping[str, Any]) -> dict[str, Any]:
     metrics : mapping
         File's stem -> its content; a router's is split -> pool -> metrics.
     """
-    plain = metrics.get(PLAIN, {})
+    plain = metrics.get(PLAIN) or metrics.get(ARMS, {})
     return {
         name: content
         for name, content in metrics.items()
@@ -75,6 +75,13 @@ def _is_twin(content: Mapping[str, Any], plain: Mapping[str, Any]) -> bool:
         if "extended" in pools
     ]
     return bool(pairs) and all(own.items() <= of_plain.items() for own, of_plain in pairs)
+
+
+def only_net_note(summary: Mapping[str, Any]) -> str:
+    """What `arms` means in results from before its net was joined with neighbours and base rates; else nothing."""
+    if PLAIN in summary["metrics"]:
+        return ""
+    return "From before nets were joined with more: here ARMS is only the net, which is called `plain` now."
 
 
 def results_table(routers: Mapping[str, Any]) -> str:

@@ -28,6 +28,13 @@ def test_the_dataset_says_what_it_is():
     assert "![Confidences](../figures/mine/confidences.png)" in page()
 
 
+def test_results_from_before_the_net_was_joined_say_so():
+    made = summary()
+    assert "called `plain` now" not in page(made)
+    del made["metrics"]["plain"]
+    assert "here ARMS is only the net, which is called `plain` now." in page(made)
+
+
 def test_the_extension_has_its_tables():
     text = page()
     margins = "+0.100 (+0.050 to +0.150) | -0.010 (-0.030 to +0.020) | -0.010 (-0.030 to +0.020)"
