@@ -1,7 +1,8 @@
-"""`arms extend`: add new VLMs to a trained router."""
+"""`arms extend`: add new VLMs to a trained router, or name the queries to run them on first."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
@@ -10,13 +11,15 @@ from arms.cli.completers import ROUTERS, complete_router
 
 
 @click.command()
+@click.option("--profile", type=click.Path(path_type=Path), help="YAML: an entry of vlms.yaml, or several.")
+@click.option("--outcomes", type=click.Path(path_type=Path), help="Parquet or CSV: query_id, vlm, correct.")
+@click.option("--out", type=click.Path(path_type=Path), help="The extended router's folder; with --plan, a CSV file.")
 @click.option(
-    "--profile", required=True, type=click.Path(path_type=Path), help="YAML: an entry of vlms.yaml, or several."
+    "--plan",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Extend nothing: name the N training queries to run a new VLM on, the most useful first.",
 )
-@click.option(
-    "--outcomes", required=True, type=click.Path(path_type=Path), help="Parquet or CSV: query_id, vlm, correct."
-)
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The extended router's folder.")
 @click.option(
     "--router",
     "folder",
@@ -37,12 +40,13 @@ from arms.cli.completers import ROUTERS, complete_router
     type=click.FloatRange(0, 1),
     help="Confidence above which no router behind is asked.  [default: the cascade's own, or extend.theta]",
 )
-@click.option("--replace", is_flag=True, help="Replace a router at --out.")
+@click.option("--replace", is_flag=True, help="Replace what is at --out: a router, or with --plan a file.")
 @json_option
 def extend(
-    profile: Path,
-    outcomes: Path,
-    out: Path,
+    profile: Path | None,
+    outcomes: Path | None,
+    out: Path | None,
+    plan: int | None,
     folder: Path,
     strategy: Literal["independent", "incremental"] | None,
     theta: float | None,
@@ -55,10 +59,22 @@ def extend(
     queries and is calibrated on those on val; the others are only for the report. The report compares the old and the
     new router on the queries on which every VLM has an outcome. Only the profiles are encoded.
 
+    --profile, --outcomes and --out are needed, but for --plan. The plan is a CSV table: query_id, image, question.
+
     \b
-    Example:
+    Examples:
       arms extend --profile new.yaml --outcomes outcomes.parquet --out data/routers/mine
+      arms extend --plan 64 --out plan.csv
     """
+    if plan is not None:
+        _check_not_given({"--profile": profile, "--outcomes": outcomes, "--strategy": strategy, "--theta": theta})
+        _plan(folder, plan, out, replace, as_json)
+        return
+    if profile is None or outcomes is None or out is None:
+        given = {"--profile": profile, "--outcomes": outcomes, "--out": out}
+        missing = ", ".join(option for option, value in given.items() if value is None)
+        raise click.UsageError(f"expected --profile, --outcomes and --out, or only --plan; missing: {missing}")
+
     from arms.extension.saved import Request, extend_router, report_text
     from arms.params import read_params
 
@@ -79,3 +95,40 @@ def extend(
         print_json(report)
     else:
         click.echo(report_text(report))
+
+
+def _check_not_given(options: Mapping[str, Any]) -> None:
+    """The options that mean nothing with --plan."""
+    if given := [option for option, value in options.items() if value is not None]:
+        raise click.UsageError(f"--plan: expected no {', '.join(given)}: it names queries before a new VLM was run")
+
+
+def _plan(folder: Path, number: int, out: Path | None, replace: bool, as_json: bool) -> None:
+    """Print the plan, or write it."""
+    from arms.data.atomic import atomic_file
+    from arms.data.prepared import read_prepared
+    from arms.errors import ArmsError
+    from arms.extension.plan import plan_table
+    from arms.params import read_params
+    from arms.routers.router import load_router
+
+    if out and as_json:
+        raise click.UsageError("expected --json or --out, got both: the plan is written as CSV")
+    if out and out.exists() and not replace:
+        raise ArmsError(
+            f"--out {out}: expected nothing there, got an existing path; name another file, or add --replace"
+        )
+    params = read_params()
+    prepared = read_prepared(Path("data/prepared") / params.data)
+    router = load_router(folder, device=params.runtime.device)
+    table = plan_table(router, str(folder), prepared, Path("data/raw") / params.data, number)
+    if as_json:
+        print_json(table.to_dict("records"))
+    elif out:
+        with atomic_file(out) as draft:
+            table.to_csv(draft, index=False)
+        click.echo(f"wrote {out}", err=True)
+    else:
+        click.echo(table.to_csv(index=False), nl=False)
+    if len(table) < number:
+        click.echo(f"the router was trained on {len(table):,} queries: the plan has all of them", err=True)

@@ -1,8 +1,10 @@
 import json
 import re
 import shutil
+from io import StringIO
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tests.cached import MADE, new_outcomes, write_cached
@@ -81,3 +83,62 @@ def test_no_profile(launched):
     Path("new.yaml").unlink()
     check_failed(run(*launched), "new.yaml: expected the VLM profiles, got no such file")
     assert not Path("data/routers/mine").exists()
+
+
+class TestPlan:
+    """Which queries to run a new VLM on."""
+
+    @pytest.fixture(autouse=True)
+    def without_a_new_vlm(self, launched):
+        Path("new.yaml").unlink()
+        Path("outcomes.csv").unlink()
+
+    def test_to_read(self):
+        result = run("extend", "--plan", 4)
+        assert result.exit_code == 0, result.output
+        table = pd.read_csv(StringIO(result.stdout))
+        assert list(table.columns) == ["query_id", "image", "question"]
+        assert len(table) == 4
+        assert table["image"][0] == f"data/raw/tiny/images/{table['query_id'][0][1:]}.png"
+        assert run("extend", "--plan", 9).stdout.startswith(result.stdout)
+
+    def test_json(self):
+        queries = run_json("extend", "--plan", 3, "--router", "data/routers/arms-base")
+        assert [list(query) for query in queries] == [["query_id", "image", "question"]] * 3
+
+    def test_a_file(self):
+        result = run("extend", "--plan", 4, "--out", "plan.csv")
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", "wrote plan.csv\n")
+        assert Path("plan.csv").read_text() == run("extend", "--plan", 4).stdout
+        check_failed(run("extend", "--plan", 5, "--out", "plan.csv"), "--out plan.csv: expected nothing there")
+        assert run("extend", "--plan", 5, "--out", "plan.csv", "--replace").exit_code == 0
+        assert len(pd.read_csv("plan.csv")) == 5
+        check_failed(run("extend", "--plan", 5, "--out", "data", "--replace"), "expected a file or nothing there")
+
+    def test_more_than_there_are(self):
+        result = run("extend", "--plan", 99)
+        assert len(pd.read_csv(StringIO(result.stdout))) == 36
+        assert result.stderr == "the router was trained on 36 queries: the plan has all of them\n"
+        assert run("extend", "--plan", 36).stderr == ""
+
+    def test_a_router_that_remembers_nothing(self):
+        check_failed(
+            run("extend", "--plan", 4, "--router", "data/routers/phi"), "data/routers/phi: expected a safe router"
+        )
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (("--plan", 4, "--profile", "new.yaml"), "--plan: expected no --profile: it names queries before"),
+            (("--plan", 4, "--outcomes", "a.csv", "--theta", 0), "--plan: expected no --outcomes, --theta: it"),
+            (("--plan", 4, "--strategy", "incremental"), "--plan: expected no --strategy"),
+            (("--plan", 4, "--out", "plan.csv", "--json"), "expected --json or --out, got both"),
+            (("--plan", 0), "0 is not in the range x>=1"),
+            (("--out", "mine", "--profile", "new.yaml"), "or only --plan; missing: --outcomes"),
+            ((), "expected --profile, --outcomes and --out, or only --plan; missing: --profile, --outcomes, --out"),
+        ],
+    )
+    def test_a_command_line_that_contradicts_itself(self, arguments, message):
+        result = run("extend", *arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert message in " ".join(result.stderr.split())
