@@ -76,7 +76,14 @@ def summary(ood=True, quick=False, extended=True):
     return {
         "quick": quick,
         "settings": {"encoders": "bundled", "preset": "none", "epochs": 7, "seed": 1},
-        "metrics": {"arms": router, "plain": router, "knn": router, "best-single": router, "oracle": router, "vlms": vlms},
+        "metrics": {
+            "arms": router,
+            "plain": router,
+            "knn": router,
+            "best-single": router,
+            "oracle": router,
+            "vlms": vlms,
+        },
         "statistics": [STATISTICS],
         "splits": {
             "splits": {"train": {"queries": 70, "distinct_images": 35, "scenes": 30}},
