@@ -24,7 +24,7 @@ from arms.evaluation.trust import Choices, trust
 from arms.features.dataset import Dataset
 from arms.features.labelled import Labelled
 from arms.progress import progress_bar
-from arms.routers.base import BaseRouter
+from arms.routers.base import Scorer
 from arms.selection.select import select
 from stages.dataset import open_embedded
 from stages.phi import untrained_phi
@@ -96,7 +96,7 @@ class Study:
             # Training tunes the encoders, so each fit needs fresh ones.
             net = untrained_phi(workspace, dataset, copy.deepcopy(dataset.embedder.encoders)).fit(*rest)
             joins = name == ARMS and workspace.params.safe.use
-            router: BaseRouter = join(workspace, dataset, net, *rest) if joins else net
+            router: Scorer = join(workspace, dataset, net, *rest) if joins else net
         else:
             router = build_router(name, dataset.prepared.base, settings, seed=seed, where="studies/params.yaml.unseen")
             router.fit(*rest)

@@ -1,4 +1,4 @@
-"""What every router does: learn from queries with outcomes, then score queries."""
+"""What every router does: score queries; and what most do before: learn from queries with outcomes."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -27,32 +27,10 @@ class Consulted:
     asked: np.ndarray | None = None
 
 
-class BaseRouter(ABC):
-    """A router over a pool of VLMs, named in `vlms`.
-
-    Attributes
-    ----------
-    learns_from_answers : bool
-        `fit` reads `Labelled.answers`.
-    asks_vlms : bool
-        The router must see answers before it can choose, so `consult` reads them too.
-    """
+class Scorer(ABC):
+    """A router over a pool of VLMs, named in `vlms`, that is ready to route."""
 
     vlms: tuple[str, ...]
-    learns_from_answers: ClassVar[bool] = False
-    asks_vlms: ClassVar[bool] = False
-
-    @abstractmethod
-    def fit(self, train: Labelled, val: Labelled | None = None) -> Self:
-        """Learn from recorded outcomes.
-
-        Parameters
-        ----------
-        train : Labelled
-            Over the pool: its VLMs are those of `vlms`, in that order.
-        val : Labelled, optional
-            For choosing among settings or epochs, and for calibration; no weights are trained on it.
-        """
 
     @abstractmethod
     def score(self, queries: Queries) -> np.ndarray:
@@ -71,3 +49,30 @@ class BaseRouter(ABC):
         """The score table of some queries, labelled with the names of the router and of its pool."""
         consulted = self.consult(queries, answers)
         return Scores(name, pool, queries.ids, self.vlms, consulted.confidence, self.policy, consulted.asked)
+
+
+class BaseRouter(Scorer):
+    """A router that learns from recorded outcomes.
+
+    Attributes
+    ----------
+    learns_from_answers : bool
+        `fit` reads `Labelled.answers`.
+    asks_vlms : bool
+        The router must see answers before it can choose, so `consult` reads them too.
+    """
+
+    learns_from_answers: ClassVar[bool] = False
+    asks_vlms: ClassVar[bool] = False
+
+    @abstractmethod
+    def fit(self, train: Labelled, val: Labelled | None = None) -> Self:
+        """Learn from recorded outcomes.
+
+        Parameters
+        ----------
+        train : Labelled
+            Over the pool: its VLMs are those of `vlms`, in that order.
+        val : Labelled, optional
+            For choosing among settings or epochs, and for calibration; no weights are trained on it.
+        """

@@ -21,7 +21,7 @@ from arms.features.labelled import Labelled
 from arms.features.loader import Queries
 from arms.params import SafeParams
 from arms.routers.arms import ArmsRouter
-from arms.routers.base import BaseRouter
+from arms.routers.base import Scorer
 from arms.routers.cascade import CascadeRouter
 from arms.routers.checkpoint import read_description, read_weights, write_checkpoint
 from arms.safe.base_rates import base_rates
@@ -37,7 +37,7 @@ _TAILS = ("image", "text")
 _NETS: dict[str, type[ArmsRouter] | type[CascadeRouter]] = {"arms": ArmsRouter, "cascade": CascadeRouter}
 
 
-class SafeRouter(BaseRouter):
+class SafeRouter(Scorer):
     """Net, neighbours and base rates, joined as far as left-out queries show that each can be trusted.
 
     Parameters
@@ -116,12 +116,8 @@ class SafeRouter(BaseRouter):
         """The profiles of the whole pool, in order."""
         return self.net.profiles
 
-    def fit(self, train: Labelled, val: Labelled | None = None) -> Self:
-        """Not for this router: it is joined from a trained net; see `join`."""
-        raise NotImplementedError("a safe router is joined from a trained net: SafeRouter.join")
-
     def score(self, queries: Queries) -> np.ndarray:
-        """Chances of being right; see `BaseRouter.score`."""
+        """Chances of being right; see `Scorer.score`."""
         evidence, _ = self.evidence(queries)
         return self.joint.confidences(evidence).astype(np.float32)
 

@@ -122,11 +122,6 @@ def test_why_of_a_router_that_does_not_know():
         Router(make_net()).route(PICTURE, QUESTION, why=True)
 
 
-def test_the_joint_is_fitted_by_join():
-    with pytest.raises(NotImplementedError, match=r"SafeRouter\.join"):
-        SafeRouter(make_net(), None, None, None).fit(None)
-
-
 @pytest.mark.parametrize("strategy", ["incremental", "cascade"])
 class TestExtended:
     def test_the_pool_grows_and_the_first_router_stays(self, base, strategy):
