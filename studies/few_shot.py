@@ -41,14 +41,14 @@ def draw_known(dataset: Dataset, count: int, seed: int) -> np.ndarray:
 
 
 def _few_shot(setup: Setup, known: np.ndarray) -> dict[str, Scores]:
-    scores = {
-        "incremental": setup.scored("incremental", setup.extended("incremental", setup.phi, known)),
-        "kNN": knn_scores(setup, known),
-    }
-    if setup.workspace.params.safe.use:
-        scores["arms"] = joined_scores(setup, known)
+    nets = {"incremental": setup.extended("incremental", setup.phi, known)}
     if known.any():
-        scores["independent"] = setup.scored("independent", setup.extended("independent", setup.phi, known))
+        nets["independent"] = setup.extended("independent", setup.phi, known)
+    scores = {strategy: setup.scored(strategy, net) for strategy, net in nets.items()}
+    scores["kNN"] = knn_scores(setup, known)
+    params = setup.workspace.params
+    if params.safe.use:  # without outcomes Theta has nothing to learn from
+        scores["arms"] = joined_scores(setup, nets.get(params.extend.strategy, nets["incremental"]), known)
     return scores
 
 

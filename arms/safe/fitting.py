@@ -114,8 +114,8 @@ def extend_joint(joint: Joint, net: BaseRouter, memory: Memory, val: Labelled | 
     """Join an extended net with the extended memory: the old VLMs as before, the new ones by their own evidence.
 
     A new VLM's base rate and its neighbours' outcomes are shrunk as everyone's, so it begins as a constant beside the
-    old VLMs' behaviour. The net's contrast for it counts as far as it explains its outcomes on val, which the net was
-    not trained on; without any it does not count.
+    old VLMs' behaviour. The net's contrast for it is expected to count by how many training outcomes it has, as a share
+    of the old VLMs'; its outcomes on val, which the net was not trained on, correct that.
 
     Parameters
     ----------
@@ -128,7 +128,9 @@ def extend_joint(joint: Joint, net: BaseRouter, memory: Memory, val: Labelled | 
     """
     num_old, base = len(joint.base), logit(base_rates(memory.outcomes))
     old = np.arange(len(base)) < num_old
-    shares = np.concatenate([joint.net_shares, np.zeros(len(base) - num_old)])
+    known_S = (~np.isnan(memory.outcomes)).sum(axis=0)
+    expected = (known_S / max(1.0, known_S[old].mean())).clip(max=1)
+    shares = np.concatenate([joint.net_shares, expected[num_old:]])
     extended = Joint(base, shares, old, joint.weights, joint.trust, joint.confidence)
     if val is None or not len(val):
         return extended
@@ -139,7 +141,9 @@ def extend_joint(joint: Joint, net: BaseRouter, memory: Memory, val: Labelled | 
         scores, added = extended.scores(evidence), np.zeros_like(evidence.base)
         added[:, vlm] = net_weight * evidence.contrasts[:, vlm, 0]
         told = ~np.isnan(val.outcomes[:, vlm])
-        shares[vlm] = fit_share(scores[told], added[told], _only_pairs_of(vlm, val.outcomes[told]))
+        shares[vlm] = fit_share(
+            scores[told], added[told], _only_pairs_of(vlm, val.outcomes[told]), float(expected[vlm])
+        )
     return extended
 
 

@@ -12,7 +12,7 @@ from arms.safe.evidence import Evidence
 _CUTS = (0.2, 0.5, 0.8)  # quantiles of novelty at which weights may fall
 _STEEPNESS = 0.15  # width of a fall, as a share of its novelty
 _RIDGE = 30.0  # on the mean squared weight of a source, in queries
-_SHARE_RIDGE = 10.0  # on the squared share
+_SHARE_RIDGE = 30.0  # on the squared distance of a share from the expected one
 _MOST_QUERIES = 10_000
 _ROUNDS = 2  # of the fit, as what little support takes from a contrast depends on the weight
 _HIGHEST = 0.9  # weight as a shrinkage
@@ -104,19 +104,28 @@ def _fit(
     return values
 
 
-def fit_share(base_MS: np.ndarray, added_MS: np.ndarray, outcomes_MS: np.ndarray) -> float:
-    """How much of one more contrast is true, in [0, 1]: by the same likelihood, and 0 where few queries tell."""
+def fit_share(base_MS: np.ndarray, added_MS: np.ndarray, outcomes_MS: np.ndarray, expected: float) -> float:
+    """How much of one more contrast is true, in [0, 1]: by the same likelihood, and as expected where few queries tell.
+
+    Parameters
+    ----------
+    base_MS, added_MS : ndarray of shape (M, S), logits
+    outcomes_MS : ndarray of shape (M, S)
+        1 right, 0 wrong, NaN unknown.
+    expected : float, in [0, 1]
+    """
     told = (outcomes_MS == 1).any(axis=1) & (outcomes_MS == 0).any(axis=1)
     if not told.any():
-        return 0.0
+        return expected
     share_M = np.full(int(told.sum()), 1 / told.sum())
 
     def loss(value: np.ndarray) -> tuple[float, np.ndarray]:
         result, slope_MS = _pair_loss(base_MS[told] + value[0] * added_MS[told], outcomes_MS[told], share_M)
         ridge = _SHARE_RIDGE / told.sum()
-        return result + ridge * value[0] ** 2, np.array([(slope_MS * added_MS[told]).sum() + 2 * ridge * value[0]])
+        beside = value[0] - expected
+        return result + ridge * beside**2, np.array([(slope_MS * added_MS[told]).sum() + 2 * ridge * beside])
 
-    found: Any = minimize(loss, np.array([0.05]), jac=True, method="L-BFGS-B", bounds=[(0, 1)])
+    found: Any = minimize(loss, np.array([expected]), jac=True, method="L-BFGS-B", bounds=[(0, 1)])
     return float(found.x[0])
 
 

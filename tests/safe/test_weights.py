@@ -122,21 +122,23 @@ def test_the_loss_by_hand():
 
 
 class TestFitShare:
-    def test_a_true_contrast_counts_more_than_noise(self):
+    @pytest.mark.parametrize("expected", [0.0, 0.5, 1.0])
+    def test_a_true_contrast_counts_more_than_noise(self, expected):
         truth, noise, outcomes, _ = made(400)
         base = np.zeros_like(truth)
-        assert fit_share(base, truth, outcomes) > 0.6
-        assert fit_share(base, noise, outcomes) < 0.15
-        assert fit_share(base, -truth, outcomes) == 0
-        assert 0 <= fit_share(base, 0.1 * truth, outcomes) <= 1
+        assert fit_share(base, truth, outcomes, expected) > 0.5
+        assert fit_share(base, noise, outcomes, expected) < 0.3
+        assert fit_share(base, -truth, outcomes, expected) < 0.05
+        assert 0 <= fit_share(base, 0.1 * truth, outcomes, expected) <= 1
 
-    def test_few_queries_tell_little(self):
-        truth, _, outcomes, _ = made(400)
-        few = fit_share(np.zeros((2, 4)), truth[:2], outcomes[:2])
-        assert few < fit_share(np.zeros_like(truth), truth, outcomes) - 0.2
+    def test_few_queries_leave_it_as_expected(self):
+        truth, noise, outcomes, _ = made(400)
+        base = np.zeros_like(truth)
+        assert fit_share(base[:2], truth[:2], outcomes[:2], 0.1) < fit_share(base, truth, outcomes, 0.1) - 0.2
+        assert fit_share(base[:2], noise[:2], outcomes[:2], 0.9) > fit_share(base, noise, outcomes, 0.9) + 0.2
 
     def test_without_outcomes(self):
         truth, _, outcomes, _ = made(20)
         base = np.zeros_like(truth)
-        assert fit_share(base, truth, np.full_like(outcomes, np.nan)) == 0
-        assert fit_share(base[:0], truth[:0], outcomes[:0]) == 0
+        assert fit_share(base, truth, np.full_like(outcomes, np.nan), 0.3) == 0.3
+        assert fit_share(base[:0], truth[:0], outcomes[:0], 0.3) == 0.3
