@@ -47,7 +47,7 @@ def is_ceiling(name):
 
 def test_no_test_outcome_reaches_a_fit(project, other_outcomes):
     before = scores_in(project.folder / "data" / "scores" / "baselines")
-    assert len(before) == 2 * 8
+    assert len(before) == 2 * 9
     assert scores_in(other_outcomes("id", "ood")) == before
 
 
