@@ -12,7 +12,7 @@ from arms.extension.strategies import extend
 from arms.features.dataset import Dataset
 from arms.params import Strategy
 from arms.routers.arms import ArmsRouter
-from arms.routers.cascade import CascadeRouter
+from arms.routers.cascade import Net
 from stages.dataset import open_dataset
 from stages.live import log_epochs
 from stages.phi import load_phi
@@ -41,7 +41,7 @@ def main(strategy: Strategy) -> None:
 
 def _extended(
     strategy: Strategy, workspace: Workspace, dataset: Dataset, phi: ArmsRouter, encoders: EncoderPair
-) -> ArmsRouter | CascadeRouter:
+) -> Net:
     """Phi extended to the new VLMs; Phi itself if there are none."""
     prepared, params = dataset.prepared, workspace.params.extend
     if not prepared.new:
@@ -49,8 +49,7 @@ def _extended(
         log_epochs((), PLOTS / strategy)  # a plot without points, which the stage promises all the same
         return phi
     train, val = (dataset.labelled(split, prepared.extended) for split in ("train", "val"))
-    untuned = encoders if params.independent.start == "nothing" else None
-    extension = extend(strategy, phi, prepared.vlms, train, val, params, untuned=untuned)
+    extension = extend(strategy, phi, prepared.vlms, train, val, params, untuned=encoders)
     log_epochs(extension.train(resume=SNAPSHOTS / f"{strategy}.pt"), PLOTS / strategy)
     return extension.router
 

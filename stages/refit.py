@@ -8,7 +8,7 @@ from arms.extension.strategies import extend
 from arms.features.dataset import Dataset
 from arms.features.labelled import Labelled
 from arms.routers.arms import ArmsRouter
-from arms.routers.cascade import CascadeRouter
+from arms.routers.cascade import CascadeRouter, Net
 from arms.routers.router import load_router
 from arms.safe.router import SafeRouter
 from arms.training.choice import choose_queries
@@ -36,16 +36,15 @@ def main() -> None:
     )  # fmt: skip
 
 
-def refit_net(workspace: Workspace, judged: SafeRouter) -> ArmsRouter | CascadeRouter:
+def refit_net(workspace: Workspace, judged: SafeRouter) -> Net:
     """Phi and its extension, trained on all splits for as many epochs as the judged ones' weights have seen."""
     phi, params = _refit_phi(workspace), workspace.params
     dataset, untuned = open_dataset(workspace)
     prepared = dataset.prepared
     if not prepared.new:
         return phi
-    from_nothing = untuned if params.extend.independent.start == "nothing" else None
     train = dataset.labelled(SPLITS, prepared.extended)
-    extension = extend(params.extend.strategy, phi, prepared.vlms, train, None, params.extend, untuned=from_nothing)
+    extension = extend(params.extend.strategy, phi, prepared.vlms, train, None, params.extend, untuned=untuned)
     before = judged.net.thetas[-1] if isinstance(judged.net, CascadeRouter) else judged.net
     router = extension.trained(until=before.kept_epoch)
     extension.learner.temperature = before.temperature

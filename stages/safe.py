@@ -9,14 +9,12 @@ from arms.data.splits import SCORED_SPLITS
 from arms.features.dataset import Dataset
 from arms.features.labelled import Labelled
 from arms.routers.arms import ArmsRouter
-from arms.routers.cascade import CascadeRouter
+from arms.routers.cascade import Net
 from arms.routers.router import load_router
 from arms.safe.router import SafeRouter
 from stages.dataset import open_embedded
 from stages.phi import load_phi, training_data, untrained_phi
 from stages.workspace import ROUTERS, SCORES, Stopwatch, Workspace, open_workspace, stage
-
-Net = ArmsRouter | CascadeRouter
 
 logger = logging.getLogger("stages.safe")
 

@@ -4,14 +4,13 @@ import numpy as np
 
 from arms.data.scores import Scores
 from arms.data.splits import SCORED_SPLITS
-from arms.routers.arms import ArmsRouter
-from arms.routers.cascade import CascadeRouter
+from arms.routers.cascade import Net
 from arms.safe.router import SafeRouter
 from stages.workspace import ROUTERS
 from studies.setup import Setup
 
 
-def joined_scores(setup: Setup, net: ArmsRouter | CascadeRouter, known: np.ndarray) -> Scores:
+def joined_scores(setup: Setup, net: Net, known: np.ndarray) -> Scores:
     """The pipeline's router over the base pool, extended by the new VLMs' outcomes on some training queries.
 
     None of their val outcomes are used.

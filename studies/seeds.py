@@ -12,7 +12,7 @@ from arms.extension.strategies import extend
 from arms.params import Strategy
 from arms.progress import progress_bar
 from arms.routers.arms import ArmsRouter
-from arms.routers.cascade import CascadeRouter
+from arms.routers.cascade import Net
 from stages.dataset import open_dataset, open_embedded
 from stages.phi import training_data, untrained_phi
 from stages.safe import arms_routers
@@ -47,7 +47,7 @@ def train_arms(workspace: Workspace, seed: int) -> list[Scores]:
     queries = dataset.queries(*SCORED_SPLITS)
     phi = untrained_phi(seeded, dataset, encoders).fit(*training_data(seeded, dataset))
     tables = [phi.scores("plain", "base", queries)]
-    extended: dict[str, ArmsRouter | CascadeRouter] = {}
+    extended: dict[str, Net] = {}
     for strategy in get_args(Strategy):
         router = extended[strategy] = _extended(workspace, strategy, phi)
         if isinstance(router, ArmsRouter):  # its weights serve both pools; on the base pool a cascade is just Phi
@@ -57,15 +57,14 @@ def train_arms(workspace: Workspace, seed: int) -> list[Scores]:
     return tables + [router.scores("arms", pool, queries) for pool, router in pools.items()]
 
 
-def _extended(workspace: Workspace, strategy: Strategy, phi: ArmsRouter) -> ArmsRouter | CascadeRouter:
+def _extended(workspace: Workspace, strategy: Strategy, phi: ArmsRouter) -> Net:
     """Phi extended to the new VLMs; Phi itself if there are none."""
     dataset, untuned = open_dataset(workspace)
     prepared, params = dataset.prepared, workspace.params.extend
     if not prepared.new:
         return phi
     train, val = (dataset.labelled(split, prepared.extended) for split in ("train", "val"))
-    from_nothing = untuned if params.independent.start == "nothing" else None
-    return extend(strategy, phi, prepared.vlms, train, val, params, untuned=from_nothing).trained()
+    return extend(strategy, phi, prepared.vlms, train, val, params, untuned=untuned).trained()
 
 
 def _pipeline_scores() -> list[Scores]:

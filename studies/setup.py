@@ -19,7 +19,7 @@ from arms.features.labelled import Labelled
 from arms.params import Strategy
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import BaseRouter
-from arms.routers.cascade import CascadeRouter
+from arms.routers.cascade import Net
 from stages.dataset import open_dataset
 from stages.phi import load_phi
 from stages.workspace import Workspace, open_workspace
@@ -63,9 +63,7 @@ class Setup:
         """A router's scores over the extended pool."""
         return router.scores(name, "extended", self.dataset.queries(*SCORED_SPLITS))
 
-    def extended(
-        self, strategy: Strategy, phi: ArmsRouter, known: np.ndarray | None = None
-    ) -> ArmsRouter | CascadeRouter:
+    def extended(self, strategy: Strategy, phi: ArmsRouter, known: np.ndarray | None = None) -> Net:
         """Phi extended by one of the two strategies.
 
         Parameters
@@ -82,8 +80,7 @@ class Setup:
             # Theta would need the new VLMs' val outcomes.
             own_val = None if strategy == "independent" else val.forget(np.ones(len(val), dtype=bool), self.new)
         params = self.workspace.params.extend
-        untuned = self.encoders if params.independent.start == "nothing" else None
-        return extend(strategy, phi, prepared.vlms, train, own_val, params, untuned=untuned).trained()
+        return extend(strategy, phi, prepared.vlms, train, own_val, params, untuned=self.encoders).trained()
 
 
 def open_setup() -> Setup:

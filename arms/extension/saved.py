@@ -24,13 +24,12 @@ from arms.features.dataset import Dataset
 from arms.features.store import FeatureStore
 from arms.params import EvaluateParams, ExtendParams, Params, RuntimeParams, Strategy
 from arms.routers.arms import ArmsRouter
-from arms.routers.cascade import CascadeRouter
+from arms.routers.cascade import CascadeRouter, Net, first_net
 from arms.routers.checkpoint import DESCRIPTION
 from arms.routers.router import load_router
 from arms.safe.router import SafeRouter
 
 Report = dict[str, Any]
-Net = ArmsRouter | CascadeRouter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,8 +173,7 @@ def net_of(router: Net | SafeRouter) -> Net:
 
 def open_dataset(request: Request, router: Net | SafeRouter, prepared: Prepared, params: RuntimeParams) -> Dataset:
     """The prepared dataset with the features that the router was trained on; raise ArmsError if they are missing."""
-    net = net_of(router)
-    phi = net.phi if isinstance(net, CascadeRouter) else net
+    phi = first_net(net_of(router))
     images = FeatureStore(request.features / "image.zarr", phi.encoders.image.fingerprint)
     texts = FeatureStore(request.features / "text.zarr", phi.encoders.text.fingerprint)
     for store in (images, texts):

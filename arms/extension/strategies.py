@@ -13,7 +13,7 @@ from arms.encoders.pair import EncoderPair
 from arms.features.labelled import Labelled
 from arms.params import ExtendParams, FitParams, IncrementalParams, IndependentParams, Strategy
 from arms.routers.arms import ArmsRouter
-from arms.routers.cascade import CascadeRouter
+from arms.routers.cascade import CascadeRouter, Net, first_net
 from arms.training.choice import choose_queries
 from arms.training.epoch_log import EpochLog
 
@@ -33,7 +33,7 @@ class Extension:
     val : Labelled or None
     """
 
-    router: ArmsRouter | CascadeRouter
+    router: Net
     learner: ArmsRouter
     data: Labelled
     val: Labelled | None
@@ -43,7 +43,7 @@ class Extension:
         if len(self.data):
             yield from self.learner.train(self.data, self.val, resume=resume, until=until)
 
-    def trained(self, until: int | None = None) -> ArmsRouter | CascadeRouter:
+    def trained(self, until: int | None = None) -> Net:
         """Train all epochs, or those up to one, and return the router."""
         for _ in self.train(until=until):
             pass
@@ -58,7 +58,7 @@ def extend(
     val: Labelled | None,
     params: ExtendParams,
     *,
-    untuned: EncoderPair | None = None,
+    untuned: EncoderPair,
 ) -> Extension:
     """Extend Phi by one of the two strategies.
 
@@ -68,8 +68,8 @@ def extend(
         The extended pool S', Phi's own first.
     train, val : Labelled
         Over S'.
-    untuned : EncoderPair, optional
-        See `extend_independently`.
+    untuned : EncoderPair
+        Encoders before any tuning, from which Theta starts if the settings let it start from nothing.
     """
     train = choose_queries(train, phi.vlms, phi.training)
     if strategy == "incremental":
@@ -77,7 +77,13 @@ def extend(
     new = profiles[len(phi.vlms) :]
     own = None if val is None else val.over([vlm.name for vlm in new])
     return extend_independently(
-        phi, new, train.over([vlm.name for vlm in new]), own, params.independent, theta=params.theta, untuned=untuned
+        phi,
+        new,
+        train.over([vlm.name for vlm in new]),
+        own,
+        params.independent,
+        theta=params.theta,
+        untuned=untuned if params.independent.start == "nothing" else None,
     )
 
 
@@ -113,7 +119,7 @@ def extend_incrementally(
 
 
 def extend_independently(
-    phi: ArmsRouter | CascadeRouter,
+    phi: Net,
     profiles: Sequence[VlmProfile],
     train: Labelled,
     val: Labelled | None,
@@ -138,7 +144,7 @@ def extend_independently(
         Encoders before any tuning; they stay untuned. With them Theta starts from nothing, as published. By default
         it starts from a copy of Phi's weights, and needs fewer outcomes.
     """
-    first = phi.phi if isinstance(phi, CascadeRouter) else phi
+    first = first_net(phi)
     train = train.with_outcomes()
     training = _training(first.training, train, params)
     if untuned is None:

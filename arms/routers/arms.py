@@ -116,7 +116,7 @@ class ArmsRouter(BaseRouter):
             if log.epoch == until:
                 break
         self.net.eval()
-        self.kept_epoch = kept_epoch(logs, self.training.keep)
+        self.kept_epoch = kept_epoch(logs, self.training.keep if until is None else "last")
         if val is not None and self.training.calibrate:
             self.temperature = fit_temperature(self._logits(val.queries), val.outcomes)
 

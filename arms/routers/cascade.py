@@ -96,3 +96,11 @@ class CascadeRouter(BaseRouter):
         numbers = range(1, description["num_thetas"] + 1)
         thetas = [ArmsRouter.from_folder(folder / f"theta-{number}", device=device) for number in numbers]
         return cls(phi, thetas, theta=description["theta"])
+
+
+Net = ArmsRouter | CascadeRouter  # a router that is only nets, before anything is joined with them
+
+
+def first_net(net: Net) -> ArmsRouter:
+    """Phi of a cascade, or the router itself."""
+    return net.phi if isinstance(net, CascadeRouter) else net

@@ -73,7 +73,6 @@ def fit_rasch(outcomes_NS: np.ndarray) -> RaschModel:
         ability_variance = _variance(ability[count_S >= max(1, count_S.max() // 4)])
         if np.abs(step).max() < _SETTLED:
             break
-    ability[count_S == 0] = mean
     return RaschModel(ability, ease, 1 / precision_N)
 
 

@@ -70,7 +70,10 @@ def fit_joint(
         Of the folds.
     """
     base = logit(base_rates(train.outcomes))
-    parts = [] if val is None or not len(val) else [_on_val(net, memory, base, val)]
+    everyone = np.ones(len(base), dtype=bool)
+    parts = []
+    if val is not None and len(val):
+        parts.append(LeftOut(_evidence(net, memory, base, everyone, val.queries), val.outcomes, None))
     folds = make_folds(train, params, seed)
     with progress_bar("left-out fits", "fits") as progress:
         for done, fold in enumerate(folds, start=1):
@@ -134,7 +137,7 @@ def extend_joint(joint: Joint, net: BaseRouter, memory: Memory, val: Labelled | 
     extended = Joint(base, shares, old, joint.weights, joint.trust, joint.confidence)
     if val is None or not len(val):
         return extended
-    evidence = _on_val(net, memory, base, val, old).evidence
+    evidence = _evidence(net, memory, base, old, val.queries)
     net_weight = joint.weights.at(evidence.novelty)[:, 0] * joint.trust.at(evidence.novelty)
     for vlm in [vlm for _ in range(_SWEEPS) for vlm in range(num_old, len(base))]:
         shares[vlm] = 0.0
@@ -160,7 +163,8 @@ def _left_out(net: BaseRouter, fold: Fold, train: Labelled, val: Labelled | None
     net.fit(rest, None if val is None else _without(val, test, fold.kinds))
     memory = Memory.of(rest, params.index)
     base = logit(base_rates(rest.outcomes))
-    return LeftOut(_evidence(net, memory, base, test.queries), test.outcomes, fold.kinds)
+    everyone = np.ones(len(base), dtype=bool)
+    return LeftOut(_evidence(net, memory, base, everyone, test.queries), test.outcomes, fold.kinds)
 
 
 def _without(val: Labelled, test: Labelled, kinds: np.ndarray | None) -> Labelled | None:
@@ -171,13 +175,6 @@ def _without(val: Labelled, test: Labelled, kinds: np.ndarray | None) -> Labelle
     return val.subset(kept) if len(kept) else None
 
 
-def _on_val(net: BaseRouter, memory: Memory, base: np.ndarray, val: Labelled, old: np.ndarray | None = None) -> LeftOut:
-    return LeftOut(_evidence(net, memory, base, val.queries, old), val.outcomes, None)
-
-
-def _evidence(
-    net: BaseRouter, memory: Memory, base: np.ndarray, queries: Queries, old: np.ndarray | None = None
-) -> Evidence:
+def _evidence(net: BaseRouter, memory: Memory, base: np.ndarray, old: np.ndarray, queries: Queries) -> Evidence:
     assert queries.embeddings is not None, "joining: expected queries with embeddings"
-    old = np.ones(len(base), dtype=bool) if old is None else old
     return gather_evidence(net.score(queries), memory, memory.search(queries.embeddings), base, old)

@@ -14,7 +14,6 @@ class Fold:
 
     Attributes
     ----------
-    name : str
     test : ndarray of int64
         The queries that are left out.
     rest : ndarray of int64
@@ -23,7 +22,6 @@ class Fold:
         The left-out kind of each query; None for a fold of queries like the others.
     """
 
-    name: str
     test: np.ndarray
     rest: np.ndarray
     kinds: np.ndarray | None = None
@@ -50,7 +48,7 @@ def _inside_folds(groups: np.ndarray, num: int, random: np.random.Generator) -> 
     part_of_scene = random.permutation(len(distinct)) % num
     part_of_query = random.permutation(len(groups)) % num
     part = np.where(whole[scene_of], part_of_scene[scene_of], part_of_query)
-    return [Fold(f"part {k + 1}", np.flatnonzero(part == k), np.flatnonzero(part != k)) for k in range(num)]
+    return [Fold(np.flatnonzero(part == k), np.flatnonzero(part != k)) for k in range(num)]
 
 
 def _kind_folds(tags: np.ndarray, groups: np.ndarray, most: int, random: np.random.Generator) -> list[Fold]:
@@ -64,5 +62,5 @@ def _kind_folds(tags: np.ndarray, groups: np.ndarray, most: int, random: np.rand
         names = [str(kind) for kind in kinds if part_of_kind[kind] == part]
         test = np.isin(tags, names)
         rest = ~np.isin(groups, groups[test])
-        folds.append(Fold(", ".join(names), np.flatnonzero(test), np.flatnonzero(rest), tags[test]))
+        folds.append(Fold(np.flatnonzero(test), np.flatnonzero(rest), tags[test]))
     return folds

@@ -92,9 +92,9 @@ class Memory:
         told = np.concatenate([np.nan_to_num(self.outcomes), ~np.isnan(self.outcomes)], axis=1)
         return torch.from_numpy(told.astype(np.float32))
 
-    def search(self, embeddings: Embeddings, num_neighbours: int = MOST_NEIGHBOURS) -> Found:
+    def search(self, embeddings: Embeddings) -> Found:
         """The nearest training queries of M queries."""
-        return Found(*self._neighbours.search(_vectors(embeddings, self.centres), num_neighbours))
+        return Found(*self._neighbours.search(_vectors(embeddings, self.centres), MOST_NEIGHBOURS))
 
     def local_rates(self, found: Found, base_S: np.ndarray) -> LocalRates:
         """What the neighbours' outcomes say beside the base rates.

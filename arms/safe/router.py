@@ -22,7 +22,7 @@ from arms.features.loader import Queries
 from arms.params import SafeParams
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import Scorer
-from arms.routers.cascade import CascadeRouter
+from arms.routers.cascade import CascadeRouter, Net, first_net
 from arms.routers.checkpoint import read_description, read_weights, write_checkpoint
 from arms.safe.base_rates import base_rates
 from arms.safe.evidence import Evidence
@@ -50,7 +50,7 @@ class SafeRouter(Scorer):
         With encoders that no training has tuned: neighbours are searched by their embeddings.
     """
 
-    def __init__(self, net: ArmsRouter | CascadeRouter, memory: Memory, joint: Joint, embedder: Embedder) -> None:
+    def __init__(self, net: Net, memory: Memory, joint: Joint, embedder: Embedder) -> None:
         self.net, self.memory, self.joint, self.embedder = net, memory, joint, embedder
         self.vlms = net.vlms
 
@@ -70,7 +70,7 @@ class SafeRouter(Scorer):
         memory = Memory.of(train, params.index)
         return cls(net, memory, fit_joint(net, memory, new_net, train, val, params, seed), embedder)
 
-    def extended(self, net: ArmsRouter | CascadeRouter, train: Labelled, val: Labelled | None) -> "SafeRouter":
+    def extended(self, net: Net, train: Labelled, val: Labelled | None) -> "SafeRouter":
         """This router over an extended pool; it stays as it is.
 
         Parameters
@@ -93,7 +93,7 @@ class SafeRouter(Scorer):
         memory = self.memory.with_outcomes(outcomes)
         return SafeRouter(net, memory, extend_joint(self.joint, net, memory, val), self.embedder)
 
-    def refitted(self, net: ArmsRouter | CascadeRouter, train: Labelled) -> "SafeRouter":
+    def refitted(self, net: Net, train: Labelled) -> "SafeRouter":
         """This router with a net trained on more queries, and with these in its memory; what joins them stays.
 
         Parameters
@@ -109,7 +109,7 @@ class SafeRouter(Scorer):
     @property
     def phi(self) -> ArmsRouter:
         """The net over the base pool, or the only one."""
-        return self.net.phi if isinstance(self.net, CascadeRouter) else self.net
+        return first_net(self.net)
 
     @property
     def profiles(self) -> tuple[VlmProfile, ...]:
@@ -171,7 +171,7 @@ class SafeRouter(Scorer):
             raise ArmsError(
                 f"{folder}: expected a memory of {len(net.vlms)} VLMs, got {memory.outcomes.shape[1]}; train it anew"
             )
-        phi = net.phi if isinstance(net, CascadeRouter) else net
+        phi = first_net(net)
         embedder = Embedder(_with_untuned(phi.encoders, parts), 4 * phi.training.batch_size, phi.device)
         return cls(net, memory, joint, embedder)
 

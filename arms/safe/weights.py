@@ -51,7 +51,7 @@ class Weights:
         with only a share r of n gets r n / (r n + m) = w r / (r w + 1 - w).
         """
         weights_M1C = self.at(evidence.novelty)[:, None, :]
-        return weights_M1C * _less(evidence.support, weights_M1C) * evidence.contrasts
+        return weights_M1C * _remaining(evidence.support, weights_M1C) * evidence.contrasts
 
 
 def fit_weights(evidence: Evidence, outcomes_MS: np.ndarray, shares_M: np.ndarray) -> Weights:
@@ -80,8 +80,8 @@ def fit_weights(evidence: Evidence, outcomes_MS: np.ndarray, shares_M: np.ndarra
     share_M = shares_M[told] / shares_M[told].sum()
     weights = Weights(np.zeros((num_sources, 1 + len(cuts))), cuts)
     for _ in range(_ROUNDS):
-        less = _less(seen.support, weights.at(seen.novelty)[:, None, :])
-        inputs_MSX = np.einsum("msc,mb->mscb", less * seen.contrasts, falls_MB).reshape(*outcomes.shape, -1)
+        remaining = _remaining(seen.support, weights.at(seen.novelty)[:, None, :])
+        inputs_MSX = np.einsum("msc,mb->mscb", remaining * seen.contrasts, falls_MB).reshape(*outcomes.shape, -1)
         weights = Weights(_fit(seen.base, inputs_MSX, outcomes, share_M, falls_MB).reshape(num_sources, -1), cuts)
     return weights
 
@@ -129,7 +129,7 @@ def fit_share(base_MS: np.ndarray, added_MS: np.ndarray, outcomes_MS: np.ndarray
     return float(found.x[0])
 
 
-def _less(support_MSC: np.ndarray, weights_M1C: np.ndarray) -> np.ndarray:
+def _remaining(support_MSC: np.ndarray, weights_M1C: np.ndarray) -> np.ndarray:
     """What is left of a weight at less than full support, in [0, 1]; see `Weights.parts`."""
     shrinkage = weights_M1C.clip(max=_HIGHEST)
     left: np.ndarray = support_MSC / (support_MSC * shrinkage + 1 - shrinkage)

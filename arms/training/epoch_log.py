@@ -22,15 +22,18 @@ class EpochLog:
     queries_per_s: float
 
 
-def kept_epoch(logs: Sequence[EpochLog], keep: Literal["best", "last"]) -> int:
-    """The epoch whose weights a finished training has: with `best` that of the best EM on val, then of the least loss.
-
-    Without val it is the last one.
-    """
+def best_epoch(logs: Sequence[EpochLog]) -> int | None:
+    """The epoch with the best EM on val, then with the least loss; None without val."""
     judged = [log for log in logs if log.val_em is not None and log.val_loss is not None]
-    if keep == "last" or not judged:
-        return logs[-1].epoch
+    if not judged:
+        return None
     return max(judged, key=lambda log: (log.val_em, -(log.val_loss or 0.0), -log.epoch)).epoch
+
+
+def kept_epoch(logs: Sequence[EpochLog], keep: Literal["best", "last"]) -> int:
+    """The epoch whose weights a finished training has: the best one, or the last one if asked for or without val."""
+    best = best_epoch(logs) if keep == "best" else None
+    return logs[-1].epoch if best is None else best
 
 
 class RunningLog:

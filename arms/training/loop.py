@@ -20,7 +20,7 @@ from arms.nn.router_net import RouterNet
 from arms.params import FitParams
 from arms.progress import Progress, progress_bar
 from arms.training.augmentation import augment
-from arms.training.epoch_log import EpochLog, RunningLog
+from arms.training.epoch_log import EpochLog, RunningLog, best_epoch
 from arms.training.losses import balanced_weights, importance_loss, masked_loss
 from arms.training.optimiser import build_optimizer, learning_rate_factor
 from arms.training.order import shuffled
@@ -81,7 +81,6 @@ class _Done:
 
     step: int = 0
     logs: list[EpochLog] = field(default_factory=list)
-    best_epoch: int = 0
     kept: dict[str, Tensor] | None = None
 
 
@@ -131,7 +130,7 @@ class _Run:
                 with self.random.used():
                     log = self._epoch(len(self.done.logs) + 1, progress)
                 self.done.logs.append(log)
-                self._keep(log)
+                self._keep_best()
                 self.snapshot.save(self._state())
                 yield log
         if self.done.kept is not None:
@@ -198,21 +197,17 @@ class _Run:
         loss = masked_loss(torch.from_numpy(logits), torch.from_numpy(self.val.outcomes)).item()
         return loss, masked_em(logits, self.val.outcomes)
 
-    def _keep(self, log: EpochLog) -> None:
-        """Keep the weights if they are the best on val so far: by EM, and among equals by loss."""
-        if log.val_em is None or log.val_loss is None:
-            return
-        if not self.done.best_epoch or _rank(log) > _rank(self.done.logs[self.done.best_epoch - 1]):
-            self.done.best_epoch = log.epoch
-            if self.params.keep == "best":
-                self.done.kept = {name: tensor.cpu().clone() for name, tensor in self.net.state_dict().items()}
+    def _keep_best(self) -> None:
+        """Keep the weights of the last epoch if they are the best on val so far."""
+        logs = self.done.logs
+        if self.params.keep == "best" and best_epoch(logs) == logs[-1].epoch:
+            self.done.kept = {name: tensor.cpu().clone() for name, tensor in self.net.state_dict().items()}
 
     def _out_of_patience(self) -> bool:
-        patience, done = self.params.patience, self.done
-        waited = len(done.logs) - done.best_epoch
-        if patience is None or not done.best_epoch or waited < patience:
+        best, patience, done = best_epoch(self.done.logs), self.params.patience, len(self.done.logs)
+        if best is None or patience is None or done - best < patience:
             return False
-        logger.info("stopped after epoch %d: no better EM on val for %d epochs", len(done.logs), waited)
+        logger.info("stopped after epoch %d: no better EM on val for %d epochs", done, done - best)
         return True
 
     def _resume(self) -> None:
@@ -225,7 +220,7 @@ class _Run:
         self.shuffle.bit_generator.state = state["shuffle"]
         self.random.states = state["random"]
         logs = [EpochLog(**log) for log in state["logs"]]
-        self.done = _Done(step=state["step"], logs=logs, best_epoch=state["best_epoch"], kept=state["kept"])
+        self.done = _Done(step=state["step"], logs=logs, kept=state["kept"])
         logger.info("going on after epoch %d of %d", len(logs), self.params.epochs)
 
     def _state(self) -> dict[str, Any]:
@@ -237,7 +232,6 @@ class _Run:
             "random": self.random.states,
             "logs": [asdict(log) for log in self.done.logs],
             "step": self.done.step,
-            "best_epoch": self.done.best_epoch,
             "kept": self.done.kept,
         }
 
@@ -259,12 +253,6 @@ class _Run:
         if self.snapshot.file is None or not self.done.logs:
             return text
         return f"{text}; {self.snapshot.file} holds epoch {len(self.done.logs)}, the last good one"
-
-
-def _rank(log: EpochLog) -> tuple[float, float]:
-    assert log.val_em is not None
-    assert log.val_loss is not None
-    return log.val_em, -log.val_loss
 
 
 def _set_training(net: RouterNet) -> None:

@@ -230,7 +230,7 @@ class TestExtend:
         lengths["independent"] = {**TRAINING, "epochs": 2, "start": "phi"}
         params = ExtendParams.model_validate({"strategy": strategy, "theta": 0.6, **lengths})
         train, val = MADE.label(phi.encoders), VAL.label(phi.encoders)
-        router = extend(strategy, phi, PROFILES, train, val, params).trained()
+        router = extend(strategy, phi, PROFILES, train, val, params, untuned=phi.encoders).trained()
         expected = incrementally(phi)[1] if strategy == "incremental" else independently(phi)
         np.testing.assert_array_equal(router.score(val.queries), expected.score(val.queries))
 
@@ -242,7 +242,8 @@ class TestExtend:
         train = MADE.label(phi.encoders)
         answerable = (train.outcomes[:, :2] == 1).any(axis=1)
         for strategy in ("incremental", "independent"):
-            assert len(extend(strategy, phi, PROFILES, train, None, params).data) == answerable.sum() < len(train)
+            extension = extend(strategy, phi, PROFILES, train, None, params, untuned=phi.encoders)
+            assert len(extension.data) == answerable.sum() < len(train)
 
 
 @pytest.mark.parametrize(
