@@ -273,9 +273,11 @@ class SafeParams(Section):
     use: bool = Field(description="false: ARMS is only its net, as published")
     num_folds: int = Field(ge=0, description="nets trained without a part of the training queries; 0 or 1: none")
     most_kinds: int = Field(
-        ge=0, description="nets trained without a task; more tasks are left out several at once; 0: none"
+        ge=0,
+        description="nets trained without a task, and as many without a benchmark; more are left out several at once; "
+        "below 3: none",
     )
-    tolerance: Share = Field(description="EM that a left-out task may lose to the best single VLM")
+    tolerance: Share = Field(description="EM that a left-out kind may lose to the best single VLM")
     index: Literal["flat", "ivf", "hnsw"] = Field(description="how neighbours are searched; flat is exact")
 
 

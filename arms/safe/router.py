@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,14 +20,14 @@ from arms.errors import ArmsError
 from arms.features.dataset import Embedder
 from arms.features.labelled import Labelled
 from arms.features.loader import Queries
-from arms.params import SafeParams
+from arms.params import FitParams, RouterParams, SafeParams
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import Scorer
 from arms.routers.cascade import CascadeRouter, Net, first_net
 from arms.routers.checkpoint import read_description, read_weights, write_checkpoint
 from arms.safe.base_rates import base_rates
 from arms.safe.evidence import Evidence
-from arms.safe.fitting import NewNet, extend_joint, fit_joint
+from arms.safe.fitting import extend_joint, fit_joint
 from arms.safe.joint import Joint, gather_evidence
 from arms.safe.memory import Found, Memory
 from arms.safe.stored import memory_from_tensors, memory_tensors
@@ -58,17 +59,21 @@ class SafeRouter(Scorer):
     def join(
         cls,
         net: ArmsRouter,
-        new_net: NewNet,
         train: Labelled,
         val: Labelled | None,
         params: SafeParams,
         embedder: Embedder,
         *,
         seed: int,
+        jobs: int = 1,
     ) -> Self:
-        """Join a trained net with what else is known; see `fit_joint`."""
+        """Join a trained net with what else is known; see `fit_joint`.
+
+        Nets that are fitted without a part of the queries start anew, from the embedder's encoders.
+        """
         memory = Memory.of(train, params.index)
-        return cls(net, memory, fit_joint(net, memory, new_net, train, val, params, seed), embedder)
+        new_net = partial(_untrained, net.profiles, embedder.encoders, net.router, net.training, net.device)
+        return cls(net, memory, fit_joint(net, memory, new_net, train, val, params, seed, jobs), embedder)
 
     def extended(self, net: Net, train: Labelled, val: Labelled | None) -> "SafeRouter":
         """This router over an extended pool; it stays as it is.
@@ -174,6 +179,17 @@ class SafeRouter(Scorer):
         phi = first_net(net)
         embedder = Embedder(_with_untuned(phi.encoders, parts), 4 * phi.training.batch_size, phi.device)
         return cls(net, memory, joint, embedder)
+
+
+def _untrained(
+    profiles: Sequence[VlmProfile],
+    encoders: EncoderPair,
+    router: RouterParams,
+    training: FitParams,
+    device: torch.device,
+) -> ArmsRouter:
+    # Training tunes the encoders, so each net needs its own.
+    return ArmsRouter(profiles, copy.deepcopy(encoders), router, training, device=device)
 
 
 def _with_untuned(encoders: EncoderPair, parts: dict[str, dict[str, Tensor]]) -> EncoderPair:

@@ -26,14 +26,14 @@ def labelled(encoders, vlms):
     return MADE.label(encoders, vlms, embeddings=True)
 
 
-def join(**train):
+def join(jobs=1, **train):
     """A router over the first two VLMs; its net tunes its encoders, and neighbours are searched by untuned ones."""
     net, untuned = make_net(**train), make_net().encoders
     data = labelled(untuned, NAMES[:2])
     fit, val = data.subset(np.arange(48)), data.subset(np.arange(48, 64))
     net.fit(fit, val)
     params, embedder = safe_params(num_folds=2, most_kinds=0), Embedder(untuned, 16, CPU)
-    return SafeRouter.join(net, lambda: make_net(**train), fit, val, params, embedder, seed=1)
+    return SafeRouter.join(net, fit, val, params, embedder, seed=1, jobs=jobs)
 
 
 def extend(router, strategy):
@@ -183,3 +183,8 @@ class TestDamage:
         shutil.rmtree(saved / "net")
         with pytest.raises(ArmsError, match="net: no router there"):
             load_router(saved, device="cpu")
+
+
+def test_left_out_nets_fitted_at_once_are_those_fitted_in_turn(base):
+    beside, queries = join(jobs=2), labelled(base.embedder.encoders, NAMES[:2]).queries
+    np.testing.assert_allclose(beside.score(queries), base.score(queries), atol=1e-5)
