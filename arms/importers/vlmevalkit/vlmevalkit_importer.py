@@ -137,6 +137,8 @@ class VlmEvalKitImporter(Importer):
         unobtained, language = _unobtained(evaluation, aside), self.language or language_of(benchmark)
         for where, cells, index, base in _indexed(rows, benchmark, aside):
             texts = {name: _text(cells[name], name, where, aside) for name in _TEXTS if name in cells}
+            if texts.get("question") is None and cells.get("question") is not None:
+                texts.pop("question")  # something else than text, and not an empty cell
             row = self._query(benchmark, language, index, cells, texts)
             if builder.add_query(row, where):
                 questions.add(row.query_id, base, cell_text(cells.get("image_path")))

@@ -104,12 +104,15 @@ def test_formulas_in_texts_and_in_verdicts(log: Log) -> None:
 
 
 def test_rows_without_an_index_or_a_question(log: Log) -> None:
-    log.result("M", "MMStar_openai_result", hit(1), hit(2, index=None), hit(3, question=None), hit(4, index=True))
-    log.tsv("MMStar", 1, 2, 3, 4)
+    rows = [hit(1), hit(2, index=None), hit(3, question=None), hit(4, index=True)]
+    rows.append(hit(5, question=None, A=None, B=None))
+    log.result("M", "MMStar_openai_result", *rows)
+    log.tsv("MMStar", 1, 2, 3, 4, 5)
     found = log.read()
-    assert found.verdicts() == {"MMStar/1": True}
+    assert found.verdicts() == {"MMStar/1": True, "MMStar/3": True, "MMStar/5": True}
+    assert found.queries["question"].tolist()[1:] == ["Options:\nA. a dog\nB. a cat", ""]
     assert [row["where"][-5:] for row in found.rows("row without an index")] == ["row 3", "row 5"]
-    assert found.findings()["question that is not text"] == 1
+    assert found.findings()["query without words"] == 1
 
 
 def test_json_with_values_of_any_type(log: Log) -> None:
