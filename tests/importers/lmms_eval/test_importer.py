@@ -208,6 +208,8 @@ class TestRuns:
         [
             ({"model_name": "lmms-lab/llava"}, "x", "lmms-lab/llava"),
             ({"model_name": "/data/ckpts/llava-7b/"}, "x", "ckpts/llava-7b"),
+            ({"model_name": f"/hub/models--org--a/snapshots/{'0a' * 20}"}, "x", "org/a"),
+            ({"model_name": f"snapshots/{'0a' * 20}", "config": {"model_args": "pretrained=org/b"}}, "x", "org/b"),
             ({"model_name": '"org/quoted"'}, "x", "org/quoted"),
             ({"model_name": "C:\\ckpts\\llava"}, "x", "ckpts/llava"),
             ({"model_name": None, "config": {"model_args": "a=1,pretrained=org/b,peft=org/c"}}, "x", "org/c"),
@@ -507,7 +509,7 @@ class TestRows:
         [
             *((key, 12) for key in ("target", "filtered_resps", "resps", "token_counts", "doc_hash")),
             ("doc_id", 4),  # 5 and the texts but the blank one
-            ("input", 3),  # the texts but the blank one
+            ("input", 4),  # the texts; a blank one is a picture without words
             ("input_media", 0),
         ],
     )

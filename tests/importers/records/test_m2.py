@@ -401,7 +401,7 @@ class TestRecords:
     def test_vlm_names(self, load: Import, write: Write) -> None:
         found = load(write(*(record(vlm=vlm) for vlm in ("good", None, "", "two\nlines", "org/good"))))
         assert found.column("vlm") == ["good", "org/good"]
-        assert found.kinds == {"outcome without a VLM's name": 3}
+        assert found.kinds == {"outcome without a VLM's name": 3, "VLM whose name is nearly another's": 1}
 
     def test_some_at_a_time(self, load: Import, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(collect, "_CHUNK", 3)
