@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from arms.cli.base import ArmsGroup, print_json
-from arms.cli.completers import RAW, complete_dataset_name
+from arms.cli.completers import RAW, complete_access, complete_dataset_name
 from arms.errors import ArmsError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ _COMMON_OPTIONS = (
         ["--access"],
         multiple=True,
         metavar="[VLM=]free|paid",
+        shell_complete=complete_access,
         help="Take VLMs without a profile, as free or paid, with nothing else known of them; repeat for VLMs that "
         "differ from the others.",
     ),
