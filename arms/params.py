@@ -124,7 +124,7 @@ class TextEncoderParams(Section):
         description="word pieces to learn from the questions, for `architecture`"
     )
     pooling: Literal["cls", "mean"] = Field(description="a text's vector: its first token's state, or the mean of all")
-    max_tokens: PositiveInt = Field(description="longer texts are cut off, and reported")
+    max_tokens: PositiveInt = Field(description="of longer texts the middle is left out, and reported")
     tunable_layers: TunableLayers = Field(description="blocks above the cut, trained with the head; 0: all are frozen")
     precision: PrecisionChoice = Field(description="of the frozen blocks; auto: bfloat16 where it measures faster")
 

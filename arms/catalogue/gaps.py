@@ -9,7 +9,8 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from arms.catalogue.match import alike_key, profile_finder
+from arms.catalogue.match import profile_finder
+from arms.catalogue.spellings import alike_key
 from arms.data.profiles import VlmProfile, read_vlms
 from arms.data.tables import OUTCOMES, VLMS_FILE
 from arms.errors import ArmsError

@@ -44,7 +44,7 @@ QUERIES = TableFormat(
         "benchmark": "text",
         "task": "text",
         "language": "text",
-        "question": "text",
+        "question": "text",  # may be empty
         "image": "text",  # path relative to the dataset's folder
         "answer": "text",  # null where unknown
     },

@@ -20,6 +20,7 @@ from torch import nn
 from arms.encoders.base import Encoder, cut_layers, describe_cut, hash_weights
 from arms.encoders.batch import Batch
 from arms.encoders.bundled import BUNDLED, bundled_folder
+from arms.encoders.long_texts import Shortening, describe_shortening, shorten_ids, shorten_text
 from arms.encoders.torchvision_guard import import_torchvision
 from arms.errors import ArmsError
 from arms.params import TextEncoderParams
@@ -45,21 +46,23 @@ class TextEncoder(Encoder):
 
     tokenizer: Tokenizer
     max_tokens: int
+    shortening: Shortening
     config: dict[str, Any]
 
     def tokenize(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Word pieces of each text, special tokens included; a text over the limit is cut off and reported.
+        """Word pieces of each text, special tokens included; a text over the limit is shortened and reported.
 
         Returns
         -------
         list of ndarray of shape (T,), int32
         """
-        encodings = self.tokenizer.encode_batch(list(texts))
-        if num_cut := sum(bool(encoding.overflowing) for encoding in encodings):
+        encodings = self.tokenizer.encode_batch([shorten_text(text, self.max_tokens) for text in texts])
+        if num_long := sum(bool(one.overflowing) or len(one.ids) > self.max_tokens for one in encodings):
             logger.warning(
-                "%d of %d texts are longer than max_tokens (%d) and were cut off", num_cut, len(texts), self.max_tokens
-            )
-        return [np.asarray(encoding.ids, dtype=np.int32) for encoding in encodings]
+                "%d of %d texts are longer than max_tokens (%d): their %s is left out",
+                num_long, len(texts), self.max_tokens, self.shortening,
+            )  # fmt: skip
+        return [shorten_ids(encoding.ids, self.max_tokens) for encoding in encodings]
 
     def example(self, num: int) -> Batch:
         """A batch of texts as long as a question; one is shorter, since attention skips work if nothing is padded."""
@@ -70,7 +73,12 @@ class TextEncoder(Encoder):
 
 
 def build_text_encoder(
-    params: TextEncoderParams, *, tokenizer: Tokenizer | None, seed: int, config: dict[str, Any] | None = None
+    params: TextEncoderParams,
+    *,
+    tokenizer: Tokenizer | None,
+    seed: int,
+    config: dict[str, Any] | None = None,
+    shortening: Shortening = "middle",
 ) -> TextEncoder:
     """Load or initialise the transformer and cut it.
 
@@ -82,6 +90,8 @@ def build_text_encoder(
         Initialises what is not pretrained.
     config : dict, optional
         The model's configuration instead of its weights, for a checkpoint that brings its own.
+    shortening : 'middle' or 'end'
+        What texts over the limit lose, see `long_texts`.
 
     Raises
     ------
@@ -102,7 +112,10 @@ def build_text_encoder(
     embed, blocks, finish = _take_apart(model, params.pooling, name)
     tokenizer.no_padding()
     max_tokens = min(params.max_tokens, _num_positions(model))
-    tokenizer.enable_truncation(max_tokens)
+    if shortening == "middle":
+        tokenizer.no_truncation()
+    else:
+        tokenizer.enable_truncation(max_tokens)
     trunk, tail = cut_layers(embed, blocks, finish, params.tunable_layers, f"text encoder {name}")
     cut = describe_cut(trunk, tail)
     crossing = {"inputs": ("token_ids",), "states": ("states",), "pooled": ("pooled",)}[cut]
@@ -111,6 +124,7 @@ def build_text_encoder(
         "arrays": list(crossing),
         "max_tokens": max_tokens,
         "tokenizer": hashlib.sha256(tokenizer.to_str().encode()).hexdigest(),
+        **describe_shortening(shortening),
     }
     if cut != "inputs":
         fingerprint |= {
@@ -132,6 +146,7 @@ def build_text_encoder(
         fingerprint=fingerprint,
         tokenizer=tokenizer,
         max_tokens=max_tokens,
+        shortening=shortening,
         # Without the folder of the model, which differs from machine to machine.
         config={name: value for name, value in model.config.to_dict().items() if name != "_name_or_path"},
     )

@@ -144,6 +144,7 @@ class Router:
         ----------
         image : path, binary file or PIL image
         question : str
+            May be empty: the picture is then all that is asked.
         exclude : names of VLMs in the pool, optional
             These are left out, and the policy chooses among the others.
         policy : mapping, optional
@@ -158,7 +159,7 @@ class Router:
         Raises
         ------
         ArmsError
-            If the image cannot be read, the question is empty, `exclude` names an unknown VLM, no VLM is left, the
+            If the image cannot be read, the question is no text, `exclude` names an unknown VLM, no VLM is left, the
             policy needs something unknown (latencies, or the costs of a VLM without prices), or `why` is asked of a
             router without a memory.
         ValueError
@@ -183,7 +184,7 @@ class Router:
         if not images:
             return []
         for row, question in enumerate(questions):
-            if not isinstance(question, str) or not question.strip():
+            if not isinstance(question, str):
                 raise ArmsError(f"question {row}: expected text, got {question!r}")
         policy = self.router.policy if policy is None else policy
         expected = self._expected_costs(questions, left, policy, costs or STANDARD_COSTS)

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from arms.encoders.base import Encoder, hash_weights
+from arms.encoders.long_texts import shortening_of
 from arms.encoders.pair import EncoderPair, build_encoders
 from arms.encoders.precision import in_precision
 from arms.errors import ArmsError
@@ -70,6 +71,7 @@ def build_saved_encoders(description: dict[str, Any], tokenizer: Tokenizer) -> E
         tokenizer=tokenizer,
         text_config=None if sourced["text"] else description["text_config"],
         load_weights=sourced["image"],
+        shortening=shortening_of(fingerprints["text"]),  # as the texts that the router was trained on
     )
     # The trunks compute in the precision of the features that the router was trained on.
     image, text = (fingerprints[modality].get("precision", "float32") for modality in MODALITIES)

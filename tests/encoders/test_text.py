@@ -158,7 +158,7 @@ def tiny_encoder():
     return _ENCODERS[0]
 
 
-def test_truncation_is_logged(caplog):
+def test_long_texts_are_logged(caplog):
     encoder = build_text_encoder(text_params(max_tokens=6), tokenizer=tiny_tokenizer(), seed=1)
     with caplog.at_level(logging.WARNING):
         assert [len(row) for row in encoder.tokenize(["Read the sign", "Read the sign.", "?"])] == [5, 6, 3]
@@ -166,7 +166,7 @@ def test_truncation_is_logged(caplog):
         rows = encoder.tokenize(TEXTS)
     assert [len(row) for row in rows] == [6, 6, 3, 6]
     assert rows[0][-1] == encoder.tokenizer.token_to_id("[SEP]")
-    assert caplog.messages == ["2 of 4 texts are longer than max_tokens (6) and were cut off"]
+    assert caplog.messages == ["2 of 4 texts are longer than max_tokens (6): their middle is left out"]
 
 
 @pytest.mark.parametrize(

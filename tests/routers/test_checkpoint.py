@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import arms
+from arms.cli.completers import STARTER
 from arms.errors import ArmsError
 from arms.routers.checkpoint import read_description, read_weights, write_checkpoint
 from arms.routers.router import load_router
@@ -96,6 +97,22 @@ def test_a_router_survives(tmp_path, image_layers, text_layers):
     read = arms.Router.load(str(tmp_path / "router"), device="cpu").router
     check_same(router, read)
     assert not read.net.training
+
+
+def test_a_router_keeps_shortening_texts_as_in_its_training(tmp_path):
+    """One that was trained when long texts lost their end, such as the starter, is loaded and asked like that."""
+    long = f"{'read the sign . ' * 60}how many dots ?"
+    tokens = {}
+    for shortening in ("middle", "end"):
+        router = make_router(shortening=shortening, text={"max_tokens": 16})
+        router.save(tmp_path / shortening)
+        loaded = load_router(tmp_path / shortening, device="cpu")
+        assert loaded.encoders.text.shortening == shortening
+        assert loaded.encoders.fingerprints == router.encoders.fingerprints
+        (tokens[shortening],) = (ids.tolist() for ids in loaded.encoders.text.tokenize([long]))
+        assert tokens[shortening] == router.encoders.text.tokenize([long])[0].tolist()
+    assert tokens["middle"] != tokens["end"]
+    assert load_router(STARTER, device="cpu").encoders.text.shortening == "end"
 
 
 def test_it_can_be_trained_on(tmp_path):
