@@ -10,6 +10,7 @@ import click
 
 from arms.cli.base import json_option
 from arms.cli.completers import STARTER, complete_router, complete_vlm, default_router
+from arms.errors import ArmsError
 
 if TYPE_CHECKING:
     from arms.routers.router import RankedVlm
@@ -82,10 +83,13 @@ def route(
       arms route --image photo.png --question "What is this?" --budget 0.001
       arms route --image photo.png --question "What is this?" --why
     """
-    from arms.routers.router import Router
-
     policy = _policy(cheapest_above, budget, cost_penalty)
     used = folder or default_router()
+    if not image.exists():  # said before the libraries and the router, which take seconds to load
+        raise ArmsError(f"{image}: no such image")
+
+    from arms.routers.router import Router
+
     result = Router.load(used).route(image, question, exclude=exclude, policy=policy, why=why)
     if folder is None:
         click.echo(f"router: {_shown(used)}{STARTER_NOTE if used == STARTER else ''}", err=True)
