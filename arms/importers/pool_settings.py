@@ -54,13 +54,8 @@ def write_pool_settings(name: str, dataset: Path, description: str, root: Path =
         "strict": False,
         "sample": None,
     }
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.allow_unicode = True
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.width = 120
     stream = StringIO()
-    yaml.dump(content, stream)
+    YAML().dump(content, stream)  # as DVC writes it: then `dvc exp run -S` changes only the line that it is to change
     with atomic_file(path) as draft:
         draft.write_text(_HEAD + stream.getvalue(), encoding="utf-8")
     return path
