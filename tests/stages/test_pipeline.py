@@ -107,6 +107,20 @@ def test_switching_the_dataset_is_one_setting(project):
 
 
 @pytest.mark.clone
+def test_a_dataset_that_is_not_there_is_said_in_words(project):
+    file = project.folder / "params.yaml"
+    text = file.read_text()
+    try:
+        output = project.dvc("exp", "run", "-S", "data=nope", check=False)
+        assert file.read_text().splitlines()[3:] == text.splitlines()[3:], "only the line of `data` is another"
+    finally:
+        file.write_text(text)  # as long as before, so Git may take what DVC wrote for unchanged
+    assert "check: error: conf/data/nope.yaml: no such settings file; known here: " in output
+    assert "[Errno 2]" not in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.clone
 def test_the_cut_is_a_setting_too(project):
     """With all layers tunable the store holds pixels, beside the embeddings of the frozen encoder."""
     settings = [f"conf/encoders/bundled.yaml:{part}.tunable_layers=all" for part in ("image", "text")]
