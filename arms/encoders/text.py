@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 _BLOCKS = {"distilbert": "transformer.layer"} | dict.fromkeys(
     ("bert", "camembert", "data2vec-text", "electra", "ernie", "roberta", "xlm-roberta"), "encoder.layer"
 )
+_MUCH = 60  # characters of a text that name it
+_reported: set[str] = set()  # texts that were cut: each is reported once in a process, however often it is read
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
@@ -55,10 +57,13 @@ class TextEncoder(Encoder):
         list of ndarray of shape (T,), int32
         """
         encodings = self.tokenizer.encode_batch(list(texts))
-        if num_cut := sum(bool(encoding.overflowing) for encoding in encodings):
+        cut = [text for text, encoding in zip(texts, encodings, strict=True) if encoding.overflowing]
+        if unreported := [text for text in cut if text not in _reported]:
             logger.warning(
-                "%d of %d texts are longer than max_tokens (%d) and were cut off", num_cut, len(texts), self.max_tokens
-            )
+                "%d of %d texts are longer than max_tokens (%d) and were cut off, such as %r",
+                len(cut), len(texts), self.max_tokens, _name(unreported[0]),
+            )  # fmt: skip
+            _reported.update(unreported)
         return [np.asarray(encoding.ids, dtype=np.int32) for encoding in encodings]
 
     def example(self, num: int) -> Batch:
@@ -67,6 +72,11 @@ class TextEncoder(Encoder):
         mask = torch.ones(num, length, dtype=torch.bool)
         mask[-1, (length + 1) // 2 :] = False
         return {"token_ids": torch.zeros(num, length, dtype=torch.int32), "mask": mask}
+
+
+def _name(text: str) -> str:
+    """The beginning of a text, to name it by."""
+    return text if len(text) <= _MUCH else f"{text[:_MUCH]}..."
 
 
 def build_text_encoder(
