@@ -1,6 +1,7 @@
 """The whole pipeline on a tiny sample, through the commands that a user types."""
 
 import json
+import re
 import shutil
 import signal
 import sys
@@ -76,6 +77,8 @@ def test_experiment_with_other_epochs_encodes_nothing_and_shows_in_diffs(project
             assert f"Stage '{skipped}' didn't change, skipping" in output
         for run in ("train", "extend@incremental", "extend@independent", "safe", "evaluate"):
             assert f"Running stage '{run}'" in output
+        assert re.search(r"trained Phi for 2 epochs in [\d.]+ s, kept the weights of epoch [12]\n", output)
+        assert output.count("kept the weights of epoch 1\n") >= 2, "of both extensions"
         changed = json.loads(project.dvc("metrics", "diff", "--json"))
         assert "diff" in changed["metrics/incremental.json"]["id.base.brier"]
         assert "metrics/knn.json" not in changed
