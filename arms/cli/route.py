@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,6 @@ from arms.cli.completers import STARTER, complete_router, complete_vlm, default_
 from arms.errors import ArmsError
 
 if TYPE_CHECKING:
-    from arms.routers.router import RankedVlm
     from arms.safe.why import Why
 
 STARTER_NOTE = ", the starter: it knows simulated VLMs only; train your own router with: make repro"
@@ -94,10 +92,7 @@ def route(
     if folder is None:
         click.echo(f"router: {_shown(used)}{STARTER_NOTE if used == STARTER else ''}", err=True)
     if as_json:
-        ranking = [_ranked_json(ranked) for ranked in result.ranking]
-        content: dict[str, Any] = {"vlm": result.vlm, "router": _shown(used), "ranking": ranking}
-        if result.why is not None:
-            content["why"] = asdict(result.why)
+        content = {**result.to_json(), "router": _shown(used)}
         click.echo(json.dumps(content, ensure_ascii=False))
         return
     width = max(len(ranked.vlm) for ranked in result.ranking)
@@ -149,11 +144,3 @@ def _why_lines(why: "Why") -> list[str]:
         right, wrong = (", ".join(names) or "none" for names in (near.right, near.wrong))
         lines.append(f"  {near.query_id}  similarity {near.similarity:.2f}  right: {right}  wrong: {wrong}")
     return lines
-
-
-def _ranked_json(ranked: "RankedVlm") -> dict[str, Any]:
-    """A place in the ranking, with its cost where the policy weighs costs."""
-    content: dict[str, Any] = {"vlm": ranked.vlm, "confidence": round(ranked.confidence, 4)}
-    if ranked.expected_cost_usd is not None:
-        content["expected_cost_usd"] = float(f"{ranked.expected_cost_usd:.4g}")
-    return content

@@ -144,7 +144,9 @@ def look_at_git() -> Found:
     if not unset:
         return "ok", version, facts
     commands = "; ".join(f"git config --global user.{key} YOUR_{key.upper()}" for key in unset)
-    text = f"{version}; it has no {' and no '.join(unset)} for you, which commits and `dvc exp run` need; run: {commands}"
+    text = (
+        f"{version}; it has no {' and no '.join(unset)} for you, which commits and `dvc exp run` need; run: {commands}"
+    )
     return "note", text, facts
 
 
