@@ -45,9 +45,15 @@ def main() -> None:
             write_json(content, folder / f"{name}.json")
         write_json(singles, folder / "vlms.json")
         write_json(leaderboard(shown_metrics), folder / "leaderboard.json")
-    bars = em_records(shown_metrics, singles)
-    curves = judge.reliability({name: routers[name] for name in ("arms", "knn")})
-    costs = cost_judge.records(shown)
+    drawn = ("base", "extended") if prepared.new else ("base",)  # without new VLMs both pools are the same
+    bars, curves, costs = (
+        [record for record in records if record["pool"] in drawn]
+        for records in (
+            em_records(shown_metrics, singles),
+            judge.reliability({name: routers[name] for name in ("arms", "knn")}),
+            cost_judge.records(shown),
+        )
+    )
     with atomic_folder(PLOTS / "evaluate") as folder:
         write_json([bar for bar in bars if _is_headline(bar)], folder / "em.json")
         write_json([point for point in curves if _is_headline(point)], folder / "reliability.json")

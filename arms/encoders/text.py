@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 _BLOCKS = {"distilbert": "transformer.layer"} | dict.fromkeys(
     ("bert", "camembert", "data2vec-text", "electra", "ernie", "roberta", "xlm-roberta"), "encoder.layer"
 )
+_MUCH = 60  # characters of a text that name it
+_reported: set[str] = set()  # texts that were cut: each is reported once in a process, however often it is read
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
@@ -57,11 +59,17 @@ class TextEncoder(Encoder):
         list of ndarray of shape (T,), int32
         """
         encodings = self.tokenizer.encode_batch([shorten_text(text, self.max_tokens) for text in texts])
-        if num_long := sum(bool(one.overflowing) or len(one.ids) > self.max_tokens for one in encodings):
+        long = [
+            text
+            for text, one in zip(texts, encodings, strict=True)
+            if one.overflowing or len(one.ids) > self.max_tokens
+        ]
+        if unreported := [text for text in long if text not in _reported]:
             logger.warning(
-                "%d of %d texts are longer than max_tokens (%d): their %s is left out",
-                num_long, len(texts), self.max_tokens, self.shortening,
+                "%d of %d texts are longer than max_tokens (%d): their %s is left out, such as that of %r",
+                len(long), len(texts), self.max_tokens, self.shortening, _name(unreported[0]),
             )  # fmt: skip
+            _reported.update(unreported)
         return [shorten_ids(encoding.ids, self.max_tokens) for encoding in encodings]
 
     def example(self, num: int) -> Batch:
@@ -70,6 +78,11 @@ class TextEncoder(Encoder):
         mask = torch.ones(num, length, dtype=torch.bool)
         mask[-1, (length + 1) // 2 :] = False
         return {"token_ids": torch.zeros(num, length, dtype=torch.int32), "mask": mask}
+
+
+def _name(text: str) -> str:
+    """The beginning of a text, to name it by."""
+    return text if len(text) <= _MUCH else f"{text[:_MUCH]}..."
 
 
 def build_text_encoder(

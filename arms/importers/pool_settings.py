@@ -117,12 +117,10 @@ def write_pool_settings(name: str, dataset: Path, description: str, root: Path =
 
 
 def _yaml_text(content: Any, *, flow: bool = False) -> str:
-    """Some content as YAML, on lines or, in flow style, on one."""
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = flow
-    yaml.allow_unicode = True
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.width = _UNBROKEN if flow else 120
+    """Some content as YAML: in flow style on one line, else as DVC writes it, so that `-S` changes one line."""
+    yaml = YAML()
+    if flow:
+        yaml.default_flow_style, yaml.width = True, _UNBROKEN
     stream = StringIO()
     yaml.dump(content, stream)
     return stream.getvalue()

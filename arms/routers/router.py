@@ -1,7 +1,7 @@
 """Routing with a trained router: open pictures, estimate costs and rank the pool, for one query or many."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
@@ -16,7 +16,7 @@ from arms.features.loader import Queries
 from arms.params import STANDARD_COSTS, CostsParams
 from arms.routers.checkpoint import read_description
 from arms.selection.policies import EXPENSES
-from arms.selection.select import ranking
+from arms.selection.select import check_is_mapping, ranking
 
 if TYPE_CHECKING:
     from arms.safe.why import Why
@@ -72,6 +72,13 @@ class RankedVlm:
     confidence: float
     expected_cost_usd: float | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """What JSON can hold, as `arms route --json` prints it: a cost only where the policy weighs costs."""
+        content: dict[str, Any] = {"vlm": self.vlm, "confidence": round(self.confidence, 4)}
+        if self.expected_cost_usd is not None:
+            content["expected_cost_usd"] = float(f"{self.expected_cost_usd:.4g}")
+        return content
+
 
 @dataclass(frozen=True)
 class Route:
@@ -87,6 +94,11 @@ class Route:
     def vlm(self) -> str:
         """The chosen VLM."""
         return self.ranking[0].vlm
+
+    def to_json(self) -> dict[str, Any]:
+        """What JSON can hold, as `arms route --json` prints it: vlm, ranking, and why if that was asked for."""
+        content: dict[str, Any] = {"vlm": self.vlm, "ranking": [ranked.to_json() for ranked in self.ranking]}
+        return content if self.why is None else content | {"why": asdict(self.why)}
 
 
 def load_router(path: str | Path, *, device: str = "auto") -> EncodingRouter:
@@ -187,6 +199,7 @@ class Router:
             if not isinstance(question, str):
                 raise ArmsError(f"question {row}: expected text, got {question!r}")
         policy = self.router.policy if policy is None else policy
+        check_is_mapping(policy)
         expected = self._expected_costs(questions, left, policy, costs or STANDARD_COSTS)
         pictures = [_open_image(image) for image in images]
         queries = self.router.encode(pictures, list(questions))

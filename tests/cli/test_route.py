@@ -46,6 +46,12 @@ def test_json(saved):
     assert content["router"] == str(saved / "router")
 
 
+def test_a_missing_picture_is_said_before_the_router_is_loaded(saved, monkeypatch):
+    monkeypatch.setattr(Router, "load", lambda *_, **__: pytest.fail("it was loaded"))
+    result = run("route", "--image", "none.png", "--question", "Read the sign.", "--router", saved / "router")
+    check_failed(result, "none.png: no such image")
+
+
 @pytest.fixture
 def work(tmp_path, monkeypatch):
     """An empty working directory."""

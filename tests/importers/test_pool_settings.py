@@ -34,6 +34,15 @@ def test_the_settings_are_read_back(project):
     assert path.read_text().startswith("# The pools and the splits of this dataset. ")
 
 
+def test_dvc_rewrites_only_the_line_that_it_changes(project):
+    from dvc.utils.hydra import apply_overrides
+
+    path = write_pool_settings("mine", project / "dataset", f"Imported by some command: {'words ' * 40}", project)
+    text = path.read_text()
+    apply_overrides(path, ["splits.seed=2"])
+    assert path.read_text() == text.replace("  seed: 1\n", "  seed: 2\n") != text
+
+
 def test_settings_that_are_there_stay(project):
     path = project / "conf/data/mine.yaml"
     path.write_text("mine: own\n")
