@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from arms.data.atomic import atomic_file
+from arms.data.parquet import read_parquet, write_parquet
 from arms.errors import ArmsError
 
 POOLS = ("base", "extended")
@@ -132,9 +131,8 @@ def write_scores(scores: Scores, path: str | Path) -> None:
         columns += [pa.array(column) for column in scores.asked.T]
     metadata = {METADATA_KEY: json.dumps(about, sort_keys=True).encode()}
     table = pa.Table.from_arrays(columns, schema=pa.schema(fields, metadata=metadata))
-    with atomic_file(Path(path)) as temporary:
-        # Ids and confidences hardly repeat, so dictionaries would only cost space.
-        pq.write_table(table, temporary, compression="zstd", use_dictionary=False)
+    # Ids and confidences hardly repeat, so dictionaries would only cost space.
+    write_parquet(table, Path(path), use_dictionary=False)
 
 
 def read_scores(path: str | Path) -> Scores:
@@ -143,19 +141,10 @@ def read_scores(path: str | Path) -> Scores:
     Raises
     ------
     ArmsError
-        If the file is missing, is not Parquet, or is not a table of scores.
+        If the file is missing, is not Parquet, is damaged, or is not a table of scores.
     """
-    remedy = "run the stage that writes it again"
-    try:
-        # ParquetFile and not read_table, which takes "key=value" folders of the path for columns.
-        with pq.ParquetFile(path) as file:
-            table = file.read()
-    except FileNotFoundError as error:
-        raise ArmsError(f"{path}: expected a score table, found no file; {remedy}") from error
-    except (pa.ArrowException, OSError) as error:
-        raise ArmsError(
-            f"{path}: expected a score table, got a file that is not Parquet ({error}); {remedy}"
-        ) from error
+    path, remedy = Path(path), "run the stage that writes it again"
+    table = read_parquet(path, "a score table", remedy, sealed=True)
     metadata = table.schema.metadata or {}
     if METADATA_KEY not in metadata:
         raise ArmsError(
