@@ -11,12 +11,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from arms.data.parquet import read_parquet, write_parquet
+from arms.data.profiles import ASKED, QUERY_ID
 from arms.errors import ArmsError
 
 POOLS = ("base", "extended")
 METADATA_KEY = b"arms.scores"
-QUERY_ID = "query_id"
-_ASKED = "asked: "  # begins the names of the columns of `asked`
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +126,7 @@ def write_scores(scores: Scores, path: str | Path) -> None:
     fields = [pa.field(QUERY_ID, pa.string()), *(pa.field(vlm, pa.float32()) for vlm in scores.vlms)]
     columns = [pa.array(scores.query_ids, pa.string()), *(pa.array(column) for column in scores.confidence.T)]
     if scores.asked is not None:
-        fields += [pa.field(f"{_ASKED}{vlm}", pa.bool_()) for vlm in scores.vlms]
+        fields += [pa.field(f"{ASKED}{vlm}", pa.bool_()) for vlm in scores.vlms]
         columns += [pa.array(column) for column in scores.asked.T]
     metadata = {METADATA_KEY: json.dumps(about, sort_keys=True).encode()}
     table = pa.Table.from_arrays(columns, schema=pa.schema(fields, metadata=metadata))
@@ -154,8 +153,8 @@ def read_scores(path: str | Path) -> Scores:
         about = json.loads(metadata[METADATA_KEY])
         columns = [table.column(vlm).to_numpy() for vlm in about["vlms"]]
         asked = None
-        if any(name.startswith(_ASKED) for name in table.column_names):
-            asked = np.stack([table.column(f"{_ASKED}{vlm}").to_numpy() for vlm in about["vlms"]], axis=1)
+        if any(name.startswith(ASKED) for name in table.column_names):
+            asked = np.stack([table.column(f"{ASKED}{vlm}").to_numpy() for vlm in about["vlms"]], axis=1)
         return Scores(
             router=about["router"],
             pool=about["pool"],
