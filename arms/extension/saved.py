@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from arms.data.atomic import reserved
 from arms.data.prepared import Prepared, read_prepared
 from arms.data.splits import SCORED_SPLITS, SPLITS
 from arms.errors import ArmsError
@@ -78,15 +79,17 @@ def extend_router(request: Request, params: Params) -> Report:
     Raises
     ------
     ArmsError
-        If the request, a file that it names or a setting cannot be used.
+        If the request, a file that it names or a setting cannot be used, or another process is at work on `out`.
     """
     started_s = time.perf_counter()
     check_request(request, params.extend)
-    old = load_old(request, params.runtime)
-    prepared, set_aside = read_new(request, old)
-    dataset = open_dataset(request, old, prepared, params.runtime)
-    new = extended(request, old, dataset, params.extend)
-    new.save(request.out)
+    with reserved(request.out):
+        check_request(request, params.extend)  # another process may have written it by now
+        old = load_old(request, params.runtime)
+        prepared, set_aside = read_new(request, old)
+        dataset = open_dataset(request, old, prepared, params.runtime)
+        new = extended(request, old, dataset, params.extend)
+        new.save(request.out)
     elapsed_s = time.perf_counter() - started_s
     return {
         "router": str(request.router),
