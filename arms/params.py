@@ -18,6 +18,7 @@ from arms.errors import ArmsError
 Share = Annotated[float, Field(ge=0, lt=1)]
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes, scikit-learn's too
 
 
 class Section(BaseModel):
@@ -63,13 +64,13 @@ class SplitParams(Section):
         "split, where the column `split` has no val"
     )
     id_share: Share = Field(description="share of the scenes or images that is the test in distribution")
-    seed: int = Field(description="decides which scene or image goes to which split")
+    seed: Seed = Field(description="decides which scene or image goes to which split")
 
 
 class SampleParams(Section):
     """The generator of the embedded sample dataset."""
 
-    seed: int = Field(ge=0, description="of the pictures, the questions and the VLMs' answers")
+    seed: Seed = Field(description="of the pictures, the questions and the VLMs' answers")
     images_per_benchmark: PositiveInt = Field(description="images of each benchmark")
     questions_per_image: int = Field(ge=1, le=2, description="one or two")
     missing_share: Share = Field(description="share of the paid VLMs' outcomes that is unknown")
@@ -230,7 +231,7 @@ class FitParams(TrainParams):
     """All that a fit needs: the section `train`, and `epochs` and `seed` from the top of params.yaml."""
 
     epochs: PositiveInt = Field(description="passes over the training queries")
-    seed: int = Field(ge=0, description="of weights, the order of the queries and dropout")
+    seed: Seed = Field(description="of weights, the order of the queries and dropout")
 
 
 Strategy = Literal["incremental", "independent"]
@@ -297,8 +298,8 @@ STANDARD_COSTS = CostsParams(characters_per_token=4.0, image_tokens=768, answer_
 class EvaluateParams(Section):
     """How scores become metrics."""
 
-    bootstrap_samples: int = Field(ge=100, description="draws behind each 95 % interval")
-    seed: int = Field(description="of the draws")
+    bootstrap_samples: int = Field(ge=100, le=100_000, description="draws behind each 95 % interval")
+    seed: Seed = Field(description="of the draws")
 
 
 def _check_workers(value: Any) -> Any:
@@ -338,7 +339,7 @@ class Params(Section):
     encoders: str = Field(description="an encoder pair: conf/encoders/<name>.yaml")
     preset: str = Field(description="values that win over those of this file: conf/presets/<name>.yaml")
     epochs: PositiveInt = Field(description="passes over the training queries")
-    seed: int = Field(ge=0, description="of weights, the order of the queries and dropout")
+    seed: Seed = Field(description="of weights, the order of the queries and dropout")
     router: RouterParams
     train: TrainParams
     extend: ExtendParams

@@ -95,7 +95,8 @@ def load_weights(
     Raises
     ------
     ArmsError
-        If the weights do not fit the net, or a source has other ones than at the time of the training.
+        If the weights do not fit the net, a source has other ones than at the time of the training, or the encoders
+        that were built are not those of the saved fingerprints.
     """
     saved = {
         name: tensor for part in ("head", "image_tail", "text_tail") for name, tensor in parts.get(part, {}).items()
@@ -105,6 +106,10 @@ def load_weights(
     for modality in MODALITIES:
         if not _is_pretrained(encoders.params, modality):
             _load(_encoder(encoders, modality).trunk, parts.get(f"{modality}_trunk", {}), folder)
+    for modality in MODALITIES:
+        # An encoder that is saved whole is the same whatever seed it once began with.
+        apart = {"weights"} if _is_pretrained(encoders.params, modality) else {"weights", "encoder"}
+        _check_fingerprint(_encoder(encoders, modality), description["fingerprints"][modality], apart, folder)
     for what, module, expected in _expected(net, encoders, description):
         if (got := hash_weights(module)) != expected:
             raise ArmsError(
@@ -115,6 +120,14 @@ def load_weights(
     return replace(
         encoders, image=replace(encoders.image, fingerprint=image), text=replace(encoders.text, fingerprint=text)
     )
+
+
+def _check_fingerprint(encoder: Encoder, saved: dict[str, Any], apart: set[str], folder: Path) -> None:
+    """Compare what was built with what was trained on, but for some parts, such as weights: see `_expected`."""
+    built = encoder.fingerprint
+    if wrong := [key for key in saved if key not in apart and built.get(key) != saved[key]]:
+        differences = "; ".join(f"{key} {saved[key]!r}, this installation has {built.get(key)!r}" for key in wrong)
+        raise ArmsError(f"{folder}: it was trained with an encoder of {differences}; train it anew")
 
 
 def _expected(

@@ -24,7 +24,7 @@ from arms.params import FitParams, RouterParams, SafeParams
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import Scorer
 from arms.routers.cascade import CascadeRouter, Net, first_net
-from arms.routers.checkpoint import read_description, read_weights, write_checkpoint
+from arms.routers.checkpoint import nested_sha256, read_description, read_weights, write_checkpoint
 from arms.safe.base_rates import base_rates
 from arms.safe.evidence import Evidence
 from arms.safe.fitting import extend_joint, fit_joint
@@ -151,7 +151,7 @@ class SafeRouter(Scorer):
             joint = {name: torch.from_numpy(array) for name, array in self.joint.to_arrays().items()}
             parts = {"memory": memory_tensors(self.memory), "joint": joint, **self._untuned()}
             description = {"kind": "safe", "index": self.memory.index, "trust": self.joint.trust.to_json()}
-            write_checkpoint(folder, parts, description)
+            write_checkpoint(folder, parts, description, nested=(NET,))
 
     def _untuned(self) -> dict[str, dict[str, Tensor]]:
         """The weights of the tails that neighbours are searched by, where the net has tuned its own."""
@@ -160,14 +160,14 @@ class SafeRouter(Scorer):
         return {f"{name}_untuned": dict(tails[name].state_dict()) for name in _TAILS if name in self.phi.tuned}
 
     @classmethod
-    def from_folder(cls, folder: Path, *, device: str) -> Self:
-        """Load what `save` wrote; use `load_router`."""
-        description = read_description(folder)
-        parts = read_weights(folder, description)
-        kind = read_description(folder / NET).get("kind")
+    def from_folder(cls, folder: Path, *, device: str, sha256: str | None = None) -> Self:
+        """Load what `save` wrote; use `load_router`. For `sha256` see `read_description`."""
+        description = read_description(folder, sha256)
+        parts, of_net = read_weights(folder, description), nested_sha256(description, NET)
+        kind = read_description(folder / NET, of_net).get("kind")
         if kind not in _NETS:
             raise ArmsError(f"{folder / NET}: expected a router of kind {' or '.join(_NETS)}, got {kind!r}")
-        net = _NETS[kind].from_folder(folder / NET, device=device)
+        net = _NETS[kind].from_folder(folder / NET, device=device, sha256=of_net)
         memory = memory_from_tensors(parts["memory"], description["index"])
         joint = Joint.from_arrays(
             {name: tensor.numpy() for name, tensor in parts["joint"].items()}, description["trust"]
