@@ -4,12 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from arms.data.costs import estimate_costs
+from arms.data.pictures import PictureSource, open_picture
 from arms.data.profiles import VlmProfile
 from arms.errors import ArmsError
 from arms.features.loader import Queries
@@ -20,8 +21,6 @@ from arms.selection.select import ranking
 
 if TYPE_CHECKING:
     from arms.safe.why import Why
-
-ImageSource = str | Path | BinaryIO | Image.Image
 
 # The routers that can be saved, by the `kind` in their description.
 SAVED_ROUTERS = {
@@ -130,7 +129,7 @@ class Router:
 
     def route(
         self,
-        image: ImageSource,
+        image: PictureSource,
         question: str,
         *,
         exclude: Collection[str] = (),
@@ -168,7 +167,7 @@ class Router:
 
     def route_batch(
         self,
-        images: Sequence[ImageSource],
+        images: Sequence[PictureSource],
         questions: Sequence[str],
         *,
         exclude: Collection[str] = (),
@@ -187,7 +186,7 @@ class Router:
                 raise ArmsError(f"question {row}: expected text, got {question!r}")
         policy = self.router.policy if policy is None else policy
         expected = self._expected_costs(questions, left, policy, costs or STANDARD_COSTS)
-        pictures = [_open_image(image) for image in images]
+        pictures = [open_picture(image) for image in images]
         queries = self.router.encode(pictures, list(questions))
         reasons = self._explain(queries) if why else [None] * len(images)
         confidence = self.router.score(queries)
@@ -241,19 +240,3 @@ class Router:
         if not left.any():
             raise ArmsError(f"exclude: expected one VLM or more to be left, got all: {', '.join(self.vlms)}")
         return left
-
-
-def _open_image(source: ImageSource) -> Image.Image:
-    if not (isinstance(source, str | Path | Image.Image) or hasattr(source, "read")):
-        raise ArmsError(f"expected an image as a path, binary file or PIL image, got {type(source).__name__}")
-    try:
-        if isinstance(source, Image.Image):
-            source.load()
-            return source
-        with Image.open(source) as image:
-            image.load()
-        return image
-    except FileNotFoundError as error:
-        raise ArmsError(f"{source}: no such image") from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ArmsError(f"{source}: not a readable image: {error}") from error
