@@ -63,8 +63,8 @@ def _images(workspace: Workspace, prepared: Prepared) -> Source:
     def read(key: str) -> np.ndarray:
         path = workspace.raw / paths[key]
         try:
-            return encoder.read(str(path))
-        except (OSError, ValueError, SyntaxError) as error:
+            return encoder.read(path)
+        except ArmsError as error:
             raise ArmsError(
                 f"{path}: expected an image as prepare found it, got {error}; run: dvc repro prepare"
             ) from error

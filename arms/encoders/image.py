@@ -6,13 +6,15 @@ What crosses the cut is uint8 ``pixels`` of shape (N, 3, H, W), float ``states``
 
 import copy
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import nn
 
+from arms.data.appearance import APPEARANCE
+from arms.data.pictures import PictureSource, open_picture
 from arms.encoders.base import Encoder, cut_layers, describe_cut, hash_weights
 from arms.encoders.batch import Batch
 from arms.encoders.bundled import BUNDLED, bundled_folder
@@ -38,8 +40,8 @@ class ImageEncoder(Encoder):
 
     resize: Compose
 
-    def read(self, image: Image.Image | BinaryIO | str) -> np.ndarray:
-        """Decode, resize and crop an image as open_clip does, without normalising it.
+    def read(self, image: PictureSource) -> np.ndarray:
+        """Open an image, resize and crop it as open_clip does, without normalising it.
 
         Returns
         -------
@@ -47,13 +49,10 @@ class ImageEncoder(Encoder):
 
         Raises
         ------
-        OSError, ValueError, SyntaxError
-            From Pillow, if the image cannot be decoded.
+        ArmsError
+            If the image cannot be used; see `arms.data.pictures.open_picture`.
         """
-        if not isinstance(image, Image.Image):
-            with Image.open(image) as opened:
-                return self.read(opened)
-        return np.ascontiguousarray(np.asarray(self.resize(image)).transpose(2, 0, 1))
+        return np.ascontiguousarray(np.asarray(self.resize(open_picture(image))).transpose(2, 0, 1))
 
     def example(self, num: int) -> Batch:
         """A batch of black images."""
@@ -86,6 +85,7 @@ def build_image_encoder(params: ImageEncoderParams, *, seed: int, load_weights: 
     fingerprint: dict[str, Any] = {
         "modality": "image",
         "arrays": list(crossing[cut]),
+        "pictures": APPEARANCE,
         "size": list(_pair(preprocess.size)),
         "resize": preprocess.resize_mode,
         "interpolation": preprocess.interpolation,

@@ -5,13 +5,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from arms.data.atomic import being_replaced
 from arms.data.costs import estimate_costs
+from arms.data.pictures import PictureSource, open_picture
 from arms.data.profiles import VlmProfile
 from arms.errors import ArmsError
 from arms.features.loader import Queries
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 _TRIES = 20
 _PAUSE_S = 0.05  # a router is replaced in less
-
-ImageSource = str | Path | BinaryIO | Image.Image
 
 # The routers that can be saved, by the `kind` in their description.
 SAVED_ROUTERS = {
@@ -181,7 +180,7 @@ class Router:
 
     def route(
         self,
-        image: ImageSource,
+        image: PictureSource,
         question: str,
         *,
         exclude: Collection[str] = (),
@@ -220,7 +219,7 @@ class Router:
 
     def route_batch(
         self,
-        images: Sequence[ImageSource],
+        images: Sequence[PictureSource],
         questions: Sequence[str],
         *,
         exclude: Collection[str] = (),
@@ -240,7 +239,7 @@ class Router:
         policy = self.router.policy if policy is None else policy
         check_is_mapping(policy)
         expected = self._expected_costs(questions, left, policy, costs or STANDARD_COSTS)
-        pictures = [_open_image(image) for image in images]
+        pictures = [open_picture(image) for image in images]
         queries = self.router.encode(pictures, list(questions))
         reasons = self._explain(queries) if why else [None] * len(images)
         confidence = self.router.score(queries)
@@ -294,19 +293,3 @@ class Router:
         if not left.any():
             raise ArmsError(f"exclude: expected one VLM or more to be left, got all: {', '.join(self.vlms)}")
         return left
-
-
-def _open_image(source: ImageSource) -> Image.Image:
-    if not (isinstance(source, str | Path | Image.Image) or hasattr(source, "read")):
-        raise ArmsError(f"expected an image as a path, binary file or PIL image, got {type(source).__name__}")
-    try:
-        if isinstance(source, Image.Image):
-            source.load()
-            return source
-        with Image.open(source) as image:
-            image.load()
-        return image
-    except FileNotFoundError as error:
-        raise ArmsError(f"{source}: no such image") from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ArmsError(f"{source}: not a readable image: {error}") from error

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from arms.data.appearance import APPEARANCE
 from arms.encoders.base import Encoder, hash_weights
 from arms.encoders.long_texts import shortening_of
 from arms.encoders.pair import EncoderPair, build_encoders
@@ -95,9 +96,15 @@ def load_weights(
     Raises
     ------
     ArmsError
-        If the weights do not fit the net, a source has other ones than at the time of the training, or the encoders
-        that were built are not those of the saved fingerprints.
+        If the weights do not fit the net, a source has other ones than at the time of the training, pictures were read
+        otherwise then, or the encoders that were built are not those of the saved fingerprints.
     """
+    trained_on = description["fingerprints"]["image"].get("pictures")
+    if trained_on != APPEARANCE:
+        raise ArmsError(
+            f"{folder}: it was trained on pictures read as {trained_on!r}, this version reads them as {APPEARANCE!r}; "
+            "train it anew"
+        )
     saved = {
         name: tensor for part in ("head", "image_tail", "text_tail") for name, tensor in parts.get(part, {}).items()
     }

@@ -178,6 +178,27 @@ class TestRoute:
             len({tuple((ranked.vlm, round(ranked.confidence, 5)) for ranked in route.ranking) for route in routes}) == 1
         )
 
+    def test_pictures_are_seen_as_people_see_them(self, router, tmp_path):
+        """Turned, deep and transparent, or plain: the same route."""
+        plain = MADE.pictures[0]
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        plain.rotate(90, expand=True).save(tmp_path / "turned.png", exif=exif)
+        ground = Image.new("RGB", (60, 40), "white")
+        ground.paste((200, 30, 30), (10, 10, 30, 25))
+        clear = np.asarray(ground.convert("RGBA")).copy()
+        clear[(clear[..., :3] == 255).all(axis=-1)] = 0
+        grey = np.asarray(plain.convert("L"))
+        deep = Image.fromarray(grey.astype(np.uint16) * 257)
+        twins = [
+            (tmp_path / "turned.png", plain),
+            (Image.fromarray(clear), ground),
+            (deep, Image.fromarray(grey)),
+        ]
+        for other, twin in twins:
+            got, expected = (Router(router).route(source, "Read the sign.") for source in (other, twin))
+            assert got == expected
+
     @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "I;16"])
     def test_images_of_any_mode(self, router, mode):
         assert len(Router(router).route(Image.new(mode, (40, 30)), "Read the sign.").ranking) == 3
@@ -213,7 +234,7 @@ class TestRoute:
         (tmp_path / "cut.png").write_bytes(buffer.getvalue()[:-900])
         with Image.open(tmp_path / "cut.png") as lazy:
             for source in (*tmp_path.iterdir(), str(tmp_path), io.BytesIO(b"GIF89a"), lazy):
-                with pytest.raises(ArmsError, match="not a readable image: "):
+                with pytest.raises(ArmsError, match=r"not a readable image: |expected one of PNG, |expected a regular"):
                     Router(router).route(source, "Read the sign.")
 
     def test_what_is_no_image(self, router):

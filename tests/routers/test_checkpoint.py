@@ -250,6 +250,13 @@ class TestDamage:
         edit(folder, router={**router, "num_experts": 3, "top_k": 3})
         assert f"{folder}: its weights do not fit its description: " in self.error(folder)
 
+    def test_pictures_that_were_read_otherwise(self, folder):
+        fingerprints = json.loads((folder / "router.json").read_text())["fingerprints"]
+        del fingerprints["image"]["pictures"]  # as before they were turned, scaled and laid over white
+        edit(folder, fingerprints=fingerprints)
+        message = f"{folder}: it was trained on pictures read as None, this version reads them as 'upright, "
+        assert message in self.error(folder)
+
     def test_a_cascade_without_theta(self, saved, tmp_path):
         for name in ("phi", "theta-1"):
             shutil.copytree(saved, tmp_path / name)
