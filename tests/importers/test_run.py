@@ -311,10 +311,10 @@ def test_nothing_is_left_of_an_import_that_fails(source: Path, error: BaseExcept
 
 def test_files_that_cannot_be_read_or_written(source: Path) -> None:
     def fail(intake: Intake) -> Log:
-        raise OSError(errno.ENOSPC, "No space left on device", "/some/file")
+        raise OSError(errno.EIO, "Input/output error", "/some/file")
 
     with pytest.raises(
-        ArmsError, match=r"^/some/file: expected to read or write here, could not: No space left on dev"
+        ArmsError, match=r"^/some/file: expected to read or write here, could not: Input/output error"
     ):
         run(source, fail)
 
