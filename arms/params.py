@@ -118,7 +118,9 @@ class ImageEncoderParams(Section):
 class TextEncoderParams(Section):
     """The text encoder, a transformers model with a list of layers, such as DistilBERT or BERT."""
 
-    model: str | None = Field(description="bundled, a hub name or a folder like the hub's; null: see `architecture`")
+    model: str | None = Field(
+        description="bundled, a hub name as name@commit, or a folder like the hub's; null: see `architecture`"
+    )
     architecture: dict[str, Any] | None = Field(description="a DistilBertConfig; its weights start from the seed")
     vocabulary_size: PositiveInt | None = Field(
         description="word pieces to learn from the questions, for `architecture`"

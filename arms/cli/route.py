@@ -82,8 +82,10 @@ def route(
       arms route --image photo.png --question "What is this?" --budget 0.001
       arms route --image photo.png --question "What is this?" --why
     """
+    from arms.encoders.origins import know_settings
     from arms.routers.router import Router
 
+    know_settings()
     policy = _policy(cheapest_above, budget, cost_penalty)
     used = folder or default_router()
     result = Router.load(used).route(image, question, exclude=exclude, policy=policy, why=why)

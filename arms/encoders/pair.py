@@ -39,6 +39,7 @@ def build_encoders(
     tokenizer: Tokenizer | None = None,
     text_config: dict[str, Any] | None = None,
     load_weights: bool = True,
+    download: bool = True,
 ) -> EncoderPair:
     """Build both encoders.
 
@@ -50,10 +51,12 @@ def build_encoders(
         The text model's configuration instead of its weights, for a checkpoint that brings its own.
     load_weights : bool
         False leaves the image encoder's pretrained weights out, for the same reason.
+    download : bool
+        False where a saved router names the encoders: see `arms.encoders.origins`.
     """
     return EncoderPair(
-        build_image_encoder(params.image, seed=seed, load_weights=load_weights),
-        build_text_encoder(params.text, seed=seed, tokenizer=tokenizer, config=text_config),
+        build_image_encoder(params.image, seed=seed, load_weights=load_weights, download=download),
+        build_text_encoder(params.text, seed=seed, tokenizer=tokenizer, config=text_config, download=download),
         params,
         seed,
     )
