@@ -16,8 +16,8 @@ from arms.params import read_data_params, read_encoders_params, read_params
 from tests.pipeline import ROOT
 
 BAD = [
-    "", ".", "..", "a/b", "../../../esc", "/abs", "a\\b", "C:x", ".hidden", "-rf", "_x", "a b", "a\nb", "a\0b", "\x1b[31m",
-    "~x", "a*", "n" * 101, "é" * 51, "\udcfc",
+    "", ".", "..", "a/b", "../../../esc", "/abs", "a\\b", "C:x", ".hidden", "-rf", "_x", "a b", "a\nb", "a\0b",
+    "\x1b[31m", "~x", "a*", "n" * 101, "é" * 51, "\udcfc",
 ]  # fmt: skip
 
 
