@@ -9,16 +9,34 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from arms.errors import ArmsError
+from arms.names import PIPELINE_ROUTERS, name_problem
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes, scikit-learn's too
+
+
+def _check_name(name: str) -> str:
+    if problem := name_problem(name):
+        raise ValueError(problem)
+    return name
+
+
+def _check_router_names(routers: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    for name in routers:
+        if problem := name_problem(name, PIPELINE_ROUTERS):
+            raise ValueError(problem)
+    return routers
+
+
+Name = Annotated[str, AfterValidator(_check_name)]  # of a file or folder
+RouterSettings = Annotated[dict[str, dict[str, Any]], AfterValidator(_check_router_names)]  # by the router's name
 
 
 class Section(BaseModel):
@@ -119,7 +137,9 @@ class ImageEncoderParams(Section):
 class TextEncoderParams(Section):
     """The text encoder, a transformers model with a list of layers, such as DistilBERT or BERT."""
 
-    model: str | None = Field(description="bundled, a hub name or a folder like the hub's; null: see `architecture`")
+    model: str | None = Field(
+        description="bundled, a hub name as name@commit, or a folder like the hub's; null: see `architecture`"
+    )
     architecture: dict[str, Any] | None = Field(description="a DistilBertConfig; its weights start from the seed")
     vocabulary_size: PositiveInt | None = Field(
         description="word pieces to learn from the questions, for `architecture`"
@@ -335,16 +355,16 @@ class RuntimeParams(Section):
 class Params(Section):
     """All of params.yaml."""
 
-    data: str = Field(description="a dataset: conf/data/<name>.yaml, its tables in data/raw/<name>")
-    encoders: str = Field(description="an encoder pair: conf/encoders/<name>.yaml")
-    preset: str = Field(description="values that win over those of this file: conf/presets/<name>.yaml")
+    data: Name = Field(description="a dataset: conf/data/<name>.yaml, its tables in data/raw/<name>")
+    encoders: Name = Field(description="an encoder pair: conf/encoders/<name>.yaml")
+    preset: Name = Field(description="values that win over those of this file: conf/presets/<name>.yaml")
     epochs: PositiveInt = Field(description="passes over the training queries")
     seed: Seed = Field(description="of weights, the order of the queries and dropout")
     router: RouterParams
     train: TrainParams
     extend: ExtendParams
     safe: SafeParams
-    baselines: dict[str, dict[str, Any]] = Field(description="routers to compare ARMS with, and their settings")
+    baselines: RouterSettings = Field(description="routers to compare ARMS with, and their settings")
     costs: CostsParams
     evaluate: EvaluateParams
     runtime: RuntimeParams
@@ -393,7 +413,14 @@ def read_preset_params(name: str, root: Path = Path()) -> PresetParams:
 
 
 def _preset_file(name: str, root: Path) -> Path:
-    return root / "conf" / "presets" / f"{name}.yaml"
+    return _named_file("presets", name, root)
+
+
+def _named_file(kind: str, name: str, root: Path) -> Path:
+    """The file conf/<kind>/<name>.yaml."""
+    if problem := name_problem(name):
+        raise ArmsError(f"conf/{kind}: {problem}")
+    return root / "conf" / kind / f"{name}.yaml"
 
 
 def _merged(content: Any, changes: Any) -> Any:
@@ -405,12 +432,12 @@ def _merged(content: Any, changes: Any) -> Any:
 
 def read_data_params(name: str, root: Path = Path()) -> DataParams:
     """Read conf/data/<name>.yaml; raise ArmsError with the key, the value and what is allowed."""
-    return read_section(root / "conf" / "data" / f"{name}.yaml", DataParams)
+    return read_section(_named_file("data", name, root), DataParams)
 
 
 def read_encoders_params(name: str, root: Path = Path()) -> EncodersParams:
     """Read conf/encoders/<name>.yaml; raise ArmsError with the key, the value and what is allowed."""
-    return read_section(root / "conf" / "encoders" / f"{name}.yaml", EncodersParams)
+    return read_section(_named_file("encoders", name, root), EncodersParams)
 
 
 def override(params: Params, assignments: Sequence[str]) -> Params:

@@ -24,10 +24,10 @@ logger = logging.getLogger("stages.refit")
 def main() -> None:
     """Write the router over the extended pool to data/routers/production; it has no test left to be judged on."""
     workspace, watch = open_workspace(), Stopwatch()
+    dataset = open_embedded(workspace)
     judged = load_router(ROUTERS / "arms", device=workspace.params.runtime.device)
     if not isinstance(judged, SafeRouter):
         raise ArmsError(f"{ROUTERS / 'arms'}: expected a router made with safe.use: true, got a plain one; set it")
-    dataset = open_embedded(workspace)
     everything = dataset.labelled(SPLITS, judged.vlms)
     judged.refitted(refit_net(workspace, judged), everything).save(OUT)
     logger.info(

@@ -80,9 +80,11 @@ def extend(
         missing = ", ".join(option for option, value in given.items() if value is None)
         raise click.UsageError(f"expected --profile and --out, or only --plan; missing: {missing}")
 
+    from arms.encoders.origins import know_settings
     from arms.extension.saved import Request, extend_router, report_text
     from arms.params import read_params
 
+    know_settings()
     params = read_params()
     request = Request(
         profile=profile,
@@ -112,6 +114,7 @@ def _plan(folder: Path, number: int, out: Path | None, replace: bool, as_json: b
     """Print the plan, or write it."""
     from arms.data.atomic import atomic_file
     from arms.data.prepared import read_prepared
+    from arms.encoders.origins import know_settings
     from arms.errors import ArmsError
     from arms.extension.plan import plan_table
     from arms.params import read_params
@@ -123,6 +126,7 @@ def _plan(folder: Path, number: int, out: Path | None, replace: bool, as_json: b
         raise ArmsError(
             f"--out {out}: expected nothing there, got an existing path; name another file, or add --replace"
         )
+    know_settings()
     params = read_params()
     prepared = read_prepared(Path("data/prepared") / params.data)
     router = load_router(folder, device=params.runtime.device)

@@ -1,5 +1,6 @@
 """`arms import`: turn a log into a dataset. Each importer is a subcommand, its settings are flags."""
 
+import re
 import time
 from dataclasses import fields
 from pathlib import Path
@@ -12,10 +13,13 @@ from click.shell_completion import CompletionItem
 from arms.cli.base import ArmsGroup, print_json
 from arms.cli.completers import RAW, complete_access, complete_dataset_name
 from arms.errors import ArmsError
+from arms.names import PIPELINE_DATASETS, name_problem
 
 if TYPE_CHECKING:
     from arms.importers.base import Importer
     from arms.importers.run import ImportOptions
+
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
 _COMMON_OPTIONS = (
     click.Option(
@@ -200,7 +204,7 @@ def _import(importer: "Importer", sources: tuple[Path, ...], name: str | None, a
     if settings:
         if told := gaps.text(settings):
             click.echo(told)
-        click.echo(f"next: look at its pools in {settings}; then: dvc exp run -S data={name}")
+        click.echo(f"next: look at its pools in {settings}; then: {_run_command(name)}")
 
 
 def _options(
@@ -248,6 +252,12 @@ def _dataset_name(name: str | None, sources: tuple[Path, ...]) -> str:
     if name is None and len(sources) > 1:
         raise click.UsageError("expected --name, as there are several sources")
     name = name or (sources[0].resolve().name if sources[0].is_dir() else sources[0].stem)
-    if name in ("", ".", "..") or "/" in name or "\\" in name or name.startswith((".", "-")):
-        raise ArmsError(f"--name: expected the name of a folder in {RAW}, got {name!r}")
+    if problem := name_problem(name, PIPELINE_DATASETS):
+        raise ArmsError(f"--name, of a folder in {RAW}: {problem}")
     return name
+
+
+def _run_command(name: str) -> str:
+    """The command that runs the pipeline on a dataset; quoted where DVC would take the name for a number, say."""
+    plain = _PLAIN.fullmatch(name) and name.lower() not in ("true", "false", "null", "inf", "nan")
+    return f"dvc exp run -S data={name}" if plain else f"dvc exp run -S \"data='{name}'\""

@@ -86,8 +86,10 @@ def route(
     if not image.exists():  # said before the libraries and the router, which take seconds to load
         raise ArmsError(f"{image}: no such image")
 
+    from arms.encoders.origins import know_settings
     from arms.routers.router import Router
 
+    know_settings()
     result = Router.load(used).route(image, question, exclude=exclude, policy=policy, why=why)
     if folder is None:
         click.echo(f"router: {_shown(used)}{STARTER_NOTE if used == STARTER else ''}", err=True)

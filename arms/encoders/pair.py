@@ -41,6 +41,7 @@ def build_encoders(
     text_config: dict[str, Any] | None = None,
     load_weights: bool = True,
     shortening: Shortening = "middle",
+    download: bool = True,
 ) -> EncoderPair:
     """Build both encoders.
 
@@ -54,10 +55,15 @@ def build_encoders(
         False leaves the image encoder's pretrained weights out, for the same reason.
     shortening : 'middle' or 'end'
         What long texts lose.
+    download : bool
+        False where a saved router names the encoders: see `arms.encoders.origins`.
     """
+    text = build_text_encoder(
+        params.text, seed=seed, tokenizer=tokenizer, config=text_config, shortening=shortening, download=download
+    )
     return EncoderPair(
-        build_image_encoder(params.image, seed=seed, load_weights=load_weights),
-        build_text_encoder(params.text, seed=seed, tokenizer=tokenizer, config=text_config, shortening=shortening),
+        build_image_encoder(params.image, seed=seed, load_weights=load_weights, download=download),
+        text,
         params,
         seed,
     )

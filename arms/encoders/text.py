@@ -6,10 +6,8 @@ Texts differ in length, so the first two come with a boolean ``mask`` of shape (
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -19,17 +17,16 @@ from torch import nn
 
 from arms.encoders.base import Encoder, cut_layers, describe_cut, hash_weights
 from arms.encoders.batch import Batch
-from arms.encoders.bundled import BUNDLED, bundled_folder
 from arms.encoders.long_texts import Shortening, describe_shortening, shorten_ids, shorten_text
+from arms.encoders.pretrained import load_text_model, make_text_model
 from arms.encoders.torchvision_guard import import_torchvision
 from arms.errors import ArmsError
 from arms.params import TextEncoderParams
 
 import_torchvision()
 
-from transformers import AutoConfig, AutoModel, AutoTokenizer, DistilBertConfig, DistilBertModel, PreTrainedModel  # noqa: E402
+from transformers import DistilBertConfig, DistilBertModel, PreTrainedModel  # noqa: E402
 from transformers.masking_utils import create_bidirectional_mask  # noqa: E402
-from transformers.utils import logging as hub_logging  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +89,7 @@ def build_text_encoder(
     seed: int,
     config: dict[str, Any] | None = None,
     shortening: Shortening = "middle",
+    download: bool = True,
 ) -> TextEncoder:
     """Load or initialise the transformer and cut it.
 
@@ -105,6 +103,8 @@ def build_text_encoder(
         The model's configuration instead of its weights, for a checkpoint that brings its own.
     shortening : 'middle' or 'end'
         What texts over the limit lose, see `long_texts`.
+    download : bool
+        False where a saved router names the model: see `arms.encoders.origins`.
 
     Raises
     ------
@@ -115,12 +115,12 @@ def build_text_encoder(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if config is not None:
-            model = AutoModel.from_config(AutoConfig.for_model(**config))
+            model = make_text_model(config)
         elif params.architecture is not None:
             assert tokenizer is not None, "an architecture brings no tokenizer"
             model = _build_own_model(params.architecture, tokenizer)
         else:
-            model, tokenizer = _load_pretrained(name, tokenizer)
+            model, tokenizer = load_text_model(name, tokenizer, download=download)
     assert tokenizer is not None
     embed, blocks, finish = _take_apart(model, params.pooling, name)
     tokenizer.no_padding()
@@ -210,40 +210,6 @@ def _build_own_model(architecture: dict[str, Any], tokenizer: Tokenizer) -> PreT
     if unknown := sorted(set(architecture) - set(known)):
         raise ArmsError(f"text.architecture: unknown keys {unknown}; expected those of a DistilBertConfig")
     return DistilBertModel(DistilBertConfig(**architecture, vocab_size=tokenizer.get_vocab_size(), pad_token_id=0))
-
-
-def _load_pretrained(model: str, tokenizer: Tokenizer | None) -> tuple[PreTrainedModel, Tokenizer]:
-    if model == BUNDLED:
-        model = str(bundled_folder("text"))
-    try:
-        if tokenizer is None:
-            loaded = AutoTokenizer.from_pretrained(model)
-            if not loaded.is_fast:
-                raise ArmsError(
-                    f"text encoder {model!r}: its {type(loaded).__name__} runs only in Python; "
-                    "use a model that comes with a tokenizer.json"
-                )
-            tokenizer = loaded.backend_tokenizer
-        with _without_bar(model):
-            return AutoModel.from_pretrained(model, dtype=torch.float32), tokenizer
-    except (OSError, ValueError) as error:
-        raise ArmsError(
-            f"text encoder {model!r} could not be loaded: {error}\n"
-            "Name a model on the Hugging Face hub, which is downloaded once, or a folder in the hub's layout."
-        ) from error
-
-
-@contextmanager
-def _without_bar(model: str) -> Iterator[None]:
-    """Show no progress bar while a model is read from a folder, which takes no time; a download keeps its bar."""
-    shown = hub_logging.is_progress_bar_enabled()
-    if Path(model).is_dir():
-        hub_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            hub_logging.enable_progress_bar()
 
 
 def _num_positions(model: Any) -> int:

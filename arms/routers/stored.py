@@ -73,6 +73,7 @@ def build_saved_encoders(description: dict[str, Any], tokenizer: Tokenizer) -> E
         text_config=None if sourced["text"] else description["text_config"],
         load_weights=sourced["image"],
         shortening=shortening_of(fingerprints["text"]),  # as the texts that the router was trained on
+        download=False,
     )
     # The trunks compute in the precision of the features that the router was trained on.
     image, text = (fingerprints[modality].get("precision", "float32") for modality in MODALITIES)

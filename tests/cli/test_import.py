@@ -75,12 +75,24 @@ def test_the_name_is_the_folders(source):
     assert "into data/raw/logs in " in run("import", "tables", "../logs").stdout
 
 
-@pytest.mark.parametrize("name", [".", "..", "a/b", ".hidden", "-x"])
+@pytest.mark.parametrize("name", [".", "..", "a/b", ".hidden", "-x", "a b"])
 def test_a_name_that_is_no_folders(source, name):
     check_failed(
         run("import", "tables", source, f"--name={name}"),
-        f"--name: expected the name of a folder in data/raw, got '{name}'",
+        "--name, of a folder in data/raw: expected a name of letters, digits,",
     )
+    assert not Path("data").exists()
+
+
+def test_the_name_of_the_embedded_dataset_is_taken(source):
+    check_failed(run("import", "tables", source, "--name", "sample"), "expected another name than 'sample', which is")
+    assert not Path("data").exists()
+
+
+def test_a_name_that_looks_like_a_number(source):
+    Path("conf/data").mkdir(parents=True)
+    assert run("import", "tables", source, "--name", "123").stdout.endswith("then: dvc exp run -S \"data='123'\"\n")
+    assert read_data_params("123").pools.base
 
 
 def test_several_sources_need_a_name(source):
