@@ -313,9 +313,7 @@ def test_files_that_cannot_be_read_or_written(source: Path) -> None:
     def fail(intake: Intake) -> Log:
         raise OSError(errno.EIO, "Input/output error", "/some/file")
 
-    with pytest.raises(
-        ArmsError, match=r"^/some/file: expected to read or write here, could not: Input/output error"
-    ):
+    with pytest.raises(ArmsError, match=r"^/some/file: expected to read or write here, could not: Input/output error"):
         run(source, fail)
 
     def fail_bare(intake: Intake) -> Log:
