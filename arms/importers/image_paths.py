@@ -31,16 +31,17 @@ class ImageRoots:
     ----------
     roots : sequence of Path
         The first that has an image wins; no path leads out of them.
-    prefix : str
-        A part of recorded paths that the roots replace.
+    prefixes : sequence of str
+        Parts of recorded paths that the roots replace; of several that fit the longest.
     own_names : bool
         Images are to keep their recorded paths, which must then be relative and leave the dataset's tables their names.
     """
 
-    def __init__(self, roots: Sequence[Path], *, prefix: str = "", own_names: bool = False) -> None:
+    def __init__(self, roots: Sequence[Path], *, prefixes: Sequence[str] = (), own_names: bool = False) -> None:
         self._roots = [os.path.realpath(root) for root in roots]
         self._folders: dict[str, str] = {}  # their real paths, by the paths that led there
-        self._prefix = PurePosixPath(prefix.replace("\\", "/")) if prefix else None
+        paths = [PurePosixPath(prefix.replace("\\", "/")) for prefix in prefixes if prefix]
+        self._prefixes = sorted(paths, key=lambda path: len(path.parts), reverse=True)
         self._own_names = own_names
 
     def find(self, recorded: str) -> Found | ImageCheck:
@@ -64,8 +65,12 @@ class ImageRoots:
         readings = [PurePosixPath(path)]
         if "\\" in path:
             readings.append(PurePosixPath(path.replace("\\", "/")))
-        prefix = self._prefix
-        return [one.relative_to(prefix) if prefix and one.is_relative_to(prefix) else one for one in readings]
+        return list(map(self._without_prefix, readings))
+
+    def _without_prefix(self, path: PurePosixPath) -> PurePosixPath:
+        """A path without the part that the roots replace."""
+        prefix = next(filter(path.is_relative_to, self._prefixes), None)
+        return path if prefix is None else path.relative_to(prefix)
 
     def _forbid(self, path: PurePosixPath) -> str:
         """What is wrong with a path wherever it leads."""

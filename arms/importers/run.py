@@ -30,8 +30,8 @@ class ImportOptions:
     ----------
     roots : tuple of Path
         Folders in which images are looked for; empty: those of the sources.
-    image_prefix : str
-        The part of recorded image paths that the roots replace.
+    image_prefixes : tuple of str
+        The parts of recorded image paths that the roots replace; of several that fit the longest.
     verify_images : bool
         Decode every image instead of reading only its header.
     catalogue : tuple of VlmProfile
@@ -56,7 +56,7 @@ class ImportOptions:
     """
 
     roots: tuple[Path, ...] = ()
-    image_prefix: str = ""
+    image_prefixes: tuple[str, ...] = ()
     verify_images: bool = False
     catalogue: tuple[VlmProfile, ...] = ()
     access: Access | None = None
@@ -125,7 +125,7 @@ def _import_into(
     images = ImageIntake(
         folder,
         options.roots or importer.image_roots(sources),
-        prefix=options.image_prefix,
+        prefixes=options.image_prefixes,
         decode=options.verify_images,
         workers=options.workers,
         keep_names=importer.keep_image_names,

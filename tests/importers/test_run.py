@@ -232,7 +232,9 @@ def test_roots_and_a_prefix(source: Path, tmp_path: Path) -> None:
         ArmsError, match=r"expected at least one usable query, got none(.*\n)*.*image outside the roots"
     ):
         run(source, lambda intake: made(queries))
-    report = run(source, lambda intake: made(queries), roots=(source, tmp_path / "elsewhere"), image_prefix="/data")
+    report = run(
+        source, lambda intake: made(queries), roots=(source, tmp_path / "elsewhere"), image_prefixes=("/data",)
+    )
     assert (report.images_found, report.report.queries_kept) == (2, 3)
 
 

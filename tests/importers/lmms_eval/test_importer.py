@@ -326,6 +326,10 @@ class TestMetrics:
         verdicts = ("relaxed_overall >= 1", "gpt_eval_score.true_false >= 1", "pope_recall >= 1")
         assert found.report.verdicts == verdicts
         assert found.kinds == {"row without a grade": 1, "run without a grade in its rows": 1}
+        own = load(metric=("chartqa=relaxed_overall", "mathvista=gpt_eval_score.true_false"))
+        assert right(own) == {(f"{task}/0", GPT): True for task in ("chartqa", "mathvista", "pope", "textvqa")}
+        with pytest.raises(ArmsError, match=r"^--metric mme=x: there is no benchmark 'mme'; there: chartqa, math"):
+            load(metric=("mme=x",))
 
     def test_several_are_never_guessed(self, load: Import, log: Path) -> None:
         write_rows(log, {**row(0), "style": 1, "content": 0, "exact_match": "n/a"})
