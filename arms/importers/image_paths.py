@@ -8,11 +8,21 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from arms.data.images import ImageCheck
+from arms.data.images import IMAGE_ADVICE, ImageCheck
 from arms.data.tables import OUTCOMES, PROBABILITIES, QUERIES, VLMS_FILE
 from arms.importers.set_aside import REPORT_FILE, SET_ASIDE_FOLDER
 
 _RESERVED = {QUERIES.file, OUTCOMES.file, PROBABILITIES.file, VLMS_FILE, REPORT_FILE, SET_ASIDE_FOLDER}
+_MOVED = (
+    "if the images are elsewhere here, name their folder: --images FOLDER; if the log has the paths of another "
+    "machine, name also what they begin with there: --image-prefix PATH"
+)
+# What to do about an image that a log names.
+LOG_IMAGE_ADVICE = {
+    **IMAGE_ADVICE,
+    "missing image file": f"{_MOVED}; else add the file",
+    "image outside the roots": _MOVED,
+}
 _ADDRESS = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # C:// is a drive
 _FILE_ADDRESS = re.compile(r"file://[^/]*(?=/)", re.IGNORECASE)
 

@@ -16,6 +16,7 @@ from arms.data.validation import Validated, validate
 from arms.errors import ArmsError
 from arms.importers.base import Importer, Intake, Log
 from arms.importers.image_intake import ImageIntake
+from arms.importers.image_paths import LOG_IMAGE_ADVICE
 from arms.importers.import_report import ImportReport
 from arms.importers.near_names import note_near_names
 from arms.importers.set_aside import REPORT_FILE, SET_ASIDE_FOLDER, SetAside
@@ -133,7 +134,13 @@ def _import_into(
     aside = SetAside()
     log = importer.read(sources, Intake(images, aside))
     dataset = _as_dataset(log, sources[0], options, aside)
-    validated = validate(dataset, checker=images.check, source_findings=aside.findings(), strict=options.strict)
+    validated = validate(
+        dataset,
+        checker=images.check,
+        image_advice=LOG_IMAGE_ADVICE,
+        source_findings=aside.findings(),
+        strict=options.strict,
+    )
     if validated.dataset.queries.empty:
         where = ", ".join(map(str, sources))
         raise ArmsError(f"{where}: expected at least one usable query, got none\n{validated.report.text()}")
