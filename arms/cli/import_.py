@@ -21,9 +21,21 @@ if TYPE_CHECKING:
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
+
+def _once(ctx: click.Context, param: click.Parameter, values: tuple[Any, ...]) -> Any:
+    """The one value of a flag; click itself would let the last of several win, and say nothing."""
+    if len(values) > 1:
+        raise click.BadParameter(f"expected it once, got {' and '.join(map(repr, values))}")
+    return values[0] if values else None
+
+
 _COMMON_OPTIONS = (
     click.Option(
-        ["--name"], help="Name of the dataset; the source's by default.", shell_complete=complete_dataset_name
+        ["--name"],
+        multiple=True,
+        callback=_once,
+        help="Name of the dataset; the source's by default.",
+        shell_complete=complete_dataset_name,
     ),
     click.Option(
         ["--images", "roots"],
@@ -32,10 +44,11 @@ _COMMON_OPTIONS = (
         help="A folder that recorded image paths are relative to; repeat for several. By default the sources'.",
     ),
     click.Option(
-        ["--image-prefix"],
-        default="",
+        ["--image-prefix", "image_prefixes"],
+        multiple=True,
         metavar="PATH",
-        help="What recorded image paths begin with on the machine of the evaluation, and --images replaces here.",
+        help="What recorded image paths begin with on the machine of the evaluation, and --images replaces here; "
+        "repeat for several.",
     ),
     click.Option(["--verify-images"], is_flag=True, help="Decode every image, instead of reading only its header."),
     click.Option(
@@ -61,7 +74,13 @@ _COMMON_OPTIONS = (
     click.Option(["--strict"], is_flag=True, help="Refuse a log with unusable parts instead of setting them aside."),
     click.Option(["--replace"], is_flag=True, help="Replace a dataset of that name."),
     click.Option(
-        ["--workers"], type=click.IntRange(min=1), default=4, show_default=True, help="Threads that read images."
+        ["--workers"],
+        type=click.IntRange(min=1),
+        multiple=True,
+        callback=_once,
+        default=[4],
+        show_default=True,
+        help="Threads that read images.",
     ),
     click.Option(["--json", "as_json"], is_flag=True, help="Print the report as JSON."),
 )
@@ -173,6 +192,12 @@ def _option(name: str, hint: Any, setting: Any) -> click.Option:
         hint = click.Path(path_type=Path)
     if setting.metadata["metavar"]:
         options["metavar"] = setting.metadata["metavar"]
+    if "multiple" not in options:
+        options |= {
+            "multiple": True,
+            "callback": _once,
+            "default": [] if setting.default is None else [setting.default],
+        }
     return click.Option([flag, name], type=hint, **options)
 
 

@@ -1,8 +1,9 @@
 """Check a dataset row by row and image by image: usable rows are kept, all others set aside with the reason."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,7 @@ def validate(
     decode: bool = True,
     thumbnail_side: int = 0,
     checker: ImageChecker | None = None,
+    image_advice: Mapping[str, str] = MappingProxyType(IMAGE_ADVICE),
     source_findings: tuple[Finding, ...] = (),
 ) -> Validated:
     """Check every row of a dataset and every image that its queries use.
@@ -128,6 +130,8 @@ def validate(
         Above 0: bring a thumbnail of that side of every image, for `scenes.near_copies`.
     checker : callable, optional
         Checks the images by what the queries call them; by default these are paths in the dataset's folder.
+    image_advice : mapping of str to str
+        What to do about each problem of an image.
     source_findings : tuple of Finding
         Findings in the log that the dataset comes from; they open the report, and `strict` counts them.
 
@@ -147,7 +151,7 @@ def validate(
     paths = queries.kept()["image"].unique().tolist()
     check = checker or folder_checker(dataset.folder, decode=decode, workers=workers, thumbnail_side=thumbnail_side)
     checks = check(paths)
-    _set_aside_images(queries, checks)
+    _set_aside_images(queries, checks, image_advice)
 
     outcomes = _Sieve("outcomes", dataset.outcomes)
     names = [vlm.name for vlm in dataset.vlms]
@@ -244,15 +248,15 @@ def _check_query_rows(queries: _Sieve) -> None:
         queries.set_aside(_blank(queries.frame[column]), f"no {column}", f"fill in the {column} column")
 
 
-def _set_aside_images(queries: _Sieve, checks: dict[str, ImageCheck]) -> None:
+def _set_aside_images(queries: _Sieve, checks: dict[str, ImageCheck], known: Mapping[str, str]) -> None:
     """Set aside queries whose image cannot be used; the reason says what happened."""
     problems = {path: check.problem for path, check in checks.items() if check.problem}
     if not problems:
         return
     problem_of_row = queries.frame["image"].map(problems)
     reasons = problem_of_row + ": " + queries.frame["image"].map({path: checks[path].detail for path in problems})
-    others = dict.fromkeys(sorted({*problems.values()} - {*IMAGE_ADVICE}), "replace the image, or remove its queries")
-    for kind, advice in {**IMAGE_ADVICE, **others}.items():
+    others = dict.fromkeys(sorted({*problems.values()} - {*known}), "replace the image, or remove its queries")
+    for kind, advice in {**known, **others}.items():
         queries.set_aside((problem_of_row == kind).to_numpy(dtype=bool), kind, advice, reasons)
 
 

@@ -117,7 +117,7 @@ class LogBuilder:
             self.aside.add("outcome without a VLM's name", where, "name the VLM", detail=shown(vlm))
             return
         self._vlms.setdefault(vlm)
-        number = parse_grade(grade)
+        number = parse_grade(grade, self.rule.words)
         if number is None:
             self.aside.note(
                 "value that is not a grade", where, "grade the answer with 0 or 1", detail=f"{metric}: {shown(grade)}"

@@ -29,8 +29,8 @@ class ImageIntake:
         The folder of the dataset to be.
     roots : sequence of Path
         The folders in which files are looked for, the first that has one wins; no path leads out of them.
-    prefix : str
-        A part of recorded paths that the roots replace, such as a folder on the machine of the evaluation.
+    prefixes : sequence of str
+        Parts of recorded paths that the roots replace, such as a folder on the machine of the evaluation.
     decode : bool
         Decode every image; otherwise only their headers are read.
     workers : int, at least 1
@@ -44,13 +44,13 @@ class ImageIntake:
         folder: Path,
         roots: Sequence[Path],
         *,
-        prefix: str = "",
+        prefixes: Sequence[str] = (),
         decode: bool = False,
         workers: int = 4,
         keep_names: bool = False,
     ) -> None:
         self._folder = folder
-        self._roots = ImageRoots(roots, prefix=prefix, own_names=keep_names)
+        self._roots = ImageRoots(roots, prefixes=prefixes, own_names=keep_names)
         self._decode = decode
         self._workers = workers
         self._keep_names = keep_names

@@ -16,6 +16,7 @@ from arms.data.validation import Validated, validate
 from arms.errors import ArmsError
 from arms.importers.base import Importer, Intake, Log
 from arms.importers.image_intake import ImageIntake
+from arms.importers.image_paths import LOG_IMAGE_ADVICE
 from arms.importers.import_report import ImportReport
 from arms.importers.near_names import note_near_names
 from arms.importers.set_aside import REPORT_FILE, SET_ASIDE_FOLDER, SetAside
@@ -30,8 +31,8 @@ class ImportOptions:
     ----------
     roots : tuple of Path
         Folders in which images are looked for; empty: those of the sources.
-    image_prefix : str
-        The part of recorded image paths that the roots replace.
+    image_prefixes : tuple of str
+        The parts of recorded image paths that the roots replace; of several that fit the longest.
     verify_images : bool
         Decode every image instead of reading only its header.
     catalogue : tuple of VlmProfile
@@ -56,7 +57,7 @@ class ImportOptions:
     """
 
     roots: tuple[Path, ...] = ()
-    image_prefix: str = ""
+    image_prefixes: tuple[str, ...] = ()
     verify_images: bool = False
     catalogue: tuple[VlmProfile, ...] = ()
     access: Access | None = None
@@ -125,7 +126,7 @@ def _import_into(
     images = ImageIntake(
         folder,
         options.roots or importer.image_roots(sources),
-        prefix=options.image_prefix,
+        prefixes=options.image_prefixes,
         decode=options.verify_images,
         workers=options.workers,
         keep_names=importer.keep_image_names,
@@ -133,7 +134,13 @@ def _import_into(
     aside = SetAside()
     log = importer.read(sources, Intake(images, aside))
     dataset = _as_dataset(log, sources[0], options, aside)
-    validated = validate(dataset, checker=images.check, source_findings=aside.findings(), strict=options.strict)
+    validated = validate(
+        dataset,
+        checker=images.check,
+        image_advice=LOG_IMAGE_ADVICE,
+        source_findings=aside.findings(),
+        strict=options.strict,
+    )
     if validated.dataset.queries.empty:
         where = ", ".join(map(str, sources))
         raise ArmsError(f"{where}: expected at least one usable query, got none\n{validated.report.text()}")

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,15 @@ class TestFlags:
     @pytest.mark.parametrize("flags", ["--whole 1.5", "--number much", "--word c", "--levels x", "--unheard-of 1"])
     def test_that_are_wrong(self, made, flags):
         assert run("import", "made", made, *flags.split()).exit_code == 2
+
+    @pytest.mark.parametrize(
+        "flags", ["--some-text a --some-text b", "--whole 1 --whole 1", "--name a --name b", "--workers 1 --workers 2"]
+    )
+    def test_that_may_be_said_once(self, made, flags):
+        """Of two the last would win, and nobody would know."""
+        result = run("import", "made", made, *flags.split())
+        assert result.exit_code == 2
+        assert re.search(r"Invalid value for '--\S+': expected it once, got \S+ and \S+", result.stderr)
 
     def test_that_all_importers_have(self, made):
         told = "importer clashing: expected settings of other names than images, which all have"

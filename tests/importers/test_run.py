@@ -124,7 +124,7 @@ def test_the_report(source: Path) -> None:
     ]
     assert "source: 2 set aside: broken row; write it again" in report.text()
     assert "source: 1 noted: odd name; look at it" in report.text()
-    assert "queries: 1 set aside: missing image file; add the file" in report.text()
+    assert "queries: 1 set aside: missing image file; if the images are elsewhere here, name" in report.text()
     data = report.to_dict()
     assert data["format"] == "MadeImporter"
     assert data["sources"] == [str(source)]
@@ -228,11 +228,16 @@ def test_roots_and_a_prefix(source: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (source / "1.png").rename(tmp_path / "elsewhere/1.png")
     queries = QUERIES.assign(image=["/data/0.png", "/data/1.png", "/data/0.png"])
+    flags = "name their folder: --images FOLDER; .* name also what they begin with there: --image-prefix PATH"
     with pytest.raises(
-        ArmsError, match=r"expected at least one usable query, got none(.*\n)*.*image outside the roots"
+        ArmsError, match=rf"at least one usable query, got none(.*\n)*.*image outside the roots; .*{flags}"
     ):
         run(source, lambda intake: made(queries))
-    report = run(source, lambda intake: made(queries), roots=(source, tmp_path / "elsewhere"), image_prefix="/data")
+    with pytest.raises(ArmsError, match=rf"missing image file; .*{flags}"):
+        run(source, lambda intake: made(queries.assign(image="eval/0.png")))
+    report = run(
+        source, lambda intake: made(queries), roots=(source, tmp_path / "elsewhere"), image_prefixes=("/data",)
+    )
     assert (report.images_found, report.report.queries_kept) == (2, 3)
 
 

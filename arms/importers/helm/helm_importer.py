@@ -15,6 +15,8 @@ from arms.importers.helm.names import language_code, natural_key
 from arms.importers.helm.run_rows import Row, read_rows
 from arms.importers.helm.run_specs import RUN_AGAIN, Run, find_runs
 from arms.importers.joined_runs import leave_out_disputed
+from arms.importers.metric_names import HELP as METRIC_HELP
+from arms.importers.metric_names import MetricNames, parse_metrics
 from arms.importers.set_aside import SetAside
 from arms.importers.texts import as_text
 from arms.importers.verdicts import GradeRule
@@ -50,8 +52,10 @@ class HelmImporter(Importer):
         "arms import helm benchmark_output/runs/v1 --images benchmark_output/scenarios --name vhelm"
     )
 
-    metric: str | None = setting(
-        "The metric that says whether an answer is right. By default the main one of each benchmark.", metavar="NAME"
+    metric: tuple[str, ...] = setting(
+        f"The metric that says whether an answer is right; {METRIC_HELP}. By default the main one of each benchmark.",
+        (),
+        metavar="[BENCHMARK=]NAME",
     )
     threshold: float | None = setting("The grade from which on an answer is correct.")
     lower_is_better: bool = setting("Less of the metric is better.", False)
@@ -80,10 +84,13 @@ class HelmImporter(Importer):
     def read(self, sources: Sequence[Path], intake: Intake) -> Log:
         """Read the runs of all names and VLMs."""
         rule = GradeRule(threshold=self.threshold, lower_is_better=self.lower_is_better)
-        builder = LogBuilder(intake.aside, rule, EXACT if self.metric is None else ())
-        reader = _Reader(self, builder, intake)
+        metrics = parse_metrics(self.metric)
+        builder = LogBuilder(intake.aside, rule, () if metrics.shared else EXACT)
+        reader = _Reader(self, metrics, builder, intake)
         versions: dict[tuple[str, str], list[Run]] = defaultdict(list)
-        for run in self._chosen(find_runs(sources, intake.aside)):
+        runs = self._chosen(find_runs(sources, intake.aside))
+        metrics.check_benchmarks({run.name.benchmark for run in runs})
+        for run in runs:
             versions[run.name.key, run.vlm].append(run)
         order = sorted(versions, key=lambda names: [natural_key(name) for name in names])
         with progress_bar("read", "runs") as progress:
@@ -106,6 +113,7 @@ class _Reader:
     """Hands the rows of runs to the builder."""
 
     settings: HelmImporter
+    metrics: MetricNames
     builder: LogBuilder
     intake: Intake
     images: dict[str, str] = field(default_factory=dict)  # by location: references
@@ -122,7 +130,7 @@ class _Reader:
             if not rows:
                 aside.note("run without a row to read", str(run.folder), "nothing if it is meant")
                 continue
-            metric = choose_metric(run, rows, settings.metric, settings.threshold, aside)
+            metric = choose_metric(run, rows, self.metrics.of(run.name.benchmark), settings.threshold, aside)
             if metric is None:
                 continue
             number = self.builder.open_run(run.vlm, run.name.key, str(run.folder))

@@ -13,6 +13,7 @@ from arms.importers.builder import LogBuilder, QueryRow
 from arms.importers.joined_runs import leave_out_disputed
 from arms.importers.lmms_eval.log_files import Run, find_runs, read_logs
 from arms.importers.lmms_eval.samples import Row, choose_metric, parse_row
+from arms.importers.metric_names import MetricNames, parse_metrics
 from arms.importers.set_aside import SetAside
 from arms.importers.texts import shown
 from arms.importers.verdicts import GradeRule
@@ -42,9 +43,10 @@ class LmmsEvalImporter(Importer):
 
     metric: tuple[str, ...] = setting(
         "The metric that grades a row, or a field in it, as gpt_eval_score.true_false; repeat for tasks that differ, "
-        "the first that a row has counts. By default the only one, or one known to stand for its task.",
+        "the first that a row has counts; TASK=KEY for one task. By default the only one, or one known to stand for "
+        "its task.",
         (),
-        metavar="KEY",
+        metavar="[TASK=]KEY",
     )
     benchmark: str | None = setting("Name of the benchmark, instead of the tasks' names.", metavar="NAME")
     language: str = setting("Language of the questions.", "en")
@@ -62,6 +64,7 @@ class LmmsEvalImporter(Importer):
     def read(self, sources: Sequence[Path], intake: Intake) -> Log:
         """Read the runs of all VLMs and tasks."""
         runs = find_runs(sources, intake.aside)
+        self._metrics.check_benchmarks({run.task for run in runs})
         by_task: dict[str, list[Run]] = defaultdict(list)
         for run in runs:
             by_task[run.task].append(run)
@@ -75,6 +78,10 @@ class LmmsEvalImporter(Importer):
             names = ", ".join(map(str, sources))
             raise ArmsError(f"{names}: expected rows with a grade and one image, got none\n{intake.aside.text()}")
         return log
+
+    @property
+    def _metrics(self) -> MetricNames:
+        return parse_metrics(self.metric)
 
     def _read_task(self, task: str, runs: list[Run], builder: LogBuilder, intake: Intake) -> None:
         """Hand the rows of one task's runs to the builder."""
@@ -91,7 +98,7 @@ class LmmsEvalImporter(Importer):
             for row in rows:
                 keys = tuple(key for key in row.grades if key in graded)
                 if keys not in choices:
-                    choices[keys] = choose_metric(keys, self.metric, task)
+                    choices[keys] = choose_metric(keys, self._metrics.of(task), task)
                 self._add(run, number, row, choices[keys], images, builder)
 
     def _newest_first(self, runs: list[Run], intake: Intake) -> dict[Run, list[Row]]:
@@ -108,11 +115,11 @@ class LmmsEvalImporter(Importer):
 
     def _rows(self, run: Run, intake: Intake) -> list[Row]:
         """The usable rows of a run; their images are taken in."""
-        rows = []
+        rows, metrics = [], self._metrics.of(run.task)
         seen: set[str] = set()
         for where, log in read_logs(run, intake.aside):
             try:
-                row = parse_row(where, log, self.metric, intake.images.add_recorded)
+                row = parse_row(where, log, metrics, intake.images.add_recorded)
             except ArmsError as error:
                 intake.aside.add("row that cannot be read", where, "run the evaluation again", detail=str(error))
                 continue

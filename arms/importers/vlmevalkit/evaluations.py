@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from arms.errors import ArmsError
+from arms.importers.metric_names import MetricNames
 from arms.importers.rows.delimited import PLAIN
 from arms.importers.rows.reader import open_table
 from arms.importers.set_aside import SetAside
@@ -43,14 +44,14 @@ class Headers:
 
     Parameters
     ----------
-    metric : str or None
-        The one column that holds verdicts, if the user named it.
+    metrics : MetricNames
+        The columns that hold verdicts, as far as the user named them.
     aside : SetAside
         Receives tables that cannot be read.
     """
 
-    def __init__(self, metric: str | None, aside: SetAside) -> None:
-        self._metric = metric
+    def __init__(self, metrics: MetricNames, aside: SetAside) -> None:
+        self._metrics = metrics
         self._aside = aside
         self._known: dict[Path, frozenset[str]] = {}
 
@@ -64,7 +65,10 @@ class Headers:
     def is_evaluated(self, path: Path) -> bool:
         """Whether a table holds verdicts."""
         columns = self._of(path)
-        return "index" in columns and has_verdicts(columns, self._metric)
+        if "index" not in columns:
+            return False
+        own = [name for names in self._metrics.own.values() for name in names]
+        return has_verdicts(columns, self._metrics.shared) or (bool(own) and has_verdicts(columns, own))
 
     def is_predicted(self, path: Path) -> bool:
         """Whether a table holds predictions."""

@@ -10,6 +10,8 @@ from arms.errors import ArmsError
 from arms.importers.base import Importer, Intake, Log, setting
 from arms.importers.builder import LogBuilder, QueryRow
 from arms.importers.joined_runs import leave_out_disputed
+from arms.importers.metric_names import HELP as METRIC_HELP
+from arms.importers.metric_names import parse_metrics
 from arms.importers.rows.reader import open_table
 from arms.importers.rows.table import ErrorCell, Formula, Row, cell_text
 from arms.importers.set_aside import SetAside
@@ -61,8 +63,10 @@ class VlmEvalKitImporter(Importer):
         "The language of all questions, such as en. By default English, but where the benchmark's name says another."
     )
     judge: str | None = setting("Take only evaluations by this judge, as the files' names have it.", metavar="NAME")
-    metric: str | None = setting(
-        "The column that holds the verdict or grade. By default what VLMEvalKit itself counts.", metavar="COLUMN"
+    metric: tuple[str, ...] = setting(
+        f"The column that holds the verdict or grade; {METRIC_HELP}. By default what VLMEvalKit itself counts.",
+        (),
+        metavar="[BENCHMARK=]COLUMN",
     )
     threshold: float | None = setting(
         "The grade from which on an answer is correct, on every benchmark with grades; hit and the like need none."
@@ -78,7 +82,8 @@ class VlmEvalKitImporter(Importer):
 
     def read(self, sources: Sequence[Path], intake: Intake) -> Log:
         """Read the evaluated files of all VLMs, then the images of their questions."""
-        headers = Headers(self._metric, intake.aside)
+        metrics = parse_metrics(self.metric, lower=True)
+        headers = Headers(metrics, intake.aside)
         paths = [path for path in find_files(sources, intake.aside) if not is_passed_over(path)]
         in_sources = [path for path in paths if headers.is_benchmark(path)]
         benchmarks = BenchmarkFiles(self.tsv, in_sources, intake.aside)
@@ -92,6 +97,7 @@ class VlmEvalKitImporter(Importer):
                 f"{', '.join(map(str, sources))}: expected result files of VLMEvalKit, {{VLM}}/{{VLM}}_{{benchmark}} "
                 "with what its evaluation adds, got none; name its outputs folder, or a folder in it"
             )
+        metrics.check_benchmarks({one.benchmark for one in chosen})
         rule = GradeRule(threshold=self.threshold, lower_is_better=self.lower_is_better)
         builder = LogBuilder(intake.aside, rule, VERDICTS)
         questions = {one.benchmark: QuestionImages(one.benchmark) for one in chosen}
@@ -99,7 +105,8 @@ class VlmEvalKitImporter(Importer):
         with progress_bar("read", "files") as progress:
             parts = len(chosen) + len(questions)
             for done, evaluation in enumerate(chosen, start=1):
-                self._read_file(evaluation, builder, questions[evaluation.benchmark], intake.aside)
+                names = metrics.of(evaluation.benchmark)
+                self._read_file(evaluation, names, builder, questions[evaluation.benchmark], intake.aside)
                 progress(done, parts)
             for done, asked in enumerate(questions.values(), start=len(chosen) + 1):
                 images.update(asked.find(benchmarks.find(asked.benchmark), intake))
@@ -107,12 +114,13 @@ class VlmEvalKitImporter(Importer):
         log = builder.build()
         return replace(log, queries=log.queries.assign(image=log.queries["query_id"].map(images).astype("str")))
 
-    @property
-    def _metric(self) -> str | None:
-        return self.metric.lower() if self.metric else None
-
     def _read_file(
-        self, evaluation: Evaluation, builder: LogBuilder, questions: QuestionImages, aside: SetAside
+        self,
+        evaluation: Evaluation,
+        metrics: Sequence[str],
+        builder: LogBuilder,
+        questions: QuestionImages,
+        aside: SetAside,
     ) -> None:
         """Read one evaluated file, whole or not at all."""
         path, benchmark, vlm = evaluation.file.path, evaluation.benchmark, encodable(evaluation.file.vlm)
@@ -120,7 +128,7 @@ class VlmEvalKitImporter(Importer):
         try:
             with open_table(path, aside) as table:
                 names = normal_columns(table.columns or ())
-                verdicts = find_verdicts(names, benchmark, self._metric)
+                verdicts = find_verdicts(names, benchmark, metrics)
                 used = [*_COLUMNS, self.task.lower(), *(verdicts.columns if verdicts else ())]
                 used = [name for name in dict.fromkeys(used) if name in names]
                 read = table.rows({names[name] for name in used})
@@ -129,7 +137,8 @@ class VlmEvalKitImporter(Importer):
             report_unreadable(path, error, aside)
             return
         if verdicts is None or "index" not in names:
-            detail = f"no {'index' if verdicts else self._metric or 'hit, eval_match, score or the like'} in {[*names]}"
+            wanted = " or ".join(metrics) or "hit, eval_match, score or the like"
+            detail = f"no {'index' if verdicts else wanted} in {[*names]}"
             aside.add("file without verdicts", str(path), "name their column with --metric", detail=detail)
             return
         if self.task.lower() not in names:

@@ -9,6 +9,7 @@ import pytest
 
 from arms.errors import ArmsError
 from arms.importers.lmms_eval.lmms_eval_importer import LmmsEvalImporter
+from arms.importers.records.records_importer import RecordsImporter
 from arms.importers.run import ImportOptions
 from tests.importers.helpers import FREE, Imported, load_log
 from tests.importers.logs.lmms_eval import (
@@ -235,6 +236,52 @@ class TestRuns:
         assert {row["vlm"] for row in load().outcomes} == {QWEN}, "one VLM, with and without results"
 
 
+class TestHarness:
+    """Logs of lm-evaluation-harness look much alike, and are no logs of lmms-eval."""
+
+    @pytest.fixture
+    def path(self, log: Path) -> Path:
+        path = log / "org__model/samples_mmmu_val_art_2024-08-06T10-11-12.123456.jsonl"
+        path.parent.mkdir()
+        asked = {"question": "What is it?", "image": "a.png", "answer": "A"}
+        rows = [
+            {
+                **{"doc_id": number, "doc": asked, "target": "A", "doc_hash": "0a", "filter": "none"},
+                "arguments": {"gen_args_0": {"arg_0": "What is it?", "arg_1": {"until": []}}},
+                **{"resps": [["A"]], "filtered_resps": ["A"], "metrics": ["exact_match"], "exact_match": 1.0},
+            }
+            for number in range(2)
+        ]
+        path.write_text("".join(json.dumps(one) + "\n" for one in rows))
+        return path
+
+    def test_they_are_recognised(self, load: Import, path: Path) -> None:
+        for source in (path, path.parent.parent):
+            with pytest.raises(ArmsError) as caught:
+                load(source)
+            assert str(caught.value).startswith(
+                f"{path}: expected a log of lmms-eval, got one of lm-evaluation-harness, in files: 1; import its files "
+                "with: arms import records --question-column doc.question "
+            )
+            assert "\n" not in str(caught.value)
+
+    def test_beside_others(self, load: Import, log: Path, path: Path) -> None:
+        write_rows(log, row(0))
+        found = load()
+        assert (right(found), found.kinds) == ({"0": True}, {"log of lm-evaluation-harness": 1})
+
+    def test_the_way_that_is_named(self, log: Path, path: Path, tmp_path: Path) -> None:
+        importer = RecordsImporter(
+            question_column="doc.question",
+            image_column="doc.image",
+            id_column="doc_id",
+            correct_column="exact_match",
+            vlm_from_filename="{vlm}/samples_*.jsonl",
+        )
+        found = load_log(tmp_path / "out", importer, path, options=replace(FREE, roots=(log,)))
+        assert [(one["vlm"], one["correct"]) for one in found.outcomes] == [("org__model", True)] * 2
+
+
 class TestImages:
     def test_placeholders(self, load: Import, log: Path) -> None:
         texts = {
@@ -326,6 +373,10 @@ class TestMetrics:
         verdicts = ("relaxed_overall >= 1", "gpt_eval_score.true_false >= 1", "pope_recall >= 1")
         assert found.report.verdicts == verdicts
         assert found.kinds == {"row without a grade": 1, "run without a grade in its rows": 1}
+        own = load(metric=("chartqa=relaxed_overall", "mathvista=gpt_eval_score.true_false"))
+        assert right(own) == {(f"{task}/0", GPT): True for task in ("chartqa", "mathvista", "pope", "textvqa")}
+        with pytest.raises(ArmsError, match=r"^--metric mme=x: there is no benchmark 'mme'; there: chartqa, math"):
+            load(metric=("mme=x",))
 
     def test_several_are_never_guessed(self, load: Import, log: Path) -> None:
         write_rows(log, {**row(0), "style": 1, "content": 0, "exact_match": "n/a"})

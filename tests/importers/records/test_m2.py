@@ -398,6 +398,10 @@ class TestRecords:
         with pytest.raises(ArmsError, match=message):
             load(path)
 
+    def test_words_of_another_language(self, load: Import, write_json: Write) -> None:
+        path = write_json(record("a", label="richtig"), record("b", label="falsch"))
+        assert load(path, right=("richtig",), wrong=("falsch",)).column("correct") == [True, False]
+
     def test_vlm_names(self, load: Import, write: Write) -> None:
         found = load(write(*(record(vlm=vlm) for vlm in ("good", None, "", "two\nlines", "org/good"))))
         assert found.column("vlm") == ["good", "org/good"]
