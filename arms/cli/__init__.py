@@ -14,6 +14,9 @@ from arms.cli.route import route
 from arms.cli.settings import settings
 from arms.cli.validate import validate
 from arms.cli.vlms import vlms
+from arms.errors import say_early_interrupts
+
+say_early_interrupts("arms")
 
 
 @click.group(

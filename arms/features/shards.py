@@ -13,7 +13,7 @@ import numpy as np
 import zarr
 from zarr.codecs import Crc32cCodec
 
-from arms.data.disk import flush, naming_full_disk
+from arms.data.disk import flush, naming_full_disk, unreadable
 from arms.features.arrays import Array, Ragged
 from arms.features.chunks import Chunk, damage
 
@@ -107,6 +107,8 @@ def written_digest(folder: Path) -> str | None:
     """The digest that a shard was written with; None if that was before shards had one."""
     try:
         digest: str | None = json.loads((folder / "zarr.json").read_text())["attributes"].get("digest")
+    except PermissionError as error:
+        raise unreadable(folder / "zarr.json", "a shard's metadata", error, "run: dvc repro encode") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise damage(folder, f"zarr.json: {error!r}") from error
     return digest

@@ -23,7 +23,7 @@ from typing import Any, Self
 import zarr
 from filelock import FileLock, Timeout
 
-from arms.data.disk import flush, naming_full_disk
+from arms.data.disk import flush, naming_full_disk, unreadable
 from arms.errors import ArmsError
 from arms.features.arrays import Array
 from arms.features.chunks import Chunk, DiskArray, DiskRagged
@@ -246,6 +246,8 @@ def _read_attributes(folder: Path) -> dict[str, Any]:
         if fingerprint_id(attributes["fingerprint"]) != folder.name or "arrays" not in attributes["fingerprint"]:
             raise ValueError("its fingerprint does not match the folder's name")
         return dict(attributes)
+    except PermissionError as error:
+        raise unreadable(folder / "zarr.json", "a feature store's metadata", error, "run: dvc repro encode") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _bad_metadata(folder, error) from error
 
