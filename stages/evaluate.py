@@ -7,6 +7,7 @@ from typing import Any
 
 from arms.data.atomic import atomic_folder
 from arms.data.prepared import read_prepared, write_json
+from arms.data.sealed import seal_folder
 from arms.evaluation.cost_judge import CostJudge
 from arms.evaluation.curves import em_records
 from arms.evaluation.judge import Judge
@@ -68,6 +69,7 @@ def main() -> None:
             write_json(content, folder / f"{name}.json")
         write_json(singles, folder / "vlms.json")
         write_json(leaderboard(shown_metrics), folder / "leaderboard.json")
+        seal_folder(folder)
     _log_incomplete(metrics["arms"])
     headline, replayed = judged_or_replayed(metrics["arms"]["id"]["base"])
     logger.info(

@@ -4,11 +4,13 @@ import logging
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from arms.errors import ArmsError
+import click
+
+from arms.errors import INTERRUPTED, drop_output, ending_of
 from arms.params import (
     DataParams,
     EncodersParams,
@@ -66,7 +68,7 @@ def open_workspace(settings: Sequence[str] = ()) -> Workspace:
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Set up the log and the progress bar; an ArmsError ends the stage with its text and exit status 1."""
+    """Set up the log and the progress bar; what `arms.errors` knows ends the stage with one message."""
     logging.basicConfig(level=logging.WARNING, format=f"{name}: %(message)s", stream=sys.stderr)
     for program in ("arms", "stages", "studies"):
         logging.getLogger(program).setLevel(logging.INFO)
@@ -75,8 +77,15 @@ def stage(name: str) -> Iterator[None]:
     show_progress()
     try:
         yield
-    except ArmsError as error:
-        sys.exit(f"{name}: error: {error}")
+    except (Exception, KeyboardInterrupt) as error:
+        # click makes an interrupt its own error.
+        ending = ending_of(KeyboardInterrupt() if isinstance(error, click.Abort) else error)
+        if ending is None:
+            raise
+        drop_output()
+        with suppress(OSError):
+            sys.stderr.write(f"{name}: {'' if ending.status == INTERRUPTED else 'error: '}{ending.text}\n")
+        sys.exit(ending.status)
 
 
 class Stopwatch:

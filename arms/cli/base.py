@@ -5,13 +5,14 @@ from typing import Any
 
 import click
 
-from arms.errors import ArmsError
+from arms.errors import INTERRUPTED, drop_output, ending_of
 
 EXIT_CODES = """\b
 Exit status:
   0  done
   1  input that cannot be used, or a problem found: the text says where and what to do
   2  a command line that cannot be understood
+  130  interrupted
 """
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -21,10 +22,7 @@ workers_option = click.option(
 
 
 class ArmsGroup(click.Group):
-    """Ends with the text of an ArmsError and exit status 1, not with a traceback.
-
-    So do files or folders that cannot be read or written, which no command checks beforehand.
-    """
+    """Ends with one message where `arms.errors` knows the error, not with a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         from arms.progress import show_progress
@@ -32,12 +30,17 @@ class ArmsGroup(click.Group):
         show_progress()
         try:
             return super().invoke(ctx)
-        except ArmsError as error:
-            raise click.ClickException(str(error)) from error
-        except OSError as error:
-            if error.filename is None:  # such as a pipe that nobody reads any more; click knows how to end that
+        except (Exception, KeyboardInterrupt) as error:
+            ending = ending_of(error)
+            if ending is None:
                 raise
-            raise click.ClickException(f"{error.filename}: {error.strerror}") from error
+            drop_output()
+            if ending.status == INTERRUPTED:
+                click.echo(ending.text, err=True)
+                raise SystemExit(INTERRUPTED) from error
+            if not ending.text:
+                raise SystemExit(ending.status) from error
+            raise click.ClickException(ending.text) from error
 
 
 def print_json(content: Any) -> None:

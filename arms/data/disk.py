@@ -1,11 +1,13 @@
 """Reading and writing bytes: what is missing, forbidden or too large for the disk is an error that says so."""
 
 import errno
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from arms.errors import ArmsError
 
@@ -36,6 +38,14 @@ def read_bytes(path: Path, expected: str, remedy: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise unreadable(path, expected, error, remedy) from error
+
+
+def read_json(path: Path, expected: str, remedy: str) -> Any:
+    """The content of a JSON file; raises as `read_bytes`, and if it is not JSON."""
+    try:
+        return json.loads(read_bytes(path, expected, remedy))
+    except ValueError as error:
+        raise ArmsError(f"{path}: expected {expected}, got something that is not JSON ({error}); {remedy}") from error
 
 
 def unreadable(path: Path, expected: str, error: OSError, remedy: str) -> ArmsError:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from arms.data.atomic import atomic_folder
+from arms.data.disk import read_json
 from arms.data.profiles import VlmProfile, profile_sentence, read_vlms, write_vlms
 from arms.data.sealed import check_folder, seal_folder
 from arms.data.splits import SPLITS
@@ -271,10 +272,7 @@ def _positions(index: pd.Index, wanted: pd.Index, kind: str, *, show_known: bool
 
 def _read_json(path: Path, keys: Sequence[str]) -> dict[str, Any]:
     """A JSON object with the given keys."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArmsError(f"{path}: expected JSON, could not read it: {error}; run: dvc repro prepare") from error
+    content: dict[str, Any] = read_json(path, "a part of a prepared dataset", "run: dvc repro prepare")
     for key in keys:
         if key not in content:
             raise ArmsError(f"{path}: key {key!r} is missing; run: dvc repro prepare")

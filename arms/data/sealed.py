@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from arms.data.disk import read_bytes
+from arms.data.disk import read_bytes, read_json
 from arms.errors import ArmsError
 
 SEAL = "sha256.json"
@@ -33,13 +33,9 @@ def check_folder(folder: Path, expected: str, remedy: str) -> None:
         If a file is missing, was added, or differs; the text names it.
     """
     seal = folder / SEAL
-    content = read_bytes(seal, f"the checksums of {expected}", remedy)
-    try:
-        sums = json.loads(content)
-        if not isinstance(sums, dict):
-            raise ValueError(f"a {type(sums).__name__}, not an object")
-    except ValueError as error:
-        raise ArmsError(f"{seal} is damaged: {error}; {remedy}") from error
+    sums = read_json(seal, f"the checksums of {expected}", remedy)
+    if not isinstance(sums, dict):
+        raise ArmsError(f"{seal} is damaged: expected an object, got a {type(sums).__name__}; {remedy}")
     found = _files(folder)
     for name in sorted({*sums, *found}):
         if name not in sums:

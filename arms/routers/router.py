@@ -1,6 +1,5 @@
 """Routing with a trained router: open pictures, estimate costs and rank the pool, for one query or many."""
 
-import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
@@ -10,22 +9,20 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from PIL import Image
 
-from arms.data.atomic import being_replaced
 from arms.data.costs import estimate_costs
 from arms.data.pictures import PictureSource, open_picture
 from arms.data.profiles import VlmProfile
 from arms.errors import ArmsError
 from arms.features.loader import Queries
 from arms.params import STANDARD_COSTS, CostsParams
-from arms.routers.checkpoint import DESCRIPTION, read_description
+from arms.routers.checkpoint import read_description
+from arms.routers.loading import load_whole
 from arms.selection.policies import EXPENSES
 from arms.selection.select import check_is_mapping, ranking
 
 if TYPE_CHECKING:
     from arms.safe.why import Why
 
-_TRIES = 20
-_PAUSE_S = 0.05  # a router is replaced in less
 
 # The routers that can be saved, by the `kind` in their description.
 SAVED_ROUTERS = {
@@ -114,30 +111,7 @@ def load_router(path: str | Path, *, device: str = "auto") -> EncodingRouter:
         If the folder holds no router, or one that is damaged or does not fit this installation.
     """
     folder = Path(path)
-    for _ in range(_TRIES):
-        before = _version(folder)
-        try:
-            router = _load(folder, device)
-        except ArmsError:
-            if _version(folder) == before:
-                raise
-        else:
-            if _version(folder) == before:
-                return router
-        time.sleep(_PAUSE_S)
-    raise ArmsError(f"{folder}: it was replaced again and again while it was loaded; wait until its writer has ended")
-
-
-def _version(folder: Path) -> tuple[int, bytes] | None:
-    """What changes when a router's folder is replaced; waits while the folder is only missing for that."""
-    for _ in range(_TRIES):
-        try:
-            return folder.stat().st_ino, (folder / DESCRIPTION).read_bytes()
-        except OSError:
-            if not being_replaced(folder):
-                return None
-            time.sleep(_PAUSE_S)
-    return None
+    return load_whole(folder, lambda: _load(folder, device))
 
 
 def _load(folder: Path, device: str) -> EncodingRouter:
@@ -145,14 +119,7 @@ def _load(folder: Path, device: str) -> EncodingRouter:
     if kind not in SAVED_ROUTERS:
         raise ArmsError(f"{folder}: unknown kind of router {kind!r}; known: {', '.join(SAVED_ROUTERS)}")
     module, _, name = SAVED_ROUTERS[kind].partition(":")
-    from_folder = getattr(import_module(module), name).from_folder
-    try:
-        router: EncodingRouter = from_folder(folder, device=device)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:  # a description of another shape
-        raise ArmsError(
-            f"{folder}: expected a router's description as this version writes it, got one of another shape "
-            f"({type(error).__name__}: {error}); train it anew"
-        ) from error
+    router: EncodingRouter = getattr(import_module(module), name).from_folder(folder, device=device)
     return router
 
 

@@ -231,7 +231,7 @@ def test_reading_errors(prepared: Prepared, validated: Validated, tmp_path: Path
     for content, message in (
         ('{"base": ["small", "large"], "new": ["newer"]}', r"expected vlms\.yaml to hold the pools of pools\.json"),
         ('{"base": ["small"]}', r"pools\.json: key 'new' is missing; run: dvc repro prepare"),
-        ("{", r"pools\.json: expected JSON, could not read it.*run: dvc repro prepare"),
+        ("{", r"pools\.json: expected a part .*, got something that is not JSON .*; run: dvc repro prepare"),
     ):
         (folder / "pools.json").write_text(content)
         with pytest.raises(ArmsError, match=r"pools\.json is damaged or was changed: .*; run: dvc repro prepare"):

@@ -12,7 +12,7 @@ import arms
 from arms.cli.completers import STARTER
 from arms.errors import ArmsError
 from arms.routers import arms as module
-from arms.routers import router as router_module
+from arms.routers import loading
 from arms.routers.cascade import CascadeRouter
 from arms.routers.checkpoint import read_description, read_weights, seal, write_checkpoint
 from arms.routers.router import load_router
@@ -308,8 +308,8 @@ class TestReplaced:
         timer.join()
 
     def test_one_that_never_stays(self, versions, tmp_path, monkeypatch):
-        monkeypatch.setattr(router_module, "_PAUSE_S", 0.0)
-        monkeypatch.setattr(router_module, "_load", lambda folder, device: versions[0].save(folder))
+        monkeypatch.setattr(loading, "_PAUSE_S", 0.0)
+        monkeypatch.setattr(loading, "_load", lambda folder, load: versions[0].save(folder))
         versions[0].save(tmp_path / "router")
         with pytest.raises(ArmsError, match=r"router: it was replaced again and again while it was loaded; wait until"):
             load_router(tmp_path / "router", device="cpu")

@@ -14,7 +14,7 @@ ROUTERS = {"arms", "plain", "incremental", "independent", "oracle", *BASELINES}
 
 def test_repro_writes_the_metrics_of_every_router(project):
     metrics = {name: json.loads(content) for name, content in project.metrics().items()}
-    assert set(metrics) == {f"{router}.json" for router in ROUTERS} | {"vlms.json", "leaderboard.json"}
+    assert set(metrics) == {f"{router}.json" for router in ROUTERS} | {"vlms.json", "leaderboard.json", "sha256.json"}
     for router in ROUTERS:
         for split in ("id", "ood"):
             pools = ("extended",) if router == "independent" else ("base", "extended")  # its base pool is Phi's
