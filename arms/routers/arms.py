@@ -180,6 +180,7 @@ class ArmsRouter(BaseRouter):
     def _describe(self) -> dict[str, Any]:
         return {
             "kind": "arms",
+            **self.origin_entry(),
             "vlms": [asdict(profile) for profile in self.profiles],
             "router": self.router.model_dump(),
             "train": self.training.model_dump(exclude={"epochs", "seed"}),
@@ -199,7 +200,7 @@ class ArmsRouter(BaseRouter):
         """Load what `save` wrote; use `load_router`."""
         description = read_description(folder)
         parts = read_weights(folder, description)
-        encoders = build_saved_encoders(description, _read_tokenizer(folder / TOKENIZER))
+        encoders = build_saved_encoders(description, read_tokenizer(folder / TOKENIZER))
         router = cls(
             [VlmProfile(**profile) for profile in description["vlms"]],
             encoders,
@@ -218,7 +219,8 @@ class ArmsRouter(BaseRouter):
         return router
 
 
-def _read_tokenizer(file: Path) -> Tokenizer:
+def read_tokenizer(file: Path) -> Tokenizer:
+    """The tokenizer that was saved with a router."""
     try:
         return Tokenizer.from_file(str(file))
     except Exception as error:  # the library has no error class of its own

@@ -84,7 +84,8 @@ class CascadeRouter(BaseRouter):
             self.phi.save(folder / "phi")
             for number, router in enumerate(self.thetas, start=1):
                 router.save(folder / f"theta-{number}", beside=folder / "phi")
-            write_checkpoint(folder, {}, {"kind": "cascade", "theta": self.theta, "num_thetas": len(self.thetas)})
+            description = {"kind": "cascade", "theta": self.theta, "num_thetas": len(self.thetas)}
+            write_checkpoint(folder, {}, description | self.origin_entry())
 
     @classmethod
     def from_folder(cls, folder: Path, *, device: str) -> Self:

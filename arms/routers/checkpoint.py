@@ -79,7 +79,7 @@ def read_weights(folder: Path, description: dict[str, Any]) -> dict[str, dict[st
 
 def _read_part(file: Path, sha256: str) -> dict[str, Tensor]:
     if not file.is_file():
-        shared = "; a cascade's routers share weights, so copy its whole folder" if ".." in file.parts else ""
+        shared = "; routers side by side share files, so copy the folder around them" if ".." in file.parts else ""
         raise ArmsError(f"{file} is missing; the checkpoint is incomplete{shared}")
     if (got := _sha256(file)) != sha256:
         raise ArmsError(f"{file}: expected sha256 {sha256}, got {got}; the file is damaged")

@@ -142,7 +142,10 @@ def test_the_cut_is_a_setting_too(project):
         project.dvc("checkout", "dvc.yaml")  # the studies have no outs here
 
 
-OTHERS = [pytest.param(folder, marks=pytest.mark.clone) for folder in ("incremental", "independent", "arms")]
+OTHERS = [
+    pytest.param(folder, marks=pytest.mark.clone)
+    for folder in ("incremental", "independent", "arms", "baselines/knn", "baselines/linear")
+]
 
 
 @pytest.mark.parametrize("folder", ["phi", "arms-base", *OTHERS])
