@@ -12,6 +12,7 @@ from arms.evaluation.curves import em_records
 from arms.evaluation.judge import Judge
 from arms.evaluation.leaderboard import leaderboard
 from arms.evaluation.metrics import round_metrics
+from arms.evaluation.summary import summary
 from arms.reports.complete_cases import NONE_COMPLETE, judged_or_replayed
 from arms.reports.figures import em_bars, reliability, sentence
 from arms.reports.pareto_figure import pareto
@@ -24,7 +25,7 @@ logger = logging.getLogger("stages.evaluate")
 
 
 def main() -> None:
-    """Write metrics/<router>.json for every router, metrics/vlms.json, and the plots' data and pictures."""
+    """Write metrics/<router>.json for every router, vlms.json, leaderboard.json and summary.json, and the plots."""
     workspace, watch = open_workspace(), Stopwatch()
     params, prepared = workspace.params, read_prepared(workspace.prepared)
     routers = read_routers(params.extend.strategy, "baselines")
@@ -32,7 +33,8 @@ def main() -> None:
     judge = Judge(prepared, best_possible, samples=params.evaluate.bootstrap_samples, seed=params.evaluate.seed)
     cost_judge = CostJudge(judge, params.costs)
     metrics = {name: cost_judge.metrics(scores) for name, scores in routers.items()}
-    _add_margins(metrics["arms"], "knn", routers["arms"], routers["knn"], judge)
+    if "knn" in routers:
+        _add_margins(metrics["arms"], "knn", routers["arms"], routers["knn"], judge)
     # What incremental training forgot: compare the incremental router with Phi on the base pool.
     on_base = {split: {"base": by_pool["base"]} for split, by_pool in metrics["incremental"].items()}
     _add_margins(on_base, "phi", routers["incremental"], routers["plain"], judge)
@@ -45,12 +47,13 @@ def main() -> None:
             write_json(content, folder / f"{name}.json")
         write_json(singles, folder / "vlms.json")
         write_json(leaderboard(shown_metrics), folder / "leaderboard.json")
+        write_json(summary(params.data, metrics["arms"]), folder / "summary.json")
     drawn = ("base", "extended") if prepared.new else ("base",)  # without new VLMs both pools are the same
     bars, curves, costs = (
         [record for record in records if record["pool"] in drawn]
         for records in (
             em_records(shown_metrics, singles),
-            judge.reliability({name: routers[name] for name in ("arms", "knn")}),
+            judge.reliability({name: routers[name] for name in ("arms", "knn") if name in routers}),
             cost_judge.records(shown),
         )
     )
