@@ -15,6 +15,7 @@ from arms.errors import ArmsError
 from arms.features.loader import Queries
 from arms.params import STANDARD_COSTS, CostsParams
 from arms.routers.checkpoint import read_description
+from arms.routers.hub import Portable
 from arms.routers.origin import Origin
 from arms.selection.policies import EXPENSES
 from arms.selection.select import check_is_mapping, ranking
@@ -55,6 +56,9 @@ class EncodingRouter(Protocol):
 
     def score(self, queries: Queries) -> np.ndarray:
         """See `BaseRouter.score`."""
+
+    def save(self, path: str | Path) -> None:
+        """Write everything that `load_router` needs into a folder, whole or not at all."""
 
 
 @runtime_checkable
@@ -125,7 +129,7 @@ def load_router(path: str | Path, *, device: str = "auto") -> EncodingRouter:
     return router
 
 
-class Router:
+class Router(Portable):
     """Routes queries with a trained router.
 
     Parameters
@@ -133,6 +137,8 @@ class Router:
     router : EncodingRouter
         Such as `load_router` gives.
     """
+
+    router: EncodingRouter
 
     def __init__(self, router: EncodingRouter) -> None:
         self.router = router
