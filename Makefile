@@ -33,9 +33,9 @@ docs: $(READY)
 	arms settings --out docs/settings.md
 	arms report --out docs/results.md
 
-# The table of experiments, cut down to the settings and results that matter most.
+# The table of experiments: the numbers of metrics/summary.json, and the settings that matter most.
 experiments: $(READY)
-	dvc exp show --drop '.*' --keep 'Experiment|metrics/arms.json:.*\.em$$|epochs$$|data$$'
+	dvc exp show --drop '.*' --keep 'Experiment|^(id|ood)\.(base|extended)\.|^(params.yaml:)?(data|encoders|preset|epochs|seed)$$'
 
 # Train the encoders that are to ship with the package, and put them into it.
 bundled: $(READY)

@@ -311,7 +311,7 @@ class CostsParams(Section):
     own_compute_usd_per_b: float = Field(ge=0, description="of a free VLM: USD for 1e6 tokens and 1e9 parameters")
 
 
-# As in params.yaml; for routing without that file.
+# As in params.yaml; for routers that no stage with `costs` among its settings has saved.
 STANDARD_COSTS = CostsParams(characters_per_token=4.0, image_tokens=768, answer_tokens=32, own_compute_usd_per_b=0.02)
 
 

@@ -13,6 +13,7 @@ from arms.evaluation.curves import em_records
 from arms.evaluation.judge import Judge
 from arms.evaluation.leaderboard import leaderboard
 from arms.evaluation.metrics import round_metrics
+from arms.evaluation.summary import summary
 from arms.reports.complete_cases import NONE_COMPLETE, judged_or_replayed
 from arms.reports.figures import em_bars, reliability, sentence
 from arms.reports.pareto_figure import pareto
@@ -25,7 +26,7 @@ logger = logging.getLogger("stages.evaluate")
 
 
 def main() -> None:
-    """Write metrics/<router>.json for every router, metrics/vlms.json, and the plots' data and pictures."""
+    """Write metrics/<router>.json for every router, vlms.json, leaderboard.json and summary.json, and the plots."""
     workspace, watch = open_workspace(), Stopwatch()
     params, prepared = workspace.params, read_prepared(workspace.prepared)
     routers = read_routers(params.extend.strategy, prepared, list(params.baselines))
@@ -69,6 +70,7 @@ def main() -> None:
             write_json(content, folder / f"{name}.json")
         write_json(singles, folder / "vlms.json")
         write_json(leaderboard(shown_metrics), folder / "leaderboard.json")
+        write_json(summary(params.data, metrics["arms"]), folder / "summary.json")
         seal_folder(folder)
     _log_incomplete(metrics["arms"])
     headline, replayed = judged_or_replayed(metrics["arms"]["id"]["base"])

@@ -10,9 +10,10 @@ from arms.data.splits import SCORED_SPLITS
 from arms.encoders.pair import EncoderPair
 from arms.extension.strategies import extend
 from arms.features.dataset import Dataset
-from arms.params import Strategy
+from arms.params import STANDARD_COSTS, Strategy
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import Net
+from arms.routers.origin import Origin
 from stages.dataset import open_dataset
 from stages.live import log_epochs
 from stages.phi import load_phi
@@ -29,6 +30,7 @@ def main(strategy: Strategy) -> None:
     dataset, encoders = open_dataset(workspace)
     phi = load_phi(workspace, encoders)
     router = _extended(strategy, workspace, dataset, phi, encoders)
+    router.origin = Origin.of(workspace.params.data, dataset.prepared, router.vlms, STANDARD_COSTS)
     router.save(ROUTERS / strategy)
     queries = dataset.queries(*SCORED_SPLITS)
     with atomic_folder(SCORES / strategy) as folder:

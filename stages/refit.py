@@ -9,6 +9,7 @@ from arms.features.dataset import Dataset
 from arms.features.labelled import Labelled
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import CascadeRouter, Net
+from arms.routers.origin import Origin
 from arms.routers.router import load_router
 from arms.safe.router import SafeRouter
 from arms.training.choice import choose_queries
@@ -29,7 +30,9 @@ def main() -> None:
     if not isinstance(judged, SafeRouter):
         raise ArmsError(f"{ROUTERS / 'arms'}: expected a router made with safe.use: true, got a plain one; set it")
     everything = dataset.labelled(SPLITS, judged.vlms)
-    judged.refitted(refit_net(workspace, judged), everything).save(OUT)
+    router = judged.refitted(refit_net(workspace, judged), everything)
+    router.origin = Origin.of(workspace.params.data, dataset.prepared, router.vlms, workspace.params.costs, SPLITS)
+    router.save(OUT)
     logger.info(
         "trained ARMS on %d queries in %.1f s, wrote %s; metrics/ stays that of %s, which has not seen the tests",
         len(everything), watch.elapsed_s, OUT, ROUTERS / "arms",

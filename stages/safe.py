@@ -11,6 +11,7 @@ from arms.features.dataset import Dataset
 from arms.features.labelled import Labelled
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import Net
+from arms.routers.origin import Origin
 from arms.routers.router import load_router
 from arms.safe.router import SafeRouter
 from stages.dataset import open_embedded
@@ -30,7 +31,9 @@ def main() -> None:
     assert isinstance(extended, Net)
     pools = arms_routers(workspace, dataset, phi, extended)
     for pool, folder in (("base", "arms-base"), ("extended", "arms")):
-        pools[pool].save(ROUTERS / folder)
+        router = pools[pool]
+        router.origin = Origin.of(params.data, dataset.prepared, router.vlms, params.costs)
+        router.save(ROUTERS / folder)
     queries = dataset.queries(*SCORED_SPLITS)
     with atomic_folder(SCORES / "arms") as folder_of_scores:
         for pool, router in pools.items():

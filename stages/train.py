@@ -5,6 +5,8 @@ import logging
 from arms.data.atomic import atomic_folder
 from arms.data.scores import write_scores
 from arms.data.splits import SCORED_SPLITS
+from arms.params import STANDARD_COSTS
+from arms.routers.origin import Origin
 from stages.dataset import open_dataset
 from stages.live import log_epochs
 from stages.phi import training_data, untrained_phi
@@ -20,6 +22,7 @@ def main() -> None:
     phi = untrained_phi(workspace, dataset, encoders)
     train, val = training_data(workspace, dataset)
     log_epochs(phi.train(train, val, resume=SNAPSHOTS / "phi.pt"), PLOTS / "train")
+    phi.origin = Origin.of(workspace.params.data, dataset.prepared, phi.vlms, STANDARD_COSTS)
     phi.save(ROUTERS / "phi")
     with atomic_folder(SCORES / "plain") as folder:
         scores = phi.scores("plain", "base", dataset.queries(*SCORED_SPLITS))

@@ -15,6 +15,8 @@ class BestSingleRouter(BaseRouter):
     Confidences are the shares of right answers there.
     """
 
+    reads_queries = False
+
     def __init__(self, vlms: tuple[str, ...]) -> None:
         self.vlms = tuple(vlms)
 
@@ -32,6 +34,8 @@ class BestSingleRouter(BaseRouter):
 
 class RandomRouter(BaseRouter):
     """Chooses a VLM uniformly at random."""
+
+    reads_queries = False
 
     def __init__(self, vlms: tuple[str, ...], *, seed: int) -> None:
         self.vlms = tuple(vlms)

@@ -6,6 +6,7 @@ import click
 
 from arms import __version__
 from arms.cli.base import EXIT_CODES, ArmsGroup
+from arms.cli.card import card
 from arms.cli.completion import completion
 from arms.cli.doctor import doctor
 from arms.cli.extend import extend
@@ -41,5 +42,5 @@ def main() -> None:
     """
 
 
-for command in (import_, validate, vlms, features, route, extend, report, settings, doctor, completion):
+for command in (import_, validate, vlms, features, route, card, extend, report, settings, doctor, completion):
     main.add_command(command)

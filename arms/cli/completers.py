@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 
 ROUTERS = Path("data/routers")
 TRAINED = ROUTERS / "arms"
+BASELINES = ROUTERS / "baselines"
 STARTER = Path(__file__).resolve().parent / "starter"  # comes with the package; see its MODEL_CARD.md
 RAW = Path("data/raw")
 DATA_SETTINGS = Path("conf/data")
@@ -26,8 +27,9 @@ def default_router() -> Path:
 
 
 def complete_router(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The trained routers under data/routers, or folders if none fits."""
-    return _folders(ROUTERS, _DESCRIPTION, incomplete) or [CompletionItem(incomplete, type="dir")]
+    """The trained routers under data/routers, baselines too, or folders if none fits."""
+    found = [*_folders(ROUTERS, _DESCRIPTION, incomplete), *_folders(BASELINES, _DESCRIPTION, incomplete)]
+    return found or [CompletionItem(incomplete, type="dir")]
 
 
 def complete_dataset(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

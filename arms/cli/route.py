@@ -68,10 +68,10 @@ def route(
     """Rank the pool for one query.
 
     The VLM chosen comes first, the others by confidence. With --cheapest-above, --budget or --cost-penalty, one of the
-    three, costs count too: they are estimated from the prices in the VLMs' profiles, and printed in USD.
+    three, costs count too, in USD, as the evaluation of the router expects them.
 
     Without --router, and before a router was trained, the starter answers: it knows seven simulated VLMs, and is only
-    for trying this command. The error stream says which router was used.
+    for trying this command. The error stream says which router was used, and which dataset it was made on.
 
     \b
     Examples:
@@ -90,11 +90,14 @@ def route(
     from arms.routers.router import Router
 
     know_settings()
-    result = Router.load(used).route(image, question, exclude=exclude, policy=policy, why=why)
-    if folder is None:
-        click.echo(f"router: {_shown(used)}{STARTER_NOTE if used == STARTER else ''}", err=True)
+    router = Router.load(used)
+    result = router.route(image, question, exclude=exclude, policy=policy, why=why)
+    if folder is None or router.origin is not None:
+        made = "" if router.origin is None else f", of the dataset {router.origin}"
+        click.echo(f"router: {_shown(used)}{made}{STARTER_NOTE if used == STARTER else ''}", err=True)
     if as_json:
-        content = {**result.to_json(), "router": _shown(used)}
+        data = None if router.origin is None else router.origin.data
+        content = {**result.to_json(), "router": _shown(used), "data": data}
         click.echo(json.dumps(content, ensure_ascii=False))
         return
     width = max(len(ranked.vlm) for ranked in result.ranking)

@@ -1,6 +1,6 @@
 """What answers cost and how long they take: as recorded, as estimated from prices, and as expected beforehand."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Source = Literal["recorded", "partly recorded", "estimated", "unknown"]
 _MILLION = 1e6
+_THOUSAND = 1000.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,41 @@ class Expenses:
         return tuple(vlm for vlm, column in zip(self.vlms, self.expected.T, strict=True) if np.isnan(column).any())
 
 
+@dataclass(frozen=True)
+class AnswerPrice:
+    """What a router expects one VLM's answer to cost, in USD: a fixed part, and a part for each character asked."""
+
+    usd_per_answer: float
+    usd_per_character: float
+
+
+def answer_prices(prepared: "Prepared", vlms: Iterable[str], params: CostsParams) -> dict[str, AnswerPrice]:
+    """The expected costs of `costs_of` as two numbers for each VLM, to be saved with a router; unknown ones left out.
+
+    Parameters
+    ----------
+    prepared, vlms, params : as for `costs_of`
+    """
+    vlms, lengths = tuple(vlms), np.array([0.0, _THOUSAND])
+    expected = _expected_at(prepared, lengths, vlms, params)
+    slopes = (expected[1] - expected[0]) / _THOUSAND
+    return {
+        vlm: AnswerPrice(float(fixed), float(slope))
+        for vlm, fixed, slope in zip(vlms, expected[0], slopes, strict=True)
+        if not np.isnan(fixed)
+    }
+
+
+def price_costs(
+    vlms: Iterable[str], num_characters_N: ArrayLike, prices: Mapping[str, AnswerPrice]
+) -> NDArray[np.float64]:
+    """What S VLMs are expected to cost on N questions by saved prices: shape (N, S), USD; NaN without a price."""
+    known = [prices.get(vlm, AnswerPrice(np.nan, np.nan)) for vlm in vlms]
+    fixed_S, slope_S = (np.array([getattr(p, key) for p in known]) for key in ("usd_per_answer", "usd_per_character"))
+    costs: NDArray[np.float64] = fixed_S + np.asarray(num_characters_N, dtype=np.float64)[:, None] * slope_S
+    return costs
+
+
 def costs_of(prepared: "Prepared", query_ids: Iterable[str], vlms: Iterable[str], params: CostsParams) -> Expenses:
     """What the answers of S VLMs to N queries cost, in USD.
 
@@ -69,16 +105,8 @@ def costs_of(prepared: "Prepared", query_ids: Iterable[str], vlms: Iterable[str]
         If a query or VLM is not among those of the dataset.
     """
     query_ids, vlms = list(query_ids), tuple(vlms)
-    train_ids = prepared.split("train")["query_id"].tolist()
-    recorded, train_recorded = (prepared.cost_matrix(ids, vlms).astype(np.float64) for ids in (query_ids, train_ids))
-    pool = [profile.name for profile in prepared.vlms]
-    columns = [pool.index(vlm) for vlm in vlms]
-    num_characters = prepared.queries.set_index("query_id")["question"].str.len()
-    estimate, train_estimate = (
-        estimate_costs(prepared.vlms, num_characters.loc[ids].to_numpy(), params)[:, columns]
-        for ids in (query_ids, train_ids)
-    )
-    expected = _scaled(estimate, train_estimate, train_recorded)
+    recorded = prepared.cost_matrix(query_ids, vlms).astype(np.float64)
+    expected = _expected_at(prepared, _num_characters(prepared, query_ids), vlms, params)
     charged = np.where(np.isnan(recorded), expected, recorded)
     return _expenses(prepared, query_ids, vlms, recorded=recorded, charged=charged, expected=expected)
 
@@ -143,6 +171,26 @@ def _prices(profile: VlmProfile, pool: Sequence[VlmProfile], params: CostsParams
     size = float(np.mean(sizes)) if profile.params_b is None and sizes else profile.params_b
     own_compute = np.nan if size is None else params.own_compute_usd_per_b * size
     return own_compute, own_compute
+
+
+def _expected_at(
+    prepared: "Prepared", num_characters_N: NDArray[np.float64], vlms: tuple[str, ...], params: CostsParams
+) -> NDArray[np.float64]:
+    """What S VLMs are expected to cost on questions of these lengths; see `costs_of`."""
+    train_ids = prepared.split("train")["query_id"].tolist()
+    pool = [profile.name for profile in prepared.vlms]
+    columns = [pool.index(vlm) for vlm in vlms]
+    estimate, train_estimate = (
+        estimate_costs(prepared.vlms, lengths, params)[:, columns]
+        for lengths in (num_characters_N, _num_characters(prepared, train_ids))
+    )
+    return _scaled(estimate, train_estimate, prepared.cost_matrix(train_ids, vlms).astype(np.float64))
+
+
+def _num_characters(prepared: "Prepared", query_ids: list[str]) -> NDArray[np.float64]:
+    """Length of each question."""
+    lengths = prepared.queries.set_index("query_id")["question"].str.len()
+    return lengths.loc[query_ids].to_numpy()
 
 
 def _scaled(

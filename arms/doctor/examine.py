@@ -140,10 +140,14 @@ def _look_at_routers() -> Found:
     """The trained routers that `arms route` can load."""
     from arms.routers.checkpoint import DESCRIPTION, read_description
 
-    kinds, broken = {}, []
-    for file in sorted(Path("data/routers").glob(f"*/{DESCRIPTION}")):
+    kinds, shown, broken = {}, [], []
+    folders = ("data/routers", "data/routers/baselines")
+    for file in (file for folder in folders for file in sorted(Path(folder).glob(f"*/{DESCRIPTION}"))):
         try:
-            kinds[str(file.parent)] = read_description(file.parent).get("kind")
+            description = read_description(file.parent)
+            kinds[str(file.parent)] = description.get("kind")
+            made_on = description.get("origin", {}).get("data")
+            shown.append(f"{file.parent} ({made_on})" if made_on else str(file.parent))
         except (ArmsError, OSError, UnicodeDecodeError) as error:
             broken.append(str(error))
     facts = {"trained": kinds, "broken": broken}
@@ -151,4 +155,4 @@ def _look_at_routers() -> Found:
         return "note", "; ".join(broken), facts
     if not kinds:
         return "note", "none is trained yet: `arms route` and `arms extend` need one; run: dvc repro", facts
-    return "ok", f"trained: {', '.join(kinds)}", facts
+    return "ok", f"trained: {', '.join(shown)}", facts

@@ -29,6 +29,7 @@ from arms.params import EvaluateParams, ExtendParams, Params, RuntimeParams, Str
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import CascadeRouter, Net, first_net
 from arms.routers.checkpoint import DESCRIPTION, read_description
+from arms.routers.origin import Origin, split_sha256
 from arms.routers.router import load_router
 from arms.routers.stored import MODALITIES
 from arms.safe.router import SafeRouter
@@ -73,7 +74,7 @@ def extend_router(request: Request, params: Params) -> Report:
     ----------
     request : Request
     params : Params
-        Its sections extend, evaluate and runtime are read.
+        Its sections extend, costs, evaluate and runtime are read.
 
     Returns
     -------
@@ -94,6 +95,8 @@ def extend_router(request: Request, params: Params) -> Report:
         prepared = join_given(request, given, old)
         dataset = open_dataset(request, old, prepared, params.runtime)
         new = extended(request, old, dataset, params.extend)
+        learnt_from = ("train",) if old.origin is None else old.origin.learnt_from
+        new.origin = Origin.of(request.prepared.name, prepared, new.vlms, params.costs, learnt_from)
         new.save(request.out)
     elapsed_s = time.perf_counter() - started_s
     return {
@@ -140,7 +143,11 @@ def check_request(request: Request, params: ExtendParams) -> None:
 def load_old(request: Request, params: RuntimeParams) -> Net | SafeRouter:
     """Load the router to extend; raise ArmsError if there is none, or the strategy does not suit it."""
     router = load_router(request.router, device=params.device)
-    assert isinstance(router, Net | SafeRouter)
+    if not isinstance(router, Net | SafeRouter):
+        raise ArmsError(
+            f"--router {request.router}: expected ARMS or a net to extend, got a baseline; put the new VLM's outcomes "
+            "into the dataset and run: dvc repro"
+        )
     if isinstance(net_of(router), CascadeRouter) and request.strategy == "incremental":
         raise ArmsError(
             f"--router {request.router}: expected a single router for --strategy incremental, which trains it further, "
@@ -166,11 +173,16 @@ def read_given(request: Request) -> Given:
     ArmsError
         If a file is missing or cannot be used.
     """
-    read_description(request.router)
+    origin = read_description(request.router).get("origin")
     for modality in MODALITIES:
         if not (store := request.features / f"{modality}.zarr").exists():
             raise _no_features(store, request)
     profiles, prepared = read_profiles(request.profile), read_prepared(request.prepared)
+    if origin and origin["data"] != request.prepared.name and origin["split_sha256"] != split_sha256(prepared):
+        raise ArmsError(
+            f"{request.router}: trained on the dataset {origin['data']}, params.yaml names {request.prepared.name}; "
+            f"set data: {origin['data']} there, or name a router that was trained on {request.prepared.name}"
+        )
     names = [vlm.name for vlm in profiles]
     outcomes, set_aside = read_new_outcomes(request.outcomes, names, prepared)
     return Given(profiles, outcomes, set_aside, prepared)

@@ -19,8 +19,8 @@ from arms.reports.markdown import interval, markdown_table, number, signed, with
 from arms.reports.titles import POOL_TITLES, SPLIT_TITLES, panel_title
 
 ARMS, PLAIN = "arms", "plain"
-# `vlms` holds single VLMs, `leaderboard` a selection from the others; the oracle's EM is in every file.
-NOT_ROUTERS = {"vlms", "leaderboard", "oracle"}
+# `vlms` holds single VLMs, `leaderboard` and `summary` a selection from the others; the oracle's EM is in every file.
+NOT_ROUTERS = {"vlms", "leaderboard", "summary", "oracle"}
 
 _COLUMNS = (
     "router",

@@ -180,6 +180,7 @@ class ArmsRouter(BaseRouter):
     def _describe(self) -> dict[str, Any]:
         return {
             "kind": "arms",
+            **self.origin_entry(),
             "vlms": [asdict(profile) for profile in self.profiles],
             "router": self.router.model_dump(),
             "train": self.training.model_dump(exclude={"epochs", "seed"}),
@@ -199,7 +200,7 @@ class ArmsRouter(BaseRouter):
         """Load what `save` wrote; use `load_router`. For `sha256` see `read_description`."""
         description = read_description(folder, sha256)
         parts = read_weights(folder, description)
-        encoders = build_saved_encoders(description, _read_tokenizer(folder, description))
+        encoders = build_saved_encoders(description, read_tokenizer(folder, description))
         router = cls(
             [VlmProfile(**profile) for profile in description["vlms"]],
             encoders,
@@ -218,7 +219,8 @@ class ArmsRouter(BaseRouter):
         return router
 
 
-def _read_tokenizer(folder: Path, description: dict[str, Any]) -> Tokenizer:
+def read_tokenizer(folder: Path, description: dict[str, Any]) -> Tokenizer:
+    """The tokenizer that was saved with a router, checked against the router's description."""
     content = read_file(folder, description, TOKENIZER)
     try:
         return Tokenizer.from_str(content.decode())

@@ -9,6 +9,7 @@ import numpy as np
 from arms.data.scores import Scores
 from arms.features.labelled import Answers, Labelled
 from arms.features.loader import Queries
+from arms.routers.origin import Origin
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +29,24 @@ class Consulted:
 
 
 class Scorer(ABC):
-    """A router over a pool of VLMs, named in `vlms`, that is ready to route."""
+    """A router over a pool of VLMs, named in `vlms`, that is ready to route.
+
+    Attributes
+    ----------
+    origin : Origin or None
+        The dataset that it comes from, where that is known; it is saved with the router.
+    """
 
     vlms: tuple[str, ...]
+    origin: Origin | None = None
 
     @abstractmethod
     def score(self, queries: Queries) -> np.ndarray:
         """Confidence of each VLM on each query: shape (N, S), float32, in [0, 1]."""
+
+    def origin_entry(self) -> dict[str, Any]:
+        """The part of a checkpoint's description that says where the router comes from; `load_router` reads it."""
+        return {} if self.origin is None else {"origin": self.origin.to_json()}
 
     def consult(self, queries: Queries, answers: Answers | None = None) -> Consulted:
         """Confidences as in `score`; a router that asks VLMs reads their recorded answers instead."""
@@ -60,10 +72,13 @@ class BaseRouter(Scorer):
         `fit` reads `Labelled.answers`.
     asks_vlms : bool
         The router must see answers before it can choose, so `consult` reads them too.
+    reads_queries : bool
+        The router looks at the queries, not only at the outcomes.
     """
 
     learns_from_answers: ClassVar[bool] = False
     asks_vlms: ClassVar[bool] = False
+    reads_queries: ClassVar[bool] = True
 
     @abstractmethod
     def fit(self, train: Labelled, val: Labelled | None = None) -> Self:

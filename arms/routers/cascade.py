@@ -85,7 +85,8 @@ class CascadeRouter(BaseRouter):
             for number, router in enumerate(self.thetas, start=1):
                 router.save(folder / f"theta-{number}", beside=folder / "phi")
             description = {"kind": "cascade", "theta": self.theta, "num_thetas": len(self.thetas)}
-            write_checkpoint(folder, {}, description, nested=("phi", *_theta_names(len(self.thetas))))
+            nested = ("phi", *_theta_names(len(self.thetas)))
+            write_checkpoint(folder, {}, description | self.origin_entry(), nested=nested)
 
     @classmethod
     def from_folder(cls, folder: Path, *, device: str, sha256: str | None = None) -> Self:

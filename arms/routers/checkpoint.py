@@ -134,7 +134,7 @@ def read_file(folder: Path, description: dict[str, Any], name: str) -> bytes:
 def _read(file: Path, sha256: str | None) -> bytes:
     """The bytes of a file, which are those that were checked: the file may be replaced meanwhile."""
     if not file.is_file():
-        shared = "; a cascade's routers share weights, so copy its whole folder" if ".." in file.parts else ""
+        shared = "; routers side by side share files, so copy the folder around them" if ".." in file.parts else ""
         raise ArmsError(f"{file} is missing; the checkpoint is incomplete{shared}")
     content = read_bytes(file, "a file of a router", "train it anew")
     if sha256 is not None and (got := _sha256(content)) != sha256:

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from PIL import Image
 
-from arms.data.costs import estimate_costs
+from arms.data.costs import estimate_costs, price_costs
 from arms.data.pictures import PictureSource, open_picture
 from arms.data.profiles import VlmProfile
 from arms.errors import ArmsError
 from arms.features.loader import Queries
 from arms.params import STANDARD_COSTS, CostsParams
 from arms.routers.checkpoint import read_description
+from arms.routers.hub import Portable
 from arms.routers.loading import load_whole
+from arms.routers.origin import Origin
 from arms.selection.policies import EXPENSES
 from arms.selection.select import check_is_mapping, ranking
 
@@ -29,11 +31,14 @@ SAVED_ROUTERS = {
     "arms": "arms.routers.arms:ArmsRouter",
     "cascade": "arms.routers.cascade:CascadeRouter",
     "safe": "arms.safe.router:SafeRouter",
+    "baseline": "arms.baselines.saved:SavedBaseline",
 }
 
 
 class EncodingRouter(Protocol):
-    """A router that encodes pictures and questions itself, and knows its VLMs' profiles."""
+    """A router that encodes pictures and questions itself, and knows its VLMs' profiles and where it comes from."""
+
+    origin: Origin | None
 
     @property
     def vlms(self) -> tuple[str, ...]:
@@ -52,6 +57,9 @@ class EncodingRouter(Protocol):
 
     def score(self, queries: Queries) -> np.ndarray:
         """See `BaseRouter.score`."""
+
+    def save(self, path: str | Path) -> None:
+        """Write everything that `load_router` needs into a folder, whole or not at all."""
 
 
 @runtime_checkable
@@ -115,15 +123,18 @@ def load_router(path: str | Path, *, device: str = "auto") -> EncodingRouter:
 
 
 def _load(folder: Path, device: str) -> EncodingRouter:
-    kind = read_description(folder).get("kind")
+    description = read_description(folder)
+    kind = description.get("kind")
     if kind not in SAVED_ROUTERS:
         raise ArmsError(f"{folder}: unknown kind of router {kind!r}; known: {', '.join(SAVED_ROUTERS)}")
     module, _, name = SAVED_ROUTERS[kind].partition(":")
     router: EncodingRouter = getattr(import_module(module), name).from_folder(folder, device=device)
+    if "origin" in description:
+        router.origin = Origin.from_json(description["origin"])
     return router
 
 
-class Router:
+class Router(Portable):
     """Routes queries with a trained router.
 
     Parameters
@@ -131,6 +142,8 @@ class Router:
     router : EncodingRouter
         Such as `load_router` gives.
     """
+
+    router: EncodingRouter
 
     def __init__(self, router: EncodingRouter) -> None:
         self.router = router
@@ -144,6 +157,11 @@ class Router:
     def vlms(self) -> tuple[str, ...]:
         """The pool."""
         return self.router.vlms
+
+    @property
+    def origin(self) -> Origin | None:
+        """The dataset that the router comes from, where that is known."""
+        return self.router.origin
 
     def route(
         self,
@@ -166,10 +184,11 @@ class Router:
             These are left out, and the policy chooses among the others.
         policy : mapping, optional
             A selection policy (see `arms.selection.policies`) instead of the router's own, such as
-            {"name": "cheapest", "tau": 0.7, "of": "cost"}. Costs are estimated from the prices in the VLMs' profiles;
-            latencies are not known here.
+            {"name": "cheapest", "tau": 0.7, "of": "cost"}. Costs are those that the evaluation of the router expects,
+            by the costs that its dataset records; latencies are not known here.
         costs : CostsParams, optional
-            The token counts and prices behind the estimate; `arms.params.STANDARD_COSTS` by default.
+            Estimate costs anew, by these token counts and the prices in the VLMs' profiles. So they are estimated too,
+            by `arms.params.STANDARD_COSTS`, if the router does not know its dataset's.
         why : bool
             Say what stands behind the route, in `Route.why`.
 
@@ -205,7 +224,7 @@ class Router:
                 raise ArmsError(f"question {row}: expected text, got {question!r}")
         policy = self.router.policy if policy is None else policy
         check_is_mapping(policy)
-        expected = self._expected_costs(questions, left, policy, costs or STANDARD_COSTS)
+        expected = self._expected_costs(questions, left, policy, costs)
         pictures = [open_picture(image) for image in images]
         queries = self.router.encode(pictures, list(questions))
         reasons = self._explain(queries) if why else [None] * len(images)
@@ -229,7 +248,7 @@ class Router:
         return self.router.explain(queries)
 
     def _expected_costs(
-        self, questions: Sequence[str], left: np.ndarray, policy: Mapping[str, Any], params: CostsParams
+        self, questions: Sequence[str], left: np.ndarray, policy: Mapping[str, Any], params: CostsParams | None
     ) -> np.ndarray | None:
         """The expected cost of each VLM on each question, shape (N, S), USD; None if the policy weighs no expense.
 
@@ -240,7 +259,11 @@ class Router:
         where = f"policy {policy.get('name')}"
         if policy["of"] == "latency":
             raise ArmsError(f"{where}: expected of: cost, got latency, which is not known when routing")
-        expected = estimate_costs(self.router.profiles, [len(question) for question in questions], params)
+        lengths, origin = [len(question) for question in questions], self.router.origin
+        if params is None and origin is not None:
+            expected = price_costs(self.vlms, lengths, origin.prices)
+        else:
+            expected = estimate_costs(self.router.profiles, lengths, params or STANDARD_COSTS)
         unknown = np.isnan(expected).any(axis=0)
         if (unknown & left).any():
             names = ", ".join(np.array(self.vlms)[unknown & left])

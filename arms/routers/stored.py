@@ -25,12 +25,20 @@ Modality = Literal["image", "text"]
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
 
+class Tails(nn.Module):
+    """Both encoders' tails by themselves, under the names that they have in a net."""
+
+    def __init__(self, encoders: EncoderPair) -> None:
+        super().__init__()
+        self.image_tail, self.text_tail = encoders.image.tail, encoders.text.tail
+
+
 def tuned_by(trains: Trains) -> frozenset[str]:
     """The encoders whose tails change in a training."""
     return frozenset(modality for modality in MODALITIES if trains in ("all", modality))
 
 
-def split_weights(net: RouterNet, encoders: EncoderPair, tuned: frozenset[str]) -> dict[str, dict[str, Tensor]]:
+def split_weights(net: RouterNet | Tails, encoders: EncoderPair, tuned: frozenset[str]) -> dict[str, dict[str, Tensor]]:
     """The weights to save, by part.
 
     Parameters
@@ -51,7 +59,7 @@ def split_weights(net: RouterNet, encoders: EncoderPair, tuned: frozenset[str]) 
     return parts
 
 
-def hash_untuned(net: RouterNet, encoders: EncoderPair, tuned: frozenset[str]) -> dict[str, str]:
+def hash_untuned(net: RouterNet | Tails, encoders: EncoderPair, tuned: frozenset[str]) -> dict[str, str]:
     """The hashes of the tails that are not saved, by encoder."""
     left_out = [m for m in MODALITIES if m not in tuned and _is_pretrained(encoders.params, m)]
     tails = {modality: _tail(net, modality) for modality in left_out}
@@ -81,7 +89,7 @@ def build_saved_encoders(description: dict[str, Any], tokenizer: Tokenizer) -> E
 
 
 def load_weights(
-    net: RouterNet,
+    net: RouterNet | Tails,
     encoders: EncoderPair,
     parts: dict[str, dict[str, Tensor]],
     description: dict[str, Any],
@@ -139,7 +147,7 @@ def _check_fingerprint(encoder: Encoder, saved: dict[str, Any], apart: set[str],
 
 
 def _expected(
-    net: RouterNet, encoders: EncoderPair, description: dict[str, Any]
+    net: RouterNet | Tails, encoders: EncoderPair, description: dict[str, Any]
 ) -> Iterator[tuple[str, nn.Module, str]]:
     """The modules that the training left as they were, in words, with the hashes of their weights."""
     for modality in MODALITIES:
@@ -166,7 +174,7 @@ def _encoder(encoders: EncoderPair, modality: Modality) -> Encoder:
     return encoders.image if modality == "image" else encoders.text
 
 
-def _tail(net: RouterNet, modality: Modality) -> nn.Sequential:
+def _tail(net: RouterNet | Tails, modality: Modality) -> nn.Sequential:
     return net.image_tail if modality == "image" else net.text_tail
 
 

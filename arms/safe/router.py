@@ -151,7 +151,7 @@ class SafeRouter(Scorer):
             joint = {name: torch.from_numpy(array) for name, array in self.joint.to_arrays().items()}
             parts = {"memory": memory_tensors(self.memory), "joint": joint, **self._untuned()}
             description = {"kind": "safe", "index": self.memory.index, "trust": self.joint.trust.to_json()}
-            write_checkpoint(folder, parts, description, nested=(NET,))
+            write_checkpoint(folder, parts, description | self.origin_entry(), nested=(NET,))
 
     def _untuned(self) -> dict[str, dict[str, Tensor]]:
         """The weights of the tails that neighbours are searched by, where the net has tuned its own."""

@@ -5,7 +5,8 @@ import pytest
 
 from arms.cli.completers import STARTER
 from arms.cli.route import _why_lines
-from arms.routers.router import Router
+from arms.routers.origin import Origin
+from arms.routers.router import Router, load_router
 from arms.safe.why import Neighbour, Why
 from tests.cached import write_cached
 from tests.cli.helpers import check_failed, run, run_json
@@ -50,6 +51,16 @@ def test_a_missing_picture_is_said_before_the_router_is_loaded(saved, monkeypatc
     monkeypatch.setattr(Router, "load", lambda *_, **__: pytest.fail("it was loaded"))
     result = run("route", "--image", "none.png", "--question", "Read the sign.", "--router", saved / "router")
     check_failed(result, "none.png: no such image")
+
+
+def test_it_says_which_dataset_the_router_is_of(saved, tmp_path):
+    router = load_router(saved / "router")
+    router.origin = Origin("mine", {"train": 1452, "val": 9}, "0" * 64, ("train",), {})
+    router.save(tmp_path / "router")
+    arguments = ("route", "--image", saved / "picture.png", "--question", "Read it.", "--router", tmp_path / "router")
+    told = f"router: {tmp_path / 'router'}, of the dataset mine, from 1,452 queries of train\n"
+    assert run(*arguments).stderr == told
+    assert run_json(*arguments)["data"] == "mine"
 
 
 @pytest.fixture
@@ -140,7 +151,7 @@ class TestWhy:
 
     def test_json(self, saved, joined):
         content = run_json(*self.arguments(saved, joined))
-        assert set(content) == {"vlm", "router", "ranking", "why"}
+        assert set(content) == {"vlm", "router", "data", "ranking", "why"}
         assert content["why"]["surest"] == content["vlm"]
         assert content["why"]["default"] in ("counter-2b", "reader-7b")
         assert {"query_id", "similarity", "right", "wrong"} == set(content["why"]["neighbours"][0])

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from arms.data.costs import costs_of, estimate_costs, latencies_of
+from arms.data.costs import AnswerPrice, answer_prices, costs_of, estimate_costs, latencies_of, price_costs
 from arms.data.prepared import Prepared
 from arms.data.profiles import VlmProfile
 from arms.errors import ArmsError
@@ -70,6 +70,21 @@ def make_prepared(records, vlms=VLMS):
 
 def estimates(*num_characters):
     return estimate_costs(VLMS, num_characters, PARAMS)
+
+
+class TestPrices:
+    def test_they_give_the_expected_costs(self):
+        records = [("t0", "priced", 2 * estimates(50)[0, 0], None), ("t1", "unpriced", 0.5, None)]
+        prepared = make_prepared(records)
+        prices = answer_prices(prepared, NAMES, PARAMS)
+        assert prices["unpriced"] == AnswerPrice(0.5, 0.0)
+        expected = costs_of(prepared, TEST, NAMES, PARAMS).expected
+        np.testing.assert_allclose(price_costs(NAMES, [50, 200], prices), expected, rtol=1e-9)
+
+    def test_unknown(self):
+        prices = answer_prices(make_prepared([]), NAMES, PARAMS)
+        assert list(prices) == ["priced", "cheap", "open"]
+        assert np.isnan(price_costs(NAMES, [1, 2], prices)).tolist() == [[False, False, True, False]] * 2
 
 
 class TestCosts:

@@ -10,6 +10,7 @@ from tests.pipeline import ROOT
 pytestmark = pytest.mark.clone
 PAGE = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
 NESTED = {"vlms": 3, "leaderboard": 3}  # levels above the keys: split, pool and VLM or router
+OTHER = {*NESTED, "summary"}  # than the files of routers
 
 
 def defined(heading):
@@ -32,13 +33,22 @@ def written(project):
 
 
 def test_the_metrics_of_routers(written):
-    found = {key for name, content in written.items() if name not in NESTED for key in keys_below(content, 2)}
+    found = {key for name, content in written.items() if name not in OTHER for key in keys_below(content, 2)}
     assert sorted(defined("Of each router")) == sorted(found)
 
 
 @pytest.mark.parametrize(("name", "heading"), [("vlms", "Of each VLM"), ("leaderboard", "All routers side by side")])
 def test_the_other_files(written, name, heading):
     assert sorted(defined(heading)) == sorted(keys_below(written[name], 3))
+
+
+def test_the_summary_is_of_arms(written):
+    summary = written["summary"]
+    assert summary.pop("data") == "sample"
+    assert sum(len(values) for pools in summary.values() for values in pools.values()) == 10
+    for split, pools in summary.items():
+        for pool, values in pools.items():
+            assert values.items() <= written["arms"][split][pool].items()
 
 
 def test_what_lies_beside_the_plots(project):
@@ -51,6 +61,6 @@ def test_what_lies_beside_the_plots(project):
 
 def test_the_keys_that_one_file_alone_has(written):
     for name, keys in (("arms", {"over_knn"}), ("incremental", {"over_phi"})):
-        has = {other for other, content in written.items() if other not in NESTED and keys <= keys_below(content, 2)}
+        has = {other for other, content in written.items() if other not in OTHER and keys <= keys_below(content, 2)}
         assert has == {name}
     assert "over_phi" not in written["incremental"]["id"]["extended"]

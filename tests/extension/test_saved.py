@@ -7,13 +7,17 @@ import pandas as pd
 import pytest
 import torch
 
+from arms.baselines.registry import build_router
+from arms.baselines.saved import SavedBaseline
 from arms.data.atomic import reserved
 from arms.data.profiles import VlmProfile, write_vlms
 from arms.errors import ArmsError
 from arms.extension.saved import Request, extend_router, report_text
+from arms.features.dataset import Embedder
 from arms.params import override
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import CascadeRouter
+from arms.routers.origin import Origin
 from arms.routers.router import Router, load_router
 from arms.safe.router import SafeRouter
 from arms.selection.select import select
@@ -405,3 +409,45 @@ class TestErrors:
         file.write_text(json.dumps(content))
         with pytest.raises(ArmsError, match=r"text\.zarr: the extraction was stopped before it ended"):
             extend(request_for("train", features=tmp_path / "toy"))
+
+
+class TestOrigin:
+    """The dataset that a router comes from, before and after."""
+
+    @pytest.fixture
+    def known(self, cached, tmp_path):
+        """A router that knows it."""
+
+        def make(data, prepared):
+            router = load_router(cached / "data/routers/phi")
+            router.origin = Origin.of(data, prepared, router.vlms, tiny_params().costs)
+            router.save(tmp_path / "known")
+            return tmp_path / "known"
+
+        return make
+
+    def test_the_extended_router_has_the_prices_of_all(self, request_for, tmp_path):
+        extend(request_for("train", profiles=[replace(NEW, price_in=5.0, price_out=15.0)]))
+        origin = load_router(tmp_path / "mine").origin
+        assert (origin.data, origin.learnt_from) == ("tiny", ("train",))
+        assert {NEW.name} <= set(origin.prices) <= {NEW.name, *(vlm.name for vlm in OLD)}
+
+    def test_another_dataset(self, request_for, known):
+        other = make_prepared()
+        other.queries.loc[0, "split"] = "ood"
+        message = "known: trained on the dataset theirs, params.yaml names tiny; set data: theirs there, or name"
+        with pytest.raises(ArmsError, match=message):
+            extend(request_for("train", router=known("theirs", other)))
+
+    def test_the_same_dataset_by_another_name(self, request_for, known):
+        extend(request_for("train", router=known("theirs", make_prepared())))
+
+
+def test_a_baseline_is_not_extended(request_for, cached, tmp_path):
+    embedder = Embedder(make_router(OLD).encoders, 16, torch.device("cpu"))
+    train = MADE.label(embedder.encoders, tuple(vlm.name for vlm in OLD), embeddings=True)
+    names = [vlm.name for vlm in OLD]
+    baseline = build_router("random", names, {}, seed=1)
+    SavedBaseline("random", {}, 1, OLD, baseline, train, None, embedder).save(tmp_path / "random")
+    with pytest.raises(ArmsError, match="random: expected ARMS or a net to extend, got a baseline"):
+        extend(request_for("train", router=tmp_path / "random"))

@@ -122,7 +122,7 @@ def test_what_theta_shares_with_phi_is_there_once(train, queries, tmp_path):
     np.testing.assert_array_equal(again.score(data.queries), cascade.score(data.queries))
     (tmp_path / "cascade/phi/image_tail.safetensors").unlink()
     with pytest.raises(
-        ArmsError, match=r"image_tail\.safetensors is missing; .*share weights, so copy its whole folder"
+        ArmsError, match=r"image_tail\.safetensors is missing; .*share files, so copy the folder around them"
     ):
         load_router(tmp_path / "cascade/theta-1", device="cpu")
 

@@ -14,7 +14,8 @@ ROUTERS = {"arms", "plain", "incremental", "independent", "oracle", *BASELINES}
 
 def test_repro_writes_the_metrics_of_every_router(project):
     metrics = {name: json.loads(content) for name, content in project.metrics().items()}
-    assert set(metrics) == {f"{router}.json" for router in ROUTERS} | {"vlms.json", "leaderboard.json", "sha256.json"}
+    written = {"vlms.json", "leaderboard.json", "summary.json", "sha256.json"}
+    assert set(metrics) == {f"{router}.json" for router in ROUTERS} | written
     for router in ROUTERS:
         for split in ("id", "ood"):
             pools = ("extended",) if router == "independent" else ("base", "extended")  # its base pool is Phi's
@@ -79,11 +80,15 @@ def test_experiment_with_other_epochs_encodes_nothing_and_shows_in_diffs(project
             assert f"Running stage '{run}'" in output
         assert re.search(r"trained Phi for 2 epochs in [\d.]+ s, kept the weights of epoch [12]\n", output)
         assert output.count("kept the weights of epoch 1\n") >= 2, "of both extensions"
-        changed = json.loads(project.dvc("metrics", "diff", "--json"))
+        changed = json.loads(project.dvc("metrics", "diff", "--all", "--json"))
+        assert set(changed) == {"metrics/summary.json"}
+        assert len(changed["metrics/summary.json"]) == 11, "ten numbers and the dataset's name"
+        targets = ("--targets", "metrics/incremental.json", "metrics/knn.json")
+        changed = json.loads(project.dvc("metrics", "diff", *targets, "--json"))
         assert "diff" in changed["metrics/incremental.json"]["id.base.brier"]
         assert "metrics/knn.json" not in changed
         assert json.loads(project.dvc("params", "diff", "--json"))["params.yaml"]["epochs"]["new"] == 2
-        assert "id.base.brier" in project.dvc("metrics", "diff")
+        assert "id.base.brier" in project.dvc("metrics", "diff", *targets)
         assert "file://" in project.dvc("plots", "diff", "HEAD")
         assert "epochs" in project.dvc("exp", "show", "--csv")
     finally:
@@ -142,7 +147,10 @@ def test_the_cut_is_a_setting_too(project):
         project.dvc("checkout", "dvc.yaml")  # the studies have no outs here
 
 
-OTHERS = [pytest.param(folder, marks=pytest.mark.clone) for folder in ("incremental", "independent", "arms")]
+OTHERS = [
+    pytest.param(folder, marks=pytest.mark.clone)
+    for folder in ("incremental", "independent", "arms", "baselines/knn", "baselines/linear")
+]
 
 
 @pytest.mark.parametrize("folder", ["phi", "arms-base", *OTHERS])
