@@ -19,6 +19,7 @@ from arms.params import (
     read_preset_params,
 )
 from arms.progress import show_progress
+from arms.terminal import ShownFormatter, shown
 
 METRICS = Path("metrics")
 PLOTS = Path("data/plots")
@@ -67,14 +68,16 @@ def open_workspace(settings: Sequence[str] = ()) -> Workspace:
 @contextmanager
 def stage(name: str) -> Iterator[None]:
     """Set up the log and the progress bar; an ArmsError ends the stage with its text and exit status 1."""
-    logging.basicConfig(level=logging.WARNING, format=f"{name}: %(message)s", stream=sys.stderr)
+    terminal = logging.StreamHandler(sys.stderr)
+    terminal.setFormatter(ShownFormatter(f"{name}: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[terminal])
     for program in ("arms", "stages", "studies"):
         logging.getLogger(program).setLevel(logging.INFO)
     show_progress()
     try:
         yield
     except ArmsError as error:
-        sys.exit(f"{name}: error: {error}")
+        sys.exit(shown(f"{name}: error: {error}"))
 
 
 class Stopwatch:

@@ -1,11 +1,16 @@
 """What the commands share: how errors end them, and how they print."""
 
 import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from arms.errors import ArmsError
+from arms.terminal import ShownFormatter, shown
 
 EXIT_CODES = """\b
 Exit status:
@@ -26,23 +31,49 @@ class ArmsGroup(click.Group):
     So do files or folders that cannot be read or written, which no command checks beforehand.
     """
 
+    def make_context(self, *args: Any, **settings: Any) -> click.Context:
+        with _ending_with_text():
+            return super().make_context(*args, **settings)
+
     def invoke(self, ctx: click.Context) -> Any:
         from arms.progress import show_progress
 
         show_progress()
-        try:
+        if logging.lastResort is not None:  # what writes warnings, as commands set up no other log
+            logging.lastResort.setFormatter(ShownFormatter())
+        with _ending_with_text():
             return super().invoke(ctx)
-        except ArmsError as error:
-            raise click.ClickException(str(error)) from error
-        except OSError as error:
-            if error.filename is None:  # such as a pipe that nobody reads any more; click knows how to end that
-                raise
-            raise click.ClickException(f"{error.filename}: {error.strerror}") from error
 
 
-def print_json(content: Any) -> None:
-    """Print JSON for a program to read."""
-    click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+@contextmanager
+def _ending_with_text() -> Iterator[None]:
+    """Turn errors into those that click shows; their texts may quote anything."""
+    try:
+        yield
+    except ArmsError as error:
+        raise click.ClickException(shown(str(error))) from error
+    except OSError as error:
+        if error.filename is None:  # such as a pipe that nobody reads any more; click knows how to end that
+            raise
+        raise click.ClickException(shown(f"{error.filename}: {error.strerror}")) from error
+    except click.ClickException as error:
+        error.message = shown(error.message)  # type: ignore[misc]
+        raise
+
+
+def echo(text: str, *, head: str = "", err: bool = False, nl: bool = True) -> None:
+    """Print text; the only way in which commands do. What would steer a terminal is escaped, but for `head`."""
+    click.echo(head + shown(text), err=err, nl=nl)
+
+
+def echo_table(text: str) -> None:
+    """Print a table for a program to read, such as CSV; only on a terminal is it escaped, as it would change."""
+    click.echo(shown(text) if sys.stdout.isatty() else text, nl=False)
+
+
+def print_json(content: Any, indent: int | None = 2) -> None:
+    """Print JSON for a program to read; what is escaped reads back as it was."""
+    echo(json.dumps(content, indent=indent, ensure_ascii=False))
 
 
 def count(number: int, noun: str) -> str:

@@ -1,6 +1,5 @@
 """`arms route`: rank the pool for one query."""
 
-import json
 import math
 from dataclasses import asdict
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from arms.cli.base import json_option
+from arms.cli.base import echo, json_option, print_json
 from arms.cli.completers import STARTER, complete_router, complete_vlm, default_router
 
 if TYPE_CHECKING:
@@ -90,20 +89,20 @@ def route(
     used = folder or default_router()
     result = Router.load(used).route(image, question, exclude=exclude, policy=policy, why=why)
     if folder is None:
-        click.echo(f"router: {_shown(used)}{STARTER_NOTE if used == STARTER else ''}", err=True)
+        echo(f"router: {_shown(used)}{STARTER_NOTE if used == STARTER else ''}", err=True)
     if as_json:
         ranking = [_ranked_json(ranked) for ranked in result.ranking]
         content: dict[str, Any] = {"vlm": result.vlm, "router": _shown(used), "ranking": ranking}
         if result.why is not None:
             content["why"] = asdict(result.why)
-        click.echo(json.dumps(content, ensure_ascii=False))
+        print_json(content, indent=None)
         return
     width = max(len(ranked.vlm) for ranked in result.ranking)
     for place, ranked in enumerate(result.ranking, start=1):
         cost = "" if ranked.expected_cost_usd is None else f"  ${ranked.expected_cost_usd:.6f}"
-        click.echo(f"{place}. {ranked.vlm:<{width}}  {ranked.confidence:.3f}{cost}")
+        echo(f"{place}. {ranked.vlm:<{width}}  {ranked.confidence:.3f}{cost}")
     if result.why is not None:
-        click.echo("\n".join(_why_lines(result.why)))
+        echo("\n".join(_why_lines(result.why)))
 
 
 def _shown(folder: Path) -> str:
