@@ -19,6 +19,7 @@ from arms.names import PIPELINE_ROUTERS, name_problem
 Share = Annotated[float, Field(ge=0, lt=1)]
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes, scikit-learn's too
 
 
 def _check_name(name: str) -> str:
@@ -81,13 +82,13 @@ class SplitParams(Section):
         "split, where the column `split` has no val"
     )
     id_share: Share = Field(description="share of the scenes or images that is the test in distribution")
-    seed: int = Field(description="decides which scene or image goes to which split")
+    seed: Seed = Field(description="decides which scene or image goes to which split")
 
 
 class SampleParams(Section):
     """The generator of the embedded sample dataset."""
 
-    seed: int = Field(ge=0, description="of the pictures, the questions and the VLMs' answers")
+    seed: Seed = Field(description="of the pictures, the questions and the VLMs' answers")
     images_per_benchmark: PositiveInt = Field(description="images of each benchmark")
     questions_per_image: int = Field(ge=1, le=2, description="one or two")
     missing_share: Share = Field(description="share of the paid VLMs' outcomes that is unknown")
@@ -144,7 +145,7 @@ class TextEncoderParams(Section):
         description="word pieces to learn from the questions, for `architecture`"
     )
     pooling: Literal["cls", "mean"] = Field(description="a text's vector: its first token's state, or the mean of all")
-    max_tokens: PositiveInt = Field(description="longer texts are cut off, and reported")
+    max_tokens: PositiveInt = Field(description="of longer texts the middle is left out, and reported")
     tunable_layers: TunableLayers = Field(description="blocks above the cut, trained with the head; 0: all are frozen")
     precision: PrecisionChoice = Field(description="of the frozen blocks; auto: bfloat16 where it measures faster")
 
@@ -250,7 +251,7 @@ class FitParams(TrainParams):
     """All that a fit needs: the section `train`, and `epochs` and `seed` from the top of params.yaml."""
 
     epochs: PositiveInt = Field(description="passes over the training queries")
-    seed: int = Field(ge=0, description="of weights, the order of the queries and dropout")
+    seed: Seed = Field(description="of weights, the order of the queries and dropout")
 
 
 Strategy = Literal["incremental", "independent"]
@@ -293,9 +294,11 @@ class SafeParams(Section):
     use: bool = Field(description="false: ARMS is only its net, as published")
     num_folds: int = Field(ge=0, description="nets trained without a part of the training queries; 0 or 1: none")
     most_kinds: int = Field(
-        ge=0, description="nets trained without a task; more tasks are left out several at once; 0: none"
+        ge=0,
+        description="nets trained without a task, and as many without a benchmark; more are left out several at once; "
+        "below 3: none",
     )
-    tolerance: Share = Field(description="EM that a left-out task may lose to the best single VLM")
+    tolerance: Share = Field(description="EM that a left-out kind may lose to the best single VLM")
     index: Literal["flat", "ivf", "hnsw"] = Field(description="how neighbours are searched; flat is exact")
 
 
@@ -315,8 +318,8 @@ STANDARD_COSTS = CostsParams(characters_per_token=4.0, image_tokens=768, answer_
 class EvaluateParams(Section):
     """How scores become metrics."""
 
-    bootstrap_samples: int = Field(ge=100, description="draws behind each 95 % interval")
-    seed: int = Field(description="of the draws")
+    bootstrap_samples: int = Field(ge=100, le=100_000, description="draws behind each 95 % interval")
+    seed: Seed = Field(description="of the draws")
 
 
 def _check_workers(value: Any) -> Any:
@@ -356,7 +359,7 @@ class Params(Section):
     encoders: Name = Field(description="an encoder pair: conf/encoders/<name>.yaml")
     preset: Name = Field(description="values that win over those of this file: conf/presets/<name>.yaml")
     epochs: PositiveInt = Field(description="passes over the training queries")
-    seed: int = Field(ge=0, description="of weights, the order of the queries and dropout")
+    seed: Seed = Field(description="of weights, the order of the queries and dropout")
     router: RouterParams
     train: TrainParams
     extend: ExtendParams

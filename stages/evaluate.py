@@ -15,7 +15,7 @@ from arms.evaluation.metrics import round_metrics
 from arms.reports.complete_cases import NONE_COMPLETE, judged_or_replayed
 from arms.reports.figures import em_bars, reliability, sentence
 from arms.reports.pareto_figure import pareto
-from stages.scores import ByPool, read_routers, without_twin
+from stages.scores import BEST_POSSIBLE, ByPool, read_routers, without_twin
 from stages.workspace import METRICS, PLOTS, Stopwatch, open_workspace, stage
 
 MARGIN = {"": "difference", "_low": "low", "_high": "high"}
@@ -27,12 +27,13 @@ def main() -> None:
     """Write metrics/<router>.json for every router, metrics/vlms.json, and the plots' data and pictures."""
     workspace, watch = open_workspace(), Stopwatch()
     params, prepared = workspace.params, read_prepared(workspace.prepared)
-    routers = read_routers(params.extend.strategy, "baselines")
-    best_possible = routers.pop("best-possible", {})
+    routers = read_routers(params.extend.strategy, prepared, list(params.baselines))
+    best_possible = routers.pop(BEST_POSSIBLE, {})
     judge = Judge(prepared, best_possible, samples=params.evaluate.bootstrap_samples, seed=params.evaluate.seed)
     cost_judge = CostJudge(judge, params.costs)
     metrics = {name: cost_judge.metrics(scores) for name, scores in routers.items()}
-    _add_margins(metrics["arms"], "knn", routers["arms"], routers["knn"], judge)
+    if "knn" in routers:
+        _add_margins(metrics["arms"], "knn", routers["arms"], routers["knn"], judge)
     # What incremental training forgot: compare the incremental router with Phi on the base pool.
     on_base = {split: {"base": by_pool["base"]} for split, by_pool in metrics["incremental"].items()}
     _add_margins(on_base, "phi", routers["incremental"], routers["plain"], judge)
@@ -40,14 +41,15 @@ def main() -> None:
     shown = {name: of for name, of in without_twin(routers, params.extend.strategy).items() if name != "oracle"}
     shown_metrics = {name: _in_pools(metrics[name], by_pool) for name, by_pool in shown.items()}
     singles = judge.singles()
-    with atomic_folder(METRICS) as folder:
-        for name, content in metrics.items():
-            write_json(content, folder / f"{name}.json")
-        write_json(singles, folder / "vlms.json")
-        write_json(leaderboard(shown_metrics), folder / "leaderboard.json")
-    bars = em_records(shown_metrics, singles)
-    curves = judge.reliability({name: routers[name] for name in ("arms", "knn")})
-    costs = cost_judge.records(shown)
+    drawn = ("base", "extended") if prepared.new else ("base",)  # without new VLMs both pools are the same
+    bars, curves, costs = (
+        [record for record in records if record["pool"] in drawn]
+        for records in (
+            em_records(shown_metrics, singles),
+            judge.reliability({name: routers[name] for name in ("arms", "knn") if name in routers}),
+            cost_judge.records(shown),
+        )
+    )
     with atomic_folder(PLOTS / "evaluate") as folder:
         write_json([bar for bar in bars if _is_headline(bar)], folder / "em.json")
         write_json([point for point in curves if _is_headline(point)], folder / "reliability.json")
@@ -60,6 +62,12 @@ def main() -> None:
             pareto(costs, folder / "pareto.png")
         _draw_or_say(em_bars, bars, folder / "em.png")
         _draw_or_say(reliability, curves, folder / "reliability.png")
+    # Last: what fails before leaves the metrics of the run before as they are.
+    with atomic_folder(METRICS) as folder:
+        for name, content in metrics.items():
+            write_json(content, folder / f"{name}.json")
+        write_json(singles, folder / "vlms.json")
+        write_json(leaderboard(shown_metrics), folder / "leaderboard.json")
     _log_incomplete(metrics["arms"])
     headline, replayed = judged_or_replayed(metrics["arms"]["id"]["base"])
     logger.info(

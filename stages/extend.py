@@ -51,6 +51,7 @@ def _extended(
     train, val = (dataset.labelled(split, prepared.extended) for split in ("train", "val"))
     extension = extend(strategy, phi, prepared.vlms, train, val, params, untuned=encoders)
     log_epochs(extension.train(resume=SNAPSHOTS / f"{strategy}.pt"), PLOTS / strategy)
+    logger.info("kept the weights of epoch %d", extension.learner.kept_epoch)
     return extension.router
 
 

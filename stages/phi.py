@@ -8,6 +8,7 @@ from arms.errors import ArmsError
 from arms.features.dataset import Dataset
 from arms.features.labelled import Labelled
 from arms.routers.arms import ArmsRouter
+from arms.routers.router import load_router
 from arms.training.choice import choose_queries
 from stages.workspace import ROUTERS, Workspace
 
@@ -29,7 +30,11 @@ def training_data(workspace: Workspace, dataset: Dataset) -> tuple[Labelled, Lab
 
 def load_phi(workspace: Workspace, encoders: EncoderPair) -> ArmsRouter:
     """Load Phi as the train stage saved it; raise ArmsError if it was trained on features of other encoders."""
-    phi = ArmsRouter.from_folder(ROUTERS / "phi", device=workspace.params.runtime.device)
+    phi = load_router(ROUTERS / "phi", device=workspace.params.runtime.device)
+    if not isinstance(phi, ArmsRouter):
+        raise ArmsError(
+            f"{ROUTERS / 'phi'}: expected a router of one net, got a {type(phi).__name__}; run: dvc repro train"
+        )
     for own, current in ((phi.encoders.image, encoders.image), (phi.encoders.text, encoders.text)):
         if own.fingerprint != current.fingerprint:
             raise ArmsError(

@@ -24,7 +24,10 @@ def main() -> None:
     with atomic_folder(SCORES / "plain") as folder:
         scores = phi.scores("plain", "base", dataset.queries(*SCORED_SPLITS))
         write_scores(scores, folder / "plain-base.parquet")
-    logger.info("trained Phi for %d epochs in %.1f s", workspace.params.epochs, watch.elapsed_s)
+    logger.info(
+        "trained Phi for %d epochs in %.1f s, kept the weights of epoch %d",
+        workspace.params.epochs, watch.elapsed_s, phi.kept_epoch,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

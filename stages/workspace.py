@@ -73,6 +73,8 @@ def stage(name: str) -> Iterator[None]:
     logging.basicConfig(level=logging.WARNING, handlers=[terminal])
     for program in ("arms", "stages", "studies"):
         logging.getLogger(program).setLevel(logging.INFO)
+    if name != "encode":  # which says which texts were cut; every other stage reads the profiles again
+        logging.getLogger("arms.encoders.text").setLevel(logging.ERROR)
     show_progress()
     try:
         yield

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from arms.params import Name, RouterSettings, Section, read_section
+from arms.params import Name, RouterSettings, Section, Seed, read_section
 from stages.workspace import Workspace
 
 PARAMS = Path("studies/params.yaml")
@@ -29,14 +29,14 @@ class UnseenParams(Section):
 
     by: list[Literal["task", "benchmark", "language"]]
     least_queries: Annotated[int, Field(ge=1)]  # kinds with fewer, in train and val, are not left out
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]  # of ARMS
+    seeds: Annotated[list[Seed], Field(min_length=1)]  # of ARMS
     routers: Annotated[list[Name], Field(min_length=1)]  # arms, plain, and names under `baselines` or `routers`
 
 
 class StudyParams(Section):
     """studies/params.yaml."""
 
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
     fewer_seeds: dict[str, Annotated[int, Field(ge=1)]]  # router -> how many of the seeds it is fitted with
     quick: bool
     tuned_encoders: Name

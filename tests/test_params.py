@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ConfigDict, create_model
+from ruamel.yaml import YAML
 
 from arms.errors import ArmsError
 from arms.params import (
@@ -166,6 +167,13 @@ def test_a_setting_cannot_be_reassigned(root):
             "params.yaml: unknown key 'sed'; known: data, encoders, preset, epochs, seed, router",
         ),
         ("epochs: 2\n", "", "params.yaml.epochs: missing; every setting is written out, none has a default"),
+        ("seed: 1\n", "seed: 4294967296\n", "params.yaml.seed: expected less than 4294967296, got 4294967296"),
+        (
+            "samples: 2000, seed: 1",
+            "samples: 2000, seed: -1",
+            "seed: expected greater than or equal to 0, got -1",
+        ),
+        ("samples: 2000", "samples: 1000000000", "samples: expected less than or equal to 100000, got 1000000000"),
         ("epochs: 2\n", "epochs: two\n", "params.yaml.epochs: expected a valid integer, got 'two'"),
         ("epochs: 2\n", "epochs: 2.0\n", "params.yaml.epochs: expected a valid integer, got 2.0"),
         ("epochs: 2\n", "epochs: true\n", "params.yaml.epochs: expected a valid integer, got True"),
@@ -363,6 +371,30 @@ class TestPreset:
         assert published.train.queries_per_step(4) == 16
         assert published.extend.independent.start == "nothing"
         assert published.baselines == plain.baselines
+
+
+def first_setting(content, *parents):
+    """A setting with its value, as `dvc exp run -S` takes it."""
+    for key, value in content.items():
+        if isinstance(value, dict) and (found := first_setting(value, *parents, key)):
+            return found
+        if isinstance(value, int):
+            return f"{'.'.join((*parents, key))}={str(value).lower()}"
+    return None
+
+
+SETTINGS_FILES = ["params.yaml", *sorted(file.relative_to(ROOT).as_posix() for file in ROOT.glob("conf/*/*.yaml"))]
+
+
+@pytest.mark.parametrize("name", SETTINGS_FILES)
+def test_dvc_rewrites_only_the_line_that_it_changes(name, tmp_path):
+    """`-S` loads the whole file and writes it anew, so it must be as DVC's YAML writer has it."""
+    from dvc.utils.hydra import apply_overrides
+
+    text = (ROOT / name).read_text()
+    (tmp_path / "params.yaml").write_text(text)
+    apply_overrides(tmp_path / "params.yaml", [first_setting(YAML(typ="safe").load(text)) or "epochs=null"])
+    assert (tmp_path / "params.yaml").read_text() == text
 
 
 @pytest.mark.parametrize(("num_vlms", "queries"), [(1, 64), (4, 16), (7, 9), (64, 1), (100, 1)])

@@ -1,5 +1,7 @@
 """The `arms` command: one file a subcommand. Heavy modules are imported when a command runs."""
 
+import os
+
 import click
 
 from arms import __version__
@@ -14,6 +16,9 @@ from arms.cli.route import route
 from arms.cli.settings import settings
 from arms.cli.validate import validate
 from arms.cli.vlms import vlms
+
+# As in the stages: a waiting OpenMP thread sleeps, so that work beside others does not become many times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @click.group(

@@ -12,7 +12,11 @@ from arms.cli.completers import ROUTERS, complete_router
 
 @click.command()
 @click.option("--profile", type=click.Path(path_type=Path), help="YAML: an entry of vlms.yaml, or several.")
-@click.option("--outcomes", type=click.Path(path_type=Path), help="Parquet or CSV: query_id, vlm, correct.")
+@click.option(
+    "--outcomes",
+    type=click.Path(path_type=Path),
+    help="Parquet or CSV: query_id, vlm, correct; without it a VLM is scored by its profile.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="The extended router's folder; with --plan, a CSV file.")
 @click.option(
     "--plan",
@@ -33,7 +37,7 @@ from arms.cli.completers import ROUTERS, complete_router
     "--strategy",
     type=click.Choice(["independent", "incremental"]),
     help="A router for the new VLMs behind the old one, or a copy of the old one that goes on training.  "
-    "[default: extend.strategy of params.yaml]",
+    "[default: extend.strategy of params.yaml; without --outcomes incremental]",
 )
 @click.option(
     "--theta",
@@ -59,21 +63,22 @@ def extend(
     queries and is calibrated on those on val; the others are only for the report. The report compares the old and the
     new router on the queries on which every VLM has an outcome. Only the profiles are encoded.
 
-    --profile, --outcomes and --out are needed, but for --plan. The plan is a CSV table: query_id, image, question.
+    --profile and --out are needed, but for --plan. The plan is a CSV table: query_id, image, question.
 
     \b
     Examples:
       arms extend --profile new.yaml --outcomes outcomes.parquet --out data/routers/mine
+      arms extend --profile new.yaml --out data/routers/untried
       arms extend --plan 64 --out plan.csv
     """
     if plan is not None:
         _check_not_given({"--profile": profile, "--outcomes": outcomes, "--strategy": strategy, "--theta": theta})
         _plan(folder, plan, out, replace, as_json)
         return
-    if profile is None or outcomes is None or out is None:
-        given = {"--profile": profile, "--outcomes": outcomes, "--out": out}
+    if profile is None or out is None:
+        given = {"--profile": profile, "--out": out}
         missing = ", ".join(option for option, value in given.items() if value is None)
-        raise click.UsageError(f"expected --profile, --outcomes and --out, or only --plan; missing: {missing}")
+        raise click.UsageError(f"expected --profile and --out, or only --plan; missing: {missing}")
 
     from arms.encoders.origins import know_settings
     from arms.extension.saved import Request, extend_router, report_text
@@ -88,7 +93,7 @@ def extend(
         features=Path("data/features") / params.data / params.encoders,
         router=folder,
         out=out,
-        strategy=strategy or params.extend.strategy,
+        strategy=strategy or ("incremental" if outcomes is None else params.extend.strategy),
         theta=theta,
         replace=replace,
     )

@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from arms.cli.base import ArmsGroup, echo, print_json
-from arms.cli.completers import RAW, complete_dataset_name
+from arms.cli.completers import RAW, complete_access, complete_dataset_name
 from arms.errors import ArmsError
 from arms.names import PIPELINE_DATASETS, name_problem
 
@@ -46,8 +46,11 @@ _COMMON_OPTIONS = (
     ),
     click.Option(
         ["--access"],
-        type=click.Choice(["free", "paid"]),
-        help="Take VLMs without a profile, as free or paid, with nothing else known of them.",
+        multiple=True,
+        metavar="[VLM=]free|paid",
+        shell_complete=complete_access,
+        help="Take VLMs without a profile, as free or paid, with nothing else known of them; repeat for VLMs that "
+        "differ from the others.",
     ),
     click.Option(
         ["--rename"],
@@ -179,7 +182,7 @@ def _flag(name: str) -> str:
 
 def _import(importer: "Importer", sources: tuple[Path, ...], name: str | None, as_json: bool, **values: Any) -> None:
     """Import into data/raw/<name>, and say what became of the log."""
-    from arms.importers.pool_settings import write_pool_settings
+    from arms.importers.pool_settings import PoolGaps, find_pool_gaps, write_pool_settings
     from arms.importers.run import import_log
 
     started = time.perf_counter()
@@ -187,9 +190,11 @@ def _import(importer: "Importer", sources: tuple[Path, ...], name: str | None, a
     destination = RAW / name
     report = import_log(importer, sources, destination, _options(**values))
     settings = write_pool_settings(name, destination, f"Imported with `arms import` from {', '.join(report.sources)}.")
+    gaps = PoolGaps() if settings is None else find_pool_gaps(settings, destination)
     if as_json:
         file = None if settings is None else str(settings)
-        print_json({"dataset": name, "folder": str(destination), "conf": file, **report.to_dict()})
+        pools = {"in_no_pool": list(gaps.unpooled), "only_in_pools": list(gaps.gone)}
+        print_json({"dataset": name, "folder": str(destination), "conf": file, **pools, **report.to_dict()})
         return
     echo(report.text())
     echo(
@@ -197,6 +202,8 @@ def _import(importer: "Importer", sources: tuple[Path, ...], name: str | None, a
         f"{destination} in {time.perf_counter() - started:.1f} s"
     )
     if settings:
+        if told := gaps.text(settings):
+            echo(told)
         echo(f"next: look at its pools in {settings}; then: {_run_command(name)}")
 
 
@@ -204,26 +211,39 @@ def _options(
     roots: tuple[Path, ...],
     profiles: tuple[Path, ...],
     rename: tuple[str, ...],
+    access: tuple[str, ...],
     **values: Any,
 ) -> "ImportOptions":
     """The flags that every format has, as `import_log` takes them."""
     from arms.catalogue.match import CATALOGUE
-    from arms.data.profiles import read_vlms
+    from arms.data.profiles import Access, read_vlms
     from arms.importers.run import ImportOptions
 
     files = profiles or ((CATALOGUE,) if CATALOGUE.exists() else ())
     catalogue = tuple(vlm for file in files for vlm in read_vlms(file))
-    return ImportOptions(roots=roots, catalogue=catalogue, rename=_pairs(rename), **values)
+    accesses = _pairs(access, "--access", "free, paid, VLM=free or VLM=paid", optional_key=True)
+    for word in accesses.values():
+        if word not in get_args(Access):
+            raise click.BadParameter(f"expected free or paid, got {word!r}", param_hint="'--access'")
+    return ImportOptions(
+        roots=roots,
+        catalogue=catalogue,
+        rename=_pairs(rename, "--rename", "LOG=NAME"),
+        access=accesses.pop("", None),  # type: ignore[arg-type]
+        access_of=accesses,  # type: ignore[arg-type]
+        **values,
+    )
 
 
-def _pairs(rename: tuple[str, ...]) -> dict[str, str]:
-    """What --rename says."""
-    pairs = {}
-    for text in rename:
-        old, equals, new = text.rpartition("=")
-        if not (old and equals and new):
-            raise click.BadParameter(f"expected LOG=NAME, got {text!r}", param_hint="'--rename'")
-        pairs[old] = new
+def _pairs(texts: tuple[str, ...], flag: str, form: str, *, optional_key: bool = False) -> dict[str, str]:
+    """What a flag of pairs says, by their keys; the empty key is that of a value without one."""
+    pairs: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.rpartition("=")  # a VLM's name may hold an equals sign
+        if not value or (bool(key) != bool(equals)) or not (key or optional_key):
+            raise click.BadParameter(f"expected {form}, got {text!r}", param_hint=f"'{flag}'")
+        if pairs.setdefault(key, value) != value:
+            raise click.BadParameter(f"expected it once for {key or 'all'}, got {text!r} too", param_hint=f"'{flag}'")
     return pairs
 
 

@@ -1,7 +1,6 @@
 """`arms route`: rank the pool for one query."""
 
 import math
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +8,9 @@ import click
 
 from arms.cli.base import echo, json_option, print_json
 from arms.cli.completers import STARTER, complete_router, complete_vlm, default_router
+from arms.errors import ArmsError
 
 if TYPE_CHECKING:
-    from arms.routers.router import RankedVlm
     from arms.safe.why import Why
 
 STARTER_NOTE = ", the starter: it knows simulated VLMs only; train your own router with: make repro"
@@ -81,20 +80,20 @@ def route(
       arms route --image photo.png --question "What is this?" --budget 0.001
       arms route --image photo.png --question "What is this?" --why
     """
+    policy = _policy(cheapest_above, budget, cost_penalty)
+    used = folder or default_router()
+    if not image.exists():  # said before the libraries and the router, which take seconds to load
+        raise ArmsError(f"{image}: no such image")
+
     from arms.encoders.origins import know_settings
     from arms.routers.router import Router
 
     know_settings()
-    policy = _policy(cheapest_above, budget, cost_penalty)
-    used = folder or default_router()
     result = Router.load(used).route(image, question, exclude=exclude, policy=policy, why=why)
     if folder is None:
         echo(f"router: {_shown(used)}{STARTER_NOTE if used == STARTER else ''}", err=True)
     if as_json:
-        ranking = [_ranked_json(ranked) for ranked in result.ranking]
-        content: dict[str, Any] = {"vlm": result.vlm, "router": _shown(used), "ranking": ranking}
-        if result.why is not None:
-            content["why"] = asdict(result.why)
+        content = {**result.to_json(), "router": _shown(used)}
         print_json(content, indent=None)
         return
     width = max(len(ranked.vlm) for ranked in result.ranking)
@@ -146,11 +145,3 @@ def _why_lines(why: "Why") -> list[str]:
         right, wrong = (", ".join(names) or "none" for names in (near.right, near.wrong))
         lines.append(f"  {near.query_id}  similarity {near.similarity:.2f}  right: {right}  wrong: {wrong}")
     return lines
-
-
-def _ranked_json(ranked: "RankedVlm") -> dict[str, Any]:
-    """A place in the ranking, with its cost where the policy weighs costs."""
-    content: dict[str, Any] = {"vlm": ranked.vlm, "confidence": round(ranked.confidence, 4)}
-    if ranked.expected_cost_usd is not None:
-        content["expected_cost_usd"] = float(f"{ranked.expected_cost_usd:.4g}")
-    return content

@@ -12,6 +12,7 @@ import pandas as pd
 
 from arms.data.atomic import atomic_folder
 from arms.data.profiles import VlmProfile, profile_sentence, read_vlms, write_vlms
+from arms.data.sealed import check_folder, seal_folder
 from arms.data.splits import SPLITS
 from arms.data.tables import OUTCOMES, PROBABILITIES, QUERIES, VLMS_FILE, TableFormat, read_table, write_table
 from arms.errors import ArmsError
@@ -183,6 +184,7 @@ def write_prepared(
         write_json({**report, "prepared": split_sizes(prepared)}, temporary / _REPORT_FILE)
         write_table(set_aside_queries, temporary / "set_aside" / QUERIES.file)
         write_table(set_aside_outcomes, temporary / "set_aside" / OUTCOMES.file)
+        seal_folder(temporary)
 
 
 def read_prepared(folder: str | Path) -> Prepared:
@@ -191,11 +193,13 @@ def read_prepared(folder: str | Path) -> Prepared:
     Raises
     ------
     ArmsError
-        If the folder, a file or a column is missing or of the wrong type, or the pools and profiles disagree.
+        If the folder, a file or a column is missing or of the wrong type, a file is damaged, was added or changed, or
+        the pools and profiles disagree.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise ArmsError(f"{folder}: expected a prepared dataset, got no such folder; run: dvc repro prepare")
+    check_folder(folder, "a prepared dataset", "run: dvc repro prepare")
     pools = _read_json(folder / _POOLS_FILE, ("base", "new"))
     sizes = _read_json(folder / _REPORT_FILE, ("prepared",))["prepared"]
     vlms = read_vlms(folder / VLMS_FILE)

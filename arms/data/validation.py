@@ -112,7 +112,8 @@ def validate(
     """Check every row of a dataset and every image that its queries use.
 
     The first of several identical rows is kept; rows that share a key but disagree are all set aside, as nobody knows
-    which is right. An outcome is set aside with its query.
+    which is right. An outcome is set aside with its query. A question may be empty, as a picture can be all that is
+    sent; how many are is noted.
 
     Parameters
     ----------
@@ -162,6 +163,7 @@ def validate(
     silent = tuple({"name": name} for name, count in outcomes_per_vlm.items() if count == 0)
     advice = "nothing to do if it is meant; it can be chosen only from its profile"
     note = Finding("profile without outcome", "vlms", len(silent), silent[:_EXAMPLES], advice, set_aside=False)
+    wordless = _note_wordless(clean.queries)
     report = Report(
         queries_kept=len(clean.queries),
         queries_set_aside=len(queries.frame) - len(clean.queries),
@@ -169,7 +171,7 @@ def validate(
         outcomes_set_aside=len(outcomes.frame) - len(clean.outcomes),
         distinct_images=len(set(image_sha256.values())),
         outcomes_per_vlm=outcomes_per_vlm,
-        findings=(*source_findings, *queries.findings, *outcomes.findings, *([note] if silent else [])),
+        findings=(*source_findings, *queries.findings, *wordless, *outcomes.findings, *([note] if silent else [])),
     )
     if strict and any(finding.set_aside for finding in report.findings):
         raise ArmsError(
@@ -238,7 +240,7 @@ def _check_query_rows(queries: _Sieve) -> None:
     """Set aside queries that lack an id or a description, and duplicates."""
     queries.set_aside(_blank(queries.frame["query_id"]), "no query_id", "give the query its own id")
     queries.set_aside_duplicates(["query_id"])
-    for column in ("question", "image", "benchmark", "task", "language"):
+    for column in ("image", "benchmark", "task", "language"):
         queries.set_aside(_blank(queries.frame[column]), f"no {column}", f"fill in the {column} column")
 
 
@@ -280,14 +282,25 @@ def _check_outcome_rows(outcomes: _Sieve, queries: _Sieve, vlms: list[str]) -> N
 
 
 def _clean_dataset(dataset: OutcomeTables, queries: pd.DataFrame, outcomes: pd.DataFrame) -> OutcomeTables:
-    """The dataset with only the rows kept; probabilities follow their queries and VLMs."""
+    """The dataset with only the rows kept, unknown questions as empty ones; probabilities follow queries and VLMs."""
     outcomes = outcomes.assign(correct=parse_verdicts(outcomes["correct"]).astype(bool)).reset_index(drop=True)
     probabilities = dataset.probabilities
     if probabilities is not None:
         known = is_in(probabilities["vlm"], [vlm.name for vlm in dataset.vlms])
         known &= is_in(probabilities["query_id"], queries["query_id"])
         probabilities = probabilities[known].reset_index(drop=True)
-    return replace(dataset, queries=queries.reset_index(drop=True), outcomes=outcomes, probabilities=probabilities)
+    queries = queries.assign(question=queries["question"].fillna("")).reset_index(drop=True)
+    return replace(dataset, queries=queries, outcomes=outcomes, probabilities=probabilities)
+
+
+def _note_wordless(queries: pd.DataFrame) -> list[Finding]:
+    """Say how many of the queries kept are a picture without words."""
+    rows = queries[_blank(queries["question"])]
+    if rows.empty:
+        return []
+    examples = tuple({"query_id": name} for name in rows["query_id"].head(_EXAMPLES))
+    advice = "nothing if the picture is all that was sent; else fill in the question column"
+    return [Finding("query without words", "queries", len(rows), examples, advice, set_aside=False)]
 
 
 def _blank(column: pd.Series) -> np.ndarray:

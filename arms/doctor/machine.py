@@ -135,11 +135,29 @@ def look_at_faiss(device: str | None) -> Found:
 
 
 def look_at_git() -> Found:
-    """Version of git."""
+    """Version of git, and whether it knows a name and an email to commit with."""
     if shutil.which("git") is None:
         return "note", "not on the PATH: results cannot be compared with those of other commits", {"version": None}
-    version = subprocess.check_output(["git", "--version"], text=True, timeout=10).strip().removeprefix("git version ")
-    return "ok", version, {"version": version}
+    version = _run_git("--version").removeprefix("git version ")
+    unset = [key for key in ("name", "email") if not (_who(key) or _run_git("config", f"user.{key}"))]
+    facts = {"version": version, "unset": [f"user.{key}" for key in unset]}
+    if not unset:
+        return "ok", version, facts
+    commands = "; ".join(f"git config --global user.{key} YOUR_{key.upper()}" for key in unset)
+    text = (
+        f"{version}; it has no {' and no '.join(unset)} for you, which commits and `dvc exp run` need; run: {commands}"
+    )
+    return "note", text, facts
+
+
+def _run_git(*arguments: str) -> str:
+    """What git prints; nothing if it fails, as for a setting that is not there."""
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=10).stdout.strip()
+
+
+def _who(key: str) -> str | None:
+    """The name or the email that the environment gives git."""
+    return os.environ.get(f"GIT_COMMITTER_{key.upper()}")
 
 
 def look_at_disk(root: Path) -> Found:

@@ -17,6 +17,7 @@ from torch import nn
 
 from arms.encoders.base import Encoder, cut_layers, describe_cut, hash_weights
 from arms.encoders.batch import Batch
+from arms.encoders.long_texts import Shortening, describe_shortening, shorten_ids, shorten_text
 from arms.encoders.pretrained import load_text_model, make_text_model
 from arms.encoders.torchvision_guard import import_torchvision
 from arms.errors import ArmsError
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 _BLOCKS = {"distilbert": "transformer.layer"} | dict.fromkeys(
     ("bert", "camembert", "data2vec-text", "electra", "ernie", "roberta", "xlm-roberta"), "encoder.layer"
 )
+_MUCH = 60  # characters of a text that name it
+_reported: set[str] = set()  # texts that were cut: each is reported once in a process, however often it is read
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
@@ -42,21 +45,29 @@ class TextEncoder(Encoder):
 
     tokenizer: Tokenizer
     max_tokens: int
+    shortening: Shortening
     config: dict[str, Any]
 
     def tokenize(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Word pieces of each text, special tokens included; a text over the limit is cut off and reported.
+        """Word pieces of each text, special tokens included; a text over the limit is shortened and reported.
 
         Returns
         -------
         list of ndarray of shape (T,), int32
         """
-        encodings = self.tokenizer.encode_batch(list(texts))
-        if num_cut := sum(bool(encoding.overflowing) for encoding in encodings):
+        encodings = self.tokenizer.encode_batch([shorten_text(text, self.max_tokens) for text in texts])
+        long = [
+            text
+            for text, one in zip(texts, encodings, strict=True)
+            if one.overflowing or len(one.ids) > self.max_tokens
+        ]
+        if unreported := [text for text in long if text not in _reported]:
             logger.warning(
-                "%d of %d texts are longer than max_tokens (%d) and were cut off", num_cut, len(texts), self.max_tokens
-            )
-        return [np.asarray(encoding.ids, dtype=np.int32) for encoding in encodings]
+                "%d of %d texts are longer than max_tokens (%d): their %s is left out, such as that of %r",
+                len(long), len(texts), self.max_tokens, self.shortening, _name(unreported[0]),
+            )  # fmt: skip
+            _reported.update(unreported)
+        return [shorten_ids(encoding.ids, self.max_tokens) for encoding in encodings]
 
     def example(self, num: int) -> Batch:
         """A batch of texts as long as a question; one is shorter, since attention skips work if nothing is padded."""
@@ -66,12 +77,18 @@ class TextEncoder(Encoder):
         return {"token_ids": torch.zeros(num, length, dtype=torch.int32), "mask": mask}
 
 
+def _name(text: str) -> str:
+    """The beginning of a text, to name it by."""
+    return text if len(text) <= _MUCH else f"{text[:_MUCH]}..."
+
+
 def build_text_encoder(
     params: TextEncoderParams,
     *,
     tokenizer: Tokenizer | None,
     seed: int,
     config: dict[str, Any] | None = None,
+    shortening: Shortening = "middle",
     download: bool = True,
 ) -> TextEncoder:
     """Load or initialise the transformer and cut it.
@@ -84,6 +101,8 @@ def build_text_encoder(
         Initialises what is not pretrained.
     config : dict, optional
         The model's configuration instead of its weights, for a checkpoint that brings its own.
+    shortening : 'middle' or 'end'
+        What texts over the limit lose, see `long_texts`.
     download : bool
         False where a saved router names the model: see `arms.encoders.origins`.
 
@@ -106,7 +125,10 @@ def build_text_encoder(
     embed, blocks, finish = _take_apart(model, params.pooling, name)
     tokenizer.no_padding()
     max_tokens = min(params.max_tokens, _num_positions(model))
-    tokenizer.enable_truncation(max_tokens)
+    if shortening == "middle":
+        tokenizer.no_truncation()
+    else:
+        tokenizer.enable_truncation(max_tokens)
     trunk, tail = cut_layers(embed, blocks, finish, params.tunable_layers, f"text encoder {name}")
     cut = describe_cut(trunk, tail)
     crossing = {"inputs": ("token_ids",), "states": ("states",), "pooled": ("pooled",)}[cut]
@@ -115,6 +137,7 @@ def build_text_encoder(
         "arrays": list(crossing),
         "max_tokens": max_tokens,
         "tokenizer": hashlib.sha256(tokenizer.to_str().encode()).hexdigest(),
+        **describe_shortening(shortening),
     }
     if cut != "inputs":
         fingerprint |= {
@@ -136,6 +159,7 @@ def build_text_encoder(
         fingerprint=fingerprint,
         tokenizer=tokenizer,
         max_tokens=max_tokens,
+        shortening=shortening,
         # Without the folder of the model, which differs from machine to machine.
         config={name: value for name, value in model.config.to_dict().items() if name != "_name_or_path"},
     )

@@ -25,13 +25,15 @@ def read_profiles(path: Path) -> tuple[VlmProfile, ...]:
     return (parse_entry(content, str(path)),) if isinstance(content, dict) else read_vlms(path)
 
 
-def read_new_outcomes(path: Path, vlms: Sequence[str], prepared: Prepared) -> tuple[pd.DataFrame, dict[str, int]]:
+def read_new_outcomes(
+    path: Path | None, vlms: Sequence[str], prepared: Prepared
+) -> tuple[pd.DataFrame, dict[str, int]]:
     """Read the outcomes of new VLMs from Parquet or CSV, and set aside the rows that cannot be used.
 
     Parameters
     ----------
-    path : Path
-        A table with the columns query_id, vlm and correct; other columns are ignored.
+    path : Path or None
+        A table with the columns query_id, vlm and correct; other columns are ignored. None is a table without rows.
     vlms : sequence of str
         The new VLMs.
     prepared : Prepared
@@ -46,8 +48,11 @@ def read_new_outcomes(path: Path, vlms: Sequence[str], prepared: Prepared) -> tu
     Raises
     ------
     ArmsError
-        If the file cannot be read, a row names a VLM that is not new, or a (query, VLM) pair comes twice.
+        If the file cannot be read, a row names a VLM that is not new, a (query, VLM) pair comes twice, or none of its
+        queries is in the dataset.
     """
+    if path is None:
+        return prepared.outcomes[_COLUMNS][:0], {}
     table = (_read_csv(path) if path.suffix == ".csv" else read_table(path, OUTCOMES))[_COLUMNS]
     strangers = table["vlm"][~is_in(table["vlm"], vlms)]
     if len(strangers):
@@ -59,6 +64,12 @@ def read_new_outcomes(path: Path, vlms: Sequence[str], prepared: Prepared) -> tu
     if repeated := int(table.duplicated(["query_id", "vlm"]).sum()):
         raise ArmsError(f"{path}: expected one row per query_id and vlm, got {repeated} rows too many; remove them")
     prepared_query = is_in(table["query_id"], prepared.queries["query_id"])
+    if len(table) and not prepared_query.any():
+        raise ArmsError(
+            f"{path}, column 'query_id': expected queries of the prepared dataset, such as "
+            f"{prepared.queries['query_id'].iloc[0]!r}, got only others, such as {table['query_id'].iloc[0]!r}; set "
+            "data in params.yaml to the dataset that these outcomes are of"
+        )
     verdicts = parse_verdicts(table["correct"])
     known = verdicts.notna().to_numpy()
     set_aside = {

@@ -8,11 +8,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
+from arms.data.atomic import reserved
 from arms.data.prepared import Prepared, read_prepared
+from arms.data.profiles import VlmProfile
 from arms.data.splits import SCORED_SPLITS, SPLITS
 from arms.errors import ArmsError
 from arms.evaluation.outcomes import is_answerable
@@ -25,8 +28,9 @@ from arms.features.store import FeatureStore
 from arms.params import EvaluateParams, ExtendParams, Params, RuntimeParams, Strategy
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import CascadeRouter, Net, first_net
-from arms.routers.checkpoint import DESCRIPTION
+from arms.routers.checkpoint import DESCRIPTION, read_description
 from arms.routers.router import load_router
+from arms.routers.stored import MODALITIES
 from arms.safe.router import SafeRouter
 
 Report = dict[str, Any]
@@ -39,7 +43,8 @@ class Request:
     Attributes
     ----------
     profile, outcomes : Path
-        What is known about the new VLMs; see `arms.extension.new_vlms`.
+        What is known about the new VLMs; see `arms.extension.new_vlms`. Without outcomes they are scored from their
+        profiles only.
     prepared, features : Path
         The prepared dataset, and the folder that holds its image.zarr and text.zarr.
     router, out : Path
@@ -51,7 +56,7 @@ class Request:
     """
 
     profile: Path
-    outcomes: Path
+    outcomes: Path | None
     prepared: Path
     features: Path
     router: Path
@@ -78,15 +83,18 @@ def extend_router(request: Request, params: Params) -> Report:
     Raises
     ------
     ArmsError
-        If the request, a file that it names or a setting cannot be used.
+        If the request, a file that it names or a setting cannot be used, or another process is at work on `out`.
     """
     started_s = time.perf_counter()
     check_request(request, params.extend)
-    old = load_old(request, params.runtime)
-    prepared, set_aside = read_new(request, old)
-    dataset = open_dataset(request, old, prepared, params.runtime)
-    new = extended(request, old, dataset, params.extend)
-    new.save(request.out)
+    with reserved(request.out):
+        check_request(request, params.extend)  # another process may have written it by now
+        given = read_given(request)
+        old = load_old(request, params.runtime)
+        prepared = join_given(request, given, old)
+        dataset = open_dataset(request, old, prepared, params.runtime)
+        new = extended(request, old, dataset, params.extend)
+        new.save(request.out)
     elapsed_s = time.perf_counter() - started_s
     return {
         "router": str(request.router),
@@ -97,7 +105,7 @@ def extend_router(request: Request, params: Params) -> Report:
         "new": list(prepared.new),
         "zero_shot": zero_shot(prepared),
         "unrecorded": [vlm for vlm in old.vlms if not (prepared.outcomes["vlm"] == vlm).any()],
-        "outcomes": {**count_uses(prepared), "set_aside": set_aside},
+        "outcomes": {**count_uses(prepared), "set_aside": given.set_aside},
         "splits": judge_splits(old, new, dataset, params.evaluate),
     }
 
@@ -141,29 +149,54 @@ def load_old(request: Request, params: RuntimeParams) -> Net | SafeRouter:
     return router
 
 
-def read_new(request: Request, router: Net | SafeRouter) -> tuple[Prepared, dict[str, int]]:
-    """The prepared dataset with the new VLMs added to the router's pool, and how many outcomes were set aside, and why.
+class Given(NamedTuple):
+    """What the request's files hold: the new VLMs, their outcomes, and how many rows were set aside, and why."""
+
+    profiles: tuple[VlmProfile, ...]
+    outcomes: pd.DataFrame
+    set_aside: dict[str, int]
+    prepared: Prepared
+
+
+def read_given(request: Request) -> Given:
+    """Read the request's files, before the router is loaded, which takes longest.
 
     Raises
     ------
     ArmsError
-        If a file cannot be used, a VLM is not new, or the strategy lacks outcomes to learn from.
+        If a file is missing or cannot be used.
     """
+    read_description(request.router)
+    for modality in MODALITIES:
+        if not (store := request.features / f"{modality}.zarr").exists():
+            raise _no_features(store, request)
     profiles, prepared = read_profiles(request.profile), read_prepared(request.prepared)
     names = [vlm.name for vlm in profiles]
-    if known := [name for name in names if name in router.vlms]:
+    outcomes, set_aside = read_new_outcomes(request.outcomes, names, prepared)
+    return Given(profiles, outcomes, set_aside, prepared)
+
+
+def join_given(request: Request, given: Given, router: Net | SafeRouter) -> Prepared:
+    """The prepared dataset with the new VLMs added to the router's pool.
+
+    Raises
+    ------
+    ArmsError
+        If a VLM is not new, or the strategy lacks outcomes to learn from.
+    """
+    if known := [vlm.name for vlm in given.profiles if vlm.name in router.vlms]:
         raise ArmsError(
             f"{request.profile}: expected VLMs that are new to {request.router}, got {', '.join(known)}; its pool: "
             f"{', '.join(router.vlms)}"
         )
-    outcomes, set_aside = read_new_outcomes(request.outcomes, names, prepared)
-    prepared = join_new_vlms(prepared, router.profiles, profiles, outcomes)
+    prepared = join_new_vlms(given.prepared, router.profiles, given.profiles, given.outcomes)
     if request.strategy == "independent" and (untaught := zero_shot(prepared)):
         raise ArmsError(
-            f"{request.outcomes}: expected outcomes on training queries for a new router to learn from, got none of "
-            f"{', '.join(untaught)}; record some, or use --strategy incremental, which needs only the profile"
+            f"{request.outcomes or '--outcomes'}: expected outcomes on training queries for a new router to learn "
+            f"from, got none of {', '.join(untaught)}; record some, or use --strategy incremental, which needs only "
+            "the profile"
         )
-    return prepared, set_aside
+    return prepared
 
 
 def net_of(router: Net | SafeRouter) -> Net:
@@ -178,16 +211,20 @@ def open_dataset(request: Request, router: Net | SafeRouter, prepared: Prepared,
     texts = FeatureStore(request.features / "text.zarr", phi.encoders.text.fingerprint)
     for store in (images, texts):
         if not store.exists():
-            raise ArmsError(
-                f"{store.path}: expected the features that {request.router} was trained on, got none made by its "
-                "encoders; set data and encoders in params.yaml to those it was trained with, then: dvc repro encode"
-            )
+            raise _no_features(store.path, request)
     return Dataset.open(
         prepared,
         images,
         texts,
         budget_bytes=params.cache_budget_gb * 2**30,
         window_bytes=phi.training.shuffle_window_mb * 2**20,
+    )
+
+
+def _no_features(store: Path, request: Request) -> ArmsError:
+    return ArmsError(
+        f"{store}: expected the features that {request.router} was trained on, got none made by its encoders; set data "
+        "and encoders in params.yaml to those it was trained with, then: dvc repro encode"
     )
 
 

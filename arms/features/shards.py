@@ -1,21 +1,17 @@
 """A shard on disk: a Zarr group of arrays and the content keys of their rows, written whole."""
 
-import errno
-import os
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import zarr
 from zarr.codecs import Crc32cCodec
 
-from arms.errors import ArmsError
+from arms.data.disk import flush, naming_full_disk
 from arms.features.arrays import Array, Ragged
 from arms.features.chunks import Chunk, damage
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL_REMEDY = "what was written before is kept: make room, then run: dvc repro encode"
 
 
 def write_shard(folder: Path, keys: Sequence[str], arrays: dict[str, Array]) -> None:
@@ -37,7 +33,7 @@ def write_shard(folder: Path, keys: Sequence[str], arrays: dict[str, Array]) -> 
     """
     assert all(len(array) == len(keys) for array in arrays.values())
     draft = folder.with_name(f".{folder.name}")
-    with naming_full_disk(folder.parent, draft):
+    with naming_full_disk(folder.parent, draft, remedy=FULL_REMEDY):
         _write_draft(draft, keys, arrays)
         draft.rename(folder)
         flush(folder.parent)
@@ -82,32 +78,6 @@ def arrays_of(shard: Path) -> list[Path]:
 def read_keys(shard: Path) -> list[str]:
     """The content keys of a shard's rows."""
     return [row.tobytes().hex() for row in Chunk(shard / "keys").read()]
-
-
-@contextmanager
-def naming_full_disk(place: Path, draft: Path | None = None) -> Iterator[None]:
-    """Remove a draft that could not be written; raise an ArmsError that names the place if the disk is full."""
-    try:
-        yield
-    except OSError as error:
-        if draft is not None:
-            shutil.rmtree(draft, ignore_errors=True) if draft.is_dir() else draft.unlink(missing_ok=True)
-        if error.errno not in _FULL:
-            raise
-        free_mb = shutil.disk_usage(place.parent).free / 2**20
-        raise ArmsError(
-            f"{place}: the disk is full ({free_mb:,.0f} MiB free): {error.strerror}; what was written before is kept: "
-            "make room, then run: dvc repro encode"
-        ) from error
-
-
-def flush(path: Path) -> None:
-    """Wait until a file's or folder's content is on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write_draft(draft: Path, keys: Sequence[str], arrays: dict[str, Array]) -> None:

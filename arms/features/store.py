@@ -23,11 +23,12 @@ from typing import Any, Self
 import zarr
 from filelock import FileLock, Timeout
 
+from arms.data.disk import flush, naming_full_disk
 from arms.errors import ArmsError
 from arms.features.arrays import Array
 from arms.features.chunks import Chunk, DiskArray, DiskRagged
 from arms.features.loader import Features
-from arms.features.shards import flush, naming_full_disk, open_shard, read_keys, write_shard
+from arms.features.shards import FULL_REMEDY, open_shard, read_keys, write_shard
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class FeatureStore:
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{self.path}.lock")
-        with naming_full_disk(self.path):
+        with naming_full_disk(self.path, remedy=FULL_REMEDY):
             try:
                 lock.acquire(timeout=0)
             except Timeout:
@@ -86,7 +87,7 @@ class FeatureStore:
                 except Timeout as error:
                     raise ArmsError(f"{self.path} is being written by another process; wait for it to end") from error
         try:
-            with naming_full_disk(self.path):
+            with naming_full_disk(self.path, remedy=FULL_REMEDY):
                 _make_group(self.path)
                 if not self.exists():
                     _make_group(self.folder, attributes={"fingerprint": self.fingerprint})
@@ -113,7 +114,7 @@ class FeatureStore:
         content = json.loads((self.folder / "zarr.json").read_text())
         content["attributes"] = {"fingerprint": self.fingerprint, "shards": shards}
         draft = self.folder / ".zarr.json"
-        with naming_full_disk(self.folder, draft):
+        with naming_full_disk(self.folder, draft, remedy=FULL_REMEDY):
             draft.write_text(json.dumps(content, indent=2))
             flush(draft)
             draft.rename(self.folder / "zarr.json")

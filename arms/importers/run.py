@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from arms.catalogue.match import match_profiles, rename_vlms
+from arms.catalogue.spellings import cached_name
 from arms.data.atomic import atomic_folder
 from arms.data.prepared import write_json
 from arms.data.profiles import Access, VlmProfile
@@ -16,6 +17,7 @@ from arms.errors import ArmsError
 from arms.importers.base import Importer, Intake, Log
 from arms.importers.image_intake import ImageIntake
 from arms.importers.import_report import ImportReport
+from arms.importers.near_names import note_near_names
 from arms.importers.set_aside import REPORT_FILE, SET_ASIDE_FOLDER, SetAside
 from arms.importers.texts import encodable, encodable_texts
 
@@ -36,6 +38,8 @@ class ImportOptions:
         Profiles for the log's VLMs, found by their names.
     access : 'free', 'paid' or None
         For VLMs without a profile; None: that is an error.
+    access_of : mapping of str to 'free' or 'paid'
+        The same by VLM, under the name that it has in the dataset.
     rename : mapping of str to str
         What the log calls a VLM: what it is to be called.
     strict : bool
@@ -56,6 +60,7 @@ class ImportOptions:
     verify_images: bool = False
     catalogue: tuple[VlmProfile, ...] = ()
     access: Access | None = None
+    access_of: Mapping[str, Access] = field(default_factory=dict)
     rename: Mapping[str, str] = field(default_factory=dict)
     strict: bool = False
     workers: int = 4
@@ -167,19 +172,29 @@ def _check_destination(destination: Path, kept: Sequence[Path], *, replace: bool
 
 def _as_dataset(log: Log, source: Path, options: ImportOptions, aside: SetAside) -> OutcomeTables:
     """The log as a dataset: VLMs renamed and described, texts that can be written."""
+    log = _plainly_named(log)
     names, outcomes = rename_vlms(log.vlms, log.outcomes, options.rename)
     probabilities = log.probabilities
     if probabilities is not None:
         _, probabilities = rename_vlms(log.vlms, probabilities, options.rename)
     own = [replace(profile, name=options.rename.get(profile.name, profile.name)) for profile in log.profiles]
-    profiles, bare = match_profiles(names, (*own, *options.catalogue), options.access)
+    catalogue = (*own, *options.catalogue)
+    profiles, bare = match_profiles(names, catalogue, options.access, options.access_of)
     for name in bare:
         aside.note(
             "VLM without a profile",
             name,
             "say what is known of it with: arms vlms add; a router learns from profiles too",
         )
+    note_near_names(names, outcomes, catalogue, aside)
     return OutcomeTables(source, encodable_texts(log.queries), encodable_texts(outcomes), profiles, probabilities)
+
+
+def _plainly_named(log: Log) -> Log:
+    """The log with VLMs that were recorded by a path into Hugging Face's cache under their own names."""
+    plain = {name: new for name in log.vlms if (new := cached_name(name)) != name}
+    names, outcomes = rename_vlms(log.vlms, log.outcomes, plain)
+    return replace(log, vlms=names, outcomes=outcomes)
 
 
 def _report(

@@ -96,10 +96,15 @@ def results_table(routers: Mapping[str, Any]) -> str:
         router -> split -> pool -> metrics, as from `read_metrics`.
     """
     parts = []
+    pools = tuple(POOL_TITLES)
+    if ARMS in routers and all(of.get("extended") == of["base"] for of in routers[ARMS].values()):
+        pools = ("base",)  # pools of other VLMs would differ at least in how many pairs they have
     for split in SPLIT_TITLES:
-        for pool in POOL_TITLES:
+        for pool in pools:
             rows = {name: metrics[split][pool] for name, metrics in routers.items() if pool in metrics[split]}
             parts.append(_panel(panel_title(split, pool), rows))
+    if pools == ("base",):
+        parts.append("No VLM is new, so the extended pool is the base pool.")
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,7 +1,8 @@
 """Routing with a trained router: open pictures, estimate costs and rank the pool, for one query or many."""
 
+import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -9,18 +10,22 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from PIL import Image
 
+from arms.data.atomic import being_replaced
 from arms.data.costs import estimate_costs
 from arms.data.pictures import PictureSource, open_picture
 from arms.data.profiles import VlmProfile
 from arms.errors import ArmsError
 from arms.features.loader import Queries
 from arms.params import STANDARD_COSTS, CostsParams
-from arms.routers.checkpoint import read_description
+from arms.routers.checkpoint import DESCRIPTION, read_description
 from arms.selection.policies import EXPENSES
-from arms.selection.select import ranking
+from arms.selection.select import check_is_mapping, ranking
 
 if TYPE_CHECKING:
     from arms.safe.why import Why
+
+_TRIES = 20
+_PAUSE_S = 0.05  # a router is replaced in less
 
 # The routers that can be saved, by the `kind` in their description.
 SAVED_ROUTERS = {
@@ -71,6 +76,13 @@ class RankedVlm:
     confidence: float
     expected_cost_usd: float | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """What JSON can hold, as `arms route --json` prints it: a cost only where the policy weighs costs."""
+        content: dict[str, Any] = {"vlm": self.vlm, "confidence": round(self.confidence, 4)}
+        if self.expected_cost_usd is not None:
+            content["expected_cost_usd"] = float(f"{self.expected_cost_usd:.4g}")
+        return content
+
 
 @dataclass(frozen=True)
 class Route:
@@ -87,9 +99,14 @@ class Route:
         """The chosen VLM."""
         return self.ranking[0].vlm
 
+    def to_json(self) -> dict[str, Any]:
+        """What JSON can hold, as `arms route --json` prints it: vlm, ranking, and why if that was asked for."""
+        content: dict[str, Any] = {"vlm": self.vlm, "ranking": [ranked.to_json() for ranked in self.ranking]}
+        return content if self.why is None else content | {"why": asdict(self.why)}
+
 
 def load_router(path: str | Path, *, device: str = "auto") -> EncodingRouter:
-    """Load a router that was saved to a folder.
+    """Load a router that was saved to a folder; one that is replaced meanwhile is loaded as it was or as it then is.
 
     Raises
     ------
@@ -97,11 +114,45 @@ def load_router(path: str | Path, *, device: str = "auto") -> EncodingRouter:
         If the folder holds no router, or one that is damaged or does not fit this installation.
     """
     folder = Path(path)
+    for _ in range(_TRIES):
+        before = _version(folder)
+        try:
+            router = _load(folder, device)
+        except ArmsError:
+            if _version(folder) == before:
+                raise
+        else:
+            if _version(folder) == before:
+                return router
+        time.sleep(_PAUSE_S)
+    raise ArmsError(f"{folder}: it was replaced again and again while it was loaded; wait until its writer has ended")
+
+
+def _version(folder: Path) -> tuple[int, bytes] | None:
+    """What changes when a router's folder is replaced; waits while the folder is only missing for that."""
+    for _ in range(_TRIES):
+        try:
+            return folder.stat().st_ino, (folder / DESCRIPTION).read_bytes()
+        except OSError:
+            if not being_replaced(folder):
+                return None
+            time.sleep(_PAUSE_S)
+    return None
+
+
+def _load(folder: Path, device: str) -> EncodingRouter:
     kind = read_description(folder).get("kind")
     if kind not in SAVED_ROUTERS:
         raise ArmsError(f"{folder}: unknown kind of router {kind!r}; known: {', '.join(SAVED_ROUTERS)}")
     module, _, name = SAVED_ROUTERS[kind].partition(":")
-    router: EncodingRouter = getattr(import_module(module), name).from_folder(folder, device=device)
+    from_folder = getattr(import_module(module), name).from_folder
+    try:
+        router: EncodingRouter = from_folder(folder, device=device)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:  # a description of another shape
+        raise ArmsError(
+            f"{folder}: expected a router's description as this version writes it, got one of another shape "
+            f"({type(error).__name__}: {error}); train it anew"
+        ) from error
     return router
 
 
@@ -143,6 +194,7 @@ class Router:
         ----------
         image : path, binary file or PIL image
         question : str
+            May be empty: the picture is then all that is asked.
         exclude : names of VLMs in the pool, optional
             These are left out, and the policy chooses among the others.
         policy : mapping, optional
@@ -157,7 +209,7 @@ class Router:
         Raises
         ------
         ArmsError
-            If the image cannot be read, the question is empty, `exclude` names an unknown VLM, no VLM is left, the
+            If the image cannot be read, the question is no text, `exclude` names an unknown VLM, no VLM is left, the
             policy needs something unknown (latencies, or the costs of a VLM without prices), or `why` is asked of a
             router without a memory.
         ValueError
@@ -182,9 +234,10 @@ class Router:
         if not images:
             return []
         for row, question in enumerate(questions):
-            if not isinstance(question, str) or not question.strip():
+            if not isinstance(question, str):
                 raise ArmsError(f"question {row}: expected text, got {question!r}")
         policy = self.router.policy if policy is None else policy
+        check_is_mapping(policy)
         expected = self._expected_costs(questions, left, policy, costs or STANDARD_COSTS)
         pictures = [open_picture(image) for image in images]
         queries = self.router.encode(pictures, list(questions))

@@ -92,6 +92,13 @@ def ranking(
     return np.argsort(order, axis=1, kind="stable").astype(np.int64)
 
 
+def check_is_mapping(policy: Any) -> None:
+    """Raise a ValueError if a policy is not a mapping of its name and its settings, such as only the name."""
+    if not isinstance(policy, Mapping):
+        example = '{"name": "cheapest", "tau": 0.7, "of": "cost"}'
+        raise ValueError(f"policy: expected a mapping of its name and its settings, such as {example}, got {policy!r}")
+
+
 def _checked(name: str, expense: FloatArray | None, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
     """Costs or latencies as float64; raise ValueError if the shape is wrong, or one is negative or not finite."""
     if expense is None:
@@ -106,6 +113,7 @@ def _checked(name: str, expense: FloatArray | None, shape: tuple[int, ...]) -> N
 
 def _lookup(policy: Mapping[str, Any]) -> tuple[Callable[..., IntArray], dict[str, Any]]:
     """Return the policy's function and its settings, checked against the function's signature."""
+    check_is_mapping(policy)
     settings = dict(policy)
     name = settings.pop("name", None)
     if name not in POLICIES:

@@ -79,10 +79,28 @@ def test_no_settings(launched, monkeypatch, tmp_path):
     check_failed(run(*launched), "params.yaml: no such settings file")
 
 
-def test_no_profile(launched):
-    Path("new.yaml").unlink()
-    check_failed(run(*launched), "new.yaml: expected the VLM profiles, got no such file")
-    assert not Path("data/routers/mine").exists()
+def test_without_outcomes_the_profile_is_enough(launched):
+    content = run_json("extend", "--profile", "new.yaml", "--out", "untried")
+    assert (content["strategy"], content["zero_shot"]) == ("incremental", ["painter"])
+    assert content["outcomes"] == {"taught": 0, "calibrated": 0, "only_reported": 0, "set_aside": {}}
+    independent = run("extend", "--profile", "new.yaml", "--out", "other", "--strategy", "independent")
+    check_failed(independent, "--outcomes: expected outcomes on training queries for a new router")
+
+
+@pytest.mark.parametrize(
+    ("gone", "message"),
+    [
+        ("new.yaml", "new.yaml: expected the VLM profiles, got no such file"),
+        ("outcomes.csv", "outcomes.csv: expected CSV with columns"),
+        ("data/prepared/tiny", "data/prepared/tiny: expected a prepared dataset, got no such folder"),
+        ("data/features/tiny/toy/text.zarr", "text.zarr: expected the features that data/routers/arms-base was"),
+        ("data/routers/arms-base/router.json", "data/routers/arms-base: no router there"),
+    ],
+)
+def test_what_is_missing_is_said_before_the_router_is_loaded(launched, monkeypatch, gone, message):
+    monkeypatch.setattr("arms.extension.saved.load_router", lambda *_, **__: pytest.fail("it was loaded"))
+    Path(gone).rename("gone")
+    check_failed(run(*launched), message)
 
 
 class TestPlan:
@@ -134,8 +152,8 @@ class TestPlan:
             (("--plan", 4, "--strategy", "incremental"), "--plan: expected no --strategy"),
             (("--plan", 4, "--out", "plan.csv", "--json"), "expected --json or --out, got both"),
             (("--plan", 0), "0 is not in the range x>=1"),
-            (("--out", "mine", "--profile", "new.yaml"), "or only --plan; missing: --outcomes"),
-            ((), "expected --profile, --outcomes and --out, or only --plan; missing: --profile, --outcomes, --out"),
+            (("--out", "mine", "--outcomes", "a.csv"), "or only --plan; missing: --profile"),
+            ((), "expected --profile and --out, or only --plan; missing: --profile, --out"),
         ],
     )
     def test_a_command_line_that_contradicts_itself(self, arguments, message):

@@ -41,6 +41,27 @@ def test_a_project_gets_settings_to_begin_with(source):
     assert str(source) in params.description
 
 
+def test_what_is_in_no_pool_after_a_second_import(source):
+    Path("conf/data").mkdir(parents=True)
+    run("import", "tables", source, "--name", "mine")
+    path = Path("conf/data/mine.yaml")
+    small, *others = (profile.name for profile in PROFILES)
+    path.write_text(path.read_text().replace(f"  - {others[-1]}\n", "").replace(f"  - {small}\n", "  - gone\n"))
+    before = path.read_text()
+    result = run("import", "tables", source, "--name", "mine", "--replace")
+    assert result.exit_code == 0, result.output
+    *_, told, line, last = result.stdout.splitlines()
+    assert told == (
+        f"conf/data/mine.yaml stays as it is. VLMs in no pool, and so left out: {small}, {others[-1]}; VLMs in a "
+        "pool, but not in the data: gone. With all of them its line under pools: is"
+    )
+    assert line == f"  base: [{', '.join([*others[:-1], small, others[-1]])}]"
+    assert last.startswith("next: ")
+    assert path.read_text() == before
+    found = run_json("import", "tables", source, "--name", "mine", "--replace")
+    assert (found["in_no_pool"], found["only_in_pools"]) == ([small, others[-1]], ["gone"])
+
+
 def test_json(source):
     report = run_json("import", "tables", source)
     assert (report["dataset"], report["folder"], report["conf"]) == ("logs", "data/raw/logs", None)
@@ -173,6 +194,26 @@ class TestFlags:
         result = run("import", "made", made, "--rename", pair)
         assert result.exit_code == 2
         assert f"expected LOG=NAME, got '{pair}'" in result.stderr
+
+    def test_access_of_each_vlm(self, made):
+        flags = ("--answers", "a", "--answers", "b=c", "--answers", "d", "--access", "b=c=paid", "--access", "free")
+        run_json("import", "made", made, *flags)
+        access = {vlm.name: vlm.access for vlm in read_dataset("data/raw/notes").vlms}
+        assert access == {"a": "free", "b=c": "paid", "d": "free"}
+
+    @pytest.mark.parametrize(
+        ("flags", "told"),
+        [
+            ("--access cheap", "expected free or paid, got 'cheap'"),
+            ("--access a=", "expected free, paid, VLM=free or VLM=paid, got 'a='"),
+            ("--access free --access paid", "expected it once for all, got 'paid' too"),
+            ("--rename a=b --rename a=c", "expected it once for a, got 'a=c' too"),
+        ],
+    )
+    def test_access_and_rename_that_are_wrong(self, made, flags, told):
+        result = run("import", "made", made, *flags.split())
+        assert result.exit_code == 2
+        assert told in result.stderr
 
     def test_rename_and_profiles(self, made):
         """The log's name may hold an equals sign, the new one not."""

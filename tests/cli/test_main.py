@@ -1,6 +1,7 @@
 """What holds for every command: help with examples that work, exit statuses, nothing heavy before a command runs."""
 
 import errno
+import os
 import re
 import shlex
 import subprocess
@@ -130,3 +131,11 @@ def test_a_fault_of_ours_is_not_hidden(monkeypatch, tmp_path):
 
     monkeypatch.setattr("arms.data.profiles.read_vlms", fail)
     assert isinstance(run("vlms", "list", tmp_path).exception, OSError)
+
+
+def test_waiting_threads_sleep_as_in_the_stages():
+    code = "import os, sys, arms.cli; assert 'torch' not in sys.modules; print(os.environ['OMP_WAIT_POLICY'])"
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
+    for given, expected in ({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE"):
+        found = subprocess.check_output([sys.executable, "-c", code], env=environment | given, text=True)
+        assert found.strip() == expected

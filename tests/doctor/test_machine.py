@@ -169,9 +169,28 @@ class TestFaiss:
         assert (line.status, line.facts) == ("ok", {"version": "1.15", "gpu": True})
 
 
-def test_git(monkeypatch, tmp_path):
+@pytest.fixture
+def no_git_settings(monkeypatch, tmp_path):
+    """Git without settings of its user, in a folder that is no repository."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for name in ("GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_git(monkeypatch, tmp_path, no_git_settings):
+    version = subprocess.check_output(["git", "--version"], text=True).split("version ")[1].strip()
+    monkeypatch.setenv("GIT_COMMITTER_NAME", "Ada")
     line = look(machine.look_at_git)
-    assert line.text == subprocess.check_output(["git", "--version"], text=True).split("version ")[1].strip()
+    assert (line.status, line.facts) == ("note", {"version": version, "unset": ["user.email"]})
+    assert line.text == (
+        f"{version}; it has no email for you, which commits and `dvc exp run` need; run: "
+        "git config --global user.email YOUR_EMAIL"
+    )
+    (tmp_path / "gitconfig").write_text("[user]\nemail = ada@example.org\n")
+    line = look(machine.look_at_git)
+    assert (line.status, line.text, line.facts["unset"]) == ("ok", version, [])
     monkeypatch.setenv("PATH", str(tmp_path))
     assert (look(machine.look_at_git).status, look(machine.look_at_git).facts) == ("note", {"version": None})
 

@@ -1,6 +1,7 @@
 """The pair that ships with the package: its size, that the hubs' own loaders read it, and that it was trained."""
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from safetensors import safe_open
 from sklearn.linear_model import LogisticRegression
 from transformers import AutoModel, AutoTokenizer
 
+from arms.data.profiles import profile_sentence, read_vlms
 from arms.encoders.bundled import BUNDLED, bundled_folder
 from arms.encoders.image import build_image_encoder
 from arms.encoders.text import build_text_encoder
@@ -123,3 +125,10 @@ def test_pictures_that_training_never_saw_are_told_apart():
     model = LogisticRegression(C=0.01, max_iter=500).fit(features[:400], families[:400])
     assert model.score(features[400:], families[400:]) > 0.7
     assert len(attributes()["family"]) == 12  # so that chance is one in twelve
+
+
+def test_no_profile_of_the_catalogue_is_cut():
+    """Not even one whose name begins with an organisation, as in many logs."""
+    profiles = [replace(vlm, name=f"organisation/{vlm.name}") for vlm in read_vlms(ROOT / "data" / "vlms.yaml")]
+    encodings = text_encoder().tokenizer.encode_batch([profile_sentence(vlm, "full") for vlm in profiles])
+    assert [vlm.name for vlm, encoding in zip(profiles, encodings, strict=True) if encoding.overflowing] == []

@@ -22,6 +22,7 @@ from arms.encoders.image import build_image_encoder
 from arms.encoders.pretrained import make_text_model
 from arms.encoders.text import build_text_encoder
 from arms.errors import ArmsError
+from arms.routers.checkpoint import seal
 from arms.routers.router import load_router
 from tests.fakes import DISTILBERT, VIT, image_params, text_params, tiny_tokenizer
 
@@ -55,7 +56,7 @@ def router_with(folder: Path, **changes) -> Path:
     description = json.loads((folder / "router.json").read_text())
     for modality, settings in changes.items():
         description["encoders"][modality] |= settings
-    (folder / "router.json").write_text(json.dumps(description))
+    (folder / "router.json").write_text(json.dumps(seal(description)))  # by one who knows how
     return folder
 
 

@@ -158,7 +158,8 @@ def tiny_encoder():
     return _ENCODERS[0]
 
 
-def test_truncation_is_logged(caplog):
+def test_truncation_is_logged_once_with_a_text_by_name(caplog, monkeypatch):
+    monkeypatch.setattr("arms.encoders.text._reported", set())
     encoder = build_text_encoder(text_params(max_tokens=6), tokenizer=tiny_tokenizer(), seed=1)
     with caplog.at_level(logging.WARNING):
         assert [len(row) for row in encoder.tokenize(["Read the sign", "Read the sign.", "?"])] == [5, 6, 3]
@@ -166,7 +167,16 @@ def test_truncation_is_logged(caplog):
         rows = encoder.tokenize(TEXTS)
     assert [len(row) for row in rows] == [6, 6, 3, 6]
     assert rows[0][-1] == encoder.tokenizer.token_to_id("[SEP]")
-    assert caplog.messages == ["2 of 4 texts are longer than max_tokens (6) and were cut off"]
+    encoder.tokenize(TEXTS)
+    assert caplog.messages == [
+        f"2 of 4 texts are longer than max_tokens (6): their middle is left out, such as that of {TEXTS[0]!r}"
+    ]
+    caplog.clear()
+    long = "How many dots? " * 20
+    encoder.tokenize([TEXTS[0], long])
+    assert caplog.messages == [
+        f"2 of 2 texts are longer than max_tokens (6): their middle is left out, such as that of {long[:60] + '...'!r}"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,17 @@ class TestOutcomes:
         outcomes, set_aside = read(tmp_path / "a.csv")
         assert (len(outcomes), set_aside) == (0, {})
 
+    def test_another_dataset(self, tmp_path):
+        table = new_outcomes("train")
+        table.assign(query_id="x" + table["query_id"]).to_csv(tmp_path / "a.csv", index=False)
+        message = "expected queries of the prepared dataset, such as 'q0', got only others, such as 'xq0'; set data in"
+        with pytest.raises(ArmsError, match=re.escape(message)):
+            read(tmp_path / "a.csv")
+
+    def test_no_file_is_no_outcomes(self):
+        outcomes, set_aside = read(None)
+        assert (list(outcomes.columns), len(outcomes), set_aside) == (["query_id", "vlm", "correct"], 0, {})
+
     def test_another_vlm(self, tmp_path):
         pd.concat([new_outcomes("train"), new_outcomes("val").assign(vlm="paintr")]).to_parquet(tmp_path / "a.parquet")
         message = "column 'vlm': expected the VLMs that the profiles describe, painter, got 'paintr' (12 rows)"
@@ -95,7 +106,7 @@ class TestOutcomes:
         ("name", "content", "message"),
         [
             ("a.parquet", None, "expected a Parquet file with columns query_id, vlm, correct"),
-            ("a.parquet", "query_id", "expected a Parquet file, could not read it"),
+            ("a.parquet", "query_id", "could not read it as Parquet"),
             ("a.csv", None, "expected CSV with columns query_id, vlm, correct, could not read it"),
             ("a.csv", "", "expected CSV with columns query_id, vlm, correct, could not read it: No columns"),
             ("a.csv", "query_id,vlm\nq1,painter\n", "column 'correct' is missing"),

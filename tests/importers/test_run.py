@@ -178,6 +178,31 @@ def test_profiles_from_the_catalogue_and_renaming(source: Path, tmp_path: Path) 
     assert not any(found.kind == "VLM without a profile" for found in report.report.findings)
 
 
+def test_names_that_may_be_one_vlm(source: Path) -> None:
+    catalogue = (VlmProfile(name="gpt-4o", access="paid"),)
+    outcomes = OUTCOMES.assign(vlm=OUTCOMES["vlm"].replace({"new": "GPT 4o"}))
+    report = run(source, lambda intake: made(outcomes=outcomes), catalogue=catalogue)
+    (found,) = [found for found in report.report.findings if found.table == "source"]
+    assert (found.kind, found.set_aside) == ("VLM whose name is nearly another's", False)
+    assert found.rows == (
+        {"where": "org/gpt-4o", "detail": "--rename org/gpt-4o=gpt-4o"},
+        {"where": "GPT 4o", "detail": "--rename 'GPT 4o=gpt-4o'"},
+    )
+    outcomes = OUTCOMES.assign(vlm=OUTCOMES["vlm"].replace({"new": "gpt-4o-2024-08-06"}))
+    report = run(source, lambda intake: made(outcomes=outcomes), catalogue=catalogue, replace=True)
+    assert [found.kind for found in report.report.findings if found.table == "source"] == [
+        "VLM whose name is nearly another's",
+        "VLM with the profile of its name without the date",
+    ]
+
+
+def test_a_path_into_a_cache_is_no_name(source: Path) -> None:
+    path = "/home/me/.cache/huggingface/hub/models--Qwen--Qwen2-VL/snapshots/a28a094eb66a"
+    outcomes = OUTCOMES.assign(vlm=OUTCOMES["vlm"].replace({"new": path}))
+    report = run(source, lambda intake: made(outcomes=outcomes))
+    assert list(report.report.outcomes_per_vlm) == ["org/gpt-4o", "Qwen/Qwen2-VL"]
+
+
 def test_the_log_s_own_profiles_go_first(source: Path, tmp_path: Path) -> None:
     own = (VlmProfile(name="new", access="free", provider="the log"),)
     run(source, lambda intake: made(profiles=own), catalogue=(VlmProfile(name="new", access="paid"),))
@@ -286,11 +311,9 @@ def test_nothing_is_left_of_an_import_that_fails(source: Path, error: BaseExcept
 
 def test_files_that_cannot_be_read_or_written(source: Path) -> None:
     def fail(intake: Intake) -> Log:
-        raise OSError(errno.ENOSPC, "No space left on device", "/some/file")
+        raise OSError(errno.EIO, "Input/output error", "/some/file")
 
-    with pytest.raises(
-        ArmsError, match=r"^/some/file: expected to read or write here, could not: No space left on dev"
-    ):
+    with pytest.raises(ArmsError, match=r"^/some/file: expected to read or write here, could not: Input/output error"):
         run(source, fail)
 
     def fail_bare(intake: Intake) -> Log:

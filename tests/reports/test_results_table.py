@@ -38,7 +38,7 @@ def test_the_chosen_strategy_is_plain_arms_and_has_no_row_of_its_own(tmp_path):
 
 
 def test_by_falling_em_with_the_references_beneath():
-    text = results_table({"worse": router(0.6), "arms": router(0.8)})
+    text = results_table({"worse": router(0.6), "arms": router(0.8, 0.82)})
     assert text.startswith("**In distribution, base pool** (90 answerable of 100 queries)\n\n| router | EM |")
     assert text.index("| arms | 0.800 | 0.750 to 0.850 | 0.700 | +0.100 |") < text.index("| worse | 0.600 |")
     below = (
@@ -47,6 +47,12 @@ def test_by_falling_em_with_the_references_beneath():
     assert f"{below} (-0.010 to +0.070)." in text
     assert "partial replay" not in text
     assert text.endswith("**Out of distribution, extended pool**: no answerable query in this split.\n")
+
+
+def test_without_new_vlms_each_table_is_shown_once():
+    text = results_table({"worse": router(0.6, 0.7), "arms": router(0.8)})
+    assert "extended pool**" not in text
+    assert text.endswith("\n\nNo VLM is new, so the extended pool is the base pool.\n")
 
 
 def test_a_partial_replay_is_a_sentence_beneath():

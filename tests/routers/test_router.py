@@ -1,5 +1,7 @@
 """Routing by a policy other than the router's own, with and without costs."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -51,6 +53,19 @@ def test_without_a_policy_there_are_no_costs():
     routed = route(SetRouter(PROFILES), None)
     assert names(routed) == ["painter", "reader-7b", "counter-2b"]
     assert {ranked.expected_cost_usd for ranked in routed.ranking} == {None}
+
+
+def test_a_policy_by_its_name_is_no_policy():
+    with pytest.raises(ValueError, match=r"policy: expected a mapping of its name and its settings.*got 'cheapest'"):
+        route(SetRouter(PROFILES), "cheapest")
+
+
+def test_a_route_as_json():
+    plain = route(SetRouter(PROFILES), None).to_json()
+    assert json.loads(json.dumps(plain)) == plain
+    assert plain["ranking"][0] == {"vlm": plain["vlm"], "confidence": 0.9} == {"vlm": "painter", "confidence": 0.9}
+    costs = route(SetRouter(PROFILES), cheapest(0.5)).to_json()["ranking"]
+    assert all(0 < ranked["expected_cost_usd"] < 0.01 for ranked in costs)
 
 
 @pytest.mark.parametrize(

@@ -238,6 +238,7 @@ def test_ranking_puts_last_what_may_not_be_chosen():
             "unknown name 'oracle'; known: argmax, cascade, cheapest, mean_budget, penalised, query_budget",
         ),
         ({}, "unknown name None"),
+        ("cheapest", 'policy: expected a mapping of its name and its settings, such as {"name": "cheapest", '),
         ({"name": "cascade", "theta": 0.5}, r"expected the settings \(pools, theta\), got \(theta\)"),
         (
             {"name": "cascade", "theta": 0.5, "base": ["a"]},

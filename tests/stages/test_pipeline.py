@@ -1,6 +1,7 @@
 """The whole pipeline on a tiny sample, through the commands that a user types."""
 
 import json
+import re
 import shutil
 import signal
 import sys
@@ -76,6 +77,8 @@ def test_experiment_with_other_epochs_encodes_nothing_and_shows_in_diffs(project
             assert f"Stage '{skipped}' didn't change, skipping" in output
         for run in ("train", "extend@incremental", "extend@independent", "safe", "evaluate"):
             assert f"Running stage '{run}'" in output
+        assert re.search(r"trained Phi for 2 epochs in [\d.]+ s, kept the weights of epoch [12]\n", output)
+        assert output.count("kept the weights of epoch 1\n") >= 2, "of both extensions"
         changed = json.loads(project.dvc("metrics", "diff", "--json"))
         assert "diff" in changed["metrics/incremental.json"]["id.base.brier"]
         assert "metrics/knn.json" not in changed
@@ -104,6 +107,20 @@ def test_switching_the_dataset_is_one_setting(project):
         mini.unlink()
         project.run("git", "checkout", "--", ".")
         project.dvc("checkout", "dvc.yaml")  # the studies have no outs here
+
+
+@pytest.mark.clone
+def test_a_dataset_that_is_not_there_is_said_in_words(project):
+    file = project.folder / "params.yaml"
+    text = file.read_text()
+    try:
+        output = project.dvc("exp", "run", "-S", "data=nope", check=False)
+        assert file.read_text().splitlines()[3:] == text.splitlines()[3:], "only the line of `data` is another"
+    finally:
+        file.write_text(text)  # as long as before, so Git may take what DVC wrote for unchanged
+    assert "check: error: conf/data/nope.yaml: no such settings file; known here: " in output
+    assert "[Errno 2]" not in output
+    assert "Traceback" not in output
 
 
 @pytest.mark.clone

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from arms.catalogue.spellings import short_name
 from arms.errors import ArmsError
 from arms.importers.rows.json_files import open_lines, read_json
 from arms.importers.rows.reader import find_files
@@ -208,11 +209,7 @@ def _named_in(model_args: Any) -> str | None:
 
 def _short_name(recorded: Any) -> str | None:
     """A VLM's name: ORGANISATION/NAME, of a longer path its last two parts, as in lmms-eval's folders."""
-    if not isinstance(recorded, str):
-        return None
-    parts = [part for part in re.split(r"[/\\]+", recorded.strip().strip("'\"")) if part not in ("", ".", "..", "~")]
-    name = "/".join(parts[-2:]).strip()
-    return name if name and name.isprintable() else None
+    return short_name(recorded) if isinstance(recorded, str) else None
 
 
 def _trim(log: Any) -> Any:

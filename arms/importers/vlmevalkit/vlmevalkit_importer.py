@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from arms.errors import ArmsError
 from arms.importers.base import Importer, Intake, Log, setting
 from arms.importers.builder import LogBuilder, QueryRow
+from arms.importers.joined_runs import leave_out_disputed
 from arms.importers.rows.reader import open_table
 from arms.importers.rows.table import ErrorCell, Formula, Row, cell_text
 from arms.importers.set_aside import SetAside
@@ -42,8 +43,9 @@ class VlmEvalKitImporter(Importer):
     summary: ClassVar[str] = "VLMEvalKit's outputs, a VLM's or a run's folder in it, or result files."
     description: ClassVar[str] = (
         "Reads evaluated files in xlsx, tsv or json: _result with hit, _results with eval_match, _auxmatch and others "
-        "with score, MathVista's with res. Of each VLM and benchmark the newest run counts; VLMs are joined on "
-        "benchmark and index. Images come from the benchmarks' TSVs. Questions asked with rotated options count once. "
+        "with score, MathVista's with res. Runs are joined on benchmark and index; of several runs of a VLM the "
+        "newest verdict on each question counts. Rows of one index in a file that disagree are set aside. Images come "
+        "from the benchmarks' TSVs. Questions asked with rotated options count once. "
         "Answers that were never obtained are unknown. VLMEvalKit records neither tokens nor latencies."
     )
     example: ClassVar[str] = "arms import vlmevalkit ~/VLMEvalKit/outputs --tsv ~/LMUData --name mmbench"
@@ -114,6 +116,7 @@ class VlmEvalKitImporter(Importer):
     ) -> None:
         """Read one evaluated file, whole or not at all."""
         path, benchmark, vlm = evaluation.file.path, evaluation.benchmark, encodable(evaluation.file.vlm)
+        run = builder.open_run(vlm, benchmark, str(path))
         try:
             with open_table(path, aside) as table:
                 names = normal_columns(table.columns or ())
@@ -134,11 +137,15 @@ class VlmEvalKitImporter(Importer):
         unobtained, language = _unobtained(evaluation, aside), self.language or language_of(benchmark)
         for where, cells, index, base in _indexed(rows, benchmark, aside):
             texts = {name: _text(cells[name], name, where, aside) for name in _TEXTS if name in cells}
+            if texts.get("question") is None and cells.get("question") is not None:
+                texts.pop("question")  # something else than text, and not an empty cell
             row = self._query(benchmark, language, index, cells, texts)
             if builder.add_query(row, where):
                 questions.add(row.query_id, base, cell_text(cells.get("image_path")))
                 grade, output = _outcome(cells, texts.get("prediction"), verdicts, index in unobtained, where, aside)
-                builder.add_outcome(where, row.query_id, vlm, grade=grade, metric=verdicts.metric, output=output)
+                builder.add_outcome(
+                    where, row.query_id, vlm, grade=grade, metric=verdicts.metric, output=output, run=run
+                )
 
     def _query(
         self, benchmark: str, language: str, index: str, cells: Mapping[str, Any], texts: Mapping[str, str | None]
@@ -158,9 +165,13 @@ class VlmEvalKitImporter(Importer):
 def _indexed(rows: list[Row], benchmark: str, aside: SetAside) -> Iterator[tuple[str, Mapping[str, Any], str, str]]:
     """The rows with their index and the row whose image they share.
 
-    Rows without an index, and rotations beside the question that they belong to, are set aside.
+    Rows without an index, rows of one index that disagree (VLMEvalKit finds a row's verdict by its index), and
+    rotations beside the question that they belong to, are set aside.
     """
-    indices = [as_index(_value(cells["index"])) for _, cells in rows]
+    rows = leave_out_disputed(
+        rows, lambda row: _index(row[1]), lambda row: row[1], lambda row: row[0], aside, called="index"
+    )
+    indices = [_index(cells) for _, cells in rows]
     known, rotated = {*indices}, is_rotated(benchmark)
     for (where, cells), index in zip(rows, indices, strict=True):
         if index is None:
@@ -205,6 +216,10 @@ def _unobtained(evaluation: Evaluation, aside: SetAside) -> Collection[str]:
         advice = "export it anew; answers to rotations that were never obtained count as wrong"
         aside.note("predictions that cannot be read", str(evaluation.predictions), advice, detail=str(error))
     return found
+
+
+def _index(cells: Mapping[str, Any]) -> str | None:
+    return as_index(_value(cells["index"]))
 
 
 def _value(cell: Any) -> Any:

@@ -90,7 +90,7 @@ class TestRuns:
         output.run(right(), suite="v1", vlm=CLAUDE)
         found = output.read()
         assert {(row["vlm"], row["output"]) for row in found.outcomes} == {(GPT, "new"), (CLAUDE, "red")}
-        kind = "run of a VLM that has a newer one"
+        kind = "older run, joined by row"
         assert found.kinds == {kind: 1}
         (finding,) = [one for one in found.report.report.findings if one.kind == kind]
         assert not finding.set_aside
@@ -179,8 +179,7 @@ class TestRows:
         output.run(right(), right(), right(1), right(1, "blue"), right(2))
         found = output.read()
         assert [row["query_id"] for row in found.outcomes] == ["gqa/id0", "gqa/id2"]
-        repeated = found.kinds["repeated row for one query_id and vlm"]
-        assert (repeated, found.kinds["conflicting rows for one query_id and vlm"]) == (1, 2)
+        assert found.kinds == {"rows of one instance that disagree": 2, "repeated row for one query_id and vlm": 1}
 
 
 class TestMetrics:

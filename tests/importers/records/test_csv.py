@@ -376,14 +376,15 @@ class TestRows:
             ("image", 4, "\t"),
         ]
         found = load(table(*changes))
-        assert found.column("query_id") == ["q5"]
+        assert found.column("query_id") == ["q3", "q5"]
+        assert found.column("question") == ["", queries()[5]["question"]], "a picture may be all that is sent"
         assert found.kinds == {
             "row without a query id": 1,
             "outcome without a VLM's name": 2,
-            "no question": 1,
+            "query without words": 1,
             "no image": 1,
             "query without outcome": 2,
-            "query set aside": 2,
+            "query set aside": 1,
         }
         assert found.examples("row without a query id")[0][0] == "table.csv, row 2"
         only_described = load(table(("vlm", 1, ""), ("correct", 1, "")))
