@@ -110,6 +110,17 @@ def test_a_stage(work):
     assert "\\u001b[31m" in ended.stderr
 
 
+def test_warnings(work):
+    """open_clip would set up a log of its own, with names of modules and raw text."""
+    code = (
+        "import logging; from arms.cli import main; main(['vlms', 'list', 'vlms.yaml'], standalone_mode=False); "
+        f"logging.info('as open_clip does'); logging.getLogger('arms').warning({EVIL!r})"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run([sys.executable, "-c", code], cwd=work, env=environment, capture_output=True, text=True)
+    assert ended.stderr == f"{shown(EVIL)}\n"
+
+
 def test_commands_print_in_one_way_only():
     files = [file for file in (ROOT / "arms/cli").glob("*.py") if "click.echo(" in file.read_text()]
     assert [Path(file).name for file in files] == ["base.py"]

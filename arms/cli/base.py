@@ -39,10 +39,17 @@ class ArmsGroup(click.Group):
         from arms.progress import show_progress
 
         show_progress()
-        if logging.lastResort is not None:  # what writes warnings, as commands set up no other log
-            logging.lastResort.setFormatter(ShownFormatter())
+        _log_to_terminal()
         with _ending_with_text():
             return super().invoke(ctx)
+
+
+def _log_to_terminal() -> None:
+    """Let warnings reach the error stream as Python's last resort writes them, and no library set up another way."""
+    root = logging.getLogger()
+    if logging.lastResort is not None and not root.handlers:
+        logging.lastResort.setFormatter(ShownFormatter())
+        root.addHandler(logging.lastResort)
 
 
 @contextmanager
