@@ -21,6 +21,7 @@ from arms.params import (
     read_preset_params,
 )
 from arms.progress import show_progress
+from arms.terminal import ShownFormatter
 
 METRICS = Path("metrics")
 PLOTS = Path("data/plots")
@@ -69,7 +70,9 @@ def open_workspace(settings: Sequence[str] = ()) -> Workspace:
 @contextmanager
 def stage(name: str) -> Iterator[None]:
     """Set up the log and the progress bar; what `arms.errors` knows ends the stage with one message."""
-    logging.basicConfig(level=logging.WARNING, format=f"{name}: %(message)s", stream=sys.stderr)
+    terminal = logging.StreamHandler(sys.stderr)
+    terminal.setFormatter(ShownFormatter(f"{name}: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[terminal])
     for program in ("arms", "stages", "studies"):
         logging.getLogger(program).setLevel(logging.INFO)
     if name != "encode":  # which says which texts were cut; every other stage reads the profiles again
@@ -84,7 +87,7 @@ def stage(name: str) -> Iterator[None]:
             raise
         drop_output()
         with suppress(OSError):
-            sys.stderr.write(f"{name}: {'' if ending.status == INTERRUPTED else 'error: '}{ending.text}\n")
+            sys.stderr.write(f"{name}: {'' if ending.status == INTERRUPTED else 'error: '}{shown(ending.text)}\n")
         sys.exit(ending.status)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import click
 
-from arms.cli.base import json_option, print_json
+from arms.cli.base import echo, echo_table, json_option, print_json
 from arms.cli.completers import ROUTERS, complete_router
 
 
@@ -101,7 +101,7 @@ def extend(
     if as_json:
         print_json(report)
     else:
-        click.echo(report_text(report))
+        echo(report_text(report))
 
 
 def _check_not_given(options: Mapping[str, Any]) -> None:
@@ -136,8 +136,8 @@ def _plan(folder: Path, number: int, out: Path | None, replace: bool, as_json: b
     elif out:
         with atomic_file(out) as draft:
             table.to_csv(draft, index=False)
-        click.echo(f"wrote {out}", err=True)
+        echo(f"wrote {out}", err=True)
     else:
-        click.echo(table.to_csv(index=False), nl=False)
+        echo_table(table.to_csv(index=False))
     if len(table) < number:
-        click.echo(f"the router was trained on {len(table):,} queries: the plan has all of them", err=True)
+        echo(f"the router was trained on {len(table):,} queries: the plan has all of them", err=True)

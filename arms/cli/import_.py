@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get
 import click
 from click.shell_completion import CompletionItem
 
-from arms.cli.base import ArmsGroup, print_json
+from arms.cli.base import ArmsGroup, echo, print_json
 from arms.cli.completers import RAW, complete_access, complete_dataset_name
 from arms.errors import ArmsError
 from arms.names import PIPELINE_DATASETS, name_problem
@@ -221,15 +221,15 @@ def _import(importer: "Importer", sources: tuple[Path, ...], name: str | None, a
         pools = {"in_no_pool": list(gaps.unpooled), "only_in_pools": list(gaps.gone)}
         print_json({"dataset": name, "folder": str(destination), "conf": file, **pools, **report.to_dict()})
         return
-    click.echo(report.text())
-    click.echo(
+    echo(report.text())
+    echo(
         f"imported {report.report.queries_kept:,} queries with {report.report.outcomes_kept:,} outcomes into "
         f"{destination} in {time.perf_counter() - started:.1f} s"
     )
     if settings:
         if told := gaps.text(settings):
-            click.echo(told)
-        click.echo(f"next: look at its pools in {settings}; then: {_run_command(name)}")
+            echo(told)
+        echo(f"next: look at its pools in {settings}; then: {_run_command(name)}")
 
 
 def _options(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from arms.cli.base import json_option, print_json
+from arms.cli.base import echo, json_option, print_json
 
 RESULTS, FIGURES = Path("studies/results"), Path("studies/figures")
 BENCHMARK_RESULTS = Path("benchmarks/results")
@@ -39,11 +39,11 @@ def report(metrics: Path, out: Path | None, as_json: bool) -> None:
         if as_json:
             print_json(read_metrics(metrics))
         else:
-            click.echo(results_table(read_metrics(metrics)), nl=False)
+            echo(results_table(read_metrics(metrics)), nl=False)
         return
     if as_json:
         raise click.UsageError("expected --json or --out, got both: the page is Markdown")
-    click.echo(f"wrote {', '.join(map(str, _write_pages(out)))}", err=True)
+    echo(f"wrote {', '.join(map(str, _write_pages(out)))}", err=True)
 
 
 def _write_pages(out: Path) -> list[Path]:

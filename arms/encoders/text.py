@@ -35,7 +35,8 @@ _BLOCKS = {"distilbert": "transformer.layer"} | dict.fromkeys(
     ("bert", "camembert", "data2vec-text", "electra", "ernie", "roberta", "xlm-roberta"), "encoder.layer"
 )
 _MUCH = 60  # characters of a text that name it
-_reported: set[str] = set()  # texts that were cut: each is reported once in a process, however often it is read
+_MOST_REPORTED = 10_000
+_reported: set[int] = set()  # hashes of texts that were cut: each is reported once in a process, as long as it is small
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
@@ -51,22 +52,26 @@ class TextEncoder(Encoder):
     def tokenize(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Word pieces of each text, special tokens included; a text over the limit is shortened and reported.
 
+        What is no character, such as half of a surrogate pair, is read as U+FFFD, the replacement character.
+
         Returns
         -------
         list of ndarray of shape (T,), int32
         """
-        encodings = self.tokenizer.encode_batch([shorten_text(text, self.max_tokens) for text in texts])
+        shortened = [shorten_text(text, self.max_tokens) for text in texts]
+        encodings = self.tokenizer.encode_batch([_readable(text) for text in shortened])
         long = [
             text
             for text, one in zip(texts, encodings, strict=True)
             if one.overflowing or len(one.ids) > self.max_tokens
         ]
-        if unreported := [text for text in long if text not in _reported]:
+        unreported = [text for text in long if hash(text) not in _reported]
+        if unreported and len(_reported) < _MOST_REPORTED:
             logger.warning(
                 "%d of %d texts are longer than max_tokens (%d): their %s is left out, such as that of %r",
                 len(long), len(texts), self.max_tokens, self.shortening, _name(unreported[0]),
             )  # fmt: skip
-            _reported.update(unreported)
+            _reported.update(map(hash, unreported))
         return [shorten_ids(encoding.ids, self.max_tokens) for encoding in encodings]
 
     def example(self, num: int) -> Batch:
@@ -75,6 +80,15 @@ class TextEncoder(Encoder):
         mask = torch.ones(num, length, dtype=torch.bool)
         mask[-1, (length + 1) // 2 :] = False
         return {"token_ids": torch.zeros(num, length, dtype=torch.int32), "mask": mask}
+
+
+def _readable(text: str) -> str:
+    """The text with surrogate pairs joined and their halves replaced; no tokenizer takes these."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def _name(text: str) -> str:

@@ -179,7 +179,8 @@ class Router(Portable):
         ----------
         image : path, binary file or PIL image
         question : str
-            May be empty: the picture is then all that is asked.
+            May be empty: the picture is then all that is asked. Of a long one only both ends are read (see
+            `arms.encoders.long_texts`); what is no character counts as U+FFFD, the replacement character.
         exclude : names of VLMs in the pool, optional
             These are left out, and the policy chooses among the others.
         policy : mapping, optional
@@ -221,7 +222,7 @@ class Router(Portable):
             return []
         for row, question in enumerate(questions):
             if not isinstance(question, str):
-                raise ArmsError(f"question {row}: expected text, got {question!r}")
+                raise ArmsError(f"question {row}: expected text, got {question!r:.80}")
         policy = self.router.policy if policy is None else policy
         check_is_mapping(policy)
         expected = self._expected_costs(questions, left, policy, costs)

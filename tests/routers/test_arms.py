@@ -1,3 +1,4 @@
+import copy
 import io
 import re
 from dataclasses import replace
@@ -206,6 +207,37 @@ class TestRoute:
     def test_questions_in_any_script(self, router):
         routes = Router(router).route_batch(MADE.pictures[:3], ["有几个点?", "Сколько точек?", "word " * 500])
         assert all(0 <= ranked.confidence <= 1 for route in routes for ranked in route.ranking)
+
+    def test_what_is_no_character_counts_as_the_replacement_character(self, router):
+        halves = [
+            "Count \ud800 dots.",
+            "Gr\udcfcn?",
+            "\udfff",
+        ]  # as JSON, and a terminal of another encoding, give them
+        replaced = ["Count \ufffd dots.", "Gr\ufffdn?", "\ufffd"]
+        pictures = MADE.pictures[:3]
+        assert Router(router).route_batch(pictures, halves) == Router(router).route_batch(pictures, replaced)
+        joined = [Router(router).route(pictures[0], text) for text in ("\ud83d\ude00 dots", "\U0001f600 dots")]
+        assert joined[0] == joined[1]
+
+    def test_a_question_of_ten_megabytes(self, router):
+        """Only its ends are read, whatever stands between."""
+        ends = ("Count the dots. " * 500, "Read the sign. " * 500)
+        seen = []
+        tokenizer = router.encoders.text.tokenizer
+
+        class Watched:
+            def encode_batch(self, texts):
+                seen.extend(map(len, texts))
+                return tokenizer.encode_batch(texts)
+
+        text = replace(router.encoders.text, tokenizer=Watched())
+        watched = copy.copy(router)
+        watched.encoders = replace(router.encoders, text=text)
+        questions = [middle.join(ends) for middle in ("a " * 5_000_000, "\u0915" * 10_000_000)]
+        routes = Router(watched).route_batch(MADE.pictures[:1] * 2, questions)
+        assert routes[0] == routes[1]
+        assert max(seen) <= 2 * 64 * text.max_tokens + 1
 
     @pytest.mark.parametrize("question", ["", " \n"])
     def test_a_picture_without_words(self, router, question):
