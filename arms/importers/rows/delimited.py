@@ -100,7 +100,8 @@ def open_delimited(path: Path, aside: SetAside, dialect: Dialect = PLAIN) -> Ite
         At once or from the rows, if the file is empty, cannot be read or decoded, leaves a quote open, has a cell that
         is too large, or (where a flag could help) a header of one column.
     """
-    _check_no_json(path)
+    if dialect.has_flags:
+        _check_no_json(path)  # a user named it as CSV
     known = dialect.delimiter or _OF_SUFFIX.get(suffix_of(path))
     candidates = [known] if known else _DELIMITERS
     delimiter = known or max(candidates, key=lambda one: len(_first_row(path, replace(dialect, delimiter=one))))

@@ -1,5 +1,6 @@
 """Which of VLMEvalKit's files count: of each run of a VLM on a benchmark one evaluation."""
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +22,13 @@ from arms.importers.vlmevalkit.result_files import (
     split_judge,
 )
 from arms.importers.vlmevalkit.verdict_columns import has_verdicts
+
+_EVALUATE = "evaluate it with VLMEvalKit: python run.py --mode eval, with the VLM and benchmark of its name"
+_TOTALS_ONLY = re.compile(r"OCRBench(_MINI)?|MTVQA(_\w+)?")  # whose verdicts it writes nowhere
+_GRADE = (
+    "to evaluate it again does not help: add a column hit to the file, 1 where one of the accepted answers stands in "
+    "the prediction (so VLMEvalKit counts, in lower case) and else 0, and import it again"
+)
 
 
 @dataclass(frozen=True)
@@ -196,18 +204,21 @@ def choose_evaluations(
         taken = chosen.get((one.file.vlm, one.benchmark), [])
         folders = [run.file.path.parent for run in taken]
         if not taken or (one.file.path.parent not in folders and taken[0].file.age < one.file.age):
-            aside.add(
-                "prediction file without an evaluation",
-                str(one.file.path),
-                "evaluate it with VLMEvalKit: python run.py --mode eval, with the VLM and benchmark of its name",
-                count=_count_rows(one.file.path),
-            )
+            _set_unevaluated_aside(one, aside)
         elif one.file.path.parent not in folders:
             advice = "nothing: a newer run was evaluated; evaluate this one too if it answered more questions"
             aside.note("older run without an evaluation", str(one.file.path), advice, detail=one.benchmark)
     every = [one for taken in chosen.values() for one in taken]
     _note_judges(every, aside)
     return every
+
+
+def _set_unevaluated_aside(one: Evaluation, aside: SetAside) -> None:
+    """Set predictions aside, and say how they get verdicts."""
+    kind, advice = "prediction file without an evaluation", _EVALUATE
+    if _TOTALS_ONLY.fullmatch(one.benchmark):
+        kind, advice = "prediction file of a benchmark that VLMEvalKit gives only totals of", _GRADE
+    aside.add(kind, str(one.file.path), advice, detail=one.benchmark, count=_count_rows(one.file.path))
 
 
 def _newest_first(by_folder: dict[Path, list[Evaluation]], aside: SetAside) -> list[Evaluation]:

@@ -95,6 +95,25 @@ def test_newest_run_without_an_evaluation(log: Log) -> None:
     assert [row["where"] for row in found.rows("prediction file without an evaluation")] == [str(newer), str(alone)]
 
 
+@pytest.mark.parametrize("benchmark", ["OCRBench", "MTVQA_TEST"])
+def test_a_benchmark_whose_verdicts_are_written_nowhere(log: Log, benchmark: str) -> None:
+    """VLMEvalKit keeps only totals of these, so that its advice to evaluate could never help."""
+    log.tsv("MMStar", 1)
+    log.tsv(benchmark, 1, 2)
+    log.result("M", "MMStar_openai_result", hit(1, 1))
+    predictions = [question(number, prediction="A") for number in (1, 2)]
+    path = log.result("M", benchmark, *predictions)
+    found = log.read()
+    kind = "prediction file of a benchmark that VLMEvalKit gives only totals of"
+    assert found.findings()[kind] == 2
+    (advice,) = (one.advice for one in found.report.report.findings if one.kind == kind)
+    assert advice.startswith("to evaluate it again does not help: add a column hit to the file, 1 where")
+    write_sheet(path, [{**row, "hit": verdict} for row, verdict in zip(predictions, (1, 0), strict=True)])
+    found = log.read()
+    assert found.verdicts() == {"MMStar/1": True, f"{benchmark}/1": True, f"{benchmark}/2": False}
+    assert kind not in found.findings()
+
+
 def test_links_to_the_newest_run(log: Log) -> None:
     """VLMEvalKit leaves links to the files of its newest run in the VLM's folder."""
     log.tsv("MMStar", 1)
