@@ -21,7 +21,7 @@ from arms.params import (
     read_preset_params,
 )
 from arms.progress import show_progress
-from arms.terminal import ShownFormatter
+from arms.terminal import ShownFormatter, shown
 
 METRICS = Path("metrics")
 PLOTS = Path("data/plots")
