@@ -158,7 +158,7 @@ def test_trained_router_routes(project, folder):
     image = next((project.folder / "data/raw/sample/images").rglob("*.png"))
     arguments = ["--image", str(image), "--question", "How many circles are there?"]
     router = f"data/routers/{folder}"
-    answer = json.loads(project.run("arms", "route", *arguments, "--router", router, "--json"))
+    answer = json.loads(project.run("arms", "route", *arguments, "--router", router, "--json").splitlines()[-1])
     assert len(answer["ranking"]) == (4 if folder in ("phi", "arms-base") else 7)
     assert answer["vlm"] == answer["ranking"][0]["vlm"]
     assert all(0 <= ranked["confidence"] <= 1 for ranked in answer["ranking"])
