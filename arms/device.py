@@ -1,10 +1,13 @@
 """The device that nets run on, and how a GPU multiplies matrices while it trains them."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 from arms.errors import ArmsError
 
@@ -34,6 +37,32 @@ def choose_device(name: str) -> torch.device:
     # Otherwise torch would also fill every new tensor, in case it is read before it is written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return torch.device(name)
+
+
+@cache
+def survive_forks() -> None:
+    """Let processes that are forked from this one compute, each on one thread of its own.
+
+    A fork copies the thread that calls it and no other. The libraries' pools would wait for their lost threads for
+    ever, so in the child no pool is used.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_use_one_thread)
+
+
+def _use_one_thread() -> None:
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the tokenizers' own pool
+    torch.set_num_threads(1)
+    ThreadpoolController().limit(limits=1)  # those of numpy, SciPy, scikit-learn and FAISS; it is not undone
+
+
+def check_usable_here(device: torch.device) -> None:
+    """Raise an ArmsError in a process that was forked from one that used the GPU: CUDA cannot go on there."""
+    if device.type == "cuda" and torch.cuda._is_in_bad_fork():
+        raise ArmsError(
+            "this process was forked from one that had loaded the router onto a GPU, which CUDA does not allow; load "
+            "the router in each worker (gunicorn without --preload, multiprocessing with spawn), or with device='cpu'"
+        )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Tiny encoders, settings and made-up queries, for tests that need some of each."""
 
+import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,6 +63,16 @@ def watch_progress(
 
     monkeypatch.setattr("arms.progress._show", show)
     return seen
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    """A PNG that says to be of this size and holds no pixels."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
 
 
 def image_params(**changes: Any) -> ImageEncoderParams:

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from arms.data.atomic import atomic_folder
 from arms.data.profiles import VlmProfile, profile_sentence
-from arms.device import choose_device
+from arms.device import check_usable_here, choose_device
 from arms.encoders.pair import EncoderPair
 from arms.errors import ArmsError
 from arms.features.labelled import Labelled
@@ -146,6 +146,7 @@ class ArmsRouter(BaseRouter):
 
     def encode(self, images: Sequence[Image.Image], questions: Sequence[str]) -> Queries:
         """Encode queries up to the cut with this router's own encoders."""
+        check_usable_here(self.device)
         return encode_queries(self.encoders, images, questions, self.device)
 
     def continued(self, profiles: Sequence[VlmProfile], training: FitParams) -> "ArmsRouter":

@@ -12,6 +12,7 @@ from PIL import Image
 from arms.data.costs import estimate_costs, price_costs
 from arms.data.pictures import PictureSource, open_picture
 from arms.data.profiles import VlmProfile
+from arms.device import survive_forks
 from arms.errors import ArmsError
 from arms.features.loader import Queries
 from arms.params import STANDARD_COSTS, CostsParams
@@ -113,11 +114,14 @@ class Route:
 def load_router(path: str | Path, *, device: str = "auto") -> EncodingRouter:
     """Load a router that was saved to a folder; one that is replaced meanwhile is loaded as it was or as it then is.
 
+    Processes that are forked later can route with it, on one thread each; see `arms.device.survive_forks`.
+
     Raises
     ------
     ArmsError
         If the folder holds no router, or one that is damaged or does not fit this installation.
     """
+    survive_forks()
     folder = Path(path)
     return load_whole(folder, lambda: _load(folder, device))
 

@@ -3,10 +3,8 @@
 import io
 import os
 import pickle
-import struct
 import subprocess
 import sys
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from PIL import Image, features
 from arms.data import pictures
 from arms.data.pictures import FORMATS, MOST_PIXELS, PictureError, decode_picture, format_of, open_picture, read_file
 from arms.errors import ArmsError
+from tests.fakes import png_of_size
 
 KINDS = [kind for kind in FORMATS if kind != "AVIF" or features.check("avif")]
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n"
@@ -30,16 +29,6 @@ def encoded(image: Image.Image, kind: str, **settings) -> bytes:
     stream = io.BytesIO()
     image.save(stream, kind, **settings)
     return stream.getvalue()
-
-
-def png_of_size(width: int, height: int) -> bytes:
-    """A PNG that says to be of this size and holds no pixels."""
-
-    def chunk(name: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("kind", KINDS)
