@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ from tests.faults.bytes_campaign import RIGHT, WRONG
 DEATHS = ("kill -9", "interrupt", "files cannot grow", "disk full", "read-only", "no HOME", "closed pipe")
 _LIMIT_BYTES = 4096
 _LEFT_BYTES = 16 * 1024  # on a full disk
+_PATIENCE_S = 300.0  # after which a process hangs
 _STARTED_S = 0.5  # before, an interrupt meets Python itself, which has a traceback for it
 _ROUTE = ("--question", "How many red circles are there?", "--json")
 
@@ -137,6 +139,8 @@ def _problems(
 ) -> list[str]:
     """What is wrong after a death, and after the next run."""
     problems = []
+    if ended.said.startswith("hung"):
+        problems.append("it hangs")
     if "Traceback" in ended.said or "Exception ignored" in ended.said:
         problems.append(f"a traceback: {ended.said[-1500:]}")
     allowed = {"interrupt": (0, 130, -2), "no HOME": (0,), "kill -9": (0, -9)}.get(death, (0, 1, 120))
@@ -193,7 +197,7 @@ def _run(
         stdout=writer,
         stderr=subprocess.PIPE if closed else writer,
         start_new_session=True,  # a group of its own, as a terminal's foreground job
-        preexec_fn=_limit if limited else None,
+        preexec_fn=_limit if limited else _heed_interrupts,
     )
     os.close(writer)
     if signal_after is not None:
@@ -201,15 +205,25 @@ def _run(
             process.wait(signal_after[1])
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal_after[0])
-    if closed:
-        said = process.communicate(timeout=600)[1]
+    hung = threading.Timer(_PATIENCE_S, os.killpg, (process.pid, signal.SIGKILL))
+    hung.start()
+    if process.stderr is not None:
+        said = process.stderr.read()
     else:
         with os.fdopen(reader, "rb") as stream:
             said = stream.read()
-    return Ended(process.wait(timeout=600), said.decode(errors="replace"))
+    status = process.wait()
+    is_hung, _ = not hung.is_alive(), hung.cancel()
+    return Ended(status, "hung\n" * is_hung + said.decode(errors="replace"))
+
+
+def _heed_interrupts() -> None:
+    """A shell that starts the campaign in the background lets it ignore them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _limit() -> None:
+    _heed_interrupts()
     resource.setrlimit(resource.RLIMIT_FSIZE, (_LIMIT_BYTES, _LIMIT_BYTES))
 
 
