@@ -34,7 +34,7 @@ def read_ahead(batches: Sequence[list[str]], read: Reader, *, workers: int, pinn
     Raises
     ------
     ArmsError
-        If `read` raises one, in this process or in a worker.
+        If `read` raises one, in this process or in a worker, or shared memory is full.
     """
     if not (workers and batches and _CAN_FORK):
         yield from ([read(key) for key in batch] for batch in batches)
@@ -43,7 +43,7 @@ def read_ahead(batches: Sequence[list[str]], read: Reader, *, workers: int, pinn
     loader = iter(_load([piece for batch in pieces for piece in batch], read, workers, yielding=not pinned))
     try:
         for batch in pieces:
-            yield _join([_unwrap(next(loader)) for _ in batch], pinned=pinned)
+            yield _join([_next_piece(loader) for _ in batch], pinned=pinned)
     finally:
         del loader  # ends the workers; an error's traceback would keep them alive
 
@@ -57,9 +57,13 @@ class _Pieces(Dataset[Tensor | ArmsError]):
 
     def __getitem__(self, index: int) -> Tensor | ArmsError:
         try:
-            return torch.from_numpy(np.stack([self.read(key) for key in self.pieces[index]]))
+            piece = torch.from_numpy(np.stack([self.read(key) for key in self.pieces[index]]))
         except ArmsError as error:  # if a worker raised it, its text would become the worker's traceback
             return error
+        try:
+            return piece.share_memory_()  # here and not while it is sent, where a failure would be waited for for good
+        except RuntimeError as error:
+            return _no_room(error)
 
 
 def _load(pieces: list[list[str]], read: Reader, workers: int, *, yielding: bool) -> DataLoader[Tensor | ArmsError]:
@@ -84,7 +88,20 @@ def _join(parts: list[Tensor], *, pinned: bool) -> Tensor:
     return torch.cat(parts, out=buffer)
 
 
-def _unwrap(piece: Tensor | ArmsError) -> Tensor:
+def _next_piece(loader: Iterator[Tensor | ArmsError]) -> Tensor:
+    try:
+        piece = next(loader)
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):  # one that was killed, as where shared memory is full
+            raise
+        raise _no_room(error) from error
     if isinstance(piece, ArmsError):
         raise piece
     return piece
+
+
+def _no_room(error: RuntimeError) -> ArmsError:
+    return ArmsError(
+        f"the processes that read images cannot hand them over: {error}; make room in shared memory (/dev/shm, in a "
+        "container --shm-size=1g), or lower runtime.workers"
+    )

@@ -11,6 +11,7 @@ from tests.pipeline import ROOT
 LEFT_OUT = {
     "make repro": "it builds an environment first; the dvc repro and arms report that follow are run by other pages",
     "make test": "it would run this test",
+    "python -m tests.faults": "it takes long; tests/faults/test_bytes.py runs a part",
     "dvc repro studies/dvc.yaml": "tests/studies/test_studies.py runs it",
 }
 

@@ -5,12 +5,14 @@ import re
 import resource
 from concurrent.futures import ProcessPoolExecutor
 
+import numpy as np
 import pytest
 import zarr
 
 from arms.errors import ArmsError
 from arms.features import shards as shards_module
 from arms.features import store as store_module
+from arms.features.reading import read_ahead
 from arms.features.store import FeatureStore
 from tests.stores import FINGERPRINT, contents, keys, sequences
 
@@ -118,3 +120,15 @@ def test_a_disk_that_is_full_from_the_start(tmp_path, monkeypatch):
             pytest.fail("written where there is no room")
     write_missing(store)  # the lock was let go
     assert len(store.load().row_of) == 3
+
+
+def read_under_a_limit(limit):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    batches = [["a"], ["b"]]
+    return list(read_ahead(batches, lambda key: np.zeros((3, 64, 64), np.uint8), workers=1, pinned=False))
+
+
+def test_full_shared_memory_is_said_and_not_waited_for():
+    message = r"the processes that read images cannot hand them over: .*; make room in shared memory"
+    with pytest.raises(ArmsError, match=message):
+        in_a_process(read_under_a_limit, 4096)
