@@ -9,15 +9,34 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from arms.errors import ArmsError
+from arms.names import PIPELINE_ROUTERS, name_problem
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes, scikit-learn's too
+
+
+def _check_name(name: str) -> str:
+    if problem := name_problem(name):
+        raise ValueError(problem)
+    return name
+
+
+def _check_router_names(routers: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    for name in routers:
+        if problem := name_problem(name, PIPELINE_ROUTERS):
+            raise ValueError(problem)
+    return routers
+
+
+Name = Annotated[str, AfterValidator(_check_name)]  # of a file or folder
+RouterSettings = Annotated[dict[str, dict[str, Any]], AfterValidator(_check_router_names)]  # by the router's name
 
 
 class Section(BaseModel):
@@ -63,13 +82,13 @@ class SplitParams(Section):
         "split, where the column `split` has no val"
     )
     id_share: Share = Field(description="share of the scenes or images that is the test in distribution")
-    seed: int = Field(description="decides which scene or image goes to which split")
+    seed: Seed = Field(description="decides which scene or image goes to which split")
 
 
 class SampleParams(Section):
     """The generator of the embedded sample dataset."""
 
-    seed: int = Field(ge=0, description="of the pictures, the questions and the VLMs' answers")
+    seed: Seed = Field(description="of the pictures, the questions and the VLMs' answers")
     images_per_benchmark: PositiveInt = Field(description="images of each benchmark")
     questions_per_image: int = Field(ge=1, le=2, description="one or two")
     missing_share: Share = Field(description="share of the paid VLMs' outcomes that is unknown")
@@ -118,13 +137,15 @@ class ImageEncoderParams(Section):
 class TextEncoderParams(Section):
     """The text encoder, a transformers model with a list of layers, such as DistilBERT or BERT."""
 
-    model: str | None = Field(description="bundled, a hub name or a folder like the hub's; null: see `architecture`")
+    model: str | None = Field(
+        description="bundled, a hub name as name@commit, or a folder like the hub's; null: see `architecture`"
+    )
     architecture: dict[str, Any] | None = Field(description="a DistilBertConfig; its weights start from the seed")
     vocabulary_size: PositiveInt | None = Field(
         description="word pieces to learn from the questions, for `architecture`"
     )
     pooling: Literal["cls", "mean"] = Field(description="a text's vector: its first token's state, or the mean of all")
-    max_tokens: PositiveInt = Field(description="longer texts are cut off, and reported")
+    max_tokens: PositiveInt = Field(description="of longer texts the middle is left out, and reported")
     tunable_layers: TunableLayers = Field(description="blocks above the cut, trained with the head; 0: all are frozen")
     precision: PrecisionChoice = Field(description="of the frozen blocks; auto: bfloat16 where it measures faster")
 
@@ -230,7 +251,7 @@ class FitParams(TrainParams):
     """All that a fit needs: the section `train`, and `epochs` and `seed` from the top of params.yaml."""
 
     epochs: PositiveInt = Field(description="passes over the training queries")
-    seed: int = Field(ge=0, description="of weights, the order of the queries and dropout")
+    seed: Seed = Field(description="of weights, the order of the queries and dropout")
 
 
 Strategy = Literal["incremental", "independent"]
@@ -273,9 +294,11 @@ class SafeParams(Section):
     use: bool = Field(description="false: ARMS is only its net, as published")
     num_folds: int = Field(ge=0, description="nets trained without a part of the training queries; 0 or 1: none")
     most_kinds: int = Field(
-        ge=0, description="nets trained without a task; more tasks are left out several at once; 0: none"
+        ge=0,
+        description="nets trained without a task, and as many without a benchmark; more are left out several at once; "
+        "below 3: none",
     )
-    tolerance: Share = Field(description="EM that a left-out task may lose to the best single VLM")
+    tolerance: Share = Field(description="EM that a left-out kind may lose to the best single VLM")
     index: Literal["flat", "ivf", "hnsw"] = Field(description="how neighbours are searched; flat is exact")
 
 
@@ -295,8 +318,8 @@ STANDARD_COSTS = CostsParams(characters_per_token=4.0, image_tokens=768, answer_
 class EvaluateParams(Section):
     """How scores become metrics."""
 
-    bootstrap_samples: int = Field(ge=100, description="draws behind each 95 % interval")
-    seed: int = Field(description="of the draws")
+    bootstrap_samples: int = Field(ge=100, le=100_000, description="draws behind each 95 % interval")
+    seed: Seed = Field(description="of the draws")
 
 
 def _check_workers(value: Any) -> Any:
@@ -332,16 +355,16 @@ class RuntimeParams(Section):
 class Params(Section):
     """All of params.yaml."""
 
-    data: str = Field(description="a dataset: conf/data/<name>.yaml, its tables in data/raw/<name>")
-    encoders: str = Field(description="an encoder pair: conf/encoders/<name>.yaml")
-    preset: str = Field(description="values that win over those of this file: conf/presets/<name>.yaml")
+    data: Name = Field(description="a dataset: conf/data/<name>.yaml, its tables in data/raw/<name>")
+    encoders: Name = Field(description="an encoder pair: conf/encoders/<name>.yaml")
+    preset: Name = Field(description="values that win over those of this file: conf/presets/<name>.yaml")
     epochs: PositiveInt = Field(description="passes over the training queries")
-    seed: int = Field(ge=0, description="of weights, the order of the queries and dropout")
+    seed: Seed = Field(description="of weights, the order of the queries and dropout")
     router: RouterParams
     train: TrainParams
     extend: ExtendParams
     safe: SafeParams
-    baselines: dict[str, dict[str, Any]] = Field(description="routers to compare ARMS with, and their settings")
+    baselines: RouterSettings = Field(description="routers to compare ARMS with, and their settings")
     costs: CostsParams
     evaluate: EvaluateParams
     runtime: RuntimeParams
@@ -390,7 +413,14 @@ def read_preset_params(name: str, root: Path = Path()) -> PresetParams:
 
 
 def _preset_file(name: str, root: Path) -> Path:
-    return root / "conf" / "presets" / f"{name}.yaml"
+    return _named_file("presets", name, root)
+
+
+def _named_file(kind: str, name: str, root: Path) -> Path:
+    """The file conf/<kind>/<name>.yaml."""
+    if problem := name_problem(name):
+        raise ArmsError(f"conf/{kind}: {problem}")
+    return root / "conf" / kind / f"{name}.yaml"
 
 
 def _merged(content: Any, changes: Any) -> Any:
@@ -402,12 +432,12 @@ def _merged(content: Any, changes: Any) -> Any:
 
 def read_data_params(name: str, root: Path = Path()) -> DataParams:
     """Read conf/data/<name>.yaml; raise ArmsError with the key, the value and what is allowed."""
-    return read_section(root / "conf" / "data" / f"{name}.yaml", DataParams)
+    return read_section(_named_file("data", name, root), DataParams)
 
 
 def read_encoders_params(name: str, root: Path = Path()) -> EncodersParams:
     """Read conf/encoders/<name>.yaml; raise ArmsError with the key, the value and what is allowed."""
-    return read_section(root / "conf" / "encoders" / f"{name}.yaml", EncodersParams)
+    return read_section(_named_file("encoders", name, root), EncodersParams)
 
 
 def override(params: Params, assignments: Sequence[str]) -> Params:

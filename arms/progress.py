@@ -58,7 +58,9 @@ def _on_stderr(label: str, unit: str) -> Iterator[Progress]:
     def update(done: int, total: int) -> None:
         nonlocal bar
         if bar is None:  # not `if not bar`: a bar with a total of 0 is false
-            bar = tqdm(desc=label, total=total, unit=f" {unit}", mininterval=0.1, dynamic_ncols=True, leave=False)
+            # From the first report on, as what came before it (weights that load, say) tells nothing of the rate.
+            options = {"initial": done, "mininterval": 0.1, "dynamic_ncols": True, "leave": False}
+            bar = tqdm(desc=label, total=total, unit=f" {unit}", **options)
         bar.total = total
         bar.update(done - bar.n)
 
@@ -70,21 +72,29 @@ def _on_stderr(label: str, unit: str) -> Iterator[Progress]:
 
 
 class _Lines:
-    """Writes a line if the last one is at least ten seconds old."""
+    """Writes a line if the last one is at least ten seconds old.
+
+    The rate, and the time left, are those since the first report: what came before it (weights that load, say) tells
+    nothing of them, and made the first line estimate days.
+    """
 
     def __init__(self, label: str, unit: str) -> None:
         self._label = label
         self._unit = unit
-        self._start = self._last = time.monotonic()
+        self._last = time.monotonic()
+        self._first: tuple[float, int] | None = None  # when the first report came, and what was done then
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
+        start, before = self._first = self._first or (now, done)
         if now - self._last < _LINE_EVERY_S:
             return
         self._last = now
-        rate = done / (now - self._start)
-        left = f", {(total - done) / rate:,.0f} s left" if rate else ""
-        sys.stderr.write(f"{self._label}: {done:,} of {total:,} {self._unit}, {rate:,.1f} {self._unit}/s{left}\n")
+        measured = ""
+        if done > before and now > start:
+            rate = (done - before) / (now - start)
+            measured = f", {rate:,.1f} {self._unit}/s, {(total - done) / rate:,.0f} s left"
+        sys.stderr.write(f"{self._label}: {done:,} of {total:,} {self._unit}{measured}\n")
         sys.stderr.flush()
 
 

@@ -21,8 +21,9 @@ from arms.routers.arms import ArmsRouter
 from arms.routers.router import Router, load_router
 from arms.safe.confidence import Confidence
 from arms.safe.evidence import Evidence
-from arms.safe.fitting import LeftOut, join
+from arms.safe.fitting import join
 from arms.safe.joint import SOURCES, Joint
+from arms.safe.left_out import LeftOut
 from arms.safe.memory import Memory
 from arms.safe.router import SafeRouter
 from arms.safe.trust import Trust
@@ -91,7 +92,7 @@ def joined(net: ArmsRouter, size: int) -> SafeRouter:
     everyone, sources = np.ones(pool), len(SOURCES)
     weights = Weights(np.full((sources, 4), 0.1), np.array([0.1, 0.3, 0.5]))
     joint = Joint(
-        np.zeros(pool), everyone, everyone.astype(bool), weights, Trust(None, 0.1, 6),
+        np.zeros(pool), everyone, everyone.astype(bool), weights, Trust(9.0, 0.1, 6),
         Confidence(1.0, 1.0, 0.0, np.zeros(sources)),
     )  # fmt: skip
     return SafeRouter(net, memory, joint, Embedder(encoders, 64, CPU))

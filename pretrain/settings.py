@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from arms.params import PositiveFloat, PositiveInt, Section, Share, read_section
+from arms.params import PositiveFloat, PositiveInt, Section, Seed, Share, read_section
 
 PARAMS = Path(__file__).parent / "params.yaml"
 
@@ -69,7 +69,7 @@ class RuntimeParams(Section):
 class PretrainParams(Section):
     """All of pretrain/params.yaml."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     vocabulary: VocabularyParams
     image: ImageParams
     text: dict[str, Any]

@@ -28,7 +28,7 @@ def write_starter(trained: Path, starter: Path) -> None:
     }
     starter.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(trained / TOKENIZER, starter / TOKENIZER)
-    write_checkpoint(starter, halved, description)
+    write_checkpoint(starter, halved, description, files=(TOKENIZER,))
 
 
 if __name__ == "__main__":

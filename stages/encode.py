@@ -1,16 +1,20 @@
 """Encode each distinct image, or each distinct text, up to the encoder's cut."""
 
+import hashlib
 import logging
 from collections.abc import Callable
+from io import BytesIO
 
 import click
 import numpy as np
 
+from arms.data.disk import read_bytes
 from arms.data.prepared import Prepared, read_prepared
 from arms.device import choose_device
 from arms.encoders.base import Encoder
 from arms.errors import ArmsError
 from arms.features.extract import extract
+from arms.features.inspection import damaged_shards
 from arms.features.store import FeatureStore
 from stages.encoders import image_encoder, text_encoder
 from stages.workspace import Stopwatch, Workspace, open_workspace, stage
@@ -34,6 +38,8 @@ def encode(workspace: Workspace, modality: str) -> None:
     encoder, keys, read = (_images if modality == "image" else _texts)(workspace, prepared)
     store = FeatureStore(workspace.features(modality), encoder.fingerprint)
     with store.writing():
+        if damaged := damaged_shards(store):  # what is stored already is used as it is
+            raise ArmsError("\n".join(damaged))
         count = extract(
             store,
             keys,
@@ -49,7 +55,7 @@ def encode(workspace: Workspace, modality: str) -> None:
         )
         store.finish()
     logger.info(
-        "encoded %s of %s distinct %ss in %.1f s; the others were stored already",
+        "encoded %s of %s distinct %ss in %.1f s; the others were stored already, and are sound",
         f"{count:,}", f"{len(keys):,}", modality, watch.elapsed_s,
     )  # fmt: skip
 
@@ -61,13 +67,15 @@ def _images(workspace: Workspace, prepared: Prepared) -> Source:
     encoder, paths = image_encoder(workspace), prepared.images()
 
     def read(key: str) -> np.ndarray:
-        path = workspace.raw / paths[key]
+        path, expected, remedy = workspace.raw / paths[key], "an image as prepare found it", "run: dvc repro prepare"
+        content = read_bytes(path, expected, remedy)
+        # The key is the hash of the bytes that are decoded: a picture replaced since would be kept under the old key.
+        if hashlib.sha256(content).hexdigest() != key:
+            raise ArmsError(f"{path}: expected {expected}, got other bytes; {remedy}")
         try:
-            return encoder.read(str(path))
-        except (OSError, ValueError, SyntaxError) as error:
-            raise ArmsError(
-                f"{path}: expected an image as prepare found it, got {error}; run: dvc repro prepare"
-            ) from error
+            return encoder.read(BytesIO(content))
+        except ArmsError as error:
+            raise ArmsError(f"{path}: expected {expected}, got {error}; {remedy}") from error
 
     # In the order of their content keys, which are hashes: then each shard is a random sample of images, so training
     # shuffles well even if only a few shards fit in memory.

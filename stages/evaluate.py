@@ -7,6 +7,7 @@ from typing import Any
 
 from arms.data.atomic import atomic_folder
 from arms.data.prepared import read_prepared, write_json
+from arms.data.sealed import seal_folder
 from arms.evaluation.cost_judge import CostJudge
 from arms.evaluation.curves import em_records
 from arms.evaluation.judge import Judge
@@ -16,7 +17,7 @@ from arms.evaluation.summary import summary
 from arms.reports.complete_cases import NONE_COMPLETE, judged_or_replayed
 from arms.reports.figures import em_bars, reliability, sentence
 from arms.reports.pareto_figure import pareto
-from stages.scores import ByPool, read_routers, without_twin
+from stages.scores import BEST_POSSIBLE, ByPool, read_routers, without_twin
 from stages.workspace import METRICS, PLOTS, Stopwatch, open_workspace, stage
 
 MARGIN = {"": "difference", "_low": "low", "_high": "high"}
@@ -28,8 +29,8 @@ def main() -> None:
     """Write metrics/<router>.json for every router, vlms.json, leaderboard.json and summary.json, and the plots."""
     workspace, watch = open_workspace(), Stopwatch()
     params, prepared = workspace.params, read_prepared(workspace.prepared)
-    routers = read_routers(params.extend.strategy, "baselines")
-    best_possible = routers.pop("best-possible", {})
+    routers = read_routers(params.extend.strategy, prepared, list(params.baselines))
+    best_possible = routers.pop(BEST_POSSIBLE, {})
     judge = Judge(prepared, best_possible, samples=params.evaluate.bootstrap_samples, seed=params.evaluate.seed)
     cost_judge = CostJudge(judge, params.costs)
     metrics = {name: cost_judge.metrics(scores) for name, scores in routers.items()}
@@ -42,12 +43,6 @@ def main() -> None:
     shown = {name: of for name, of in without_twin(routers, params.extend.strategy).items() if name != "oracle"}
     shown_metrics = {name: _in_pools(metrics[name], by_pool) for name, by_pool in shown.items()}
     singles = judge.singles()
-    with atomic_folder(METRICS) as folder:
-        for name, content in metrics.items():
-            write_json(content, folder / f"{name}.json")
-        write_json(singles, folder / "vlms.json")
-        write_json(leaderboard(shown_metrics), folder / "leaderboard.json")
-        write_json(summary(params.data, metrics["arms"]), folder / "summary.json")
     drawn = ("base", "extended") if prepared.new else ("base",)  # without new VLMs both pools are the same
     bars, curves, costs = (
         [record for record in records if record["pool"] in drawn]
@@ -69,6 +64,14 @@ def main() -> None:
             pareto(costs, folder / "pareto.png")
         _draw_or_say(em_bars, bars, folder / "em.png")
         _draw_or_say(reliability, curves, folder / "reliability.png")
+    # Last: what fails before leaves the metrics of the run before as they are.
+    with atomic_folder(METRICS) as folder:
+        for name, content in metrics.items():
+            write_json(content, folder / f"{name}.json")
+        write_json(singles, folder / "vlms.json")
+        write_json(leaderboard(shown_metrics), folder / "leaderboard.json")
+        write_json(summary(params.data, metrics["arms"]), folder / "summary.json")
+        seal_folder(folder)
     _log_incomplete(metrics["arms"])
     headline, replayed = judged_or_replayed(metrics["arms"]["id"]["base"])
     logger.info(

@@ -8,6 +8,7 @@ from arms.errors import ArmsError
 from arms.features.dataset import Dataset
 from arms.features.labelled import Labelled
 from arms.routers.arms import ArmsRouter
+from arms.routers.loading import load_whole
 from arms.training.choice import choose_queries
 from stages.workspace import ROUTERS, Workspace
 
@@ -29,11 +30,12 @@ def training_data(workspace: Workspace, dataset: Dataset) -> tuple[Labelled, Lab
 
 def load_phi(workspace: Workspace, encoders: EncoderPair) -> ArmsRouter:
     """Load Phi as the train stage saved it; raise ArmsError if it was trained on features of other encoders."""
-    phi = ArmsRouter.from_folder(ROUTERS / "phi", device=workspace.params.runtime.device)
+    folder, device = ROUTERS / "phi", workspace.params.runtime.device
+    phi = load_whole(folder, lambda: ArmsRouter.from_folder(folder, device=device))
     for own, current in ((phi.encoders.image, encoders.image), (phi.encoders.text, encoders.text)):
         if own.fingerprint != current.fingerprint:
             raise ArmsError(
-                f"{ROUTERS / 'phi'} was trained on features {own.fingerprint}, the settings ask for "
+                f"{folder} was trained on features {own.fingerprint}, the settings ask for "
                 f"{current.fingerprint}; run: dvc repro train"
             )
     return phi

@@ -4,6 +4,7 @@ import logging
 
 from arms.data.prepare import prepare_dataset
 from arms.data.prepared import write_prepared
+from arms.data.question_lengths import describe_long_questions
 from arms.data.tables import read_dataset
 from arms.data.validation import validate
 from stages.workspace import Stopwatch, Workspace, open_workspace, stage
@@ -35,6 +36,9 @@ def prepare(workspace: Workspace) -> None:
         validated.set_aside_outcomes,
         workspace.prepared,
     )
+    # Only said: what is prepared is the same for every encoder, and `encode` counts the tokens themselves.
+    if long := describe_long_questions(prepared.queries["question"].tolist(), workspace.encoders.text.max_tokens):
+        logger.warning("conf/encoders/%s.yaml: %s", workspace.params.encoders, long)
     splits = ", ".join(f"{count:,} {name}" for name, count in prepared.queries["split"].value_counts().items())
     logger.info(
         "prepared %s queries of %s scenes (%s) in %.1f s",

@@ -25,10 +25,10 @@ logger = logging.getLogger("stages.refit")
 def main() -> None:
     """Write the router over the extended pool to data/routers/production; it has no test left to be judged on."""
     workspace, watch = open_workspace(), Stopwatch()
+    dataset = open_embedded(workspace)
     judged = load_router(ROUTERS / "arms", device=workspace.params.runtime.device)
     if not isinstance(judged, SafeRouter):
         raise ArmsError(f"{ROUTERS / 'arms'}: expected a router made with safe.use: true, got a plain one; set it")
-    dataset = open_embedded(workspace)
     everything = dataset.labelled(SPLITS, judged.vlms)
     router = judged.refitted(refit_net(workspace, judged), everything)
     router.origin = Origin.of(workspace.params.data, dataset.prepared, router.vlms, workspace.params.costs, SPLITS)

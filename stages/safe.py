@@ -1,7 +1,8 @@
 """Join the net with its neighbours and the base rates, on both pools."""
 
-import copy
 import logging
+
+import torch
 
 from arms.data.atomic import atomic_folder
 from arms.data.scores import write_scores
@@ -14,7 +15,7 @@ from arms.routers.origin import Origin
 from arms.routers.router import load_router
 from arms.safe.router import SafeRouter
 from stages.dataset import open_embedded
-from stages.phi import load_phi, training_data, untrained_phi
+from stages.phi import load_phi, training_data
 from stages.workspace import ROUTERS, SCORES, Stopwatch, Workspace, open_workspace, stage
 
 logger = logging.getLogger("stages.safe")
@@ -55,18 +56,11 @@ def arms_routers(workspace: Workspace, dataset: Dataset, phi: ArmsRouter, extend
 
 
 def join(workspace: Workspace, dataset: Dataset, phi: ArmsRouter, train: Labelled, val: Labelled | None) -> SafeRouter:
-    """Phi joined with its neighbours and the base rates; left-out nets start anew from untuned encoders."""
-    embedder = dataset.embedder
+    """Phi joined with its neighbours and the base rates; on a CPU its left-out nets are fitted on all cores at once."""
+    params, embedder = workspace.params, dataset.embedder
     assert embedder is not None
-    return SafeRouter.join(
-        phi,
-        lambda: untrained_phi(workspace, dataset, copy.deepcopy(embedder.encoders)),
-        train,
-        val,
-        workspace.params.safe,
-        embedder,
-        seed=workspace.params.seed,
-    )
+    jobs = torch.get_num_threads() if phi.device.type == "cpu" else 1
+    return SafeRouter.join(phi, train, val, params.safe, embedder, seed=params.seed, jobs=jobs)
 
 
 def extend_safely(dataset: Dataset, base: SafeRouter, extended: Net) -> SafeRouter:
@@ -83,10 +77,9 @@ def _summary(router: SafeRouter | Net) -> str:
     trust = router.joint.trust
     if not trust.num_kinds:
         return (
-            "joined; too few tasks to certify unseen ones, so far from the training queries the best single VLM decides"
+            "joined; too few kinds to certify unseen ones, so far from the training queries the best single VLM decides"
         )
-    limit = "everywhere" if trust.limit is None else f"up to a novelty of {trust.limit:.2f}"
-    return f"joined; {trust.num_kinds} left-out tasks trust the router {limit}"
+    return f"joined; {trust.num_kinds} left-out kinds trust the router up to a novelty of {trust.limit:.2f}"
 
 
 if __name__ == "__main__":

@@ -4,11 +4,13 @@ import logging
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from arms.errors import ArmsError
+import click
+
+from arms.errors import INTERRUPTED, drop_output, ending_of
 from arms.params import (
     DataParams,
     EncodersParams,
@@ -19,6 +21,7 @@ from arms.params import (
     read_preset_params,
 )
 from arms.progress import show_progress
+from arms.terminal import ShownFormatter, shown
 
 METRICS = Path("metrics")
 PLOTS = Path("data/plots")
@@ -66,8 +69,10 @@ def open_workspace(settings: Sequence[str] = ()) -> Workspace:
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Set up the log and the progress bar; an ArmsError ends the stage with its text and exit status 1."""
-    logging.basicConfig(level=logging.WARNING, format=f"{name}: %(message)s", stream=sys.stderr)
+    """Set up the log and the progress bar; what `arms.errors` knows ends the stage with one message."""
+    terminal = logging.StreamHandler(sys.stderr)
+    terminal.setFormatter(ShownFormatter(f"{name}: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[terminal])
     for program in ("arms", "stages", "studies"):
         logging.getLogger(program).setLevel(logging.INFO)
     if name != "encode":  # which says which texts were cut; every other stage reads the profiles again
@@ -75,8 +80,15 @@ def stage(name: str) -> Iterator[None]:
     show_progress()
     try:
         yield
-    except ArmsError as error:
-        sys.exit(f"{name}: error: {error}")
+    except (Exception, KeyboardInterrupt) as error:
+        # click makes an interrupt its own error.
+        ending = ending_of(KeyboardInterrupt() if isinstance(error, click.Abort) else error)
+        if ending is None:
+            raise
+        drop_output()
+        with suppress(OSError):
+            sys.stderr.write(f"{name}: {'' if ending.status == INTERRUPTED else 'error: '}{shown(ending.text)}\n")
+        sys.exit(ending.status)
 
 
 class Stopwatch:

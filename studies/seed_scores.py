@@ -7,10 +7,10 @@ from arms.data.atomic import atomic_folder
 from arms.data.scores import Scores, read_scores, write_scores
 from arms.errors import ArmsError
 from arms.params import Strategy
-from stages.scores import ARMS, ByPool, without_twin
+from stages.scores import ARMS, SEEDS, ByPool, without_twin
 from stages.workspace import SCORES
 
-FOLDER = SCORES / "seeds"
+FOLDER = SCORES / SEEDS
 REMEDY = "run: dvc repro studies/dvc.yaml:seeds"
 
 
@@ -26,7 +26,7 @@ def write_seed_scores(tables: Mapping[int, Sequence[Scores]]) -> None:
 
 def read_phi_scores() -> dict[int, Scores]:
     """Phi's scores on the base pool, by seed; an ArmsError if there are none."""
-    return {_seed_of(file): read_scores(file) for file in _files("plain", "base")}
+    return {_seed_of(file): _read(file, "plain", "base") for file in _files("plain", "base")}
 
 
 def read_seed_runs(strategy: Strategy) -> tuple[list[int], dict[str, list[ByPool]]]:
@@ -39,7 +39,7 @@ def read_seed_runs(strategy: Strategy) -> tuple[list[int], dict[str, list[ByPool
     for router in ARMS:
         for pool in ("base", "extended"):
             for file in _files(router, pool, needed=False):
-                by_seed[_seed_of(file)].setdefault(router, {})[pool] = read_scores(file)
+                by_seed[_seed_of(file)].setdefault(router, {})[pool] = _read(file, router, pool)
     runs: dict[str, list[ByPool]] = {}
     for of_seed in by_seed.values():
         of_seed["plain"]["extended"] = of_seed[strategy]["extended"]
@@ -55,5 +55,18 @@ def _files(router: str, pool: str, *, needed: bool = True) -> list[Path]:
     return found
 
 
+def _read(file: Path, router: str, pool: str) -> Scores:
+    scores = read_scores(file)
+    if (scores.router, scores.pool) != (router, pool):
+        raise ArmsError(
+            f"{file}: expected the scores of {router} on the {pool} pool, got those of {scores.router} on the "
+            f"{scores.pool} pool; {REMEDY}"
+        )
+    return scores
+
+
 def _seed_of(file: Path) -> int:
-    return int(file.name.partition("-")[0])
+    seed = file.name.partition("-")[0]
+    if not seed.isdecimal():
+        raise ArmsError(f"{file}: expected a table named <seed>-<pool>.parquet; move it out of data/scores")
+    return int(seed)

@@ -6,7 +6,8 @@ The pipeline's own run serves as that of its seed. The other studies read these 
 import logging
 from typing import get_args
 
-from arms.data.scores import Scores, read_scores
+from arms.data.prepared import read_prepared
+from arms.data.scores import Scores
 from arms.data.splits import SCORED_SPLITS
 from arms.extension.strategies import extend
 from arms.params import Strategy
@@ -16,8 +17,8 @@ from arms.routers.cascade import Net
 from stages.dataset import open_dataset, open_embedded
 from stages.phi import training_data, untrained_phi
 from stages.safe import arms_routers
-from stages.scores import ARMS
-from stages.workspace import SCORES, Stopwatch, Workspace, open_workspace, stage
+from stages.scores import read_arms
+from stages.workspace import Stopwatch, Workspace, open_workspace, stage
 from studies.seed_scores import FOLDER, write_seed_scores
 from studies.settings import read_study_params, with_seed
 
@@ -33,7 +34,7 @@ def main() -> None:
     with progress_bar("ARMS", "seeds") as progress:
         for done, seed in enumerate(seeds):
             progress(done, len(seeds))
-            tables[seed] = _pipeline_scores() if seed == own else train_arms(workspace, seed)
+            tables[seed] = _pipeline_scores(workspace) if seed == own else train_arms(workspace, seed)
         progress(len(seeds), len(seeds))
     write_seed_scores(tables)
     trained = len(set(seeds) - {own})
@@ -67,8 +68,9 @@ def _extended(workspace: Workspace, strategy: Strategy, phi: ArmsRouter) -> Net:
     return extend(strategy, phi, prepared.vlms, train, val, params, untuned=untuned).trained()
 
 
-def _pipeline_scores() -> list[Scores]:
-    return [read_scores(file) for folder in ARMS for file in sorted((SCORES / folder).glob("*.parquet"))]
+def _pipeline_scores(workspace: Workspace) -> list[Scores]:
+    routers = read_arms(read_prepared(workspace.prepared))
+    return [scores for by_pool in routers.values() for scores in by_pool.values()]
 
 
 if __name__ == "__main__":

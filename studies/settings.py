@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from arms.params import Section, read_section
+from arms.params import Name, RouterSettings, Section, Seed, read_section
 from stages.workspace import Workspace
 
 PARAMS = Path("studies/params.yaml")
@@ -18,10 +18,10 @@ FIVE_METRICS = ("accuracy", "precision", "recall", "f1", "em")  # those of the p
 class Variants(Section):
     """The settings of each study's variants, by name."""
 
-    ablation: dict[str, str]
-    tuning: dict[str, str]
-    data: dict[str, str]
-    epochs: dict[str, str]
+    ablation: dict[Name, str]
+    tuning: dict[Name, str]
+    data: dict[Name, str]
+    epochs: dict[Name, str]
 
 
 class UnseenParams(Section):
@@ -29,8 +29,8 @@ class UnseenParams(Section):
 
     by: list[Literal["task", "benchmark", "language"]]
     least_queries: Annotated[int, Field(ge=1)]  # kinds with fewer, in train and val, are not left out
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]  # of ARMS
-    routers: Annotated[list[str], Field(min_length=1)]  # arms, plain, and names under `baselines` or `routers`
+    seeds: Annotated[list[Seed], Field(min_length=1)]  # of ARMS
+    routers: Annotated[list[Name], Field(min_length=1)]  # arms, plain, and names under `baselines` or `routers`
 
 
 class CurveParams(Section):
@@ -44,14 +44,14 @@ class CurveParams(Section):
 class StudyParams(Section):
     """studies/params.yaml."""
 
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
     fewer_seeds: dict[str, Annotated[int, Field(ge=1)]]  # router -> how many of the seeds it is fitted with
     quick: bool
-    tuned_encoders: str
+    tuned_encoders: Name
     unseen: UnseenParams
     curve: CurveParams
     studies: Variants
-    routers: dict[str, dict[str, Any]]  # too heavy for the pipeline; written as under `baselines` in params.yaml
+    routers: RouterSettings  # too heavy for the pipeline; written as under `baselines` in params.yaml
 
 
 def read_study_params() -> StudyParams:

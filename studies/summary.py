@@ -1,6 +1,5 @@
 """Draw the studies, and put all results on one dataset into one file."""
 
-import json
 import logging
 import shutil
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from arms.data.atomic import atomic_file, atomic_folder
+from arms.data.disk import read_json
 from arms.data.prepared import Prepared, read_prepared, split_sizes, write_json
 from arms.data.splits import TEST_SPLITS
 from arms.evaluation.complementarity import comparison_record, dataset_statistics, pool_statistics, rescue_matrix
@@ -165,7 +165,7 @@ def _rescue(prepared: Prepared, split: str) -> dict[str, Any]:
 
 
 def _read(file: Path) -> Any:
-    return json.loads(file.read_text())
+    return read_json(file, "what a study wrote", "run: dvc repro studies/dvc.yaml")
 
 
 if __name__ == "__main__":

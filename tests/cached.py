@@ -121,7 +121,7 @@ def make_safe(phi: ArmsRouter, features: Path) -> SafeRouter:
     embedder = Embedder(encoders, 16, CPU)
     dataset = Dataset.open(make_prepared(), images, texts, budget_bytes=2**30, window_bytes=2**20).embedded_by(embedder)
     train, val = (dataset.labelled(split, phi.vlms) for split in ("train", "val"))
-    return SafeRouter.join(phi, _untrained, train, val, tiny_params().safe, embedder, seed=1)
+    return SafeRouter.join(phi, train, val, tiny_params().safe, embedder, seed=1)
 
 
 def write_cached(folder: Path) -> ArmsRouter:

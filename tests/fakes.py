@@ -12,6 +12,7 @@ from PIL import Image
 from tokenizers import Tokenizer
 
 from arms.data.profiles import VlmProfile, profile_sentence
+from arms.encoders.long_texts import Shortening
 from arms.encoders.pair import EncoderPair, build_encoders
 from arms.encoders.text import train_tokenizer
 from arms.features.labelled import Labelled
@@ -151,10 +152,12 @@ def tiny_tokenizer() -> Tokenizer:
     return train_tokenizer([*QUESTIONS, *sentences], vocabulary_size=VOCABULARY_SIZE)
 
 
-def make_encoders(image: dict[str, Any] | None = None, text: dict[str, Any] | None = None) -> EncoderPair:
+def make_encoders(
+    image: dict[str, Any] | None = None, text: dict[str, Any] | None = None, shortening: Shortening = "middle"
+) -> EncoderPair:
     """A fresh pair of tiny encoders, with changes to their settings."""
     params = EncodersParams(image=image_params(**(image or {})), text=text_params(**(text or {})))
-    return build_encoders(params, seed=1, tokenizer=tiny_tokenizer())
+    return build_encoders(params, seed=1, tokenizer=tiny_tokenizer(), shortening=shortening)
 
 
 def label(queries: Queries, outcomes: Any, vlms: Sequence[str] | None = None, **more: Any) -> Labelled:
@@ -169,7 +172,8 @@ def make_router(profiles: Sequence[VlmProfile] = PROFILES, **settings: Any) -> A
 
     `router`, `train`, `image` and `text` are changes to those settings; `epochs` and `seed` are those of training.
     """
-    encoders = make_encoders(settings.pop("image", None), settings.pop("text", None))
+    shortening = settings.pop("shortening", "middle")
+    encoders = make_encoders(settings.pop("image", None), settings.pop("text", None), shortening)
     head = router_params(**settings.pop("router", {}))
     return ArmsRouter(profiles, encoders, head, fit_params(**settings.pop("train", {}), **settings), device=CPU)
 

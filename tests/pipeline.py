@@ -18,7 +18,7 @@ SMALLER = {
         "min_steps: 100": "min_steps: 1",
         "samples: 2000": "samples: 100",
         "num_folds: 3 ": "num_folds: 2 ",
-        "most_kinds: 6 ": "most_kinds: 2 ",
+        "most_kinds: 6 ": "most_kinds: 3 ",
     },
 }
 RESULTS = ("metrics/", "studies/results/", "studies/figures/")

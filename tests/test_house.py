@@ -5,7 +5,7 @@ import pytest
 from tests.imports import SourceTree
 from tests.pipeline import ROOT
 
-LOOSE = {"arms/__init__.py", "arms/errors.py", "arms/params.py", "arms/device.py", "arms/progress.py"}
+LOOSE = {f"arms/{name}.py" for name in "__init__ device errors names params progress terminal".split()}
 # A room imports only from groups further down; rooms of one group leave each other alone.
 GROUPS = (
     ("studies",),
@@ -21,7 +21,7 @@ GROUPS = (
     ("arms/catalogue",),
     ("arms/data",),
     ("arms/params.py", "arms/progress.py", "arms/device.py"),
-    ("arms/errors.py",),
+    ("arms/errors.py", "arms/names.py", "arms/terminal.py"),
 )
 TREE = SourceTree(ROOT)
 

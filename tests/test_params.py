@@ -167,6 +167,13 @@ def test_a_setting_cannot_be_reassigned(root):
             "params.yaml: unknown key 'sed'; known: data, encoders, preset, epochs, seed, router",
         ),
         ("epochs: 2\n", "", "params.yaml.epochs: missing; every setting is written out, none has a default"),
+        ("seed: 1\n", "seed: 4294967296\n", "params.yaml.seed: expected less than 4294967296, got 4294967296"),
+        (
+            "samples: 2000, seed: 1",
+            "samples: 2000, seed: -1",
+            "seed: expected greater than or equal to 0, got -1",
+        ),
+        ("samples: 2000", "samples: 1000000000", "samples: expected less than or equal to 100000, got 1000000000"),
         ("epochs: 2\n", "epochs: two\n", "params.yaml.epochs: expected a valid integer, got 'two'"),
         ("epochs: 2\n", "epochs: 2.0\n", "params.yaml.epochs: expected a valid integer, got 2.0"),
         ("epochs: 2\n", "epochs: true\n", "params.yaml.epochs: expected a valid integer, got True"),

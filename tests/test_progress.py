@@ -37,8 +37,8 @@ class TestTerminal:
             update(1, 10)
             time.sleep(0.11)  # it is drawn ten times a second at most
             update(5, 20)
-            assert "encode image:   0%|" in terminal.getvalue()
-            assert "0/10 [" in terminal.getvalue()
+            assert "encode image:  10%|" in terminal.getvalue()
+            assert "1/10 [00:00<?" in terminal.getvalue(), "no estimate before anything is measured"
             assert "5/20 [" in terminal.getvalue(), "the total may change"
         assert "\n" not in terminal.getvalue()
         assert last_state(terminal) == "", "the bar goes away at the end"
@@ -68,7 +68,7 @@ class TestTerminal:
 
         with pytest.raises(RuntimeError, match="work"):
             fail()
-        assert "0/2 [" in terminal.getvalue()
+        assert "1/2 [" in terminal.getvalue()
         assert last_state(terminal) == ""
 
 
@@ -104,4 +104,16 @@ class TestPipe:
         with shown_in(stream) as update:
             at(10)
             update(0, 10)
-        assert stream.getvalue() == "encode image: 0 of 10 images, 0.0 images/s\n"
+        assert stream.getvalue() == "encode image: 0 of 10 images\n"
+
+    def test_what_came_before_the_first_report_is_no_part_of_the_rate(self, at: Callable[[float], None]) -> None:
+        """Of 32,000 images one was done after 22 s of loading: that is no estimate of 711,126 s."""
+        stream = io.StringIO()
+        with shown_in(stream) as update:
+            for second, done in ((22, 1), (25, 301), (33, 1101)):
+                at(second)
+                update(done, 32_101)
+        assert stream.getvalue().splitlines() == [
+            "encode image: 1 of 32,101 images",
+            "encode image: 1,101 of 32,101 images, 100.0 images/s, 310 s left",
+        ]

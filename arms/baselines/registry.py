@@ -67,7 +67,10 @@ def build_router(
         If the router is unknown or cannot be loaded, or a setting is unknown, missing or of another type.
     """
     settings = dict(settings)
-    router_class = find_router(settings.pop("router", name), where)
+    kind = settings.pop("router", name)
+    if name in ROUTERS and kind != name:
+        raise ArmsError(f"{where}.{name}: expected another name for a router of kind {kind!r}: {name!r} is a kind too")
+    router_class = find_router(kind, where)
     checked = _check_settings(router_class, settings, f"{where}.{name}")
     if "seed" in settings_of(router_class):
         checked["seed"] = seed

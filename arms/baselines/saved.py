@@ -114,7 +114,7 @@ class SavedBaseline(Scorer):
         }
         with atomic_folder(path) as folder:
             (folder / TOKENIZER).write_text(encoders.text.tokenizer.to_str(), encoding="utf-8")
-            write_checkpoint(folder, parts, description, beside=beside)
+            write_checkpoint(folder, parts, description, beside=beside, files=(TOKENIZER,))
 
     @classmethod
     def from_folder(cls, folder: Path, *, device: str) -> Self:
@@ -125,7 +125,7 @@ class SavedBaseline(Scorer):
             raise ArmsError(f"{folder}: {name} {reason}")
         parts = read_weights(folder, description)
         profiles = [VlmProfile(**profile) for profile in description["vlms"]]
-        encoders = build_saved_encoders(description, read_tokenizer(folder / TOKENIZER))
+        encoders = build_saved_encoders(description, read_tokenizer(folder, description))
         encoders = load_weights(Tails(encoders), encoders, parts, description, folder)
         names = [profile.name for profile in profiles]
         train, val = (learnt_from_tensors(parts[part], names) if part in parts else None for part in ("train", "val"))

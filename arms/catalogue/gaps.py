@@ -9,7 +9,8 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from arms.catalogue.match import alike_key, profile_finder
+from arms.catalogue.match import profile_finder
+from arms.catalogue.spellings import alike_key
 from arms.data.profiles import VlmProfile, read_vlms
 from arms.data.tables import OUTCOMES, VLMS_FILE
 from arms.errors import ArmsError
@@ -132,7 +133,7 @@ def _facts_to_take(profile: VlmProfile, other: VlmProfile) -> dict[str, Any]:
 def _recorded_vlms(path: Path) -> list[str]:
     """The names of the VLMs that have outcomes; the other columns, which may be large, are not read."""
     try:
-        names = pq.ParquetFile(path).read(columns=["vlm"])["vlm"].unique().to_pylist()
+        names = pq.ParquetFile(path, page_checksum_verification=True).read(columns=["vlm"])["vlm"].unique().to_pylist()
     except FileNotFoundError as error:
         raise ArmsError(f"{path}: expected the dataset's outcomes, got no such file") from error
     except (pa.ArrowException, KeyError, OSError, UnicodeDecodeError) as error:

@@ -17,6 +17,9 @@ from arms.cli.route import route
 from arms.cli.settings import settings
 from arms.cli.validate import validate
 from arms.cli.vlms import vlms
+from arms.errors import say_early_interrupts
+
+say_early_interrupts("arms")
 
 # As in the stages: a waiting OpenMP thread sleeps, so that work beside others does not become many times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from arms.cli.base import json_option, print_json
+from arms.cli.base import echo, json_option, print_json
 from arms.cli.completers import BASELINES, ROUTERS, complete_router, default_router
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ def card(folder: Path | None, metrics: Path, out: Path | None, as_json: bool) ->
     elif out:
         with atomic_file(out) as draft:
             draft.write_text(str(made), encoding="utf-8")
-        click.echo(f"wrote {out}", err=True)
+        echo(f"wrote {out}", err=True)
     else:
-        click.echo(str(made), nl=False)
+        echo(str(made), nl=False)
 
 
 def _metrics(folder: Path, origin: "Origin", metrics: Path) -> dict[str, Any] | None:

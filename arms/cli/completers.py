@@ -43,6 +43,12 @@ def complete_dataset_name(ctx: click.Context, param: click.Parameter, incomplete
     return _items({*settings, *(file.parent.name for file in RAW.glob(f"*/{_QUERIES}"))}, incomplete)
 
 
+def complete_access(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Free or paid, also behind the name of a VLM."""
+    vlm, equals, word = incomplete.rpartition("=")
+    return [CompletionItem(f"{vlm}{equals}{one}") for one in ("free", "paid") if one.startswith(word)]
+
+
 def complete_vlm(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The VLMs in the pool of the router that --router names, without those already given."""
     folder = Path(ctx.params.get("folder") or default_router())

@@ -3,6 +3,8 @@
 import click
 from click.shell_completion import get_completion_class
 
+from arms.cli.base import echo
+
 
 @click.command(short_help="Print the script for completion in a shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
@@ -20,4 +22,4 @@ def completion(context: click.Context, shell: str) -> None:
     """
     found = get_completion_class(shell)
     assert found is not None, "click completes in these shells"
-    click.echo(found(context.find_root().command, {}, "arms", "_ARMS_COMPLETE").source(), nl=False)
+    echo(found(context.find_root().command, {}, "arms", "_ARMS_COMPLETE").source(), nl=False)

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import click
 
-from arms.cli.base import json_option, print_json
+from arms.cli.base import echo, json_option, print_json
 
 _COLOURS = {"ok": "green", "note": "yellow", "missing": "red"}
 
@@ -30,11 +30,11 @@ def doctor(offline: bool, as_json: bool) -> None:
     for line in examine(ask_hub=not offline):
         lines.append(line)
         if not as_json:
-            click.echo(f"{click.style(f'{line.status:<7}', fg=_COLOURS[line.status])}  {line.topic}: {line.text}")
+            echo(f"  {line.topic}: {line.text}", head=click.style(f"{line.status:<7}", fg=_COLOURS[line.status]))
     ready = is_ready(lines)
     if as_json:
         print_json({"ready": ready, "summary": summary(lines), "lines": [asdict(line) for line in lines]})
     else:
-        click.echo(summary(lines))
+        echo(summary(lines))
     if not ready:
         sys.exit(1)

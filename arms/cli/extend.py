@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import click
 
-from arms.cli.base import json_option, print_json
+from arms.cli.base import echo, echo_table, json_option, print_json
 from arms.cli.completers import ROUTERS, complete_router
 
 
@@ -80,9 +80,11 @@ def extend(
         missing = ", ".join(option for option, value in given.items() if value is None)
         raise click.UsageError(f"expected --profile and --out, or only --plan; missing: {missing}")
 
+    from arms.encoders.origins import know_settings
     from arms.extension.saved import Request, extend_router, report_text
     from arms.params import read_params
 
+    know_settings()
     params = read_params()
     request = Request(
         profile=profile,
@@ -99,7 +101,7 @@ def extend(
     if as_json:
         print_json(report)
     else:
-        click.echo(report_text(report))
+        echo(report_text(report))
 
 
 def _check_not_given(options: Mapping[str, Any]) -> None:
@@ -112,6 +114,7 @@ def _plan(folder: Path, number: int, out: Path | None, replace: bool, as_json: b
     """Print the plan, or write it."""
     from arms.data.atomic import atomic_file
     from arms.data.prepared import read_prepared
+    from arms.encoders.origins import know_settings
     from arms.errors import ArmsError
     from arms.extension.plan import plan_table
     from arms.params import read_params
@@ -123,6 +126,7 @@ def _plan(folder: Path, number: int, out: Path | None, replace: bool, as_json: b
         raise ArmsError(
             f"--out {out}: expected nothing there, got an existing path; name another file, or add --replace"
         )
+    know_settings()
     params = read_params()
     prepared = read_prepared(Path("data/prepared") / params.data)
     router = load_router(folder, device=params.runtime.device)
@@ -132,8 +136,8 @@ def _plan(folder: Path, number: int, out: Path | None, replace: bool, as_json: b
     elif out:
         with atomic_file(out) as draft:
             table.to_csv(draft, index=False)
-        click.echo(f"wrote {out}", err=True)
+        echo(f"wrote {out}", err=True)
     else:
-        click.echo(table.to_csv(index=False), nl=False)
+        echo_table(table.to_csv(index=False))
     if len(table) < number:
-        click.echo(f"the router was trained on {len(table):,} queries: the plan has all of them", err=True)
+        echo(f"the router was trained on {len(table):,} queries: the plan has all of them", err=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from arms.cli.base import count, json_option, print_json, size
+from arms.cli.base import count, echo, json_option, print_json, size
 from arms.errors import ArmsError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def features_info(path: Path, as_json: bool) -> None:
     if as_json:
         print_json(described)
     else:
-        click.echo("\n\n".join(_info_text(store) for store in described))
+        echo("\n\n".join(_info_text(store) for store in described))
     if any("error" in store for store in described):
         sys.exit(1)
 
@@ -86,8 +86,8 @@ def features_verify(path: Path, as_json: bool) -> None:
         print_json({"stores": len(folders), "shards": shards, "rows": rows, "bytes": num_bytes, "problems": problems})
     else:
         for problem in problems:
-            click.echo(problem)
-        click.echo(
+            echo(problem)
+        echo(
             f"checked {count(len(folders), 'store')}, {count(shards, 'shard')}, {count(rows, 'row')}, "
             f"{size(num_bytes)} in {elapsed_s:.1f} s ({size(num_bytes / elapsed_s)}/s): "
             f"{count(len(problems), 'problem')}"

@@ -1,5 +1,6 @@
 """`arms import`: turn a log into a dataset. Each importer is a subcommand, its settings are flags."""
 
+import re
 import time
 from dataclasses import fields
 from pathlib import Path
@@ -9,17 +10,32 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get
 import click
 from click.shell_completion import CompletionItem
 
-from arms.cli.base import ArmsGroup, print_json
-from arms.cli.completers import RAW, complete_dataset_name
+from arms.cli.base import ArmsGroup, echo, print_json
+from arms.cli.completers import RAW, complete_access, complete_dataset_name
 from arms.errors import ArmsError
+from arms.names import PIPELINE_DATASETS, name_problem
 
 if TYPE_CHECKING:
     from arms.importers.base import Importer
     from arms.importers.run import ImportOptions
 
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+
+
+def _once(ctx: click.Context, param: click.Parameter, values: tuple[Any, ...]) -> Any:
+    """The one value of a flag; click itself would let the last of several win, and say nothing."""
+    if len(values) > 1:
+        raise click.BadParameter(f"expected it once, got {' and '.join(map(repr, values))}")
+    return values[0] if values else None
+
+
 _COMMON_OPTIONS = (
     click.Option(
-        ["--name"], help="Name of the dataset; the source's by default.", shell_complete=complete_dataset_name
+        ["--name"],
+        multiple=True,
+        callback=_once,
+        help="Name of the dataset; the source's by default.",
+        shell_complete=complete_dataset_name,
     ),
     click.Option(
         ["--images", "roots"],
@@ -28,10 +44,11 @@ _COMMON_OPTIONS = (
         help="A folder that recorded image paths are relative to; repeat for several. By default the sources'.",
     ),
     click.Option(
-        ["--image-prefix"],
-        default="",
+        ["--image-prefix", "image_prefixes"],
+        multiple=True,
         metavar="PATH",
-        help="What recorded image paths begin with on the machine of the evaluation, and --images replaces here.",
+        help="What recorded image paths begin with on the machine of the evaluation, and --images replaces here; "
+        "repeat for several.",
     ),
     click.Option(["--verify-images"], is_flag=True, help="Decode every image, instead of reading only its header."),
     click.Option(
@@ -42,8 +59,11 @@ _COMMON_OPTIONS = (
     ),
     click.Option(
         ["--access"],
-        type=click.Choice(["free", "paid"]),
-        help="Take VLMs without a profile, as free or paid, with nothing else known of them.",
+        multiple=True,
+        metavar="[VLM=]free|paid",
+        shell_complete=complete_access,
+        help="Take VLMs without a profile, as free or paid, with nothing else known of them; repeat for VLMs that "
+        "differ from the others.",
     ),
     click.Option(
         ["--rename"],
@@ -54,7 +74,13 @@ _COMMON_OPTIONS = (
     click.Option(["--strict"], is_flag=True, help="Refuse a log with unusable parts instead of setting them aside."),
     click.Option(["--replace"], is_flag=True, help="Replace a dataset of that name."),
     click.Option(
-        ["--workers"], type=click.IntRange(min=1), default=4, show_default=True, help="Threads that read images."
+        ["--workers"],
+        type=click.IntRange(min=1),
+        multiple=True,
+        callback=_once,
+        default=[4],
+        show_default=True,
+        help="Threads that read images.",
     ),
     click.Option(["--json", "as_json"], is_flag=True, help="Print the report as JSON."),
 )
@@ -166,6 +192,12 @@ def _option(name: str, hint: Any, setting: Any) -> click.Option:
         hint = click.Path(path_type=Path)
     if setting.metadata["metavar"]:
         options["metavar"] = setting.metadata["metavar"]
+    if "multiple" not in options:
+        options |= {
+            "multiple": True,
+            "callback": _once,
+            "default": [] if setting.default is None else [setting.default],
+        }
     return click.Option([flag, name], type=hint, **options)
 
 
@@ -175,7 +207,7 @@ def _flag(name: str) -> str:
 
 def _import(importer: "Importer", sources: tuple[Path, ...], name: str | None, as_json: bool, **values: Any) -> None:
     """Import into data/raw/<name>, and say what became of the log."""
-    from arms.importers.pool_settings import write_pool_settings
+    from arms.importers.pool_settings import PoolGaps, find_pool_gaps, write_pool_settings
     from arms.importers.run import import_log
 
     started = time.perf_counter()
@@ -183,43 +215,60 @@ def _import(importer: "Importer", sources: tuple[Path, ...], name: str | None, a
     destination = RAW / name
     report = import_log(importer, sources, destination, _options(**values))
     settings = write_pool_settings(name, destination, f"Imported with `arms import` from {', '.join(report.sources)}.")
+    gaps = PoolGaps() if settings is None else find_pool_gaps(settings, destination)
     if as_json:
         file = None if settings is None else str(settings)
-        print_json({"dataset": name, "folder": str(destination), "conf": file, **report.to_dict()})
+        pools = {"in_no_pool": list(gaps.unpooled), "only_in_pools": list(gaps.gone)}
+        print_json({"dataset": name, "folder": str(destination), "conf": file, **pools, **report.to_dict()})
         return
-    click.echo(report.text())
-    click.echo(
+    echo(report.text())
+    echo(
         f"imported {report.report.queries_kept:,} queries with {report.report.outcomes_kept:,} outcomes into "
         f"{destination} in {time.perf_counter() - started:.1f} s"
     )
     if settings:
-        click.echo(f"next: look at its pools in {settings}; then: dvc exp run -S data={name}")
+        if told := gaps.text(settings):
+            echo(told)
+        echo(f"next: look at its pools in {settings}; then: {_run_command(name)}")
 
 
 def _options(
     roots: tuple[Path, ...],
     profiles: tuple[Path, ...],
     rename: tuple[str, ...],
+    access: tuple[str, ...],
     **values: Any,
 ) -> "ImportOptions":
     """The flags that every format has, as `import_log` takes them."""
     from arms.catalogue.match import CATALOGUE
-    from arms.data.profiles import read_vlms
+    from arms.data.profiles import Access, read_vlms
     from arms.importers.run import ImportOptions
 
     files = profiles or ((CATALOGUE,) if CATALOGUE.exists() else ())
     catalogue = tuple(vlm for file in files for vlm in read_vlms(file))
-    return ImportOptions(roots=roots, catalogue=catalogue, rename=_pairs(rename), **values)
+    accesses = _pairs(access, "--access", "free, paid, VLM=free or VLM=paid", optional_key=True)
+    for word in accesses.values():
+        if word not in get_args(Access):
+            raise click.BadParameter(f"expected free or paid, got {word!r}", param_hint="'--access'")
+    return ImportOptions(
+        roots=roots,
+        catalogue=catalogue,
+        rename=_pairs(rename, "--rename", "LOG=NAME"),
+        access=accesses.pop("", None),  # type: ignore[arg-type]
+        access_of=accesses,  # type: ignore[arg-type]
+        **values,
+    )
 
 
-def _pairs(rename: tuple[str, ...]) -> dict[str, str]:
-    """What --rename says."""
-    pairs = {}
-    for text in rename:
-        old, equals, new = text.rpartition("=")
-        if not (old and equals and new):
-            raise click.BadParameter(f"expected LOG=NAME, got {text!r}", param_hint="'--rename'")
-        pairs[old] = new
+def _pairs(texts: tuple[str, ...], flag: str, form: str, *, optional_key: bool = False) -> dict[str, str]:
+    """What a flag of pairs says, by their keys; the empty key is that of a value without one."""
+    pairs: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.rpartition("=")  # a VLM's name may hold an equals sign
+        if not value or (bool(key) != bool(equals)) or not (key or optional_key):
+            raise click.BadParameter(f"expected {form}, got {text!r}", param_hint=f"'{flag}'")
+        if pairs.setdefault(key, value) != value:
+            raise click.BadParameter(f"expected it once for {key or 'all'}, got {text!r} too", param_hint=f"'{flag}'")
     return pairs
 
 
@@ -228,6 +277,12 @@ def _dataset_name(name: str | None, sources: tuple[Path, ...]) -> str:
     if name is None and len(sources) > 1:
         raise click.UsageError("expected --name, as there are several sources")
     name = name or (sources[0].resolve().name if sources[0].is_dir() else sources[0].stem)
-    if name in ("", ".", "..") or "/" in name or "\\" in name or name.startswith((".", "-")):
-        raise ArmsError(f"--name: expected the name of a folder in {RAW}, got {name!r}")
+    if problem := name_problem(name, PIPELINE_DATASETS):
+        raise ArmsError(f"--name, of a folder in {RAW}: {problem}")
     return name
+
+
+def _run_command(name: str) -> str:
+    """The command that runs the pipeline on a dataset; quoted where DVC would take the name for a number, say."""
+    plain = _PLAIN.fullmatch(name) and name.lower() not in ("true", "false", "null", "inf", "nan")
+    return f"dvc exp run -S data={name}" if plain else f"dvc exp run -S \"data='{name}'\""

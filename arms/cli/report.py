@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from arms.cli.base import json_option, print_json
+from arms.cli.base import echo, json_option, print_json
 from arms.cli.completers import complete_dataset_name
 
 REPORTS = Path("data/reports")
@@ -51,17 +51,17 @@ def report(metrics: Path, out: Path | None, dataset: str | None, as_json: bool) 
             raise click.UsageError("expected --json or --data, got both: the page is Markdown")
         from arms.reports.own_files import write_own_page
 
-        click.echo(f"wrote {write_own_page(dataset, metrics, out or REPORTS / dataset)}", err=True)
+        echo(f"wrote {write_own_page(dataset, metrics, out or REPORTS / dataset)}", err=True)
         return
     if out is None:
         if as_json:
             print_json(read_metrics(metrics))
         else:
-            click.echo(results_table(read_metrics(metrics)), nl=False)
+            echo(results_table(read_metrics(metrics)), nl=False)
         return
     if as_json:
         raise click.UsageError("expected --json or --out, got both: the page is Markdown")
-    click.echo(f"wrote {', '.join(map(str, _write_pages(out)))}", err=True)
+    echo(f"wrote {', '.join(map(str, _write_pages(out)))}", err=True)
 
 
 def _write_pages(out: Path) -> list[Path]:

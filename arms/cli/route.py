@@ -1,13 +1,12 @@
 """`arms route`: rank the pool for one query."""
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from arms.cli.base import json_option
+from arms.cli.base import echo, json_option, print_json
 from arms.cli.completers import STARTER, complete_router, complete_vlm, default_router
 from arms.errors import ArmsError
 
@@ -86,24 +85,25 @@ def route(
     if not image.exists():  # said before the libraries and the router, which take seconds to load
         raise ArmsError(f"{image}: no such image")
 
+    from arms.encoders.origins import know_settings
     from arms.routers.router import Router
 
+    know_settings()
     router = Router.load(used)
     result = router.route(image, question, exclude=exclude, policy=policy, why=why)
     if folder is None or router.origin is not None:
         made = "" if router.origin is None else f", of the dataset {router.origin}"
-        click.echo(f"router: {_shown(used)}{made}{STARTER_NOTE if used == STARTER else ''}", err=True)
+        echo(f"router: {_shown(used)}{made}{STARTER_NOTE if used == STARTER else ''}", err=True)
     if as_json:
         data = None if router.origin is None else router.origin.data
-        content = {**result.to_json(), "router": _shown(used), "data": data}
-        click.echo(json.dumps(content, ensure_ascii=False))
+        print_json({**result.to_json(), "router": _shown(used), "data": data}, indent=None)
         return
     width = max(len(ranked.vlm) for ranked in result.ranking)
     for place, ranked in enumerate(result.ranking, start=1):
         cost = "" if ranked.expected_cost_usd is None else f"  ${ranked.expected_cost_usd:.6f}"
-        click.echo(f"{place}. {ranked.vlm:<{width}}  {ranked.confidence:.3f}{cost}")
+        echo(f"{place}. {ranked.vlm:<{width}}  {ranked.confidence:.3f}{cost}")
     if result.why is not None:
-        click.echo("\n".join(_why_lines(result.why)))
+        echo("\n".join(_why_lines(result.why)))
 
 
 def _shown(folder: Path) -> str:

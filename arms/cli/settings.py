@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from arms.cli.base import json_option, print_json
+from arms.cli.base import echo, json_option, print_json
 
 
 @click.command(short_help="Print every setting and what it does.")
@@ -29,6 +29,6 @@ def settings(out: Path | None, as_json: bool) -> None:
     elif out:
         with atomic_file(out) as draft:
             draft.write_text(settings_page(), encoding="utf-8")
-        click.echo(f"wrote {out}", err=True)
+        echo(f"wrote {out}", err=True)
     else:
-        click.echo(settings_page(), nl=False)
+        echo(settings_page(), nl=False)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from arms.cli.base import json_option, print_json, workers_option
+from arms.cli.base import echo, json_option, print_json, workers_option
 from arms.cli.completers import complete_dataset
 
 
@@ -30,4 +30,4 @@ def validate(folder: Path, strict: bool, as_json: bool, workers: int) -> None:
     if as_json:
         print_json(report.to_dict())
     else:
-        click.echo(report.text())
+        echo(report.text())

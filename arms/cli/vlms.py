@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from arms.catalogue.match import CATALOGUE
-from arms.cli.base import count, json_option, print_json
+from arms.cli.base import count, echo, json_option, print_json
 from arms.cli.completers import complete_dataset
 
 if TYPE_CHECKING:
@@ -63,9 +63,9 @@ def vlms_list(path: Path, sentences: bool, as_json: bool) -> None:
     if as_json:
         print_json([{**asdict(profile), "sentence": profile_sentence(profile, "full")} for profile in profiles])
     elif sentences:
-        click.echo("\n".join(profile_sentence(profile, "full") for profile in profiles))
+        echo("\n".join(profile_sentence(profile, "full") for profile in profiles))
     else:
-        click.echo(_table(profiles))
+        echo(_table(profiles))
 
 
 @vlms.command(name="add")
@@ -104,10 +104,10 @@ def vlms_add(name: str, access: Literal["free", "paid"], path: Path, replace: bo
 
     replaced = add_profile(VlmProfile(name=name, access=access, **facts), path, replace=replace)
     profiles = read_vlms(path)
-    click.echo(f"{'replaced' if replaced else 'added'} {name} in {path}, which holds {count(len(profiles), 'VLM')}")
+    echo(f"{'replaced' if replaced else 'added'} {name} in {path}, which holds {count(len(profiles), 'VLM')}")
     for gap in check_profiles(profiles):
         if name in gap.vlms:
-            click.echo(gap.text())
+            echo(gap.text())
 
 
 @vlms.command(name="check")
@@ -143,8 +143,8 @@ def vlms_check(path: Path, strict: bool, as_json: bool) -> None:
         print_json({"file": str(file), "vlms": len(profiles), "gaps": [gap.to_dict() for gap in gaps]})
     else:
         for gap in gaps:
-            click.echo(gap.text())
-        click.echo(f"{file}: {count(len(profiles), 'VLM')}, {count(len(gaps), 'gap')}")
+            echo(gap.text())
+        echo(f"{file}: {count(len(profiles), 'VLM')}, {count(len(gaps), 'gap')}")
     if strict and gaps:
         sys.exit(1)
 

@@ -1,7 +1,8 @@
 """Outputs that appear under their final name whole, or not at all.
 
 The writer of `out` works in `.out.tmp` beside it, so the last step is a rename on one file system. It holds a lock,
-`.out.lock`, that ends with its process; so the next writer can clear what a killed one left.
+`.out.lock`, that ends with its process; so the next writer can clear what a killed one left. Before the rename every
+byte is on the disk, and after it the name is.
 """
 
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from arms.data.disk import flush, naming_full_disk
 from arms.errors import ArmsError
 
 _PATIENCE_S = 10.0  # how long a second writer of the same name waits for the first
@@ -60,26 +62,64 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
+def reserved(path: str | Path) -> Iterator[None]:
+    """Keep other processes from reserving `path` while a long command prepares what it will write there.
+
+    The lock is on `.out.reserved` beside it and ends with the process, however that ends.
+
+    Raises
+    ------
+    ArmsError
+        If another process has reserved it; it is refused at once, before it has worked for nothing.
+    """
+    path = Path(os.path.abspath(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(path, "reserved", 0.0, "is at work on it"):
+        yield
+
+
+def being_replaced(path: Path) -> bool:
+    """Whether `path` is missing only because its writer is between the two renames that replace a folder."""
+    return not os.path.lexists(path) and os.path.lexists(_workspace(path) / f"{path.name}.old")
+
+
+@contextmanager
 def _draft_of(path: Path) -> Iterator[Path]:
     """Yield a free name in a locked workspace; what has that name when the block ends becomes `path`."""
-    work, lock = (path.with_name(f".{path.name}.{suffix}") for suffix in ("tmp", "lock"))
+    work = _workspace(path)
     draft, old = work / path.name, work / f"{path.name}.old"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with naming_full_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path, "lock", _PATIENCE_S, "is writing it"):
+            try:
+                _clear(work, old, path)
+                work.mkdir()
+                yield draft
+                _settle(draft)
+                if draft.is_dir() and os.path.lexists(path):
+                    path.rename(old)  # a rename replaces a file, but not a folder that holds something
+                draft.replace(path)
+                flush(path.parent)
+            finally:
+                _clear(work, old, path)
+
+
+def _workspace(path: Path) -> Path:
+    return path.with_name(f".{path.name}.tmp")
+
+
+@contextmanager
+def _locked(path: Path, suffix: str, patience_s: float, doing: str) -> Iterator[None]:
+    """Hold the lock `.name.suffix` beside a path; the file is removed when nobody can be waiting for its name."""
+    lock = path.with_name(f".{path.name}.{suffix}")
     holder = FileLock(lock)
     try:
-        holder.acquire(timeout=_PATIENCE_S)
+        holder.acquire(timeout=patience_s)
     except Timeout as error:
-        raise ArmsError(f"{path}: another process is writing it; wait until that one ends, then try again") from error
+        raise ArmsError(f"{path}: another process {doing}; wait until that one ends, then try again") from error
     try:
-        _clear(work, old, path)
-        work.mkdir()
-        yield draft
-        _sync(draft)
-        if draft.is_dir() and os.path.lexists(path):
-            path.rename(old)  # a rename replaces a file, but not a folder that holds something
-        draft.replace(path)
+        yield
     finally:
-        _clear(work, old, path)
         lock.unlink(missing_ok=True)
         holder.release()
 
@@ -91,14 +131,19 @@ def _clear(work: Path, old: Path, path: Path) -> None:
     shutil.rmtree(work, ignore_errors=True)
 
 
-def _sync(draft: Path) -> None:
-    """Write a draft to the disk before its rename: a crash of the machine could else leave empty files there."""
+def _settle(draft: Path) -> None:
+    """Give a draft's files the modes of this process, and write all to the disk before the rename.
+
+    Some libraries make files that only their owner may read. And a crash of the machine could else leave empty files
+    under the final name.
+    """
+    mode = draft.parent.stat().st_mode & 0o666  # the workspace was made under the process's umask
     with ThreadPoolExecutor(_SYNC_THREADS) as pool:
-        list(pool.map(_sync_one, [draft, *draft.rglob("*")]))
+        list(pool.map(lambda path: _settle_one(path, mode), [draft, *draft.rglob("*")]))
 
 
-def _sync_one(path: Path) -> None:
+def _settle_one(path: Path, mode: int) -> None:
     if not path.is_symlink():
-        descriptor = os.open(path, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
+        if path.is_file():
+            path.chmod(mode)
+        flush(path)

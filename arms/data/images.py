@@ -2,20 +2,15 @@
 
 import hashlib
 import os
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
-from PIL import Image, UnidentifiedImageError
-
+from arms.data.pictures import PictureError, decode_picture, format_of, read_file
 from arms.data.thumbnails import thumbnail_of
 from arms.progress import progress_bar
 
-LARGEST_FILE = 256 * 2**20  # bytes of an image file; larger ones are not read
 _BATCH = 32  # images that a thread takes at a time: handing over costs as much as reading a small one
 
 # What can be wrong with an image, and what to do about it.
@@ -44,18 +39,8 @@ class ImageCheck(NamedTuple):
     detail: str = ""
 
 
-_PROGRAMS = ("EPS",)  # formats that Pillow would have Ghostscript run
-
 # Checks the images that a dataset's queries name, by their names.
 ImageChecker = Callable[[Sequence[str]], dict[str, ImageCheck]]
-
-
-@contextmanager
-def huge_images_raise() -> Iterator[None]:
-    """Let Pillow raise above Image.MAX_IMAGE_PIXELS, where it would only warn; it raises by itself above twice that."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
 
 
 def check_images(check: Callable[[str], ImageCheck], names: Sequence[str], workers: int) -> dict[str, ImageCheck]:
@@ -71,7 +56,7 @@ def check_images(check: Callable[[str], ImageCheck], names: Sequence[str], worke
     checks = {}
     size = max(1, min(_BATCH, len(names) // (4 * workers)))
     batches = [names[start : start + size] for start in range(0, len(names), size)]
-    with progress_bar("check images", "images") as progress, huge_images_raise(), ThreadPoolExecutor(workers) as pool:
+    with progress_bar("check images", "images") as progress, ThreadPoolExecutor(workers) as pool:
         for batch, found in zip(batches, pool.map(lambda batch: list(map(check, batch)), batches), strict=True):
             for name, one in zip(batch, found, strict=True):
                 checks[name] = one
@@ -101,35 +86,26 @@ def check_file(root: Path, relative: str, *, decode: bool = True, thumbnail_side
 def read_image(path: Path, where: str, *, decode: bool = True, thumbnail_side: int = 0) -> tuple[ImageCheck, bytes]:
     """Read a file that exists and check it as `check_content` does; returns its bytes too."""
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            return ImageCheck(problem="oversized image", detail=f"{where}: more than {LARGEST_FILE:,} bytes"), b""
-        content = path.read_bytes()
-    except OSError as error:
-        return ImageCheck(problem="unreadable image", detail=f"{where}: {_reason(error)}"), b""
+        content = read_file(path, where)
+    except PictureError as error:
+        return ImageCheck(problem=error.problem, detail=error.detail), b""
     return check_content(content, where, decode=decode, thumbnail_side=thumbnail_side), content
 
 
 def check_content(content: bytes, where: str, *, decode: bool = True, thumbnail_side: int = 0) -> ImageCheck:
-    """Check the bytes of an image file, or only its header if not `decode`; call it under `huge_images_raise`.
+    """Check the bytes of an image file, or only its header if not `decode`.
 
     With `thumbnail_side` above 0 the check brings a thumbnail: the picture is decoded anyway.
     """
     thumbnail = b""
     try:
-        with Image.open(BytesIO(content)) as image:
-            found = image.format or ""
-            if found in _PROGRAMS:
-                return ImageCheck(problem="unreadable image", detail=f"{where} is {found}, a program, not a picture")
-            if decode or thumbnail_side:
-                image.load()
+        found = format_of(content, where)
+        if decode or thumbnail_side:
+            picture = decode_picture(content, where)
             if thumbnail_side:
-                thumbnail = thumbnail_of(image, thumbnail_side)
-    except UnidentifiedImageError:  # its text holds a memory address, which would differ from run to run
-        return ImageCheck(problem="unreadable image", detail=f"{where} is of no image format that Pillow knows")
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        return ImageCheck(problem="oversized image", detail=f"{where}: {error}")
-    except Exception as error:  # broken files make decoders raise errors of many types; each is a finding
-        return ImageCheck(problem="unreadable image", detail=f"{where}: {type(error).__name__}: {error}")
+                thumbnail = thumbnail_of(picture, thumbnail_side)
+    except PictureError as error:
+        return ImageCheck(problem=error.problem, detail=error.detail)
     return ImageCheck(hashlib.sha256(content).hexdigest(), found, thumbnail)
 
 

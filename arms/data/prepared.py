@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 
 from arms.data.atomic import atomic_folder
+from arms.data.disk import read_json
 from arms.data.profiles import VlmProfile, profile_sentence, read_vlms, write_vlms
+from arms.data.sealed import check_folder, seal_folder
 from arms.data.splits import SPLITS
 from arms.data.tables import OUTCOMES, PROBABILITIES, QUERIES, VLMS_FILE, TableFormat, read_table, write_table
 from arms.errors import ArmsError
@@ -183,6 +185,7 @@ def write_prepared(
         write_json({**report, "prepared": split_sizes(prepared)}, temporary / _REPORT_FILE)
         write_table(set_aside_queries, temporary / "set_aside" / QUERIES.file)
         write_table(set_aside_outcomes, temporary / "set_aside" / OUTCOMES.file)
+        seal_folder(temporary)
 
 
 def read_prepared(folder: str | Path) -> Prepared:
@@ -191,11 +194,13 @@ def read_prepared(folder: str | Path) -> Prepared:
     Raises
     ------
     ArmsError
-        If the folder, a file or a column is missing or of the wrong type, or the pools and profiles disagree.
+        If the folder, a file or a column is missing or of the wrong type, a file is damaged, was added or changed, or
+        the pools and profiles disagree.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise ArmsError(f"{folder}: expected a prepared dataset, got no such folder; run: dvc repro prepare")
+    check_folder(folder, "a prepared dataset", "run: dvc repro prepare")
     pools = _read_json(folder / _POOLS_FILE, ("base", "new"))
     sizes = _read_json(folder / _REPORT_FILE, ("prepared",))["prepared"]
     vlms = read_vlms(folder / VLMS_FILE)
@@ -267,10 +272,7 @@ def _positions(index: pd.Index, wanted: pd.Index, kind: str, *, show_known: bool
 
 def _read_json(path: Path, keys: Sequence[str]) -> dict[str, Any]:
     """A JSON object with the given keys."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArmsError(f"{path}: expected JSON, could not read it: {error}; run: dvc repro prepare") from error
+    content: dict[str, Any] = read_json(path, "a part of a prepared dataset", "run: dvc repro prepare")
     for key in keys:
         if key not in content:
             raise ArmsError(f"{path}: key {key!r} is missing; run: dvc repro prepare")

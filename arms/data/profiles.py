@@ -17,6 +17,10 @@ from arms.errors import ArmsError
 Access = Literal["free", "paid"]
 ProfileKind = Literal["full", "name"]
 
+# Columns of a score table, in which each VLM is a column by its name.
+QUERY_ID = "query_id"
+ASKED = "asked: "  # begins the names of columns
+
 _TEXTS = ("provider", "architecture", "language_model", "vision_model", "released")
 
 
@@ -46,6 +50,8 @@ class VlmProfile:
             raise ArmsError(f"name: expected text, got {self.name!r}{_quote_hint(self.name)}")
         if not self.name.isprintable():  # outcomes name the VLM by it, so it is kept to the letter
             raise ArmsError(f"name: expected printable characters on one line, got {self.name!r}")
+        if self.name == QUERY_ID or self.name.startswith(ASKED):  # or its scores could not be written, after training
+            raise ArmsError(f"name: expected a name that score tables do not use themselves, got {self.name!r}")
         for key in _TEXTS:
             value = getattr(self, key)
             if value is not None and (not isinstance(value, str) or not value.strip()):

@@ -8,16 +8,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from arms.data.atomic import atomic_file
+from arms.data.parquet import read_parquet, write_parquet
+from arms.data.profiles import ASKED, QUERY_ID
 from arms.errors import ArmsError
 
 POOLS = ("base", "extended")
 METADATA_KEY = b"arms.scores"
-QUERY_ID = "query_id"
-_ASKED = "asked: "  # begins the names of the columns of `asked`
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,13 +126,12 @@ def write_scores(scores: Scores, path: str | Path) -> None:
     fields = [pa.field(QUERY_ID, pa.string()), *(pa.field(vlm, pa.float32()) for vlm in scores.vlms)]
     columns = [pa.array(scores.query_ids, pa.string()), *(pa.array(column) for column in scores.confidence.T)]
     if scores.asked is not None:
-        fields += [pa.field(f"{_ASKED}{vlm}", pa.bool_()) for vlm in scores.vlms]
+        fields += [pa.field(f"{ASKED}{vlm}", pa.bool_()) for vlm in scores.vlms]
         columns += [pa.array(column) for column in scores.asked.T]
     metadata = {METADATA_KEY: json.dumps(about, sort_keys=True).encode()}
     table = pa.Table.from_arrays(columns, schema=pa.schema(fields, metadata=metadata))
-    with atomic_file(Path(path)) as temporary:
-        # Ids and confidences hardly repeat, so dictionaries would only cost space.
-        pq.write_table(table, temporary, compression="zstd", use_dictionary=False)
+    # Ids and confidences hardly repeat, so dictionaries would only cost space.
+    write_parquet(table, Path(path), use_dictionary=False)
 
 
 def read_scores(path: str | Path) -> Scores:
@@ -143,19 +140,10 @@ def read_scores(path: str | Path) -> Scores:
     Raises
     ------
     ArmsError
-        If the file is missing, is not Parquet, or is not a table of scores.
+        If the file is missing, is not Parquet, is damaged, or is not a table of scores.
     """
-    remedy = "run the stage that writes it again"
-    try:
-        # ParquetFile and not read_table, which takes "key=value" folders of the path for columns.
-        with pq.ParquetFile(path) as file:
-            table = file.read()
-    except FileNotFoundError as error:
-        raise ArmsError(f"{path}: expected a score table, found no file; {remedy}") from error
-    except (pa.ArrowException, OSError) as error:
-        raise ArmsError(
-            f"{path}: expected a score table, got a file that is not Parquet ({error}); {remedy}"
-        ) from error
+    path, remedy = Path(path), "run the stage that writes it again"
+    table = read_parquet(path, "a score table", remedy, sealed=True)
     metadata = table.schema.metadata or {}
     if METADATA_KEY not in metadata:
         raise ArmsError(
@@ -165,8 +153,8 @@ def read_scores(path: str | Path) -> Scores:
         about = json.loads(metadata[METADATA_KEY])
         columns = [table.column(vlm).to_numpy() for vlm in about["vlms"]]
         asked = None
-        if any(name.startswith(_ASKED) for name in table.column_names):
-            asked = np.stack([table.column(f"{_ASKED}{vlm}").to_numpy() for vlm in about["vlms"]], axis=1)
+        if any(name.startswith(ASKED) for name in table.column_names):
+            asked = np.stack([table.column(f"{ASKED}{vlm}").to_numpy() for vlm in about["vlms"]], axis=1)
         return Scores(
             router=about["router"],
             pool=about["pool"],

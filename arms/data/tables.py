@@ -1,7 +1,6 @@
 """The outcome-table contract: the columns of a dataset folder, read, checked for type, and written."""
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +10,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from arms.data.atomic import atomic_file
+from arms.data.parquet import read_parquet, write_parquet
 from arms.data.profiles import VlmProfile, check_distinct_names, read_vlms, write_vlms
 from arms.errors import ArmsError
 
@@ -44,7 +42,7 @@ QUERIES = TableFormat(
         "benchmark": "text",
         "task": "text",
         "language": "text",
-        "question": "text",
+        "question": "text",  # may be empty
         "image": "text",  # path relative to the dataset's folder
         "answer": "text",  # null where unknown
     },
@@ -185,23 +183,18 @@ def conform_dataset(dataset: OutcomeTables) -> OutcomeTables:
 
 def read_table(path: Path, table: TableFormat) -> pd.DataFrame:
     """Read one Parquet file in the given format; an ArmsError names the file, the column, and what was expected."""
-    if not path.is_file():
-        raise ArmsError(f"{path}: expected a Parquet file with columns {', '.join(table.required)}, got no such file")
+    expected = f"a Parquet file with columns {', '.join(table.required)}"
+    content = read_parquet(path, expected, "write it again")
     try:
-        with pa.OSFile(os.fsencode(path)) as file:  # as bytes: Arrow refuses a str that is not UTF-8
-            content = pq.ParquetFile(file).read()
-        content.validate(full=True)  # Arrow itself lets text pass that is not UTF-8
         frame = content.to_pandas(ignore_metadata=True)
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:  # column names may not be UTF-8 either
-        raise ArmsError(f"{path}: expected a Parquet file, could not read it: {error}") from error
+    except (pa.ArrowException, ValueError, OverflowError) as error:  # such as dates beyond those that pandas holds
+        raise ArmsError(f"{path}: expected {expected}, could not read it: {error}") from error
     return conform(frame, table, path)
 
 
 def write_table(frame: pd.DataFrame, path: Path) -> None:
     """Write a table as Parquet, whole or not at all, without what varies between runs (index, pandas' metadata)."""
-    content = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-    with atomic_file(path) as temporary, pa.OSFile(os.fsencode(temporary), "wb") as file:
-        pq.write_table(content, file, compression="zstd")
+    write_parquet(pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None), path)
 
 
 def read_probabilities(path: Path) -> pd.DataFrame:

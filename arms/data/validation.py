@@ -1,8 +1,9 @@
 """Check a dataset row by row and image by image: usable rows are kept, all others set aside with the reason."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -107,12 +108,14 @@ def validate(
     decode: bool = True,
     thumbnail_side: int = 0,
     checker: ImageChecker | None = None,
+    image_advice: Mapping[str, str] = MappingProxyType(IMAGE_ADVICE),
     source_findings: tuple[Finding, ...] = (),
 ) -> Validated:
     """Check every row of a dataset and every image that its queries use.
 
     The first of several identical rows is kept; rows that share a key but disagree are all set aside, as nobody knows
-    which is right. An outcome is set aside with its query.
+    which is right. An outcome is set aside with its query. A question may be empty, as a picture can be all that is
+    sent; how many are is noted.
 
     Parameters
     ----------
@@ -127,6 +130,8 @@ def validate(
         Above 0: bring a thumbnail of that side of every image, for `scenes.near_copies`.
     checker : callable, optional
         Checks the images by what the queries call them; by default these are paths in the dataset's folder.
+    image_advice : mapping of str to str
+        What to do about each problem of an image.
     source_findings : tuple of Finding
         Findings in the log that the dataset comes from; they open the report, and `strict` counts them.
 
@@ -146,7 +151,7 @@ def validate(
     paths = queries.kept()["image"].unique().tolist()
     check = checker or folder_checker(dataset.folder, decode=decode, workers=workers, thumbnail_side=thumbnail_side)
     checks = check(paths)
-    _set_aside_images(queries, checks)
+    _set_aside_images(queries, checks, image_advice)
 
     outcomes = _Sieve("outcomes", dataset.outcomes)
     names = [vlm.name for vlm in dataset.vlms]
@@ -162,6 +167,7 @@ def validate(
     silent = tuple({"name": name} for name, count in outcomes_per_vlm.items() if count == 0)
     advice = "nothing to do if it is meant; it can be chosen only from its profile"
     note = Finding("profile without outcome", "vlms", len(silent), silent[:_EXAMPLES], advice, set_aside=False)
+    wordless = _note_wordless(clean.queries)
     report = Report(
         queries_kept=len(clean.queries),
         queries_set_aside=len(queries.frame) - len(clean.queries),
@@ -169,7 +175,7 @@ def validate(
         outcomes_set_aside=len(outcomes.frame) - len(clean.outcomes),
         distinct_images=len(set(image_sha256.values())),
         outcomes_per_vlm=outcomes_per_vlm,
-        findings=(*source_findings, *queries.findings, *outcomes.findings, *([note] if silent else [])),
+        findings=(*source_findings, *queries.findings, *wordless, *outcomes.findings, *([note] if silent else [])),
     )
     if strict and any(finding.set_aside for finding in report.findings):
         raise ArmsError(
@@ -238,19 +244,19 @@ def _check_query_rows(queries: _Sieve) -> None:
     """Set aside queries that lack an id or a description, and duplicates."""
     queries.set_aside(_blank(queries.frame["query_id"]), "no query_id", "give the query its own id")
     queries.set_aside_duplicates(["query_id"])
-    for column in ("question", "image", "benchmark", "task", "language"):
+    for column in ("image", "benchmark", "task", "language"):
         queries.set_aside(_blank(queries.frame[column]), f"no {column}", f"fill in the {column} column")
 
 
-def _set_aside_images(queries: _Sieve, checks: dict[str, ImageCheck]) -> None:
+def _set_aside_images(queries: _Sieve, checks: dict[str, ImageCheck], known: Mapping[str, str]) -> None:
     """Set aside queries whose image cannot be used; the reason says what happened."""
     problems = {path: check.problem for path, check in checks.items() if check.problem}
     if not problems:
         return
     problem_of_row = queries.frame["image"].map(problems)
     reasons = problem_of_row + ": " + queries.frame["image"].map({path: checks[path].detail for path in problems})
-    others = dict.fromkeys(sorted({*problems.values()} - {*IMAGE_ADVICE}), "replace the image, or remove its queries")
-    for kind, advice in {**IMAGE_ADVICE, **others}.items():
+    others = dict.fromkeys(sorted({*problems.values()} - {*known}), "replace the image, or remove its queries")
+    for kind, advice in {**known, **others}.items():
         queries.set_aside((problem_of_row == kind).to_numpy(dtype=bool), kind, advice, reasons)
 
 
@@ -280,14 +286,25 @@ def _check_outcome_rows(outcomes: _Sieve, queries: _Sieve, vlms: list[str]) -> N
 
 
 def _clean_dataset(dataset: OutcomeTables, queries: pd.DataFrame, outcomes: pd.DataFrame) -> OutcomeTables:
-    """The dataset with only the rows kept; probabilities follow their queries and VLMs."""
+    """The dataset with only the rows kept, unknown questions as empty ones; probabilities follow queries and VLMs."""
     outcomes = outcomes.assign(correct=parse_verdicts(outcomes["correct"]).astype(bool)).reset_index(drop=True)
     probabilities = dataset.probabilities
     if probabilities is not None:
         known = is_in(probabilities["vlm"], [vlm.name for vlm in dataset.vlms])
         known &= is_in(probabilities["query_id"], queries["query_id"])
         probabilities = probabilities[known].reset_index(drop=True)
-    return replace(dataset, queries=queries.reset_index(drop=True), outcomes=outcomes, probabilities=probabilities)
+    queries = queries.assign(question=queries["question"].fillna("")).reset_index(drop=True)
+    return replace(dataset, queries=queries, outcomes=outcomes, probabilities=probabilities)
+
+
+def _note_wordless(queries: pd.DataFrame) -> list[Finding]:
+    """Say how many of the queries kept are a picture without words."""
+    rows = queries[_blank(queries["question"])]
+    if rows.empty:
+        return []
+    examples = tuple({"query_id": name} for name in rows["query_id"].head(_EXAMPLES))
+    advice = "nothing if the picture is all that was sent; else fill in the question column"
+    return [Finding("query without words", "queries", len(rows), examples, advice, set_aside=False)]
 
 
 def _blank(column: pd.Series) -> np.ndarray:

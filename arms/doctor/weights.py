@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 from arms.encoders.bundled import BUNDLED, bundled_folder
+from arms.encoders.origins import OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, URL_CACHE, HubName
 from arms.errors import ArmsError
 from arms.params import EncodersParams, ImageEncoderParams, TextEncoderParams
 
-_OPEN_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 _TRANSFORMERS_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer_config.json")
-_URL_CACHE = "~/.cache/clip"  # where open_clip puts what does not come from the hub
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +49,14 @@ def _image_weights(params: ImageEncoderParams) -> Weights:
     found = partial(Weights, "image", f"{model}/{tag or 'no weights'}")
     scheme, _, place = model.partition(":")
     if scheme == "hf-hub":
-        return found("hub", _is_cached(place, ("open_clip_config.json",), _OPEN_CLIP_FILES))
+        named = HubName.of(place)
+        if named.commit is None:
+            return found("unknown", False, named.pin_advice)
+        return found("hub", _is_cached(named, (OPEN_CLIP_CONFIG,), OPEN_CLIP_WEIGHTS))
     if scheme == "local-dir":
-        if (Path(place) / "open_clip_config.json").is_file():
+        if (Path(place) / OPEN_CLIP_CONFIG).is_file():
             return Weights("image", model, "file", True)
-        return Weights("image", model, "unknown", False, f"expected open_clip_config.json in {place}")
+        return Weights("image", model, "unknown", False, f"expected {OPEN_CLIP_CONFIG} in {place}")
     if tag and Path(tag).is_file():
         return found("file", True)
 
@@ -72,9 +74,9 @@ def _image_weights(params: ImageEncoderParams) -> Weights:
         tags = ", ".join(open_clip.list_pretrained_tags_by_model(model))
         return found("unknown", False, f"expected a checkpoint file or one of the tags {tags}")
     if not source.get("hf_hub"):
-        return found("hub", Path(_URL_CACHE, Path(source["url"]).name).expanduser().is_file())
+        return found("hub", Path(URL_CACHE, Path(source["url"]).name).expanduser().is_file())
     repository, file = os.path.split(source["hf_hub"])
-    return found("hub", _is_cached(repository, (file,) if file else _OPEN_CLIP_FILES))
+    return found("hub", _is_cached(HubName.of(repository), (file,) if file else OPEN_CLIP_WEIGHTS))
 
 
 def _text_weights(params: TextEncoderParams) -> Weights:
@@ -83,8 +85,12 @@ def _text_weights(params: TextEncoderParams) -> Weights:
         return _without_name("text", model)
     if Path(model).is_dir():
         return Weights("text", model, "file", True)
+    named = HubName.of(model)
+    if named.commit is None:
+        return Weights("text", model, "unknown", False, named.pin_advice)
     try:
-        return Weights("text", model, "hub", _is_cached(model, ("config.json",), _TRANSFORMERS_FILES, _TOKENIZER_FILES))
+        here = _is_cached(named, ("config.json",), _TRANSFORMERS_FILES, _TOKENIZER_FILES)
+        return Weights("text", named.name, "hub", here)
     except ValueError as error:  # of huggingface_hub, for what cannot be a name there
         return Weights("text", model, "unknown", False, f"expected a folder or a name on the hub: {error}")
 
@@ -100,8 +106,11 @@ def _without_name(modality: Literal["image", "text"], model: str | None) -> Weig
     return Weights(modality, model, "package", True)
 
 
-def _is_cached(repository: str, *groups: tuple[str, ...]) -> bool:
+def _is_cached(named: HubName, *groups: tuple[str, ...]) -> bool:
     """Whether at least one file of each group was downloaded from a repository on the hub."""
     from huggingface_hub import try_to_load_from_cache
 
-    return all(any(isinstance(try_to_load_from_cache(repository, file), str) for file in group) for group in groups)
+    def has(file: str) -> bool:
+        return isinstance(try_to_load_from_cache(named.name, file, revision=named.commit), str)
+
+    return all(any(map(has, group)) for group in groups)

@@ -6,16 +6,19 @@ What crosses the cut is uint8 ``pixels`` of shape (N, 3, H, W), float ``states``
 
 import copy
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import nn
 
+from arms.data.appearance import APPEARANCE
+from arms.data.pictures import PictureSource, open_picture
 from arms.encoders.base import Encoder, cut_layers, describe_cut, hash_weights
 from arms.encoders.batch import Batch
-from arms.encoders.bundled import BUNDLED, bundled_folder
+from arms.encoders.bundled import BUNDLED
+from arms.encoders.pretrained import check_self_contained, load_open_clip
 from arms.encoders.torchvision_guard import import_torchvision
 from arms.errors import ArmsError
 from arms.params import ImageEncoderParams
@@ -38,8 +41,8 @@ class ImageEncoder(Encoder):
 
     resize: Compose
 
-    def read(self, image: Image.Image | BinaryIO | str) -> np.ndarray:
-        """Decode, resize and crop an image as open_clip does, without normalising it.
+    def read(self, image: PictureSource) -> np.ndarray:
+        """Open an image, resize and crop it as open_clip does, without normalising it.
 
         Returns
         -------
@@ -47,20 +50,19 @@ class ImageEncoder(Encoder):
 
         Raises
         ------
-        OSError, ValueError, SyntaxError
-            From Pillow, if the image cannot be decoded.
+        ArmsError
+            If the image cannot be used; see `arms.data.pictures.open_picture`.
         """
-        if not isinstance(image, Image.Image):
-            with Image.open(image) as opened:
-                return self.read(opened)
-        return np.ascontiguousarray(np.asarray(self.resize(image)).transpose(2, 0, 1))
+        return np.ascontiguousarray(np.asarray(self.resize(open_picture(image))).transpose(2, 0, 1))
 
     def example(self, num: int) -> Batch:
         """A batch of black images."""
         return {"pixels": torch.from_numpy(np.stack([self.read(Image.new("RGB", (1, 1)))] * num))}
 
 
-def build_image_encoder(params: ImageEncoderParams, *, seed: int, load_weights: bool = True) -> ImageEncoder:
+def build_image_encoder(
+    params: ImageEncoderParams, *, seed: int, load_weights: bool = True, download: bool = True
+) -> ImageEncoder:
     """Load or initialise the visual tower and cut it.
 
     Parameters
@@ -69,13 +71,15 @@ def build_image_encoder(params: ImageEncoderParams, *, seed: int, load_weights: 
         Initialises what is not pretrained.
     load_weights : bool
         False leaves pretrained weights out, for a checkpoint that brings its own.
+    download : bool
+        False where a saved router names the model: see `arms.encoders.origins`.
 
     Raises
     ------
     ArmsError
         If the architecture is unknown, its weights cannot be had, or the tower's family cannot be cut.
     """
-    visual, name = _build_visual(params, seed, load_weights)
+    visual, name = _build_visual(params, seed, load_weights, download)
     preprocess = _preprocess_config(visual, params)
     embed, blocks, finish, token_width = _take_apart(visual, name)
     trunk, tail = cut_layers(
@@ -86,6 +90,7 @@ def build_image_encoder(params: ImageEncoderParams, *, seed: int, load_weights: 
     fingerprint: dict[str, Any] = {
         "modality": "image",
         "arrays": list(crossing[cut]),
+        "pictures": APPEARANCE,
         "size": list(_pair(preprocess.size)),
         "resize": preprocess.resize_mode,
         "interpolation": preprocess.interpolation,
@@ -114,36 +119,19 @@ def build_image_encoder(params: ImageEncoderParams, *, seed: int, load_weights: 
     )
 
 
-def _build_visual(params: ImageEncoderParams, seed: int, load_weights: bool = True) -> tuple[Any, str]:
+def _build_visual(params: ImageEncoderParams, seed: int, load_weights: bool, download: bool) -> tuple[Any, str]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if params.architecture is not None:
             return _build_own_visual(params.architecture), f"own architecture, seed {seed}"
         assert params.model is not None
-        # What open_clip knows of a tag: mean, deviation, and the activation that the weights were trained with. It
-        # would otherwise guess the activation from the architecture's name (ViT-B-32 or ViT-B-32-quickgelu).
-        tag = open_clip.get_pretrained_cfg(params.model.replace("/", "-"), params.pretrained or "")
-        try:
-            clip = open_clip.create_model(
-                f"local-dir:{bundled_folder('image')}" if params.model == BUNDLED else params.model,
-                # A tag's weights are downloaded even with load_weights=False.
-                pretrained=params.pretrained if load_weights and params.model != BUNDLED else None,
-                load_weights=load_weights and params.pretrained is not None,
-                require_pretrained=load_weights and params.pretrained is not None,
-                force_quick_gelu=tag.get("quick_gelu", False),
-                force_preprocess_cfg=tag,
-            )
-        except (RuntimeError, OSError, ValueError) as error:
-            raise ArmsError(
-                f"image encoder {params.model!r} with weights {params.pretrained!r} could not be loaded: {error}\n"
-                "Name an open_clip architecture and one of its pretrained tags, or the path of a checkpoint file; "
-                "a tag is downloaded once, which needs a network."
-            ) from error
+        clip = load_open_clip(params.model, params.pretrained, load_weights=load_weights, download=download)
     weights = params.pretrained or f"seed {seed}"
     return clip.visual, BUNDLED if weights == BUNDLED else f"{params.model}/{weights}"
 
 
 def _build_own_visual(architecture: dict[str, Any]) -> nn.Module:
+    check_self_contained(architecture, "image.architecture")
     try:
         return open_clip.CLIP(**{**architecture, "text_cfg": _NO_TEXT}).visual
     except (TypeError, ValueError, AssertionError) as error:

@@ -6,6 +6,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from arms.encoders.image import ImageEncoder, build_image_encoder
+from arms.encoders.long_texts import Shortening
 from arms.encoders.text import TextEncoder, build_text_encoder
 from arms.params import EncodersParams
 
@@ -39,6 +40,8 @@ def build_encoders(
     tokenizer: Tokenizer | None = None,
     text_config: dict[str, Any] | None = None,
     load_weights: bool = True,
+    shortening: Shortening = "middle",
+    download: bool = True,
 ) -> EncoderPair:
     """Build both encoders.
 
@@ -50,10 +53,17 @@ def build_encoders(
         The text model's configuration instead of its weights, for a checkpoint that brings its own.
     load_weights : bool
         False leaves the image encoder's pretrained weights out, for the same reason.
+    shortening : 'middle' or 'end'
+        What long texts lose.
+    download : bool
+        False where a saved router names the encoders: see `arms.encoders.origins`.
     """
+    text = build_text_encoder(
+        params.text, seed=seed, tokenizer=tokenizer, config=text_config, shortening=shortening, download=download
+    )
     return EncoderPair(
-        build_image_encoder(params.image, seed=seed, load_weights=load_weights),
-        build_text_encoder(params.text, seed=seed, tokenizer=tokenizer, config=text_config),
+        build_image_encoder(params.image, seed=seed, load_weights=load_weights, download=download),
+        text,
         params,
         seed,
     )

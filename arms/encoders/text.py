@@ -6,10 +6,8 @@ Texts differ in length, so the first two come with a boolean ``mask`` of shape (
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -19,16 +17,16 @@ from torch import nn
 
 from arms.encoders.base import Encoder, cut_layers, describe_cut, hash_weights
 from arms.encoders.batch import Batch
-from arms.encoders.bundled import BUNDLED, bundled_folder
+from arms.encoders.long_texts import Shortening, describe_shortening, shorten_ids, shorten_text
+from arms.encoders.pretrained import load_text_model, make_text_model
 from arms.encoders.torchvision_guard import import_torchvision
 from arms.errors import ArmsError
 from arms.params import TextEncoderParams
 
 import_torchvision()
 
-from transformers import AutoConfig, AutoModel, AutoTokenizer, DistilBertConfig, DistilBertModel, PreTrainedModel  # noqa: E402
+from transformers import DistilBertConfig, DistilBertModel, PreTrainedModel  # noqa: E402
 from transformers.masking_utils import create_bidirectional_mask  # noqa: E402
-from transformers.utils import logging as hub_logging  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +35,8 @@ _BLOCKS = {"distilbert": "transformer.layer"} | dict.fromkeys(
     ("bert", "camembert", "data2vec-text", "electra", "ernie", "roberta", "xlm-roberta"), "encoder.layer"
 )
 _MUCH = 60  # characters of a text that name it
-_reported: set[str] = set()  # texts that were cut: each is reported once in a process, however often it is read
+_MOST_REPORTED = 10_000
+_reported: set[int] = set()  # hashes of texts that were cut: each is reported once in a process, as long as it is small
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
@@ -47,24 +46,33 @@ class TextEncoder(Encoder):
 
     tokenizer: Tokenizer
     max_tokens: int
+    shortening: Shortening
     config: dict[str, Any]
 
     def tokenize(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Word pieces of each text, special tokens included; a text over the limit is cut off and reported.
+        """Word pieces of each text, special tokens included; a text over the limit is shortened and reported.
+
+        What is no character, such as half of a surrogate pair, is read as U+FFFD, the replacement character.
 
         Returns
         -------
         list of ndarray of shape (T,), int32
         """
-        encodings = self.tokenizer.encode_batch(list(texts))
-        cut = [text for text, encoding in zip(texts, encodings, strict=True) if encoding.overflowing]
-        if unreported := [text for text in cut if text not in _reported]:
+        shortened = [shorten_text(text, self.max_tokens) for text in texts]
+        encodings = self.tokenizer.encode_batch([_readable(text) for text in shortened])
+        long = [
+            text
+            for text, one in zip(texts, encodings, strict=True)
+            if one.overflowing or len(one.ids) > self.max_tokens
+        ]
+        unreported = [text for text in long if hash(text) not in _reported]
+        if unreported and len(_reported) < _MOST_REPORTED:
             logger.warning(
-                "%d of %d texts are longer than max_tokens (%d) and were cut off, such as %r",
-                len(cut), len(texts), self.max_tokens, _name(unreported[0]),
+                "%d of %d texts are longer than max_tokens (%d): their %s is left out, such as that of %r",
+                len(long), len(texts), self.max_tokens, self.shortening, _name(unreported[0]),
             )  # fmt: skip
-            _reported.update(unreported)
-        return [np.asarray(encoding.ids, dtype=np.int32) for encoding in encodings]
+            _reported.update(map(hash, unreported))
+        return [shorten_ids(encoding.ids, self.max_tokens) for encoding in encodings]
 
     def example(self, num: int) -> Batch:
         """A batch of texts as long as a question; one is shorter, since attention skips work if nothing is padded."""
@@ -74,13 +82,28 @@ class TextEncoder(Encoder):
         return {"token_ids": torch.zeros(num, length, dtype=torch.int32), "mask": mask}
 
 
+def _readable(text: str) -> str:
+    """The text with surrogate pairs joined and their halves replaced; no tokenizer takes these."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
 def _name(text: str) -> str:
     """The beginning of a text, to name it by."""
     return text if len(text) <= _MUCH else f"{text[:_MUCH]}..."
 
 
 def build_text_encoder(
-    params: TextEncoderParams, *, tokenizer: Tokenizer | None, seed: int, config: dict[str, Any] | None = None
+    params: TextEncoderParams,
+    *,
+    tokenizer: Tokenizer | None,
+    seed: int,
+    config: dict[str, Any] | None = None,
+    shortening: Shortening = "middle",
+    download: bool = True,
 ) -> TextEncoder:
     """Load or initialise the transformer and cut it.
 
@@ -92,6 +115,10 @@ def build_text_encoder(
         Initialises what is not pretrained.
     config : dict, optional
         The model's configuration instead of its weights, for a checkpoint that brings its own.
+    shortening : 'middle' or 'end'
+        What texts over the limit lose, see `long_texts`.
+    download : bool
+        False where a saved router names the model: see `arms.encoders.origins`.
 
     Raises
     ------
@@ -102,17 +129,20 @@ def build_text_encoder(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if config is not None:
-            model = AutoModel.from_config(AutoConfig.for_model(**config))
+            model = make_text_model(config)
         elif params.architecture is not None:
             assert tokenizer is not None, "an architecture brings no tokenizer"
             model = _build_own_model(params.architecture, tokenizer)
         else:
-            model, tokenizer = _load_pretrained(name, tokenizer)
+            model, tokenizer = load_text_model(name, tokenizer, download=download)
     assert tokenizer is not None
     embed, blocks, finish = _take_apart(model, params.pooling, name)
     tokenizer.no_padding()
     max_tokens = min(params.max_tokens, _num_positions(model))
-    tokenizer.enable_truncation(max_tokens)
+    if shortening == "middle":
+        tokenizer.no_truncation()
+    else:
+        tokenizer.enable_truncation(max_tokens)
     trunk, tail = cut_layers(embed, blocks, finish, params.tunable_layers, f"text encoder {name}")
     cut = describe_cut(trunk, tail)
     crossing = {"inputs": ("token_ids",), "states": ("states",), "pooled": ("pooled",)}[cut]
@@ -121,6 +151,7 @@ def build_text_encoder(
         "arrays": list(crossing),
         "max_tokens": max_tokens,
         "tokenizer": hashlib.sha256(tokenizer.to_str().encode()).hexdigest(),
+        **describe_shortening(shortening),
     }
     if cut != "inputs":
         fingerprint |= {
@@ -142,6 +173,7 @@ def build_text_encoder(
         fingerprint=fingerprint,
         tokenizer=tokenizer,
         max_tokens=max_tokens,
+        shortening=shortening,
         # Without the folder of the model, which differs from machine to machine.
         config={name: value for name, value in model.config.to_dict().items() if name != "_name_or_path"},
     )
@@ -192,40 +224,6 @@ def _build_own_model(architecture: dict[str, Any], tokenizer: Tokenizer) -> PreT
     if unknown := sorted(set(architecture) - set(known)):
         raise ArmsError(f"text.architecture: unknown keys {unknown}; expected those of a DistilBertConfig")
     return DistilBertModel(DistilBertConfig(**architecture, vocab_size=tokenizer.get_vocab_size(), pad_token_id=0))
-
-
-def _load_pretrained(model: str, tokenizer: Tokenizer | None) -> tuple[PreTrainedModel, Tokenizer]:
-    if model == BUNDLED:
-        model = str(bundled_folder("text"))
-    try:
-        if tokenizer is None:
-            loaded = AutoTokenizer.from_pretrained(model)
-            if not loaded.is_fast:
-                raise ArmsError(
-                    f"text encoder {model!r}: its {type(loaded).__name__} runs only in Python; "
-                    "use a model that comes with a tokenizer.json"
-                )
-            tokenizer = loaded.backend_tokenizer
-        with _without_bar(model):
-            return AutoModel.from_pretrained(model, dtype=torch.float32), tokenizer
-    except (OSError, ValueError) as error:
-        raise ArmsError(
-            f"text encoder {model!r} could not be loaded: {error}\n"
-            "Name a model on the Hugging Face hub, which is downloaded once, or a folder in the hub's layout."
-        ) from error
-
-
-@contextmanager
-def _without_bar(model: str) -> Iterator[None]:
-    """Show no progress bar while a model is read from a folder, which takes no time; a download keeps its bar."""
-    shown = hub_logging.is_progress_bar_enabled()
-    if Path(model).is_dir():
-        hub_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            hub_logging.enable_progress_bar()
 
 
 def _num_positions(model: Any) -> int:

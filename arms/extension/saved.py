@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from arms.data.atomic import reserved
 from arms.data.prepared import Prepared, read_prepared
 from arms.data.profiles import VlmProfile
 from arms.data.splits import SCORED_SPLITS, SPLITS
@@ -83,18 +84,20 @@ def extend_router(request: Request, params: Params) -> Report:
     Raises
     ------
     ArmsError
-        If the request, a file that it names or a setting cannot be used.
+        If the request, a file that it names or a setting cannot be used, or another process is at work on `out`.
     """
     started_s = time.perf_counter()
     check_request(request, params.extend)
-    given = read_given(request)
-    old = load_old(request, params.runtime)
-    prepared = join_given(request, given, old)
-    dataset = open_dataset(request, old, prepared, params.runtime)
-    new = extended(request, old, dataset, params.extend)
-    learnt_from = ("train",) if old.origin is None else old.origin.learnt_from
-    new.origin = Origin.of(request.prepared.name, prepared, new.vlms, params.costs, learnt_from)
-    new.save(request.out)
+    with reserved(request.out):
+        check_request(request, params.extend)  # another process may have written it by now
+        given = read_given(request)
+        old = load_old(request, params.runtime)
+        prepared = join_given(request, given, old)
+        dataset = open_dataset(request, old, prepared, params.runtime)
+        new = extended(request, old, dataset, params.extend)
+        learnt_from = ("train",) if old.origin is None else old.origin.learnt_from
+        new.origin = Origin.of(request.prepared.name, prepared, new.vlms, params.costs, learnt_from)
+        new.save(request.out)
     elapsed_s = time.perf_counter() - started_s
     return {
         "router": str(request.router),

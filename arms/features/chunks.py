@@ -16,10 +16,12 @@ import google_crc32c
 import numpy as np
 import zarr
 
+from arms.data.disk import unreadable
 from arms.errors import ArmsError
 from arms.features.arrays import Ragged, offsets_of
 
 _CRC_BYTES = 4
+_EXPECTED, _REMEDY = "an array of features", "run: dvc repro encode"
 _BLOCK_BYTES = 256 * 2**10  # read and checksummed at a time; fits in a processor's cache
 
 
@@ -47,6 +49,8 @@ class Chunk:
                 raise ValueError(f"expected one chunk of raw bytes and crc32c, got chunks {array.chunks}, {codecs}")
             self.file = folder.joinpath("c", *("0" * len(self.shape)))
             size = self.file.stat().st_size if self.nbytes or self.file.exists() else 0
+        except PermissionError as error:
+            raise unreadable(folder, _EXPECTED, error, _REMEDY) from error
         except Exception as error:  # Zarr has no error class for metadata that it cannot read
             raise damage(folder.parent, f"{folder.name}: {error}") from error
         expected = self.nbytes + _CRC_BYTES if self.nbytes else 0
@@ -58,6 +62,16 @@ class Chunk:
     def nbytes(self) -> int:
         """Bytes of its values."""
         return int(np.prod(self.shape)) * self.dtype.itemsize
+
+    @property
+    def checksum(self) -> bytes:
+        """The checksum that stands behind the values, not verified here; none if there are no values."""
+        if not self.nbytes:
+            return b""
+        stored = np.empty(_CRC_BYTES, dtype=np.uint8)
+        with self._open() as file:
+            self._fill(file, stored, self.nbytes)
+        return stored.tobytes()
 
     def read(self) -> np.ndarray:
         """The whole chunk, its checksum verified."""
@@ -105,10 +119,12 @@ class Chunk:
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
-        """Open the file; an OSError while opening or reading it is reported as damage."""
+        """Open the file; an OSError while opening or reading it is reported as damage, if it is not forbidden."""
         try:
             with open(self.file, "rb", buffering=0) as file:
                 yield file
+        except PermissionError as error:
+            raise unreadable(self.file, _EXPECTED, error, _REMEDY) from error
         except OSError as error:
             raise damage(self.folder.parent, f"{self._name}: {error}") from error
 

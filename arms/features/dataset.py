@@ -93,11 +93,15 @@ class Dataset:
             vlms=tuple(vlms),
             outcomes=self.prepared.outcome_matrix(queries.ids, vlms),
             costs=self._costs(queries, vlms),
-            tags=np.concatenate([self.prepared.split(name)["task"].to_numpy(dtype=str) for name in splits]),
+            tags=self._column("task", splits),
+            benchmarks=self._column("benchmark", splits),
             answers=self.answers(queries, vlms) if answers else None,
             profiles=self._profiles(vlms),
             scenes=self.prepared.scene_groups(queries.ids),
         )
+
+    def _column(self, name: str, splits: Sequence[str]) -> np.ndarray:
+        return np.concatenate([self.prepared.split(split)[name].to_numpy(dtype=str) for split in splits])
 
     @property
     def has_answers(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from arms.errors import ArmsError
 from arms.features.chunks import Chunk, DiskRagged
-from arms.features.shards import arrays_of, open_shard
+from arms.features.shards import arrays_of, check_digest, open_shard
 from arms.features.store import FeatureStore
 from arms.progress import progress_bar
 
@@ -59,16 +59,10 @@ def verify_store(store: FeatureStore) -> list[str]:
         listed = store.attributes()["shards"]
     except ArmsError as error:
         problems.append(str(error))
-    shards = sorted({*(listed or ()), *store.shards()})
-    with progress_bar(f"verify {store.path.name}", "shards") as progress:
-        for done, shard in enumerate(shards, start=1):
-            try:
-                _check_shard(store, shard, listed.get(shard) if listed else None)
-            except ArmsError as error:
-                problems.append(str(error))
-            if listed is not None and shard not in listed:
-                problems.append(f"{store.folder / shard}: not in the store's list of shards; run: dvc repro encode")
-            progress(done, len(shards))
+    problems += damaged_shards(store, listed)
+    if listed is not None:
+        others = sorted(set(store.shards()) - set(listed))
+        problems += [f"{store.folder / it}: not in the store's list of shards; run: dvc repro encode" for it in others]
     if not problems:  # each shard is sound, but do they fit together?
         try:
             store.open()
@@ -77,10 +71,37 @@ def verify_store(store: FeatureStore) -> list[str]:
     return problems
 
 
-def _check_shard(store: FeatureStore, shard: str, rows: int | None) -> None:
+def damaged_shards(store: FeatureStore, listed: dict[str, Any] | None = None) -> list[str]:
+    """Read every byte of every shard and compare it with its checksum, and the shard with its digest.
+
+    Parameters
+    ----------
+    listed : dict, optional
+        The store's list of shards; those in it are looked for too.
+
+    Returns
+    -------
+    list of str
+        One message for each damaged shard.
+    """
+    problems = []
+    shards = sorted({*(listed or ()), *store.shards()})
+    with progress_bar(f"verify {store.path.name}", "shards") as progress:
+        for done, shard in enumerate(shards, start=1):
+            try:
+                _check_shard(store, shard, listed.get(shard) if listed else None)
+            except ArmsError as error:
+                problems.append(str(error))
+            progress(done, len(shards))
+    return problems
+
+
+def _check_shard(store: FeatureStore, shard: str, listed: dict[str, Any] | None) -> None:
+    rows, digest = (None, None) if listed is None else (listed["rows"], listed["sha256"])
     chunks = open_shard(store.folder / shard, store.fingerprint["arrays"], rows)
     for chunk in chunks.values():
         chunk.check()
+    check_digest(store.folder / shard, chunks, digest)  # afterwards: a damaged array is named first
     if "offsets" in chunks:
         (name,) = store.fingerprint["arrays"]
         DiskRagged([chunks[name]], [chunks["offsets"]])

@@ -43,8 +43,8 @@ class Labelled:
         1 right, 0 wrong, NaN unknown.
     costs : ndarray of shape (N, S), float32, USD, or None
         What each answer cost, or an estimate; no NaN.
-    tags : ndarray of shape (N,), str, or None
-        The task of each query.
+    tags, benchmarks : ndarray of shape (N,), str, or None
+        The task and the benchmark of each query.
     answers : Answers or None
     profiles : ndarray of shape (S, D), float32, rows of unit norm, or None
         The text encoder's embedding of each VLM's profile sentence.
@@ -59,6 +59,7 @@ class Labelled:
     outcomes: np.ndarray
     costs: np.ndarray | None = None
     tags: np.ndarray | None = None
+    benchmarks: np.ndarray | None = None
     answers: Answers | None = None
     profiles: np.ndarray | None = None
     vectors: np.ndarray = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
@@ -94,6 +95,7 @@ class Labelled:
             outcomes=self.outcomes[index],
             costs=None if self.costs is None else self.costs[index],
             tags=None if self.tags is None else self.tags[index],
+            benchmarks=None if self.benchmarks is None else self.benchmarks[index],
             answers=None if self.answers is None else self.answers.subset(index),
             vectors=self.vectors[index] if len(self.vectors) else self.vectors,
             scenes=None if self.scenes is None else self.scenes[index],

@@ -1,21 +1,23 @@
-"""A shard on disk: a Zarr group of arrays and the content keys of their rows, written whole."""
+"""A shard on disk: a Zarr group of arrays and the content keys of their rows, written whole.
 
-import errno
-import os
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+Each array has a checksum of its own. The shard's digest binds these to each other, to the arrays' names and types, and
+to the shard's name: an array of another shard, sound by itself, would give rows of other pictures.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import zarr
 from zarr.codecs import Crc32cCodec
 
-from arms.errors import ArmsError
+from arms.data.disk import flush, naming_full_disk, unreadable
 from arms.features.arrays import Array, Ragged
 from arms.features.chunks import Chunk, damage
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL_REMEDY = "what was written before is kept: make room, then run: dvc repro encode"
 
 
 def write_shard(folder: Path, keys: Sequence[str], arrays: dict[str, Array]) -> None:
@@ -37,8 +39,8 @@ def write_shard(folder: Path, keys: Sequence[str], arrays: dict[str, Array]) -> 
     """
     assert all(len(array) == len(keys) for array in arrays.values())
     draft = folder.with_name(f".{folder.name}")
-    with naming_full_disk(folder.parent, draft):
-        _write_draft(draft, keys, arrays)
+    with naming_full_disk(folder.parent, draft, remedy=FULL_REMEDY):
+        _write_draft(draft, keys, arrays, folder.name)
         draft.rename(folder)
         flush(folder.parent)
 
@@ -74,6 +76,44 @@ def open_shard(folder: Path, names: Sequence[str], rows: int | None) -> dict[str
     return chunks
 
 
+def check_digest(folder: Path, chunks: dict[str, Chunk], sha256: str | None) -> str:
+    """Compare a shard's digest with that of the store's list, if known, and with the one that it was written with.
+
+    Only metadata and the arrays' checksums are read: that the values match these is verified whenever they are.
+
+    Returns
+    -------
+    str
+        The digest.
+
+    Raises
+    ------
+    ArmsError
+        If the shard's arrays were not written together, under this name.
+    """
+    found = digest_of(folder.name, chunks)
+    if any(known not in (None, found) for known in (sha256, written_digest(folder))):
+        raise damage(folder, "its arrays or their checksums are not those that were written together")
+    return found
+
+
+def digest_of(name: str, chunks: dict[str, Chunk]) -> str:
+    """A shard's digest: the SHA-256 of its name, and of the name, type, shape and checksum of each array."""
+    parts = [[array, str(of.dtype), list(of.shape), of.checksum.hex()] for array, of in sorted(chunks.items())]
+    return hashlib.sha256(json.dumps([name, parts]).encode()).hexdigest()
+
+
+def written_digest(folder: Path) -> str | None:
+    """The digest that a shard was written with; None if that was before shards had one."""
+    try:
+        digest: str | None = json.loads((folder / "zarr.json").read_text())["attributes"].get("digest")
+    except PermissionError as error:
+        raise unreadable(folder / "zarr.json", "a shard's metadata", error, "run: dvc repro encode") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damage(folder, f"zarr.json: {error!r}") from error
+    return digest
+
+
 def arrays_of(shard: Path) -> list[Path]:
     """The folders of a shard's arrays."""
     return sorted(array.parent for array in shard.glob("*/zarr.json"))
@@ -84,33 +124,7 @@ def read_keys(shard: Path) -> list[str]:
     return [row.tobytes().hex() for row in Chunk(shard / "keys").read()]
 
 
-@contextmanager
-def naming_full_disk(place: Path, draft: Path | None = None) -> Iterator[None]:
-    """Remove a draft that could not be written; raise an ArmsError that names the place if the disk is full."""
-    try:
-        yield
-    except OSError as error:
-        if draft is not None:
-            shutil.rmtree(draft, ignore_errors=True) if draft.is_dir() else draft.unlink(missing_ok=True)
-        if error.errno not in _FULL:
-            raise
-        free_mb = shutil.disk_usage(place.parent).free / 2**20
-        raise ArmsError(
-            f"{place}: the disk is full ({free_mb:,.0f} MiB free): {error.strerror}; what was written before is kept: "
-            "make room, then run: dvc repro encode"
-        ) from error
-
-
-def flush(path: Path) -> None:
-    """Wait until a file's or folder's content is on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _write_draft(draft: Path, keys: Sequence[str], arrays: dict[str, Array]) -> None:
+def _write_draft(draft: Path, keys: Sequence[str], arrays: dict[str, Array], shard: str) -> None:
     group = zarr.open_group(draft, mode="w", zarr_format=3)
     _write_array(group, "keys", np.frombuffer(bytes.fromhex("".join(keys)), dtype=np.uint8).reshape(len(keys), -1))
     for name, array in arrays.items():
@@ -119,6 +133,7 @@ def _write_draft(draft: Path, keys: Sequence[str], arrays: dict[str, Array]) -> 
             _write_array(group, "offsets", array.offsets)
         else:
             _write_array(group, name, array)
+    group.attrs["digest"] = digest_of(shard, {array.name: Chunk(array) for array in arrays_of(draft)})
     for file in (*draft.rglob("*"), draft):
         flush(file)
 

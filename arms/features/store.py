@@ -23,11 +23,12 @@ from typing import Any, Self
 import zarr
 from filelock import FileLock, Timeout
 
+from arms.data.disk import flush, naming_full_disk, unreadable
 from arms.errors import ArmsError
 from arms.features.arrays import Array
 from arms.features.chunks import Chunk, DiskArray, DiskRagged
 from arms.features.loader import Features
-from arms.features.shards import flush, naming_full_disk, open_shard, read_keys, write_shard
+from arms.features.shards import FULL_REMEDY, check_digest, open_shard, read_keys, write_shard, written_digest
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class FeatureStore:
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{self.path}.lock")
-        with naming_full_disk(self.path):
+        with naming_full_disk(self.path, remedy=FULL_REMEDY):
             try:
                 lock.acquire(timeout=0)
             except Timeout:
@@ -86,7 +87,7 @@ class FeatureStore:
                 except Timeout as error:
                     raise ArmsError(f"{self.path} is being written by another process; wait for it to end") from error
         try:
-            with naming_full_disk(self.path):
+            with naming_full_disk(self.path, remedy=FULL_REMEDY):
                 _make_group(self.path)
                 if not self.exists():
                     _make_group(self.folder, attributes={"fingerprint": self.fingerprint})
@@ -108,16 +109,36 @@ class FeatureStore:
         write_shard(self.folder / name, keys, arrays)
 
     def finish(self) -> None:
-        """Write the list of shards, after which the store can be read."""
-        shards = {shard: Chunk(self.folder / shard / "keys").shape[0] for shard in self.shards()}
+        """Write the list of shards, after which the store can be read.
+
+        Raises
+        ------
+        ArmsError
+            If a shard is not as it was written, or the disk is full.
+        """
         content = json.loads((self.folder / "zarr.json").read_text())
+        listed = content["attributes"].get("shards", {})
+        shards = {shard: self._listing(shard, listed.get(shard)) for shard in self.shards()}
         content["attributes"] = {"fingerprint": self.fingerprint, "shards": shards}
         draft = self.folder / ".zarr.json"
-        with naming_full_disk(self.folder, draft):
+        with naming_full_disk(self.folder, draft, remedy=FULL_REMEDY):
             draft.write_text(json.dumps(content, indent=2))
             flush(draft)
             draft.rename(self.folder / "zarr.json")
             flush(self.folder)
+
+    def _listing(self, shard: str, listed: Any) -> dict[str, Any]:
+        """What the list says about a shard: its number of rows, and its digest."""
+        folder = self.folder / shard
+        chunks = open_shard(folder, self.fingerprint["arrays"], None)
+        known = None
+        if written_digest(folder) is None:  # only then: a shard that was deleted may have been written anew
+            known = listed.get("sha256") if isinstance(listed, dict) else None
+            if known is None:
+                for chunk in chunks.values():
+                    chunk.check()
+                logger.warning("%s was written before shards had digests; its checksums were verified", folder)
+        return {"rows": chunks["keys"].shape[0], "sha256": check_digest(folder, chunks, known)}
 
     def open(self) -> Features:
         """Open the features on disk: keys and offsets are read now, values when they are asked for.
@@ -128,8 +149,8 @@ class FeatureStore:
             If the store was made by other settings, is unfinished, or a file is missing or damaged.
         """
         shards = self.attributes()["shards"]
+        parts = [self.open_shard(shard, listed) for shard, listed in shards.items()]
         keys = [key for shard in shards for key in read_keys(self.folder / shard)]
-        parts = [open_shard(self.folder / shard, self.fingerprint["arrays"], rows) for shard, rows in shards.items()]
         row_of = {key: row for row, key in enumerate(keys)}
         if repeated := len(keys) - len(row_of):
             raise ArmsError(f"{self.folder}: {repeated} keys are stored twice; delete it and run: dvc repro encode")
@@ -138,6 +159,13 @@ class FeatureStore:
             chunks, offsets = [part[name] for part in parts], [part["offsets"] for part in parts if "offsets" in part]
             arrays[name] = DiskRagged(chunks, offsets) if offsets else DiskArray(chunks)
         return Features(arrays, row_of)
+
+    def open_shard(self, shard: str, listed: dict[str, Any] | None) -> dict[str, Chunk]:
+        """A shard's arrays, checked against the store's list, if it is in there; see `arms.features.shards`."""
+        folder = self.folder / shard
+        chunks = open_shard(folder, self.fingerprint["arrays"], None if listed is None else listed["rows"])
+        check_digest(folder, chunks, None if listed is None else listed["sha256"])
+        return chunks
 
     def load(self) -> Features:
         """All features in memory, checksums verified; raises as `open` does."""
@@ -148,12 +176,17 @@ class FeatureStore:
         return _read_attributes(self.folder)
 
     def attributes(self) -> dict[str, Any]:
-        """The finished store's attributes: its fingerprint, and the number of rows of each shard."""
+        """The finished store's attributes: its fingerprint, and the number of rows and the digest of each shard."""
         if not self.exists():
             raise ArmsError(self._describe_absence())
         attributes = self.metadata()
         if "shards" not in attributes:
             raise ArmsError(f"{self.path}: the extraction was stopped before it ended; run: dvc repro encode")
+        if not all(isinstance(listed, dict) and listed.keys() == {"rows", "sha256"} for listed in _values(attributes)):
+            raise ArmsError(
+                f"{self.folder}: its list has no digests, as before they were written; run: dvc repro --force encode, "
+                "which reads it once, verifies it and encodes nothing again"
+            )
         return attributes
 
     def shards(self) -> list[str]:
@@ -213,8 +246,16 @@ def _read_attributes(folder: Path) -> dict[str, Any]:
         if fingerprint_id(attributes["fingerprint"]) != folder.name or "arrays" not in attributes["fingerprint"]:
             raise ValueError("its fingerprint does not match the folder's name")
         return dict(attributes)
+    except PermissionError as error:
+        raise unreadable(folder / "zarr.json", "a feature store's metadata", error, "run: dvc repro encode") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _bad_metadata(folder, error) from error
+
+
+def _values(attributes: dict[str, Any]) -> list[Any]:
+    """What the list says about each shard; whatever it is, if damaged."""
+    shards = attributes["shards"]
+    return list(shards.values()) if isinstance(shards, dict) else [None]
 
 
 def _make_group(folder: Path, **options: Any) -> None:

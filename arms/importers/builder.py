@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from arms.importers.base import Log
+from arms.importers.joined_runs import JoinedRuns
 from arms.importers.set_aside import SetAside
 from arms.importers.texts import as_text, encodable_texts, shown
 from arms.importers.verdicts import GradeRule, grade_all, parse_grade
@@ -32,6 +33,8 @@ class QueryRow:
 class LogBuilder:
     """Collects queries and outcomes; the first run that has a query describes it, later ones must agree on its answer.
 
+    Where a VLM has several runs, each is opened with `open_run`, newest first, and its outcomes name it.
+
     Parameters
     ----------
     aside : SetAside
@@ -46,8 +49,15 @@ class LogBuilder:
     verdict_metrics: Collection[str] = ()
     _queries: dict[str, QueryRow] = field(default_factory=dict)
     _first_seen: dict[str, str] = field(default_factory=dict)  # where a query was described
-    _outcomes: list[tuple[str, str, Any, str, str | None, float | None, float | None]] = field(default_factory=list)
+    _outcomes: list[tuple[str, str, Any, str, str | None, float | None, float | None, int, bool]] = field(
+        default_factory=list
+    )
     _vlms: dict[str, None] = field(default_factory=dict)
+    _runs: JoinedRuns = field(default_factory=JoinedRuns)
+
+    def open_run(self, vlm: str, part: str, where: str) -> int:
+        """Name a run of a VLM on a part of the log, the newest first; returns what its outcomes call it."""
+        return self._runs.open(vlm, part, where)
 
     def add_query(self, row: QueryRow, where: str) -> bool:
         """Describe a query; False, and set aside, if it has no id or text, or is another version of a known one."""
@@ -97,35 +107,40 @@ class LogBuilder:
         output: Any = None,
         cost_usd: Any = None,
         latency_s: Any = None,
+        run: int = -1,
     ) -> None:
         """Add how a VLM did on a query that `add_query` took; a value that is not a grade is reported, and unknown.
 
-        Without a VLM's name, a text on one line, it is set aside.
+        Without a VLM's name, a text on one line, it is set aside. Of several runs the newest verdict counts.
         """
         if not isinstance(vlm, str) or not vlm.strip() or not vlm.isprintable():
             self.aside.add("outcome without a VLM's name", where, "name the VLM", detail=shown(vlm))
             return
         self._vlms.setdefault(vlm)
-        if parse_grade(grade) is None:
+        number = parse_grade(grade, self.rule.words)
+        if number is None:
             self.aside.note(
                 "value that is not a grade", where, "grade the answer with 0 or 1", detail=f"{metric}: {shown(grade)}"
             )
             grade = None
+        known = number is not None and not math.isnan(number)
         amounts = []
         for name, amount in (("cost", cost_usd), ("latency", latency_s)):
-            number = as_amount(amount)
-            if number is None and amount is not None and amount == amount:
+            read = as_amount(amount)
+            if read is None and amount is not None and amount == amount:
                 self.aside.note(
                     f"{name} that is not an amount", where, "correct it; it is taken as unknown", detail=shown(amount)
                 )
-            amounts.append(number)
-        self._outcomes.append((query_id, vlm, grade, metric, as_text(output), *amounts))
+            amounts.append(read)
+        self._outcomes.append((query_id, vlm, grade, metric, as_text(output), *amounts, run, known))
 
     def build(self) -> Log:
         """The log as tables."""
-        columns = ["query_id", "vlm", "grade", "metric", "output", "cost_usd", "latency_s"]
+        columns = ["query_id", "vlm", "grade", "metric", "output", "cost_usd", "latency_s", "run", "known"]
         outcomes = pd.DataFrame(self._outcomes, columns=columns, dtype=object)
-        outcomes = outcomes.astype({"cost_usd": float, "latency_s": float})
+        outcomes = outcomes.astype({"cost_usd": float, "latency_s": float, "run": int, "known": bool})
+        kept = self._runs.newest(outcomes, self.aside)
+        outcomes = outcomes[kept].drop(columns=["run", "known"]).reset_index(drop=True)
         correct, verdicts = grade_all(outcomes.pop("grade"), outcomes.pop("metric"), self.rule, self.verdict_metrics)
         outcomes.insert(2, "correct", pd.Series(correct, dtype="boolean"))
         rows = [vars(row) for row in self._queries.values()]

@@ -7,14 +7,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from urllib.parse import unquote, unquote_to_bytes
 
-from arms.data.images import (
-    LARGEST_FILE,
-    ImageCheck,
-    check_content,
-    check_images,
-    huge_images_raise,
-    read_image,
-)
+from arms.data.images import ImageCheck, check_content, check_images, read_image
+from arms.data.pictures import LARGEST_FILE
 from arms.errors import ArmsError
 from arms.importers.image_paths import ImageRoots
 from arms.importers.texts import encodable
@@ -35,8 +29,8 @@ class ImageIntake:
         The folder of the dataset to be.
     roots : sequence of Path
         The folders in which files are looked for, the first that has one wins; no path leads out of them.
-    prefix : str
-        A part of recorded paths that the roots replace, such as a folder on the machine of the evaluation.
+    prefixes : sequence of str
+        Parts of recorded paths that the roots replace, such as a folder on the machine of the evaluation.
     decode : bool
         Decode every image; otherwise only their headers are read.
     workers : int, at least 1
@@ -50,13 +44,13 @@ class ImageIntake:
         folder: Path,
         roots: Sequence[Path],
         *,
-        prefix: str = "",
+        prefixes: Sequence[str] = (),
         decode: bool = False,
         workers: int = 4,
         keep_names: bool = False,
     ) -> None:
         self._folder = folder
-        self._roots = ImageRoots(roots, prefix=prefix, own_names=keep_names)
+        self._roots = ImageRoots(roots, prefixes=prefixes, own_names=keep_names)
         self._decode = decode
         self._workers = workers
         self._keep_names = keep_names
@@ -69,11 +63,7 @@ class ImageIntake:
         reference = _KEPT + hashlib.sha256(content).hexdigest()
         if reference in self._checks:
             return reference
-        if len(content) > LARGEST_FILE:
-            check = ImageCheck(problem="oversized image", detail=f"the image: more than {LARGEST_FILE:,} bytes")
-        else:
-            with huge_images_raise():
-                check = check_content(content, "the image", decode=self._decode)
+        check = check_content(content, "the image", decode=self._decode)
         if not check.problem:
             self._names[reference] = self._write(content, _name_of(check))
         self._checks[reference] = check

@@ -8,11 +8,21 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from arms.data.images import ImageCheck
+from arms.data.images import IMAGE_ADVICE, ImageCheck
 from arms.data.tables import OUTCOMES, PROBABILITIES, QUERIES, VLMS_FILE
 from arms.importers.set_aside import REPORT_FILE, SET_ASIDE_FOLDER
 
 _RESERVED = {QUERIES.file, OUTCOMES.file, PROBABILITIES.file, VLMS_FILE, REPORT_FILE, SET_ASIDE_FOLDER}
+_MOVED = (
+    "if the images are elsewhere here, name their folder: --images FOLDER; if the log has the paths of another "
+    "machine, name also what they begin with there: --image-prefix PATH"
+)
+# What to do about an image that a log names.
+LOG_IMAGE_ADVICE = {
+    **IMAGE_ADVICE,
+    "missing image file": f"{_MOVED}; else add the file",
+    "image outside the roots": _MOVED,
+}
 _ADDRESS = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # C:// is a drive
 _FILE_ADDRESS = re.compile(r"file://[^/]*(?=/)", re.IGNORECASE)
 
@@ -31,16 +41,17 @@ class ImageRoots:
     ----------
     roots : sequence of Path
         The first that has an image wins; no path leads out of them.
-    prefix : str
-        A part of recorded paths that the roots replace.
+    prefixes : sequence of str
+        Parts of recorded paths that the roots replace; of several that fit the longest.
     own_names : bool
         Images are to keep their recorded paths, which must then be relative and leave the dataset's tables their names.
     """
 
-    def __init__(self, roots: Sequence[Path], *, prefix: str = "", own_names: bool = False) -> None:
+    def __init__(self, roots: Sequence[Path], *, prefixes: Sequence[str] = (), own_names: bool = False) -> None:
         self._roots = [os.path.realpath(root) for root in roots]
         self._folders: dict[str, str] = {}  # their real paths, by the paths that led there
-        self._prefix = PurePosixPath(prefix.replace("\\", "/")) if prefix else None
+        paths = [PurePosixPath(prefix.replace("\\", "/")) for prefix in prefixes if prefix]
+        self._prefixes = sorted(paths, key=lambda path: len(path.parts), reverse=True)
         self._own_names = own_names
 
     def find(self, recorded: str) -> Found | ImageCheck:
@@ -64,8 +75,12 @@ class ImageRoots:
         readings = [PurePosixPath(path)]
         if "\\" in path:
             readings.append(PurePosixPath(path.replace("\\", "/")))
-        prefix = self._prefix
-        return [one.relative_to(prefix) if prefix and one.is_relative_to(prefix) else one for one in readings]
+        return list(map(self._without_prefix, readings))
+
+    def _without_prefix(self, path: PurePosixPath) -> PurePosixPath:
+        """A path without the part that the roots replace."""
+        prefix = next(filter(path.is_relative_to, self._prefixes), None)
+        return path if prefix is None else path.relative_to(prefix)
 
     def _forbid(self, path: PurePosixPath) -> str:
         """What is wrong with a path wherever it leads."""

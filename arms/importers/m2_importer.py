@@ -69,6 +69,8 @@ class M2Importer(Importer):
     exact_match: bool = setting(
         "A record without a label is right if its output is the ground truth to the letter.", False
     )
+    right: tuple[str, ...] = setting("A word that means right; repeat for several.", (), metavar="WORD")
+    wrong: tuple[str, ...] = setting("A word that means wrong; repeat for several.", (), metavar="WORD")
     threshold: float | None = setting("The grade from which on an answer is correct, if labels are grades.")
     lower_is_better: bool = setting("Less is better: an answer is correct up to the threshold.", False)
 
@@ -82,7 +84,9 @@ class M2Importer(Importer):
             required=("image", "question", "vlm", *graded, *named),
             noun="field",
             metric=self.label_field or "label",
-            rule=GradeRule(threshold=self.threshold, lower_is_better=self.lower_is_better),
+            rule=GradeRule(
+                threshold=self.threshold, lower_is_better=self.lower_is_better, right=self.right, wrong=self.wrong
+            ),
             benchmark=self.benchmark,
             language=self.language,
             suffixes=(".jsonl", ".ndjson", ".parquet"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from arms.catalogue.match import match_profiles, rename_vlms
+from arms.catalogue.spellings import cached_name
 from arms.data.atomic import atomic_folder
 from arms.data.prepared import write_json
 from arms.data.profiles import Access, VlmProfile
@@ -15,7 +16,9 @@ from arms.data.validation import Validated, validate
 from arms.errors import ArmsError
 from arms.importers.base import Importer, Intake, Log
 from arms.importers.image_intake import ImageIntake
+from arms.importers.image_paths import LOG_IMAGE_ADVICE
 from arms.importers.import_report import ImportReport
+from arms.importers.near_names import note_near_names
 from arms.importers.set_aside import REPORT_FILE, SET_ASIDE_FOLDER, SetAside
 from arms.importers.texts import encodable, encodable_texts
 
@@ -28,14 +31,16 @@ class ImportOptions:
     ----------
     roots : tuple of Path
         Folders in which images are looked for; empty: those of the sources.
-    image_prefix : str
-        The part of recorded image paths that the roots replace.
+    image_prefixes : tuple of str
+        The parts of recorded image paths that the roots replace; of several that fit the longest.
     verify_images : bool
         Decode every image instead of reading only its header.
     catalogue : tuple of VlmProfile
         Profiles for the log's VLMs, found by their names.
     access : 'free', 'paid' or None
         For VLMs without a profile; None: that is an error.
+    access_of : mapping of str to 'free' or 'paid'
+        The same by VLM, under the name that it has in the dataset.
     rename : mapping of str to str
         What the log calls a VLM: what it is to be called.
     strict : bool
@@ -52,10 +57,11 @@ class ImportOptions:
     """
 
     roots: tuple[Path, ...] = ()
-    image_prefix: str = ""
+    image_prefixes: tuple[str, ...] = ()
     verify_images: bool = False
     catalogue: tuple[VlmProfile, ...] = ()
     access: Access | None = None
+    access_of: Mapping[str, Access] = field(default_factory=dict)
     rename: Mapping[str, str] = field(default_factory=dict)
     strict: bool = False
     workers: int = 4
@@ -120,7 +126,7 @@ def _import_into(
     images = ImageIntake(
         folder,
         options.roots or importer.image_roots(sources),
-        prefix=options.image_prefix,
+        prefixes=options.image_prefixes,
         decode=options.verify_images,
         workers=options.workers,
         keep_names=importer.keep_image_names,
@@ -128,7 +134,13 @@ def _import_into(
     aside = SetAside()
     log = importer.read(sources, Intake(images, aside))
     dataset = _as_dataset(log, sources[0], options, aside)
-    validated = validate(dataset, checker=images.check, source_findings=aside.findings(), strict=options.strict)
+    validated = validate(
+        dataset,
+        checker=images.check,
+        image_advice=LOG_IMAGE_ADVICE,
+        source_findings=aside.findings(),
+        strict=options.strict,
+    )
     if validated.dataset.queries.empty:
         where = ", ".join(map(str, sources))
         raise ArmsError(f"{where}: expected at least one usable query, got none\n{validated.report.text()}")
@@ -167,19 +179,29 @@ def _check_destination(destination: Path, kept: Sequence[Path], *, replace: bool
 
 def _as_dataset(log: Log, source: Path, options: ImportOptions, aside: SetAside) -> OutcomeTables:
     """The log as a dataset: VLMs renamed and described, texts that can be written."""
+    log = _plainly_named(log)
     names, outcomes = rename_vlms(log.vlms, log.outcomes, options.rename)
     probabilities = log.probabilities
     if probabilities is not None:
         _, probabilities = rename_vlms(log.vlms, probabilities, options.rename)
     own = [replace(profile, name=options.rename.get(profile.name, profile.name)) for profile in log.profiles]
-    profiles, bare = match_profiles(names, (*own, *options.catalogue), options.access)
+    catalogue = (*own, *options.catalogue)
+    profiles, bare = match_profiles(names, catalogue, options.access, options.access_of)
     for name in bare:
         aside.note(
             "VLM without a profile",
             name,
             "say what is known of it with: arms vlms add; a router learns from profiles too",
         )
+    note_near_names(names, outcomes, catalogue, aside)
     return OutcomeTables(source, encodable_texts(log.queries), encodable_texts(outcomes), profiles, probabilities)
+
+
+def _plainly_named(log: Log) -> Log:
+    """The log with VLMs that were recorded by a path into Hugging Face's cache under their own names."""
+    plain = {name: new for name in log.vlms if (new := cached_name(name)) != name}
+    names, outcomes = rename_vlms(log.vlms, log.outcomes, plain)
+    return replace(log, vlms=names, outcomes=outcomes)
 
 
 def _report(

@@ -1,8 +1,10 @@
 """From a log's grades to right or wrong: a stated threshold, and never a guess which way a metric points."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -35,25 +37,44 @@ class GradeRule:
         The grade from which on an answer is correct. None: 1 of 0 and 1, and 0.5 of shares; other grades need one.
     lower_is_better : bool
         An answer is correct up to the threshold (0 if there is none); metrics that count what is bad need it.
+    right, wrong : tuple of str
+        Words of the log that mean 1 and 0, beside those that are known; case does not matter.
 
     Raises
     ------
     ArmsError
-        If the threshold is not a finite number.
+        If the threshold is not a finite number, or a word is said to mean both.
     """
 
     threshold: float | None = None
     lower_is_better: bool = False
+    right: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        both = {_folded(word) for word in self.right} & {_folded(word) for word in self.wrong}
+        if both:
+            raise ArmsError(
+                f"--right and --wrong: expected each word for one of them, got {sorted(both)[0]!r} for both"
+            )
         if self.threshold is not None and not np.isfinite(self.threshold):
             raise ArmsError(f"--threshold: expected a finite number, got {self.threshold}")
 
+    @cached_property
+    def words(self) -> dict[str, float]:
+        """What the user's words mean."""
+        return {**{_folded(word): 1.0 for word in self.right}, **{_folded(word): 0.0 for word in self.wrong}}
 
-def parse_grade(value: Any) -> float | None:
-    """One grade as a log writes it: NaN if it is left open, None if the value is not a grade."""
+
+def parse_grade(value: Any, words: Mapping[str, float] = MappingProxyType({})) -> float | None:
+    """One grade as a log writes it: NaN if it is left open, None if the value is not a grade.
+
+    The words of a rule, see `GradeRule.words`, go before those that are known.
+    """
     if isinstance(value, str):
-        text = value.strip().lower()
+        text = _folded(value)
+        if text in words:
+            return words[text]
         if text in UNKNOWN_WORDS:
             return np.nan
         if text in _WORDS:
@@ -69,13 +90,15 @@ def parse_grade(value: Any) -> float | None:
     return None if np.isinf(grade) else grade
 
 
-def parse_grades(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+def parse_grades(values: pd.Series, words: Mapping[str, float] = MappingProxyType({})) -> tuple[np.ndarray, np.ndarray]:
     """Read grades as a log writes them.
 
     Parameters
     ----------
     values : Series of N values
         Booleans, numbers, or texts such as "True", "0.5" and "incorrect".
+    words : mapping of str to float, optional
+        See `GradeRule.words`.
 
     Returns
     -------
@@ -89,7 +112,7 @@ def parse_grades(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
         wrong = np.isinf(grades)
         return np.where(wrong, np.nan, grades), wrong
     codes, distinct = pd.factorize(values.astype(object).map(_hashable), use_na_sentinel=True)
-    read = [parse_grade(value) for value in distinct]
+    read = [parse_grade(value, words) for value in distinct]
     grades = np.array([np.nan if grade is None else grade for grade in read] + [np.nan])
     wrong = np.array([grade is None for grade in read] + [False])
     return grades[codes], wrong[codes]
@@ -177,7 +200,7 @@ def grade_all(
     ArmsError
         As `to_verdicts`.
     """
-    numbers, _ = parse_grades(pd.Series(list(grades), dtype=object))
+    numbers, _ = parse_grades(pd.Series(list(grades), dtype=object), rule.words)
     names = np.asarray(metrics, dtype=object)
     correct = np.full(len(numbers), None, dtype=object)
     statements = []
@@ -187,6 +210,11 @@ def grade_all(
         correct[of_metric], statement = to_verdicts(numbers[of_metric], metric, rule_of_metric)
         statements.append(statement)
     return correct, tuple(statements)
+
+
+def _folded(word: str) -> str:
+    """A word without white space around it, in lower case."""
+    return word.strip().lower()
 
 
 def _hashable(value: Any) -> Any:

@@ -1,11 +1,11 @@
 """Reading what the pipeline wrote on a dataset of one's own, and writing its page with the figures."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 from arms.data.atomic import atomic_file
+from arms.data.disk import read_json
 from arms.data.prepared import read_prepared, split_sizes
 from arms.errors import ArmsError
 from arms.params import read_data_params
@@ -31,13 +31,13 @@ def write_own_page(name: str, metrics: Path, out: Path) -> Path:
     summary = metrics / "summary.json"
     if not summary.is_file():
         raise ArmsError(f"{summary}: expected the results of a run, found none; run: dvc exp run -S data={name}")
+    routers = read_metrics(metrics)  # which checks the whole folder
     if (judged := _read(summary)["data"]) != name:
         raise ArmsError(
             f"{summary}: expected results on {name}, got those of the last run, on {judged}; run: "
             f"dvc exp run -S data={name}"
         )
     curve, unseen = (_read_if_there(_STUDIES / name / f"{study}.json") for study in ("curve", "unseen"))
-    routers = read_metrics(metrics)
     figures = {figure: f"{name}-{figure}.png" for figure in _FIGURES if (_PLOTS / f"{figure}.png").is_file()}
     out.mkdir(parents=True, exist_ok=True)
     for figure, file in figures.items():
@@ -79,7 +79,4 @@ def _read_if_there(file: Path) -> Any:
 
 
 def _read(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArmsError(f"{file}: expected what `dvc repro` writes, could not read it: {error}") from error
+    return read_json(file, "what a stage wrote", "run: dvc repro")

@@ -1,10 +1,10 @@
 """The page of all results, docs/results.md: one screen of summary, and links to a page for each dataset."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from arms.data.disk import read_json
 from arms.errors import ArmsError
 from arms.reports.claims_section import REFERENCES, arms_claims, claims_section
 from arms.reports.complete_cases import judged_or_replayed, over_all
@@ -81,9 +81,11 @@ def read_summaries(folder: Path) -> dict[str, dict[str, Any]]:
     ArmsError
         If there are none.
     """
-    found = {file.parent.name: json.loads(file.read_text()) for file in sorted(folder.glob("*/summary.json"))}
+    remedy = "run: dvc repro studies/dvc.yaml"
+    files = sorted(folder.glob("*/summary.json"))
+    found = {file.parent.name: read_json(file, "a summary of the studies", remedy) for file in files}
     if not found:
-        raise ArmsError(f"{folder}: expected <data>/summary.json, found none; run: dvc repro studies/dvc.yaml")
+        raise ArmsError(f"{folder}: expected <data>/summary.json, found none; {remedy}")
     return dict(sorted(found.items(), key=lambda item: (item[0] != "sample", item[0])))
 
 

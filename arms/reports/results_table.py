@@ -1,10 +1,11 @@
 """The results table, in Markdown, from the metrics files."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from arms.data.disk import read_json
+from arms.data.sealed import SEAL, check_folder
 from arms.errors import ArmsError
 from arms.reports.complete_cases import (
     NONE_COMPLETE,
@@ -33,6 +34,8 @@ _COLUMNS = (
     "ECE, all queries",
 )
 
+_REMEDY = "run: dvc repro evaluate"
+
 
 def read_metrics(folder: Path) -> dict[str, Any]:
     """Metrics by router, from the JSON files that the evaluate stage writes; see `shown_routers`.
@@ -40,9 +43,12 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     Raises
     ------
     ArmsError
-        If there are none.
+        If there are none, or a file is damaged or not one that the stage wrote with the others.
     """
-    routers = shown_routers({file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))})
+    if (folder / SEAL).is_file():  # metrics of an older version have none
+        check_folder(folder, "metrics", _REMEDY)
+    files = [file for file in sorted(folder.glob("*.json")) if file.name != SEAL]
+    routers = shown_routers({file.stem: read_json(file, "metrics", _REMEDY) for file in files})
     if not routers:
         raise ArmsError(f"{folder}: expected metrics files, found none; run: dvc repro")
     return routers

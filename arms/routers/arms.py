@@ -22,7 +22,7 @@ from arms.features.online import encode_queries, encode_texts
 from arms.nn.router_net import RouterNet
 from arms.params import FitParams, RouterParams
 from arms.routers.base import BaseRouter
-from arms.routers.checkpoint import read_description, read_weights, write_checkpoint
+from arms.routers.checkpoint import read_description, read_file, read_weights, write_checkpoint
 from arms.routers.stored import (
     MODALITIES,
     build_saved_encoders,
@@ -175,7 +175,7 @@ class ArmsRouter(BaseRouter):
         with atomic_folder(path) as folder:
             (folder / TOKENIZER).write_text(self.encoders.text.tokenizer.to_str(), encoding="utf-8")
             parts = split_weights(self.net, self.encoders, self.tuned)
-            write_checkpoint(folder, parts, self._describe(), beside=beside)
+            write_checkpoint(folder, parts, self._describe(), beside=beside, files=(TOKENIZER,))
 
     def _describe(self) -> dict[str, Any]:
         return {
@@ -196,11 +196,11 @@ class ArmsRouter(BaseRouter):
         }
 
     @classmethod
-    def from_folder(cls, folder: Path, *, device: str) -> Self:
-        """Load what `save` wrote; use `load_router`."""
-        description = read_description(folder)
+    def from_folder(cls, folder: Path, *, device: str, sha256: str | None = None) -> Self:
+        """Load what `save` wrote; use `load_router`. For `sha256` see `read_description`."""
+        description = read_description(folder, sha256)
         parts = read_weights(folder, description)
-        encoders = build_saved_encoders(description, read_tokenizer(folder / TOKENIZER))
+        encoders = build_saved_encoders(description, read_tokenizer(folder, description))
         router = cls(
             [VlmProfile(**profile) for profile in description["vlms"]],
             encoders,
@@ -219,9 +219,10 @@ class ArmsRouter(BaseRouter):
         return router
 
 
-def read_tokenizer(file: Path) -> Tokenizer:
-    """The tokenizer that was saved with a router."""
+def read_tokenizer(folder: Path, description: dict[str, Any]) -> Tokenizer:
+    """The tokenizer that was saved with a router, checked against the router's description."""
+    content = read_file(folder, description, TOKENIZER)
     try:
-        return Tokenizer.from_file(str(file))
+        return Tokenizer.from_str(content.decode())
     except Exception as error:  # the library has no error class of its own
-        raise ArmsError(f"{file}: the router's tokenizer cannot be read: {error}") from error
+        raise ArmsError(f"{folder / TOKENIZER}: the router's tokenizer cannot be read: {error}") from error

@@ -14,7 +14,7 @@ from arms.features.labelled import Labelled
 from arms.features.loader import Queries
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import BaseRouter
-from arms.routers.checkpoint import read_description, write_checkpoint
+from arms.routers.checkpoint import nested_sha256, read_description, write_checkpoint
 
 
 class CascadeRouter(BaseRouter):
@@ -85,18 +85,25 @@ class CascadeRouter(BaseRouter):
             for number, router in enumerate(self.thetas, start=1):
                 router.save(folder / f"theta-{number}", beside=folder / "phi")
             description = {"kind": "cascade", "theta": self.theta, "num_thetas": len(self.thetas)}
-            write_checkpoint(folder, {}, description | self.origin_entry())
+            nested = ("phi", *_theta_names(len(self.thetas)))
+            write_checkpoint(folder, {}, description | self.origin_entry(), nested=nested)
 
     @classmethod
-    def from_folder(cls, folder: Path, *, device: str) -> Self:
-        """Load what `save` wrote; use `load_router`."""
-        description = read_description(folder)
+    def from_folder(cls, folder: Path, *, device: str, sha256: str | None = None) -> Self:
+        """Load what `save` wrote; use `load_router`. For `sha256` see `read_description`."""
+        description = read_description(folder, sha256)
         if "num_thetas" not in description:
             raise ArmsError(f"{folder}: expected num_thetas, the number of routers Theta, got none; train it anew")
-        phi = ArmsRouter.from_folder(folder / "phi", device=device)
-        numbers = range(1, description["num_thetas"] + 1)
-        thetas = [ArmsRouter.from_folder(folder / f"theta-{number}", device=device) for number in numbers]
+        phi, *thetas = (
+            ArmsRouter.from_folder(folder / name, device=device, sha256=nested_sha256(description, name))
+            for name in ("phi", *_theta_names(description["num_thetas"]))
+        )
         return cls(phi, thetas, theta=description["theta"])
+
+
+def _theta_names(number: int) -> list[str]:
+    """The folders of the routers Theta."""
+    return [f"theta-{place}" for place in range(1, number + 1)]
 
 
 Net = ArmsRouter | CascadeRouter  # a router that is only nets, before anything is joined with them

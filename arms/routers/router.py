@@ -4,18 +4,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from arms.data.costs import estimate_costs, price_costs
+from arms.data.pictures import PictureSource, open_picture
 from arms.data.profiles import VlmProfile
 from arms.errors import ArmsError
 from arms.features.loader import Queries
 from arms.params import STANDARD_COSTS, CostsParams
 from arms.routers.checkpoint import read_description
 from arms.routers.hub import Portable
+from arms.routers.loading import load_whole
 from arms.routers.origin import Origin
 from arms.selection.policies import EXPENSES
 from arms.selection.select import check_is_mapping, ranking
@@ -23,7 +25,6 @@ from arms.selection.select import check_is_mapping, ranking
 if TYPE_CHECKING:
     from arms.safe.why import Why
 
-ImageSource = str | Path | BinaryIO | Image.Image
 
 # The routers that can be saved, by the `kind` in their description.
 SAVED_ROUTERS = {
@@ -110,7 +111,7 @@ class Route:
 
 
 def load_router(path: str | Path, *, device: str = "auto") -> EncodingRouter:
-    """Load a router that was saved to a folder.
+    """Load a router that was saved to a folder; one that is replaced meanwhile is loaded as it was or as it then is.
 
     Raises
     ------
@@ -118,6 +119,10 @@ def load_router(path: str | Path, *, device: str = "auto") -> EncodingRouter:
         If the folder holds no router, or one that is damaged or does not fit this installation.
     """
     folder = Path(path)
+    return load_whole(folder, lambda: _load(folder, device))
+
+
+def _load(folder: Path, device: str) -> EncodingRouter:
     description = read_description(folder)
     kind = description.get("kind")
     if kind not in SAVED_ROUTERS:
@@ -160,7 +165,7 @@ class Router(Portable):
 
     def route(
         self,
-        image: ImageSource,
+        image: PictureSource,
         question: str,
         *,
         exclude: Collection[str] = (),
@@ -174,6 +179,8 @@ class Router(Portable):
         ----------
         image : path, binary file or PIL image
         question : str
+            May be empty: the picture is then all that is asked. Of a long one only both ends are read (see
+            `arms.encoders.long_texts`); what is no character counts as U+FFFD, the replacement character.
         exclude : names of VLMs in the pool, optional
             These are left out, and the policy chooses among the others.
         policy : mapping, optional
@@ -189,7 +196,7 @@ class Router(Portable):
         Raises
         ------
         ArmsError
-            If the image cannot be read, the question is empty, `exclude` names an unknown VLM, no VLM is left, the
+            If the image cannot be read, the question is no text, `exclude` names an unknown VLM, no VLM is left, the
             policy needs something unknown (latencies, or the costs of a VLM without prices), or `why` is asked of a
             router without a memory.
         ValueError
@@ -199,7 +206,7 @@ class Router(Portable):
 
     def route_batch(
         self,
-        images: Sequence[ImageSource],
+        images: Sequence[PictureSource],
         questions: Sequence[str],
         *,
         exclude: Collection[str] = (),
@@ -214,12 +221,12 @@ class Router(Portable):
         if not images:
             return []
         for row, question in enumerate(questions):
-            if not isinstance(question, str) or not question.strip():
-                raise ArmsError(f"question {row}: expected text, got {question!r}")
+            if not isinstance(question, str):
+                raise ArmsError(f"question {row}: expected text, got {question!r:.80}")
         policy = self.router.policy if policy is None else policy
         check_is_mapping(policy)
         expected = self._expected_costs(questions, left, policy, costs)
-        pictures = [_open_image(image) for image in images]
+        pictures = [open_picture(image) for image in images]
         queries = self.router.encode(pictures, list(questions))
         reasons = self._explain(queries) if why else [None] * len(images)
         confidence = self.router.score(queries)
@@ -277,19 +284,3 @@ class Router(Portable):
         if not left.any():
             raise ArmsError(f"exclude: expected one VLM or more to be left, got all: {', '.join(self.vlms)}")
         return left
-
-
-def _open_image(source: ImageSource) -> Image.Image:
-    if not (isinstance(source, str | Path | Image.Image) or hasattr(source, "read")):
-        raise ArmsError(f"expected an image as a path, binary file or PIL image, got {type(source).__name__}")
-    try:
-        if isinstance(source, Image.Image):
-            source.load()
-            return source
-        with Image.open(source) as image:
-            image.load()
-        return image
-    except FileNotFoundError as error:
-        raise ArmsError(f"{source}: no such image") from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ArmsError(f"{source}: not a readable image: {error}") from error

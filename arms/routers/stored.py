@@ -12,7 +12,9 @@ from typing import Any, Literal, get_args
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from arms.data.appearance import APPEARANCE
 from arms.encoders.base import Encoder, hash_weights
+from arms.encoders.long_texts import shortening_of
 from arms.encoders.pair import EncoderPair, build_encoders
 from arms.encoders.precision import in_precision
 from arms.errors import ArmsError
@@ -78,6 +80,8 @@ def build_saved_encoders(description: dict[str, Any], tokenizer: Tokenizer) -> E
         tokenizer=tokenizer,
         text_config=None if sourced["text"] else description["text_config"],
         load_weights=sourced["image"],
+        shortening=shortening_of(fingerprints["text"]),  # as the texts that the router was trained on
+        download=False,
     )
     # The trunks compute in the precision of the features that the router was trained on.
     image, text = (fingerprints[modality].get("precision", "float32") for modality in MODALITIES)
@@ -101,8 +105,15 @@ def load_weights(
     Raises
     ------
     ArmsError
-        If the weights do not fit the net, or a source has other ones than at the time of the training.
+        If the weights do not fit the net, a source has other ones than at the time of the training, pictures were read
+        otherwise then, or the encoders that were built are not those of the saved fingerprints.
     """
+    trained_on = description["fingerprints"]["image"].get("pictures")
+    if trained_on != APPEARANCE:
+        raise ArmsError(
+            f"{folder}: it was trained on pictures read as {trained_on!r}, this version reads them as {APPEARANCE!r}; "
+            "train it anew"
+        )
     saved = {
         name: tensor for part in ("head", "image_tail", "text_tail") for name, tensor in parts.get(part, {}).items()
     }
@@ -111,6 +122,10 @@ def load_weights(
     for modality in MODALITIES:
         if not _is_pretrained(encoders.params, modality):
             _load(_encoder(encoders, modality).trunk, parts.get(f"{modality}_trunk", {}), folder)
+    for modality in MODALITIES:
+        # An encoder that is saved whole is the same whatever seed it once began with.
+        apart = {"weights"} if _is_pretrained(encoders.params, modality) else {"weights", "encoder"}
+        _check_fingerprint(_encoder(encoders, modality), description["fingerprints"][modality], apart, folder)
     for what, module, expected in _expected(net, encoders, description):
         if (got := hash_weights(module)) != expected:
             raise ArmsError(
@@ -121,6 +136,14 @@ def load_weights(
     return replace(
         encoders, image=replace(encoders.image, fingerprint=image), text=replace(encoders.text, fingerprint=text)
     )
+
+
+def _check_fingerprint(encoder: Encoder, saved: dict[str, Any], apart: set[str], folder: Path) -> None:
+    """Compare what was built with what was trained on, but for some parts, such as weights: see `_expected`."""
+    built = encoder.fingerprint
+    if wrong := [key for key in saved if key not in apart and built.get(key) != saved[key]]:
+        differences = "; ".join(f"{key} {saved[key]!r}, this installation has {built.get(key)!r}" for key in wrong)
+        raise ArmsError(f"{folder}: it was trained with an encoder of {differences}; train it anew")
 
 
 def _expected(

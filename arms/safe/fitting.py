@@ -1,46 +1,24 @@
-"""Learning how to join: nets trained without a part of the queries, and what they and the memory say about it."""
+"""Learning how to join net, memory and base rates, and how to join them with new VLMs."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import logit
 
 from arms.features.labelled import Labelled
-from arms.features.loader import Queries
 from arms.params import SafeParams
-from arms.progress import progress_bar
 from arms.routers.base import BaseRouter
 from arms.safe.base_rates import base_rates
 from arms.safe.confidence import Confidence, fit_confidence
 from arms.safe.evidence import Evidence
-from arms.safe.folds import Fold, make_folds
-from arms.safe.joint import SOURCES, Joint, gather_evidence
+from arms.safe.folds import make_folds
+from arms.safe.joint import SOURCES, Joint
+from arms.safe.left_out import LeftOut, NewNet, evidence_on, leave_out
 from arms.safe.memory import Memory
-from arms.safe.trust import KindResult, Trust, certify
+from arms.safe.trust import KindResult, certify
 from arms.safe.weights import Weights, fit_share, fit_weights
 
 _SWEEPS = 2  # over the new VLMs, as each is compared with the others too
-
-NewNet = Callable[[], BaseRouter]  # an untrained net over the pool, with encoders of its own
-
-
-@dataclass(frozen=True, eq=False)
-class LeftOut:
-    """Evidence on queries that its sources had not seen.
-
-    Attributes
-    ----------
-    evidence : Evidence
-        Of M queries.
-    outcomes : ndarray of shape (M, S)
-    kinds : ndarray of shape (M,), str, or None
-        Where whole kinds were left out.
-    """
-
-    evidence: Evidence
-    outcomes: np.ndarray
-    kinds: np.ndarray | None
 
 
 def fit_joint(
@@ -51,6 +29,7 @@ def fit_joint(
     val: Labelled | None,
     params: SafeParams,
     seed: int,
+    jobs: int = 1,
 ) -> Joint:
     """Join a trained net with its memory and the base rates.
 
@@ -68,17 +47,15 @@ def fit_joint(
         With embeddings, over the pool.
     seed : int
         Of the folds.
+    jobs : int
+        See `leave_out`.
     """
     base = logit(base_rates(train.outcomes))
     everyone = np.ones(len(base), dtype=bool)
     parts = []
     if val is not None and len(val):
-        parts.append(LeftOut(_evidence(net, memory, base, everyone, val.queries), val.outcomes, None))
-    folds = make_folds(train, params, seed)
-    with progress_bar("left-out fits", "fits") as progress:
-        for done, fold in enumerate(folds, start=1):
-            parts.append(_left_out(new_net(), fold, train, val, params))
-            progress(done, len(folds))
+        parts.append(LeftOut(evidence_on(net, memory, base, everyone, val.queries), val.outcomes, None))
+    parts += leave_out(new_net, make_folds(train, params, seed), train, val, params, jobs)
     return join(base, parts, params)
 
 
@@ -110,7 +87,7 @@ def _only_base(base: np.ndarray) -> Joint:
     weights = Weights(np.zeros((len(SOURCES), 1)), np.zeros(0))
     everyone = np.ones(len(base))
     confidence = Confidence(1.0, 1.0, 0.0, np.zeros(len(SOURCES)))
-    return Joint(base, everyone, everyone.astype(bool), weights, Trust(None, 1.0, 0), confidence)
+    return Joint(base, everyone, everyone.astype(bool), weights, certify({}, np.zeros(0), 0.0), confidence)
 
 
 def extend_joint(joint: Joint, net: BaseRouter, memory: Memory, val: Labelled | None) -> Joint:
@@ -137,7 +114,7 @@ def extend_joint(joint: Joint, net: BaseRouter, memory: Memory, val: Labelled | 
     extended = Joint(base, shares, old, joint.weights, joint.trust, joint.confidence)
     if val is None or not len(val):
         return extended
-    evidence = _evidence(net, memory, base, old, val.queries)
+    evidence = evidence_on(net, memory, base, old, val.queries)
     net_weight = joint.weights.at(evidence.novelty)[:, 0] * joint.trust.at(evidence.novelty)
     for vlm in [vlm for _ in range(_SWEEPS) for vlm in range(num_old, len(base))]:
         shares[vlm] = 0.0
@@ -155,26 +132,3 @@ def _only_pairs_of(vlm: int, outcomes: np.ndarray) -> np.ndarray:
     same = outcomes == outcomes[:, [vlm]]
     same[:, vlm] = False
     return np.where(same, np.nan, outcomes)
-
-
-def _left_out(net: BaseRouter, fold: Fold, train: Labelled, val: Labelled | None, params: SafeParams) -> LeftOut:
-    """The evidence on a fold's queries, of a net and a memory that have not seen them."""
-    rest, test = train.subset(fold.rest), train.subset(fold.test)
-    net.fit(rest, None if val is None else _without(val, test, fold.kinds))
-    memory = Memory.of(rest, params.index)
-    base = logit(base_rates(rest.outcomes))
-    everyone = np.ones(len(base), dtype=bool)
-    return LeftOut(_evidence(net, memory, base, everyone, test.queries), test.outcomes, fold.kinds)
-
-
-def _without(val: Labelled, test: Labelled, kinds: np.ndarray | None) -> Labelled | None:
-    """The val queries that may choose a left-out net's epoch: of other kinds than those left out."""
-    if kinds is None or val.tags is None:
-        return val
-    kept = np.flatnonzero(~np.isin(val.tags, np.unique(kinds)))
-    return val.subset(kept) if len(kept) else None
-
-
-def _evidence(net: BaseRouter, memory: Memory, base: np.ndarray, old: np.ndarray, queries: Queries) -> Evidence:
-    assert queries.embeddings is not None, "joining: expected queries with embeddings"
-    return gather_evidence(net.score(queries), memory, memory.search(queries.embeddings), base, old)

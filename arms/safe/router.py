@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,14 +20,14 @@ from arms.errors import ArmsError
 from arms.features.dataset import Embedder
 from arms.features.labelled import Labelled
 from arms.features.loader import Queries
-from arms.params import SafeParams
+from arms.params import FitParams, RouterParams, SafeParams
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import Scorer
 from arms.routers.cascade import CascadeRouter, Net, first_net
-from arms.routers.checkpoint import read_description, read_weights, write_checkpoint
+from arms.routers.checkpoint import nested_sha256, read_description, read_weights, write_checkpoint
 from arms.safe.base_rates import base_rates
 from arms.safe.evidence import Evidence
-from arms.safe.fitting import NewNet, extend_joint, fit_joint
+from arms.safe.fitting import extend_joint, fit_joint
 from arms.safe.joint import Joint, gather_evidence
 from arms.safe.memory import Found, Memory
 from arms.safe.stored import memory_from_tensors, memory_tensors
@@ -58,17 +59,21 @@ class SafeRouter(Scorer):
     def join(
         cls,
         net: ArmsRouter,
-        new_net: NewNet,
         train: Labelled,
         val: Labelled | None,
         params: SafeParams,
         embedder: Embedder,
         *,
         seed: int,
+        jobs: int = 1,
     ) -> Self:
-        """Join a trained net with what else is known; see `fit_joint`."""
+        """Join a trained net with what else is known; see `fit_joint`.
+
+        Nets that are fitted without a part of the queries start anew, from the embedder's encoders.
+        """
         memory = Memory.of(train, params.index)
-        return cls(net, memory, fit_joint(net, memory, new_net, train, val, params, seed), embedder)
+        new_net = partial(_untrained, net.profiles, embedder.encoders, net.router, net.training, net.device)
+        return cls(net, memory, fit_joint(net, memory, new_net, train, val, params, seed, jobs), embedder)
 
     def extended(self, net: Net, train: Labelled, val: Labelled | None) -> "SafeRouter":
         """This router over an extended pool; it stays as it is.
@@ -146,7 +151,7 @@ class SafeRouter(Scorer):
             joint = {name: torch.from_numpy(array) for name, array in self.joint.to_arrays().items()}
             parts = {"memory": memory_tensors(self.memory), "joint": joint, **self._untuned()}
             description = {"kind": "safe", "index": self.memory.index, "trust": self.joint.trust.to_json()}
-            write_checkpoint(folder, parts, description | self.origin_entry())
+            write_checkpoint(folder, parts, description | self.origin_entry(), nested=(NET,))
 
     def _untuned(self) -> dict[str, dict[str, Tensor]]:
         """The weights of the tails that neighbours are searched by, where the net has tuned its own."""
@@ -155,14 +160,14 @@ class SafeRouter(Scorer):
         return {f"{name}_untuned": dict(tails[name].state_dict()) for name in _TAILS if name in self.phi.tuned}
 
     @classmethod
-    def from_folder(cls, folder: Path, *, device: str) -> Self:
-        """Load what `save` wrote; use `load_router`."""
-        description = read_description(folder)
-        parts = read_weights(folder, description)
-        kind = read_description(folder / NET).get("kind")
+    def from_folder(cls, folder: Path, *, device: str, sha256: str | None = None) -> Self:
+        """Load what `save` wrote; use `load_router`. For `sha256` see `read_description`."""
+        description = read_description(folder, sha256)
+        parts, of_net = read_weights(folder, description), nested_sha256(description, NET)
+        kind = read_description(folder / NET, of_net).get("kind")
         if kind not in _NETS:
             raise ArmsError(f"{folder / NET}: expected a router of kind {' or '.join(_NETS)}, got {kind!r}")
-        net = _NETS[kind].from_folder(folder / NET, device=device)
+        net = _NETS[kind].from_folder(folder / NET, device=device, sha256=of_net)
         memory = memory_from_tensors(parts["memory"], description["index"])
         joint = Joint.from_arrays(
             {name: tensor.numpy() for name, tensor in parts["joint"].items()}, description["trust"]
@@ -174,6 +179,17 @@ class SafeRouter(Scorer):
         phi = first_net(net)
         embedder = Embedder(_with_untuned(phi.encoders, parts), 4 * phi.training.batch_size, phi.device)
         return cls(net, memory, joint, embedder)
+
+
+def _untrained(
+    profiles: Sequence[VlmProfile],
+    encoders: EncoderPair,
+    router: RouterParams,
+    training: FitParams,
+    device: torch.device,
+) -> ArmsRouter:
+    # Training tunes the encoders, so each net needs its own.
+    return ArmsRouter(profiles, copy.deepcopy(encoders), router, training, device=device)
 
 
 def _with_untuned(encoders: EncoderPair, parts: dict[str, dict[str, Tensor]]) -> EncoderPair:

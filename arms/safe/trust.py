@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ _STEPS = 21  # novelties that are tried as the limit
 _WIDTH = 0.1  # of the fall at the limit, as a share of the median novelty
 _FEWEST = 20  # answerable queries of a kind, to judge on
 FEWEST_KINDS = 4  # with fewer, nothing can be certified
-_INSIDE = 0.95  # share of the queries like the training queries that are within the limit then
+_INSIDE = 0.95  # share of the queries like the training queries that are within the limit if nothing is certified
+_SEEN = 0.99  # share of a kind's queries that are not taken for strays
 _NOWHERE = -1.0
 
 
@@ -21,8 +23,8 @@ class Trust:
 
     Attributes
     ----------
-    limit : float or None
-        The novelty; None: contrasts count everywhere.
+    limit : float
+        The novelty; below 0, contrasts count nowhere.
     width : float
     num_kinds : int
         How many left-out kinds agreed; 0: too few could be asked. If a new kind is like one more of them, the chance
@@ -30,13 +32,14 @@ class Trust:
         any of them (as in conformal risk control, arXiv:2208.02814).
     """
 
-    limit: float | None
+    limit: float
     width: float
     num_kinds: int
 
     def at(self, novelty_M: np.ndarray) -> np.ndarray:
         """The share of the contrasts that counts, shape (M,), in [0, 1]."""
-        return _share(novelty_M, np.inf if self.limit is None else self.limit, self.width)
+        share: np.ndarray = expit((self.limit - novelty_M) / self.width)
+        return share
 
     def to_json(self) -> dict[str, Any]:
         """For the router's description."""
@@ -60,25 +63,26 @@ class KindResult:
     novelty: np.ndarray
     outcomes: np.ndarray
 
-    def gain(self, limit: float, width: float) -> tuple[float, float] | None:
-        """EM over the best single VLM if contrasts count up to a novelty, and its standard error.
+    @cached_property
+    def comparable(self) -> np.ndarray:
+        """The answerable queries on which every VLM has an outcome: bool of shape (M,)."""
+        comparable: np.ndarray = ~np.isnan(self.outcomes).any(axis=1) & (self.outcomes == 1).any(axis=1)
+        return comparable
 
-        None on too few queries. It is over the answerable queries on which every VLM has an outcome.
-        """
-        complete = ~np.isnan(self.outcomes).any(axis=1) & (self.outcomes == 1).any(axis=1)
-        if complete.sum() < _FEWEST:
-            return None
-        scores = self.base + _share(self.novelty, limit, width)[:, None] * self.contrasts
+    def gain(self, trust: Trust) -> tuple[float, float]:
+        """EM over the best single VLM on the comparable queries, and its standard error."""
+        scores = self.base + trust.at(self.novelty)[:, None] * self.contrasts
         rows = np.arange(len(scores))
         gains = self.outcomes[rows, scores.argmax(axis=1)] - self.outcomes[rows, self.base.argmax(axis=1)]
-        gains = gains[complete]
+        gains = gains[self.comparable]
         return float(gains.mean()), float(gains.std() / np.sqrt(len(gains)))
 
 
 def certify(kinds: Mapping[str, KindResult], inside_novelty: np.ndarray, tolerance: float) -> Trust:
     """The farthest limit at which no left-out kind is seen to lose more than the tolerance to the best single VLM.
 
-    A kind objects to a limit if it would lose more by over a standard error.
+    A kind objects to a limit if it would lose more by over a standard error. No limit is farther than left-out kinds
+    were: nothing is known of what lies beyond them.
 
     Parameters
     ----------
@@ -91,25 +95,23 @@ def certify(kinds: Mapping[str, KindResult], inside_novelty: np.ndarray, toleran
         In EM.
     """
     everywhere = np.concatenate([inside_novelty, *(kind.novelty for kind in kinds.values())])
-    width = _WIDTH * float(np.median(everywhere)) + 1e-6
-    judged = [kind for kind in kinds.values() if kind.gain(np.inf, width) is not None]
+    width = _WIDTH * float(np.median(everywhere)) + 1e-6 if len(everywhere) else 1.0
+    judged = [kind for kind in kinds.values() if kind.comparable.sum() >= _FEWEST]
     if len(judged) < FEWEST_KINDS:
-        return Trust(float(np.quantile(inside_novelty, _INSIDE)) if len(inside_novelty) else None, width, 0)
-    if all(_agrees(kind, np.inf, width, tolerance) for kind in judged):
-        return Trust(None, width, len(judged))
-    for limit in np.quantile(everywhere, np.linspace(1, 0, _STEPS)):
-        if all(_agrees(kind, float(limit), width, tolerance) for kind in judged):
-            return Trust(float(limit), width, len(judged))
+        return Trust(_quantile(inside_novelty, _INSIDE), width, 0)
+    farthest = max(_quantile(novelty, _SEEN) for novelty in [inside_novelty, *(kind.novelty for kind in judged)])
+    nearer = np.quantile(everywhere, np.linspace(1, 0, _STEPS))
+    for limit in [farthest, *nearer[nearer < farthest].tolist()]:
+        trust = Trust(limit, width, len(judged))
+        if all(_agrees(kind, trust, tolerance) for kind in judged):
+            return trust
     return Trust(_NOWHERE, width, len(judged))
 
 
-def _agrees(kind: KindResult, limit: float, width: float, tolerance: float) -> bool:
-    gain, error = kind.gain(limit, width) or (0.0, 0.0)
+def _quantile(novelty_M: np.ndarray, share: float) -> float:
+    return float(np.quantile(novelty_M, share)) if len(novelty_M) else _NOWHERE
+
+
+def _agrees(kind: KindResult, trust: Trust, tolerance: float) -> bool:
+    gain, error = kind.gain(trust)
     return gain + error >= -tolerance
-
-
-def _share(novelty_M: np.ndarray, limit: float, width: float) -> np.ndarray:
-    if limit == np.inf:
-        return np.ones(len(novelty_M))
-    share: np.ndarray = expit((limit - novelty_M) / width)
-    return share

@@ -1,5 +1,7 @@
 """Draw the sample dataset from a seed and write it as outcome tables; its outcomes come from the simulator."""
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -130,7 +132,21 @@ def _mapping(workers: int) -> Iterator[Callable[..., Iterator[_Rows]]]:
         return
     # Spawned, not forked: a forked child would inherit locks that other threads (of torch, of Arrow) hold.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        with _interrupts_ignored():
+            pool.submit(int)  # starts the processes, which inherit that: an interrupt is for this one to handle
         yield partial(pool.map, chunksize=_CHUNK)
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # only the main one may set this
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _make_picture(recipe: _Recipe, job: tuple[int, int]) -> _Rows:

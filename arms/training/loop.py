@@ -26,7 +26,7 @@ from arms.training.optimiser import build_optimizer, learning_rate_factor
 from arms.training.order import shuffled
 from arms.training.prediction import predict_logits
 from arms.training.random_state import RandomState
-from arms.training.snapshot import NO_SNAPSHOT, Snapshot, identify
+from arms.training.snapshot import NO_SNAPSHOT, Snapshot, identify, misfit
 
 _EXPLODED = 2.0  # nats per outcome over an epoch; tossing a coin has 0.69
 
@@ -214,13 +214,16 @@ class _Run:
         """Resume from the snapshot, if it holds one of this run."""
         if (state := self.snapshot.load()) is None:
             return
-        self.net.load_state_dict(state["net"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.shuffle.bit_generator.state = state["shuffle"]
-        self.random.states = state["random"]
-        logs = [EpochLog(**log) for log in state["logs"]]
-        self.done = _Done(step=state["step"], logs=logs, kept=state["kept"])
+        try:
+            self.net.load_state_dict(state["net"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.schedule.load_state_dict(state["schedule"])
+            self.shuffle.bit_generator.state = state["shuffle"]
+            self.random.states = state["random"]
+            logs = [EpochLog(**log) for log in state["logs"]]
+            self.done = _Done(step=state["step"], logs=logs, kept=state["kept"])
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise misfit(self.snapshot, error) from error
         logger.info("going on after epoch %d of %d", len(logs), self.params.epochs)
 
     def _state(self) -> dict[str, Any]:

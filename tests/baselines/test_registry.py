@@ -55,6 +55,7 @@ def test_a_router_under_another_name():
             r"baselines\.knn\.num_neighbours\.0: expected greater than or equal to 1, got 0",
         ),
         ("knn", {"num_neighbours": 8}, r"baselines\.knn\.num_neighbours: expected a valid list, got 8"),
+        ("knn", {"router": "best-single"}, r"baselines\.knn: expected another name for a router of kind 'best-single'"),
         ("knn", {"num_neighbours": []}, r"baselines\.knn\.num_neighbours: expected 1 or more, got"),
     ],
 )

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from arms.catalogue.match import alike_key, match_profiles, profile_finder, rename_vlms
+from arms.catalogue.match import match_profiles, profile_finder, rename_vlms
 from arms.data.profiles import VlmProfile
 from arms.errors import ArmsError
 
@@ -23,6 +23,9 @@ OUTCOMES = pd.DataFrame({"query_id": ["1", "1", "2"], "vlm": ["a", "b", None], "
         ("gpt-4o-mini", None),
         ("gpt4o", None),  # might be another
         ("4o", None),
+        ("gpt-4o-2024-08-06", "OpenAI"),  # a version of it
+        ("openai/GPT-4o_20240806", "OpenAI"),
+        ("gpt-4o-mini-2024-07-18", None),
         ("qwen2.5_vl_7b", "a later one"),  # its very name goes before one that is alike
     ],
 )
@@ -36,10 +39,6 @@ def test_of_several_that_are_alike_the_first_is_taken() -> None:
     profile = profile_finder(CATALOGUE)("QWEN2.5:VL:7B")
     assert profile is CATALOGUE[1]
     assert profile_finder([])("gpt-4o") is None
-
-
-def test_a_name_s_key() -> None:
-    assert alike_key("Org/My_Model: v1.5 ") == "my-model-v1-5"
 
 
 def test_vlms_without_a_profile() -> None:
@@ -61,8 +60,28 @@ def test_the_error_says_what_to_do() -> None:
     assert guess == ("if qwen2.5-vl-7b-instruct is qwen2.5_vl_7b: --rename qwen2.5-vl-7b-instruct=qwen2.5_vl_7b")
     assert rest == [
         "say what is known of them in data/vlms.yaml (arms vlms add NAME --access free) or another file (--vlms), or "
-        "that they are free or paid, and no more: --access free"
+        "that they are free or paid, and no more: --access free, or for one of them --access NAME=paid"
     ]
+
+
+def test_access_by_vlm() -> None:
+    profiles, bare = match_profiles(["a", "b", "gpt-4o"], CATALOGUE, "free", {"b": "paid", "gpt-4o": "paid"})
+    assert [profile.access for profile in profiles] == ["free", "paid", "paid"]
+    assert bare == ("a", "b")
+    profiles, _ = match_profiles(["a"], CATALOGUE, None, {"a": "paid"})
+    assert profiles[0].access == "paid"
+    with pytest.raises(ArmsError, match="the log has VLMs without a profile: b\n"):
+        match_profiles(["a", "b"], CATALOGUE, None, {"a": "paid"})
+    with pytest.raises(ArmsError, match=r"^--access c=paid: the log has no VLM 'c'; it has a$"):
+        match_profiles(["a"], CATALOGUE, "free", {"c": "paid"})
+    with pytest.raises(ArmsError, match=r"^--access gpt-4o=free: expected paid, as its profile gpt-4o says; change"):
+        match_profiles(["gpt-4o"], CATALOGUE, None, {"gpt-4o": "free"})
+
+
+def test_a_dated_name_finds_no_profile_of_another_date() -> None:
+    catalogue = [VlmProfile(name="gpt-4o-2024-05-13", access="paid")]
+    assert profile_finder(catalogue)("gpt-4o-2024-08-06") is None
+    assert profile_finder(catalogue)("openai/gpt-4o-2024-05-13") is catalogue[0]
 
 
 def test_the_error_of_very_many_is_short() -> None:

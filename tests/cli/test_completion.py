@@ -76,6 +76,7 @@ print(names, "pandas" in sys.modules)
 def test_options():
     assert offered("import tables", "--im") == ["--images", "--image-prefix"]
     assert offered("import tables --access") == ["free", "paid"]
+    assert offered("import tables --access", "gpt-4o=p") == ["gpt-4o=paid"]
     assert offered("extend --strategy", "in") == ["independent", "incremental"]
     assert offered("completion") == ["bash", "zsh", "fish"]
 

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,27 @@ def test_a_project_gets_settings_to_begin_with(source):
     assert str(source) in params.description
 
 
+def test_what_is_in_no_pool_after_a_second_import(source):
+    Path("conf/data").mkdir(parents=True)
+    run("import", "tables", source, "--name", "mine")
+    path = Path("conf/data/mine.yaml")
+    small, *others = (profile.name for profile in PROFILES)
+    path.write_text(path.read_text().replace(f"  - {others[-1]}\n", "").replace(f"  - {small}\n", "  - gone\n"))
+    before = path.read_text()
+    result = run("import", "tables", source, "--name", "mine", "--replace")
+    assert result.exit_code == 0, result.output
+    *_, told, line, last = result.stdout.splitlines()
+    assert told == (
+        f"conf/data/mine.yaml stays as it is. VLMs in no pool, and so left out: {small}, {others[-1]}; VLMs in a "
+        "pool, but not in the data: gone. With all of them its line under pools: is"
+    )
+    assert line == f"  base: [{', '.join([*others[:-1], small, others[-1]])}]"
+    assert last.startswith("next: ")
+    assert path.read_text() == before
+    found = run_json("import", "tables", source, "--name", "mine", "--replace")
+    assert (found["in_no_pool"], found["only_in_pools"]) == ([small, others[-1]], ["gone"])
+
+
 def test_json(source):
     report = run_json("import", "tables", source)
     assert (report["dataset"], report["folder"], report["conf"]) == ("logs", "data/raw/logs", None)
@@ -54,12 +76,24 @@ def test_the_name_is_the_folders(source):
     assert "into data/raw/logs in " in run("import", "tables", "../logs").stdout
 
 
-@pytest.mark.parametrize("name", [".", "..", "a/b", ".hidden", "-x"])
+@pytest.mark.parametrize("name", [".", "..", "a/b", ".hidden", "-x", "a b"])
 def test_a_name_that_is_no_folders(source, name):
     check_failed(
         run("import", "tables", source, f"--name={name}"),
-        f"--name: expected the name of a folder in data/raw, got '{name}'",
+        "--name, of a folder in data/raw: expected a name of letters, digits,",
     )
+    assert not Path("data").exists()
+
+
+def test_the_name_of_the_embedded_dataset_is_taken(source):
+    check_failed(run("import", "tables", source, "--name", "sample"), "expected another name than 'sample', which is")
+    assert not Path("data").exists()
+
+
+def test_a_name_that_looks_like_a_number(source):
+    Path("conf/data").mkdir(parents=True)
+    assert run("import", "tables", source, "--name", "123").stdout.endswith("then: dvc exp run -S \"data='123'\"\n")
+    assert read_data_params("123").pools.base
 
 
 def test_several_sources_need_a_name(source):
@@ -152,6 +186,15 @@ class TestFlags:
     def test_that_are_wrong(self, made, flags):
         assert run("import", "made", made, *flags.split()).exit_code == 2
 
+    @pytest.mark.parametrize(
+        "flags", ["--some-text a --some-text b", "--whole 1 --whole 1", "--name a --name b", "--workers 1 --workers 2"]
+    )
+    def test_that_may_be_said_once(self, made, flags):
+        """Of two the last would win, and nobody would know."""
+        result = run("import", "made", made, *flags.split())
+        assert result.exit_code == 2
+        assert re.search(r"Invalid value for '--\S+': expected it once, got \S+ and \S+", result.stderr)
+
     def test_that_all_importers_have(self, made):
         told = "importer clashing: expected settings of other names than images, which all have"
         check_failed(run("import", "clashing", made), told)
@@ -161,6 +204,26 @@ class TestFlags:
         result = run("import", "made", made, "--rename", pair)
         assert result.exit_code == 2
         assert f"expected LOG=NAME, got '{pair}'" in result.stderr
+
+    def test_access_of_each_vlm(self, made):
+        flags = ("--answers", "a", "--answers", "b=c", "--answers", "d", "--access", "b=c=paid", "--access", "free")
+        run_json("import", "made", made, *flags)
+        access = {vlm.name: vlm.access for vlm in read_dataset("data/raw/notes").vlms}
+        assert access == {"a": "free", "b=c": "paid", "d": "free"}
+
+    @pytest.mark.parametrize(
+        ("flags", "told"),
+        [
+            ("--access cheap", "expected free or paid, got 'cheap'"),
+            ("--access a=", "expected free, paid, VLM=free or VLM=paid, got 'a='"),
+            ("--access free --access paid", "expected it once for all, got 'paid' too"),
+            ("--rename a=b --rename a=c", "expected it once for a, got 'a=c' too"),
+        ],
+    )
+    def test_access_and_rename_that_are_wrong(self, made, flags, told):
+        result = run("import", "made", made, *flags.split())
+        assert result.exit_code == 2
+        assert told in result.stderr
 
     def test_rename_and_profiles(self, made):
         """The log's name may hold an equals sign, the new one not."""

@@ -5,7 +5,7 @@ def test_to_read(source):
     result = run("validate", source)
     assert result.exit_code == 0, result.output
     assert "queries: 5 kept, 1 set aside" in result.stdout
-    assert "no question" in result.stdout
+    assert "no language" in result.stdout
 
 
 def test_json(source):
@@ -13,7 +13,7 @@ def test_json(source):
     assert report["queries"] == {"kept": 5, "set_aside": 1}
     assert report["outcomes"] == {"kept": 15, "set_aside": 3}
     assert {finding["kind"]: finding["count"] for finding in report["findings"]} == {
-        "no question": 1,
+        "no language": 1,
         "query set aside": 3,
     }
 

@@ -3,11 +3,12 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from arms.data import atomic
-from arms.data.atomic import atomic_file, atomic_folder
+from arms.data.atomic import atomic_file, atomic_folder, reserved
 from arms.errors import ArmsError
 
 ROOT = Path(__file__).parents[2]
@@ -191,8 +192,10 @@ def test_modes_follow_the_umask(tmp_path: Path) -> None:
     try:
         with atomic_folder(tmp_path / "out") as temporary:
             (temporary / "a").write_text("")
+            (temporary / "a").chmod(0o600)  # as some libraries do
         with atomic_file(tmp_path / "b") as temporary:
             temporary.write_text("")
+            temporary.chmod(0o600)
     finally:
         os.umask(before)
     modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("out", "out/a", "b")]
@@ -204,3 +207,67 @@ def test_a_folder_may_hold_links_and_folders(tmp_path: Path) -> None:
         (temporary / "deep").mkdir()
         (temporary / "deep" / "gone").symlink_to("nowhere")
     assert (tmp_path / "out" / "deep" / "gone").is_symlink()
+
+
+def test_all_is_on_the_disk_before_the_rename_and_the_name_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed = []
+    monkeypatch.setattr(atomic, "flush", lambda path: flushed.append((path.name, (tmp_path / "out").exists())))
+    with atomic_folder(tmp_path / "out") as draft:
+        (draft / "deep").mkdir()
+        (draft / "deep" / "a").write_text("1")
+    assert sorted(flushed[:-1]) == [("a", False), ("deep", False), ("out", False)]
+    assert flushed[-1] == (tmp_path.name, True)
+
+
+@pytest.mark.parametrize("writer", [atomic_file, atomic_folder])
+def test_a_full_disk_is_named_and_leaves_what_was_there(tmp_path: Path, writer: Any) -> None:
+    """A limit on the size of files acts as a full disk."""
+    script = f"""
+import resource, sys
+from pathlib import Path
+from arms.data.atomic import {writer.__name__}
+from arms.errors import ArmsError
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    with {writer.__name__}(sys.argv[1]) as draft:
+        (draft / "a" if draft.is_dir() else draft).write_bytes(bytes(4000))
+except ArmsError as error:
+    print(error)
+"""
+    with writer(tmp_path / "out") as draft:
+        (draft / "a" if draft.is_dir() else draft).write_text("old")
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "out")], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert f"{tmp_path / 'out'}: the disk is full (" in done.stdout
+    assert "make room, then run the same again" in done.stdout
+    file = tmp_path / "out" / "a" if writer is atomic_folder else tmp_path / "out"
+    assert file.read_text() == "old"
+    assert names(tmp_path) == ["out"]
+
+
+def test_what_another_process_has_reserved_is_refused_until_it_ends(tmp_path: Path) -> None:
+    script = """
+import sys
+from arms.data.atomic import reserved
+with reserved(sys.argv[1]):
+    print("held", flush=True)
+    input()
+"""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path / "out")], cwd=ROOT,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(ArmsError, match=r"out: another process is at work on it"), reserved(tmp_path / "out"):
+        pass
+    with reserved(tmp_path / "other"):
+        pass
+    holder.kill()
+    holder.communicate()
+    with reserved(tmp_path / "out"), atomic_folder(tmp_path / "out"):
+        pass
+    assert names(tmp_path) == ["out"]

@@ -1,15 +1,13 @@
 import hashlib
 import io
 import os
-import struct
-import zlib
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from arms.data import images
+from arms.data import pictures
 from arms.data.images import (
     IMAGE_ADVICE,
     ImageCheck,
@@ -17,7 +15,6 @@ from arms.data.images import (
     check_file,
     check_images,
     folder_checker,
-    huge_images_raise,
     read_image,
 )
 
@@ -26,16 +23,6 @@ def picture(kind: str = "PNG", size: tuple[int, int] = (4, 4)) -> bytes:
     stream = io.BytesIO()
     Image.new("RGB", size, (200, 10, 10)).save(stream, kind)
     return stream.getvalue()
-
-
-def png_of_size(width: int, height: int) -> bytes:
-    """A PNG that says to be of this size and holds no pixels."""
-
-    def chunk(name: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"])
@@ -57,27 +44,21 @@ def test_a_truncated_image_is_found_by_decoding_alone() -> None:
     content = picture("JPEG", (64, 64))[:-20]
     assert not check_content(content, "a", decode=False).problem
     check = check_content(content, "a")
-    assert (check.problem, check.detail[:30]) == ("unreadable image", "a: OSError: image file is trun")
-
-
-@pytest.mark.parametrize("side", [10_000, 60_000])  # of which Pillow warns, and which it refuses
-def test_a_huge_image_is_known_by_its_header(side: int) -> None:
-    with huge_images_raise():
-        check = check_content(png_of_size(side, side), "a", decode=False)
-    assert check.problem == "oversized image"
-    assert check.detail.startswith("a: Image size ")
+    assert check.problem == "unreadable image"
+    assert "OSError: image file is truncated" in check.detail
 
 
 def test_a_program_is_no_picture() -> None:
     stream = io.BytesIO()
     Image.new("L", (4, 4)).save(stream, "EPS")
     check = check_content(stream.getvalue(), "a.eps")
-    assert check == ImageCheck(problem="unreadable image", detail="a.eps is EPS, a program, not a picture")
+    assert check.problem == "unreadable image"
+    assert check.detail.startswith("a.eps is EPS; expected one of PNG, JPEG,")
 
 
 def test_a_large_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.png").write_bytes(picture())
-    monkeypatch.setattr(images, "LARGEST_FILE", 10)
+    monkeypatch.setattr(pictures, "LARGEST_FILE", 10)
     expected = ImageCheck(problem="oversized image", detail="a.png: more than 10 bytes")
     assert read_image(tmp_path / "a.png", "a.png") == (expected, b"")
     assert check_file(tmp_path, "a.png") == expected
@@ -85,7 +66,7 @@ def test_a_large_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     check, content = read_image(tmp_path / "gone.png", "gone.png")
-    assert (check.problem, check.detail, content) == ("unreadable image", "gone.png: No such file or directory", b"")
+    assert (check.problem, check.detail, content) == ("missing image file", "gone.png: no such image", b"")
 
 
 @pytest.mark.parametrize(

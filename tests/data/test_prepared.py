@@ -15,6 +15,7 @@ from PIL import Image
 from arms.data.prepare import prepare_dataset
 from arms.data.prepared import Prepared, read_prepared, write_prepared
 from arms.data.profiles import profile_sentence
+from arms.data.sealed import seal_folder
 from arms.data.tables import OutcomeTables
 from arms.data.validation import Validated
 from arms.data.validation import validate as validate_only
@@ -206,6 +207,7 @@ def test_same_content_gives_the_same_bytes(make_dataset: MakeDataset, tmp_path: 
         "report.json",
         "set_aside/outcomes.parquet",
         "set_aside/queries.parquet",
+        "sha256.json",
         "vlms.yaml",
     ]
 
@@ -226,16 +228,29 @@ def test_reading_errors(prepared: Prepared, validated: Validated, tmp_path: Path
     with pytest.raises(ArmsError, match="out: expected a prepared dataset, got no such folder; run: dvc repro prepare"):
         read_prepared(folder)
     write(prepared, validated, folder)
-    (folder / "pools.json").write_text('{"base": ["small", "large"], "new": ["newer"]}')
-    with pytest.raises(
-        ArmsError, match=r"expected vlms\.yaml to hold the pools of pools\.json in their order, got large"
+    for content, message in (
+        ('{"base": ["small", "large"], "new": ["newer"]}', r"expected vlms\.yaml to hold the pools of pools\.json"),
+        ('{"base": ["small"]}', r"pools\.json: key 'new' is missing; run: dvc repro prepare"),
+        ("{", r"pools\.json: expected a part .*, got something that is not JSON .*; run: dvc repro prepare"),
     ):
-        read_prepared(folder)
-    (folder / "pools.json").write_text('{"base": ["small"]}')
-    with pytest.raises(ArmsError, match=r"pools\.json: key 'new' is missing; run: dvc repro prepare"):
-        read_prepared(folder)
-    (folder / "pools.json").write_text("{")
-    with pytest.raises(ArmsError, match=r"pools\.json: expected JSON, could not read it.*run: dvc repro prepare"):
+        (folder / "pools.json").write_text(content)
+        with pytest.raises(ArmsError, match=r"pools\.json is damaged or was changed: .*; run: dvc repro prepare"):
+            read_prepared(folder)
+        seal_folder(folder)
+        with pytest.raises(ArmsError, match=message):
+            read_prepared(folder)
+
+
+@pytest.mark.parametrize("name", ["queries.parquet", "outcomes.parquet", "vlms.yaml", "pools.json", "report.json"])
+def test_a_file_that_was_not_prepared_with_the_others_is_named(
+    prepared: Prepared, validated: Validated, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "out"
+    write(prepared, validated, folder)
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(ArmsError, match=rf"{name} is damaged or was changed: .*; run: dvc repro prepare"):
         read_prepared(folder)
 
 

@@ -159,3 +159,9 @@ def test_sentence_is_one_line() -> None:
 def test_sentence_of_unknown_kind() -> None:
     with pytest.raises(ArmsError, match="profile: expected one of full, name, got 'long'"):
         sentence("long")
+
+
+@pytest.mark.parametrize("name", ["query_id", "asked: gpt"])
+def test_names_that_score_tables_use_are_refused_before_any_training(name: str) -> None:
+    with pytest.raises(ArmsError, match=f"name: expected a name that score tables do not use themselves, got '{name}'"):
+        VlmProfile(name=name, access="free")

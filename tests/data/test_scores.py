@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from arms.data.parquet import write_parquet
 from arms.data.scores import Scores, read_scores, write_scores
 from arms.errors import ArmsError
 
@@ -109,28 +110,48 @@ def test_at_names_the_first_missing_queries():
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ArmsError, match=r"none.parquet: expected a score table, found no file"):
+    with pytest.raises(ArmsError, match=r"none.parquet: expected a score table, got no such file"):
         read_scores(tmp_path / "none.parquet")
 
 
 def test_a_file_that_is_no_parquet_is_named(tmp_path):
     (tmp_path / "bad.parquet").write_bytes(b"query_id,a\nq1,0.5\n")
-    with pytest.raises(ArmsError, match=r"bad.parquet: expected a score table, got a file that is not Parquet"):
+    with pytest.raises(ArmsError, match=r"bad.parquet: expected a score table, could not read it as Parquet"):
         read_scores(tmp_path / "bad.parquet")
 
 
 def test_other_parquet_is_named(tmp_path):
-    pq.write_table(pa.table({"query_id": ["q1"], "vlm": ["a"]}), tmp_path / "outcomes.parquet")
+    write_parquet(pa.table({"query_id": ["q1"], "vlm": ["a"]}), tmp_path / "outcomes.parquet")
     with pytest.raises(ArmsError, match=r"outcomes.parquet: .*other Parquet \(query_id, vlm\)"):
         read_scores(tmp_path / "outcomes.parquet")
 
 
-def test_a_damaged_table_is_named(tmp_path):
+def test_a_table_that_another_program_wrote_is_refused(tmp_path):
+    write_scores(make(), tmp_path / "arms.parquet")
+    pq.write_table(pq.read_table(tmp_path / "arms.parquet"), tmp_path / "again.parquet")
+    with pytest.raises(ArmsError, match=r"again.parquet: expected a score table with a checksum over the whole file"):
+        read_scores(tmp_path / "again.parquet")
+
+
+def test_a_table_without_a_column_is_named(tmp_path):
     write_scores(make(), tmp_path / "arms.parquet")
     table = pq.read_table(tmp_path / "arms.parquet")
-    pq.write_table(table.drop_columns(["small-2b"]), tmp_path / "short.parquet")
+    write_parquet(table.drop_columns(["small-2b"]), tmp_path / "short.parquet")
     with pytest.raises(ArmsError, match=r"short.parquet: a damaged score table .*small-2b"):
         read_scores(tmp_path / "short.parquet")
+
+
+def test_no_flipped_bit_gives_other_scores(tmp_path):
+    """In confidences, page headers, names, the policy and the checksums themselves."""
+    path = tmp_path / "arms.parquet"
+    write_scores(make(), path)
+    content = path.read_bytes()
+    for bit in range(0, 8 * len(content), 7):  # each eighth byte's every bit comes up
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        with pytest.raises(ArmsError, match=r"arms.parquet.*run the stage that writes it again"):
+            read_scores(path)
 
 
 def test_who_was_asked_goes_round(tmp_path):

@@ -28,7 +28,7 @@ def test_every_flag_is_there(name):
 def test_the_flags_of_all_formats_are_there():
     from arms.cli.import_ import import_
 
-    context = import_.make_context("import", ["csv", "x"])
+    context = import_.make_context("import", ["csv", "x"], help_option_names=["-h", "--help"])  # click keeps them
     command = import_.get_command(context, "csv")
     own = {field.name for field in fields(find_importer("csv"))}
     common = {option.opts[0] for option in command.params if option.name not in own | {"sources", "help"}}

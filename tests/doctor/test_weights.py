@@ -9,6 +9,7 @@ from arms.params import EncodersParams, read_encoders_params
 from tests.fakes import image_params, text_params
 
 ROOT = Path(__file__).resolve().parents[2]
+COMMIT = "12040accade4e8a0f71eabdb258fecc2e7e948be"  # as in conf/encoders/paper.yaml
 NO_MODEL = {"architecture": None, "vocabulary_size": None}
 
 
@@ -19,7 +20,7 @@ def cache(tmp_path, monkeypatch):
 
     def put(repository, *names):
         folder = tmp_path / "hub" / f"models--{repository.replace('/', '--')}"
-        for name, content in {"refs/main": "abc", **{f"snapshots/abc/{name}": "" for name in names}}.items():
+        for name, content in {"refs/main": COMMIT, **{f"snapshots/{COMMIT}/{name}": "" for name in names}}.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(content)
 
@@ -86,7 +87,17 @@ class TestPaper:
     def test_half_of_it(self, cache, left_out):
         names = {"config.json", "model.safetensors", "tokenizer.json"} - {left_out}
         cache("distilbert-base-uncased", *names)
-        assert not text("distilbert-base-uncased").here
+        assert not text(f"distilbert-base-uncased@{COMMIT}").here
+
+    def test_another_commit_is_not_this_one(self, cache):
+        cache("distilbert-base-uncased", "config.json", "model.safetensors", "tokenizer.json")
+        assert text(f"distilbert-base-uncased@{COMMIT}").here
+        assert not text(f"distilbert-base-uncased@{'0' * 40}").here
+
+    def test_a_name_without_a_commit(self):
+        found = text("distilbert-base-uncased")
+        assert (found.origin, found.here) == ("unknown", False)
+        assert "expected a pinned commit, as in distilbert-base-uncased@COMMIT" in found.text()
 
 
 class TestImage:
@@ -107,16 +118,17 @@ class TestImage:
         assert (found.origin, found.problem) == ("unknown", "expected an open_clip architecture")
 
     def test_a_repository(self, cache):
-        assert not image(model="hf-hub:acme/clip", pretrained=None).here
+        assert not image(model=f"hf-hub:acme/clip@{COMMIT}", pretrained=None).here
         cache("acme/clip", "open_clip_config.json", "open_clip_model.safetensors")
-        assert image(model="hf-hub:acme/clip", pretrained=None).here
+        assert image(model=f"hf-hub:acme/clip@{COMMIT}", pretrained=None).here
+        assert "expected a pinned commit" in image(model="hf-hub:acme/clip", pretrained=None).text()
 
     def test_what_does_not_come_from_the_hub(self, monkeypatch, tmp_path):
         import open_clip
 
         source = {"url": "http://example.org/some/clip.pt", "hf_hub": ""}
         monkeypatch.setattr(open_clip, "get_pretrained_cfg", lambda model, tag: source)
-        monkeypatch.setattr("arms.doctor.weights._URL_CACHE", str(tmp_path))
+        monkeypatch.setattr("arms.doctor.weights.URL_CACHE", str(tmp_path))
         assert not image(model="ViT-B-32", pretrained="openai").here
         (tmp_path / "clip.pt").touch()
         assert image(model="ViT-B-32", pretrained="openai").here
@@ -128,6 +140,6 @@ class TestText:
         assert (found.origin, found.here) == ("file", True)
 
     def test_what_cannot_be_a_name(self):
-        found = text("no/such/folder")
+        found = text(f"no/such/folder@{COMMIT}")
         assert (found.origin, found.here) == ("unknown", False)
         assert found.problem.startswith("expected a folder or a name on the hub: ")

@@ -11,6 +11,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from safetensors.torch import save_file
 
+from arms.data.appearance import APPEARANCE, as_seen
 from arms.encoders.image import build_image_encoder
 from arms.errors import ArmsError
 from tests.encoders.cuts import EXACT, image_batch, pictures, run
@@ -75,11 +76,12 @@ def test_preprocessing_is_open_clips(resize, size):
     for height, width in ((32, 32), (20, 50), (97, 31), (6, 6), (1, 9)):
         colours = Image.fromarray(rng.integers(0, 256, (height, width, 4), dtype=np.uint8), mode="RGBA")
         for image in [colours.convert(mode) for mode in ("RGB", "L", "LA", "1", "CMYK", "P")] + [colours]:
+            seen = as_seen(image)  # open_clip would resize a palette's numbers, and drop what alpha says
             pixels = encoder.read(image)
             assert pixels.dtype == np.uint8
             assert pixels.flags.c_contiguous
             ours = normalise({"pixels": torch.from_numpy(pixels)[None]})["pixels"][0]
-            assert torch.equal(ours, transform(image)), (image.mode, height, width)
+            assert torch.equal(ours, transform(seen)), (image.mode, height, width)
 
 
 def test_reading_from_files_and_streams(tmp_path):
@@ -194,6 +196,10 @@ class TestFingerprint:
         for tunable_layers in (0, 1, "all"):
             fingerprint = self.of(tunable_layers=tunable_layers)
             assert json.loads(json.dumps(fingerprint)) == fingerprint
+
+    def test_it_says_how_pictures_are_read(self):
+        for tunable_layers in (0, 1, "all"):
+            assert self.of(tunable_layers=tunable_layers)["pictures"] == APPEARANCE
 
     def test_pixels_depend_on_the_size_and_resizing_alone(self):
         pixels = self.of(tunable_layers="all")

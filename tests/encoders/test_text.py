@@ -168,12 +168,14 @@ def test_truncation_is_logged_once_with_a_text_by_name(caplog, monkeypatch):
     assert [len(row) for row in rows] == [6, 6, 3, 6]
     assert rows[0][-1] == encoder.tokenizer.token_to_id("[SEP]")
     encoder.tokenize(TEXTS)
-    assert caplog.messages == [f"2 of 4 texts are longer than max_tokens (6) and were cut off, such as {TEXTS[0]!r}"]
+    assert caplog.messages == [
+        f"2 of 4 texts are longer than max_tokens (6): their middle is left out, such as that of {TEXTS[0]!r}"
+    ]
     caplog.clear()
     long = "How many dots? " * 20
     encoder.tokenize([TEXTS[0], long])
     assert caplog.messages == [
-        f"2 of 2 texts are longer than max_tokens (6) and were cut off, such as {long[:60] + '...'!r}"
+        f"2 of 2 texts are longer than max_tokens (6): their middle is left out, such as that of {long[:60] + '...'!r}"
     ]
 
 

@@ -106,7 +106,7 @@ class TestOutcomes:
         ("name", "content", "message"),
         [
             ("a.parquet", None, "expected a Parquet file with columns query_id, vlm, correct"),
-            ("a.parquet", "query_id", "expected a Parquet file, could not read it"),
+            ("a.parquet", "query_id", "could not read it as Parquet"),
             ("a.csv", None, "expected CSV with columns query_id, vlm, correct, could not read it"),
             ("a.csv", "", "expected CSV with columns query_id, vlm, correct, could not read it: No columns"),
             ("a.csv", "query_id,vlm\nq1,painter\n", "column 'correct' is missing"),

@@ -9,6 +9,7 @@ import torch
 
 from arms.baselines.registry import build_router
 from arms.baselines.saved import SavedBaseline
+from arms.data.atomic import reserved
 from arms.data.profiles import VlmProfile, write_vlms
 from arms.errors import ArmsError
 from arms.extension.saved import Request, extend_router, report_text
@@ -312,6 +313,15 @@ class TestJoined:
 
 
 class TestWhereItGoes:
+    def test_a_second_one_into_the_same_folder_is_refused_at_once(self, request_for):
+        request = request_for("train")
+        with (
+            reserved(request.out),
+            pytest.raises(ArmsError, match=r"mine: another process is at work on it; wait until"),
+        ):
+            extend(request)
+        extend(request)
+
     def test_nothing_is_replaced_unasked(self, request_for):
         request = request_for("train")
         extend(request)

@@ -1,4 +1,5 @@
 import contextlib
+import json
 import shutil
 
 import numpy as np
@@ -8,11 +9,13 @@ from arms.errors import ArmsError
 from arms.features.arrays import Ragged
 from arms.features.inspection import describe_store, verify_store
 from arms.features.loader import Features
+from arms.features.shards import digest_of, open_shard
 from arms.features.store import FeatureStore
 from tests.fakes import watch_progress
 from tests.stores import contents, flip, keys, sequences, write_store
 
 CHUNKS = ("keys/c/0/0", "states/c/0/0", "offsets/c/0")
+NOT_TOGETHER = "its arrays or their checksums are not those that were written together"
 NUM_FLIPS = 100  # of each kind of store
 
 
@@ -64,10 +67,14 @@ def test_values_of_other_offsets(store):
         store.finish()
     shutil.rmtree(store.folder / "shard-00001/states")
     shutil.copytree(store.folder / "shard-00002/states", store.folder / "shard-00001/states")
-    message = "shard-00001 is damaged: offsets: expected the last one to be 5, got 4; delete this folder and run: "
-    with pytest.raises(ArmsError, match=message):
-        store.load()
+    message = f"shard-00001 is damaged: {NOT_TOGETHER}; delete this folder and run: "
+    for attempt in (store.load, store.finish):
+        with pytest.raises(ArmsError, match=message):
+            attempt()
     assert any(message in problem for problem in verify_store(store))
+    forget_digests(store)
+    with pytest.raises(ArmsError, match=r"offsets: expected the last one to be 5, got 4; delete this folder and run: "):
+        store.load()
 
 
 def test_a_deleted_shard_is_written_anew_under_its_own_name(store):
@@ -93,10 +100,88 @@ def test_rows_of_another_shape(tmp_path):
     assert verify_store(store) == [message]
 
 
+@pytest.mark.parametrize("array", ["keys", "pooled", "tokens"])
+def test_sound_arrays_that_changed_places_are_noticed(tmp_path, array):
+    """All of the same shape, each with its right checksum: rows would be those of other pictures."""
+    rng = np.random.default_rng(0)
+    shards = [{"pooled": rng.random((2, 3)), "tokens": rng.random((2, 4, 3))} for _ in range(2)]
+    store = write_store(tmp_path / "x.zarr", *shards)
+    one, other = (store.folder / shard / array for shard in ("shard-00000", "shard-00001"))
+    swap(one, other)
+    message = f"shard-00000 is damaged: {NOT_TOGETHER}; delete this folder and run: dvc repro encode"
+    for attempt in (store.load, store.open, store.finish):
+        with pytest.raises(ArmsError, match=message):
+            attempt()
+    assert len(verify_store(store)) == 2
+    swap(one, other)
+    store.load()
+
+
+def test_shards_that_changed_names_are_noticed(store):
+    swap(store.folder / "shard-00000", store.folder / "shard-00001")
+    with pytest.raises(ArmsError, match=r"shard-00000 is damaged: "):
+        store.load()
+    assert len(verify_store(store)) == 2
+
+
+def test_a_store_from_before_digests_is_verified_once_and_nothing_is_encoded(store, caplog):
+    right = row_bytes(store.load(), keys(0)[0])
+    forget_digests(store, rows_only=True)
+    message = "its list has no digests, as before they were written; run: dvc repro --force encode"
+    with pytest.raises(ArmsError, match=message):
+        store.load()
+    assert any(message in problem for problem in verify_store(store))
+    with store.writing():
+        assert store.stored_keys() == set(keys(0, 1, 2))
+        store.finish()
+    assert "shard-00000 was written before shards had digests; its checksums were verified" in caplog.text
+    assert row_bytes(store.load(), keys(0)[0]) == right
+    assert verify_store(store) == []
+    forget_digests(store, rows_only=True)
+    flip(store.folder / "shard-00001/states/c/0/0", 5)
+    with (
+        store.writing(),
+        pytest.raises(ArmsError, match="shard-00001 is damaged: states/c/0/0: its bytes"),
+    ):
+        store.finish()
+
+
+def test_a_deleted_shard_may_be_written_with_other_rows(store):
+    shutil.rmtree(store.folder / "shard-00000")
+    with store.writing():
+        store.write_shard(keys(7), {"states": sequences(2)})
+        store.finish()
+    assert set(store.load().row_of) == set(keys(2, 7))
+
+
+def swap(one, other):
+    aside = one.with_name("aside")
+    one.rename(aside)
+    other.rename(one)
+    aside.rename(other)
+
+
+def forget_digests(store, *, rows_only=False):
+    """Make a store's digests those of its arrays as they are or, with `rows_only`, a store from before digests."""
+    shards = {}
+    for shard in store.shards():
+        file = store.folder / shard / "zarr.json"
+        content = json.loads(file.read_text())
+        content["attributes"].pop("digest", None)
+        file.write_text(json.dumps(content))
+        chunks = open_shard(store.folder / shard, store.fingerprint["arrays"], None)
+        rows = chunks["keys"].shape[0]
+        shards[shard] = rows if rows_only else {"rows": rows, "sha256": digest_of(shard, chunks)}
+    content = json.loads((store.folder / "zarr.json").read_text())
+    content["attributes"]["shards"] = shards
+    (store.folder / "zarr.json").write_text(json.dumps(content))
+
+
 def test_keys_stored_twice(store):
     shutil.copytree(store.folder / "shard-00000", store.folder / "shard-00002")
-    with store.writing():
+    with store.writing(), pytest.raises(ArmsError, match=f"shard-00002 is damaged: {NOT_TOGETHER}"):
         store.finish()
+    forget_digests(store)
     message = f"{store.folder}: 2 keys are stored twice; delete it and run: dvc repro encode"
     with pytest.raises(ArmsError) as caught:
         store.open()
@@ -200,9 +285,13 @@ def test_a_flipped_bit_is_reported_with_its_array_and_chunk(any_store, place):
         position = {"first": 0, "middle": (size - 4) // 2, "last": size - 5, "checksum": size - 2}[place]
         flip(chunk, position, bit=7)
         message = f"{chunk.relative_to(shard)}: its bytes do not match their checksum"
+        end = "; delete this folder and run: dvc repro encode"
+        assert verify_store(any_store) == [f"{shard} is damaged: {message}{end}"]
+        if place == "checksum":  # the digest is of the checksums
+            message = NOT_TOGETHER
         with pytest.raises(ArmsError) as caught:
             any_store.load()
-        assert str(caught.value) == f"{shard} is damaged: {message}; delete this folder and run: dvc repro encode"
+        assert str(caught.value) == f"{shard} is damaged: {message}{end}"
         flip(chunk, position, bit=7)
     any_store.load()
 

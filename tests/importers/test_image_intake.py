@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from arms.data import images as image_checks
+from arms.data import pictures
 from arms.errors import ArmsError
 from arms.importers import image_intake as intake_module
 from arms.importers.image_intake import ImageIntake
@@ -97,11 +97,11 @@ def test_base64_and_data_uris(intake: Callable[..., ImageIntake], tmp_path: Path
         (BASE64 + BASE64, "unreadable image", "expected base64"),
         ("\u00e9" * 8, "unreadable image", "ASCII"),
         ("half \ud800", "unreadable image", "ASCII"),
-        ("", "unreadable image", "the image is of no image format"),
-        ("abcd", "unreadable image", "the image is of no image format"),
+        ("", "unreadable image", "the image is of no known format"),
+        ("abcd", "unreadable image", "the image is of no known format"),
         ("data:image/png;base64", "unreadable image", "a data URI without a comma"),
-        ("data:image/png;base64,", "unreadable image", "the image is of no image format"),
-        (f"data:image/png,{BASE64}", "unreadable image", "the image is of no image format"),
+        ("data:image/png;base64,", "unreadable image", "the image is of no known format"),
+        (f"data:image/png,{BASE64}", "unreadable image", "the image is of no known format"),
         ("data:" + "a" * 1_000_000, "unreadable image", "a data URI without a comma"),
         ("data:" + ";a=b" * 250_000, "unreadable image", "a data URI without a comma"),
     ],
@@ -118,7 +118,7 @@ def test_what_is_no_base64(intake: Callable[..., ImageIntake], text: str, proble
 
 
 def test_images_that_are_too_large(intake: Callable[..., ImageIntake], monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (image_checks, intake_module):
+    for module in (pictures, intake_module):
         monkeypatch.setattr(module, "LARGEST_FILE", 50)
     images = intake()
     references = [images.add(png()), images.add_base64("A" * 151), "images/1.png"]

@@ -103,12 +103,18 @@ def test_what_is_wrong(root: Path, recorded: str, problem: str, detail: str) -> 
     ],
 )
 def test_a_prefix_stands_for_the_root(root: Path, prefix: str, recorded: str) -> None:
-    found = ImageRoots([root], prefix=prefix).find(recorded)
+    found = ImageRoots([root], prefixes=[prefix]).find(recorded)
     assert found == Found(root / "images/a.png", "images/a.png")
 
 
+def test_of_several_prefixes_the_longest_that_fits(root: Path) -> None:
+    roots = ImageRoots([root], prefixes=["/data", "/data/vqa", "/other"])
+    for recorded in ("/data/vqa/images/a.png", "/data/images/a.png", "/other/images/a.png", "images/a.png"):
+        assert roots.find(recorded) == Found(root / "images/a.png", "images/a.png")
+
+
 def test_a_prefix_is_whole_folders_and_leads_nowhere_else(root: Path) -> None:
-    roots = ImageRoots([root], prefix="/data/vqa")
+    roots = ImageRoots([root], prefixes=["/data/vqa"])
     for recorded, problem in (
         ("/data/vqa2/images/a.png", "image outside the roots"),
         ("/data/vqa/../secret.png", "image path with '..'"),

@@ -23,7 +23,7 @@ MakeDataset = Callable[..., OutcomeTables]
 def source(make_dataset: MakeDataset) -> Path:
     """A dataset folder with queries that cannot be used, q002 and q003, and an image that no query uses."""
     dataset = make_dataset(simulated=True)
-    queries = dataset.queries.assign(question=["" if i in (2, 3) else "How many?" for i in range(8)])
+    queries = dataset.queries.assign(task=["" if i in (2, 3) else "count" for i in range(8)])
     write_dataset(replace(dataset, queries=queries), dataset.folder)
     (dataset.folder / "images/unused.png").write_bytes((dataset.folder / "images/000.png").read_bytes())
     return dataset.folder
@@ -63,7 +63,7 @@ def test_import(source: Path, tmp_path: Path) -> None:
     assert (report.images_found, report.images_lost, report.rows_set_aside) == (3, 0, 0)
     assert json.loads((destination / "import_report.json").read_text()) == report.to_dict()
     set_aside = pd.read_parquet(destination / "set_aside/queries.parquet")
-    assert set_aside[["query_id", "reason"]].to_numpy().tolist() == [["q002", "no question"], ["q003", "no question"]]
+    assert set_aside[["query_id", "reason"]].to_numpy().tolist() == [["q002", "no task"], ["q003", "no task"]]
     assert len(pd.read_parquet(destination / "set_aside/outcomes.parquet")) == 6
     assert pd.read_parquet(destination / "set_aside/source.parquet").empty
     assert validate(read_dataset(destination), strict=True).report.queries_kept == 6
@@ -113,8 +113,8 @@ def test_images_that_cannot_keep_their_paths(source: Path, tmp_path: Path) -> No
     assert reasons == {
         "q000": "image under a table's name: import_report.json",
         "q001": "image under a table's name: Set_Aside/a.png",
-        "q002": "no question",
-        "q003": "no question",
+        "q002": "no task",
+        "q003": "no task",
         "q004": f"absolute image path: {absolute}",
         "q005": "absolute image path: C:\\a.png",
         "q006": "image path with '..': images/../images/000.png",

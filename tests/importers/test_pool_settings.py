@@ -1,9 +1,10 @@
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
 from arms.data.profiles import VlmProfile
 from arms.data.tables import OutcomeTables, write_dataset
-from arms.importers.pool_settings import write_pool_settings
+from arms.importers.pool_settings import PoolGaps, find_pool_gaps, write_pool_settings
 from arms.params import read_data_params
 
 NAMES = ("gpt-4o", "null", "1.5", "yes", "a: b # c", "- d", "Über 模型 🦜", "x" * 200, "'q\"", "{z}", "2024-05-13")
@@ -48,6 +49,25 @@ def test_settings_that_are_there_stay(project):
     assert write_pool_settings("mine", project / "dataset", "new", project) == path
     assert path.read_text() == "mine: own\n"
     assert [file.name for file in path.parent.iterdir()] == ["mine.yaml"]
+
+
+def test_a_line_for_vlms_in_no_pool(project):
+    path = write_pool_settings("mine", project / "dataset", "new", project)
+    assert find_pool_gaps(path, project / "dataset") == PoolGaps(base=NAMES)
+    assert find_pool_gaps(path, project / "dataset").text(path) == ""
+    path.write_text("pools:\n  new: [gpt-4o, 2.5]\n")
+    gaps = find_pool_gaps(path, project / "dataset")
+    assert (gaps.unpooled, gaps.gone, gaps.base) == (NAMES[1:], ("2.5",), NAMES[1:])
+    head, line = gaps.text(path).split("\n")
+    assert head.startswith(f"{path} stays as it is. VLMs in no pool, and so left out: null, 1.5, ")
+    assert YAML(typ="safe").load(line) == {"base": list(NAMES[1:])}, "it can be copied, whatever the names"
+
+
+@pytest.mark.parametrize("content", ["", "pools: 3", "pools: [", "- a"])
+def test_settings_that_say_nothing_of_pools(project, content):
+    path = project / "conf/data/mine.yaml"
+    path.write_text(content)
+    assert find_pool_gaps(path, project / "dataset") == PoolGaps()
 
 
 def test_outside_a_project(project, tmp_path_factory):

@@ -124,7 +124,7 @@ def test_the_report(source: Path) -> None:
     ]
     assert "source: 2 set aside: broken row; write it again" in report.text()
     assert "source: 1 noted: odd name; look at it" in report.text()
-    assert "queries: 1 set aside: missing image file; add the file" in report.text()
+    assert "queries: 1 set aside: missing image file; if the images are elsewhere here, name" in report.text()
     data = report.to_dict()
     assert data["format"] == "MadeImporter"
     assert data["sources"] == [str(source)]
@@ -178,6 +178,31 @@ def test_profiles_from_the_catalogue_and_renaming(source: Path, tmp_path: Path) 
     assert not any(found.kind == "VLM without a profile" for found in report.report.findings)
 
 
+def test_names_that_may_be_one_vlm(source: Path) -> None:
+    catalogue = (VlmProfile(name="gpt-4o", access="paid"),)
+    outcomes = OUTCOMES.assign(vlm=OUTCOMES["vlm"].replace({"new": "GPT 4o"}))
+    report = run(source, lambda intake: made(outcomes=outcomes), catalogue=catalogue)
+    (found,) = [found for found in report.report.findings if found.table == "source"]
+    assert (found.kind, found.set_aside) == ("VLM whose name is nearly another's", False)
+    assert found.rows == (
+        {"where": "org/gpt-4o", "detail": "--rename org/gpt-4o=gpt-4o"},
+        {"where": "GPT 4o", "detail": "--rename 'GPT 4o=gpt-4o'"},
+    )
+    outcomes = OUTCOMES.assign(vlm=OUTCOMES["vlm"].replace({"new": "gpt-4o-2024-08-06"}))
+    report = run(source, lambda intake: made(outcomes=outcomes), catalogue=catalogue, replace=True)
+    assert [found.kind for found in report.report.findings if found.table == "source"] == [
+        "VLM whose name is nearly another's",
+        "VLM with the profile of its name without the date",
+    ]
+
+
+def test_a_path_into_a_cache_is_no_name(source: Path) -> None:
+    path = "/home/me/.cache/huggingface/hub/models--Qwen--Qwen2-VL/snapshots/a28a094eb66a"
+    outcomes = OUTCOMES.assign(vlm=OUTCOMES["vlm"].replace({"new": path}))
+    report = run(source, lambda intake: made(outcomes=outcomes))
+    assert list(report.report.outcomes_per_vlm) == ["org/gpt-4o", "Qwen/Qwen2-VL"]
+
+
 def test_the_log_s_own_profiles_go_first(source: Path, tmp_path: Path) -> None:
     own = (VlmProfile(name="new", access="free", provider="the log"),)
     run(source, lambda intake: made(profiles=own), catalogue=(VlmProfile(name="new", access="paid"),))
@@ -203,11 +228,16 @@ def test_roots_and_a_prefix(source: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (source / "1.png").rename(tmp_path / "elsewhere/1.png")
     queries = QUERIES.assign(image=["/data/0.png", "/data/1.png", "/data/0.png"])
+    flags = "name their folder: --images FOLDER; .* name also what they begin with there: --image-prefix PATH"
     with pytest.raises(
-        ArmsError, match=r"expected at least one usable query, got none(.*\n)*.*image outside the roots"
+        ArmsError, match=rf"at least one usable query, got none(.*\n)*.*image outside the roots; .*{flags}"
     ):
         run(source, lambda intake: made(queries))
-    report = run(source, lambda intake: made(queries), roots=(source, tmp_path / "elsewhere"), image_prefix="/data")
+    with pytest.raises(ArmsError, match=rf"missing image file; .*{flags}"):
+        run(source, lambda intake: made(queries.assign(image="eval/0.png")))
+    report = run(
+        source, lambda intake: made(queries), roots=(source, tmp_path / "elsewhere"), image_prefixes=("/data",)
+    )
     assert (report.images_found, report.report.queries_kept) == (2, 3)
 
 
@@ -286,11 +316,9 @@ def test_nothing_is_left_of_an_import_that_fails(source: Path, error: BaseExcept
 
 def test_files_that_cannot_be_read_or_written(source: Path) -> None:
     def fail(intake: Intake) -> Log:
-        raise OSError(errno.ENOSPC, "No space left on device", "/some/file")
+        raise OSError(errno.EIO, "Input/output error", "/some/file")
 
-    with pytest.raises(
-        ArmsError, match=r"^/some/file: expected to read or write here, could not: No space left on dev"
-    ):
+    with pytest.raises(ArmsError, match=r"^/some/file: expected to read or write here, could not: Input/output error"):
         run(source, fail)
 
     def fail_bare(intake: Intake) -> Log:

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from arms.data.sealed import seal_folder
 from arms.errors import ArmsError
 from arms.evaluation.metrics import PARTIAL
 from arms.reports.results_table import read_metrics, results_table, shown_routers
@@ -82,4 +83,16 @@ def test_without_complete_cases_the_table_is_of_a_partial_replay():
 
 def test_no_metrics(tmp_path):
     with pytest.raises(ArmsError, match="expected metrics files, found none; run: dvc repro"):
+        read_metrics(tmp_path)
+
+
+def test_metrics_that_were_changed_or_are_no_json_are_named(tmp_path):
+    (tmp_path / "knn.json").write_text("{")
+    with pytest.raises(ArmsError, match=r"knn\.json: expected metrics, got something that is not JSON"):
+        read_metrics(tmp_path)
+    (tmp_path / "knn.json").write_text("{}")
+    seal_folder(tmp_path)
+    assert read_metrics(tmp_path) == {"knn": {}}
+    (tmp_path / "knn.json").write_text("[]")
+    with pytest.raises(ArmsError, match=r"knn\.json is damaged or was changed: .*; run: dvc repro evaluate"):
         read_metrics(tmp_path)

@@ -6,6 +6,7 @@ import torch
 
 from arms.errors import ArmsError
 from arms.routers.cascade import CascadeRouter
+from arms.routers.checkpoint import seal
 from arms.routers.router import Router, load_router
 from arms.selection.select import select
 from tests.fakes import NAMES, PROFILES, make_queries, make_router
@@ -130,7 +131,7 @@ def test_a_cascade_saved_before_it_could_have_several_thetas(tmp_path):
     make_cascade().save(tmp_path / "cascade")
     description = json.loads((tmp_path / "cascade/router.json").read_text())
     del description["num_thetas"]
-    (tmp_path / "cascade/router.json").write_text(json.dumps(description))
+    (tmp_path / "cascade/router.json").write_text(json.dumps(seal(description)))
     with pytest.raises(ArmsError, match="expected num_thetas, the number of routers Theta, got none; train it anew"):
         load_router(tmp_path / "cascade", device="cpu")
 

@@ -1,13 +1,20 @@
+import hashlib
 import json
 import shutil
+import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 import arms
+from arms.cli.completers import STARTER
 from arms.errors import ArmsError
-from arms.routers.checkpoint import read_description, read_weights, write_checkpoint
+from arms.routers import arms as module
+from arms.routers import loading
+from arms.routers.cascade import CascadeRouter
+from arms.routers.checkpoint import read_description, read_weights, seal, write_checkpoint
 from arms.routers.router import load_router
 from tests.fakes import VIT, make_queries, make_router, tiny_tokenizer
 
@@ -22,7 +29,7 @@ class TestFiles:
         write_checkpoint(tmp_path, parts, {"kind": "toy", "name": "日本"})
         description = read_description(tmp_path)
         assert {key: description[key] for key in ("format", "kind", "name")} == {
-            "format": 4,
+            "format": 5,
             "kind": "toy",
             "name": "日本",
         }
@@ -46,9 +53,9 @@ class TestFiles:
         [
             (None, r"toy: no router there \(router\.json is missing\); train one with: dvc repro"),
             ("{", r"router\.json: not valid JSON: "),
-            ('{"kind": "arms"}', r"router\.json: expected checkpoint format 4, got None; train it anew"),
-            ('{"format": 2}', r"router\.json: expected checkpoint format 4, got 2; train it anew"),
-            ("[1]", r"router\.json: expected checkpoint format 4, got None; train it anew"),
+            ('{"kind": "arms"}', r"router\.json: expected checkpoint format 5, got None; train it anew"),
+            ('{"format": 2}', r"router\.json: expected checkpoint format 5, got 2; train it anew"),
+            ("[1]", r"router\.json: expected checkpoint format 5, got None; train it anew"),
             ('{"format": 4, "kind": "forest"}', r"toy: unknown kind of router 'forest'; known: arms, cascade"),
             ('{"format": 4}', r"toy: unknown kind of router None; known: arms, cascade"),
         ],
@@ -67,9 +74,9 @@ def fitted(image=None, text=None, **settings):
 
 
 def edit(folder, **changes):
-    """Change a checkpoint's description."""
+    """Change a checkpoint's description, and give it the checksum that goes with it."""
     description = json.loads((folder / "router.json").read_text())
-    (folder / "router.json").write_text(json.dumps({**description, **changes}))
+    (folder / "router.json").write_text(json.dumps(seal({**description, **changes})))
 
 
 def check_same(router, read):
@@ -96,6 +103,22 @@ def test_a_router_survives(tmp_path, image_layers, text_layers):
     read = arms.Router.load(str(tmp_path / "router"), device="cpu").router
     check_same(router, read)
     assert not read.net.training
+
+
+def test_a_router_keeps_shortening_texts_as_in_its_training(tmp_path):
+    """One that was trained when long texts lost their end, such as the starter, is loaded and asked like that."""
+    long = f"{'read the sign . ' * 60}how many dots ?"
+    tokens = {}
+    for shortening in ("middle", "end"):
+        router = make_router(shortening=shortening, text={"max_tokens": 16})
+        router.save(tmp_path / shortening)
+        loaded = load_router(tmp_path / shortening, device="cpu")
+        assert loaded.encoders.text.shortening == shortening
+        assert loaded.encoders.fingerprints == router.encoders.fingerprints
+        (tokens[shortening],) = (ids.tolist() for ids in loaded.encoders.text.tokenize([long]))
+        assert tokens[shortening] == router.encoders.text.tokenize([long])[0].tolist()
+    assert tokens["middle"] != tokens["end"]
+    assert load_router(STARTER, device="cpu").encoders.text.shortening == "end"
 
 
 def test_it_can_be_trained_on(tmp_path):
@@ -152,7 +175,7 @@ class TestDamage:
             ("router.json", "no router there (router.json is missing)"),
             ("head.safetensors", "head.safetensors is missing; the checkpoint is incomplete"),
             ("image_tail.safetensors", "image_tail.safetensors is missing; the checkpoint is incomplete"),
-            ("tokenizer.json", "tokenizer.json: the router's tokenizer cannot be read"),
+            ("tokenizer.json", "tokenizer.json is missing; the checkpoint is incomplete"),
         ],
     )
     def test_missing_files(self, folder, file, message):
@@ -160,27 +183,136 @@ class TestDamage:
         assert message in self.error(folder)
 
     def test_another_tokenizer(self, folder):
-        (folder / "tokenizer.json").write_text("{")
-        assert "tokenizer.json: the router's tokenizer cannot be read" in self.error(folder)
+        def put(content):
+            (folder / "tokenizer.json").write_text(content)
+            edit(folder, files={"tokenizer.json": hashlib.sha256(content.encode()).hexdigest()})
+
         tokenizer = tiny_tokenizer()
         tokenizer.add_tokens(["extra"])
-        tokenizer.save(str(folder / "tokenizer.json"))
+        (folder / "tokenizer.json").write_text(tokenizer.to_str())
+        assert "tokenizer.json: expected sha256 " in self.error(folder)
+        put(tokenizer.to_str())
         assert "tokenizer.json: not the tokenizer that the router was trained with" in self.error(folder)
+        put("{")
+        assert "tokenizer.json: the router's tokenizer cannot be read" in self.error(folder)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda content: content.update(temperature=2.0),
+            lambda content: content["vlms"][0].update(name="other"),
+            lambda content: content["encoders"]["image"].update(resize="shortest"),
+            lambda content: content["router"].update(logit_max=4.0),
+            lambda content: content["fingerprints"]["text"].pop("tokenizer"),
+            lambda content: content.pop("sha256"),
+        ],
+    )
+    def test_any_change_of_the_description(self, folder, change):
+        description = json.loads((folder / "router.json").read_text())
+        change(description)
+        (folder / "router.json").write_text(json.dumps(description))
+        message = f"{folder / 'router.json'} is damaged or was changed: it does not match its checksum; train it anew"
+        assert self.error(folder) == message
+
+    def test_a_description_of_another_shape(self, folder):
+        description = json.loads((folder / "router.json").read_text())
+        del description["encoders_seed"]
+        (folder / "router.json").write_text(json.dumps(seal(description)))
+        assert "got one of another shape (KeyError: 'encoders_seed'); train it anew" in self.error(folder)
+
+    def test_encoders_that_are_built_otherwise_than_those_of_the_training(self, folder):
+        fingerprints = json.loads((folder / "router.json").read_text())["fingerprints"]
+        fingerprints["image"]["interpolation"] = "nearest"
+        edit(folder, fingerprints=fingerprints)
+        assert "trained with an encoder of interpolation 'nearest', this installation has 'bicubic'" in self.error(
+            folder
+        )
+
+    def test_a_router_of_the_format_before_loads_and_says_so(self, folder, saved, caplog):
+        description = json.loads((folder / "router.json").read_text())
+        description = {key: value for key, value in description.items() if key not in ("files", "sha256")}
+        (folder / "router.json").write_text(json.dumps({**description, "format": 4}))
+        check_same(load_router(saved, device="cpu"), load_router(folder, device="cpu"))
+        assert "was saved before descriptions had checksums, and is loaded unchecked; train it anew" in caplog.text
+
+    def test_a_part_of_another_cascade(self, saved, tmp_path):
+        phi, other = (load_router(saved, device="cpu") for _ in range(2))
+        other.temperature = 2.0
+        theta = phi.over([replace(profile, name=f"new {profile.name}") for profile in phi.profiles])
+        CascadeRouter(phi, [theta], theta=0.5).save(tmp_path / "cascade")
+        load_router(tmp_path / "cascade", device="cpu")
+        other.save(tmp_path / "cascade/phi")
+        message = f"expected the router that {tmp_path / 'cascade'} was saved with, got another; train it anew"
+        assert message in self.error(tmp_path / "cascade")
 
     def test_weights_that_do_not_fit(self, folder):
         router = json.loads((folder / "router.json").read_text())["router"]
         edit(folder, router={**router, "num_experts": 3, "top_k": 3})
         assert f"{folder}: its weights do not fit its description: " in self.error(folder)
 
+    def test_pictures_that_were_read_otherwise(self, folder):
+        fingerprints = json.loads((folder / "router.json").read_text())["fingerprints"]
+        del fingerprints["image"]["pictures"]  # as before they were turned, scaled and laid over white
+        edit(folder, fingerprints=fingerprints)
+        message = f"{folder}: it was trained on pictures read as None, this version reads them as 'upright, "
+        assert message in self.error(folder)
+
     def test_a_cascade_without_theta(self, saved, tmp_path):
-        write_checkpoint(tmp_path, {}, {"kind": "cascade", "theta": 0.5, "num_thetas": 1})
-        shutil.copytree(saved, tmp_path / "phi")
+        for name in ("phi", "theta-1"):
+            shutil.copytree(saved, tmp_path / name)
+        write_checkpoint(tmp_path, {}, {"kind": "cascade", "theta": 0.5, "num_thetas": 1}, nested=("phi", "theta-1"))
+        shutil.rmtree(tmp_path / "theta-1")
         assert f"{tmp_path / 'theta-1'}: no router there" in self.error(tmp_path)
 
     def test_a_cascade_of_an_unknown_number(self, saved, tmp_path):
         write_checkpoint(tmp_path, {}, {"kind": "cascade", "theta": 0.5})
         shutil.copytree(saved, tmp_path / "phi")
         assert "expected num_thetas, the number of routers Theta" in self.error(tmp_path)
+
+
+class TestReplaced:
+    """A router that is replaced while it is loaded is one version or the other."""
+
+    @pytest.fixture
+    def versions(self, saved):
+        routers = [load_router(saved, device="cpu") for _ in range(2)]
+        with torch.no_grad():
+            for parameter in routers[1].net.head_parameters():
+                parameter.add_(0.1)
+        routers[1].temperature = 2.0
+        return routers
+
+    def test_between_description_and_weights(self, versions, tmp_path, monkeypatch):
+        old, new = versions
+        old.save(tmp_path / "router")
+        read, replaced = module.read_weights, []
+
+        def replace_first(folder, description):
+            if not replaced:
+                replaced.append(True)
+                new.save(tmp_path / "router")
+            return read(folder, description)
+
+        monkeypatch.setattr(module, "read_weights", replace_first)
+        check_same(new, load_router(tmp_path / "router", device="cpu"))
+
+    def test_one_that_is_missing_between_two_renames(self, versions, tmp_path):
+        old, _ = versions
+        old.save(tmp_path / "router")
+        work = tmp_path / ".router.tmp"
+        work.mkdir()
+        (tmp_path / "router").rename(work / "router.old")
+        timer = threading.Timer(0.2, lambda: (work / "router.old").rename(tmp_path / "router"))
+        timer.start()
+        check_same(old, load_router(tmp_path / "router", device="cpu"))
+        timer.join()
+
+    def test_one_that_never_stays(self, versions, tmp_path, monkeypatch):
+        monkeypatch.setattr(loading, "_PAUSE_S", 0.0)
+        monkeypatch.setattr(loading, "_load", lambda folder, load: versions[0].save(folder))
+        versions[0].save(tmp_path / "router")
+        with pytest.raises(ArmsError, match=r"router: it was replaced again and again while it was loaded; wait until"):
+            load_router(tmp_path / "router", device="cpu")
 
 
 class TestPretrained:

@@ -89,10 +89,10 @@ def test_without_anything_left_out_the_base_rates_decide():
     assert join(base, [], safe_params()).default == 0
 
 
-def test_kinds_that_gain_are_trusted_everywhere():
+def test_kinds_that_gain_are_trusted():
     joint, evidence, _ = routed(knowing_net(), made(600, 0)[0], most_kinds=5)
-    assert (joint.trust.limit, joint.trust.num_kinds) == (None, 5)
-    np.testing.assert_array_equal(joint.trust.at(evidence.novelty), 1)
+    assert joint.trust.num_kinds == 5
+    assert joint.trust.at(evidence.novelty).mean() > 0.98
 
 
 def test_a_kind_on_which_the_router_would_lose_is_left_to_the_default():
@@ -145,8 +145,8 @@ def test_left_out_nets_see_neither_the_folds_queries_nor_its_kinds_in_val():
 
 def test_progress(monkeypatch):
     steps = watch_progress(monkeypatch)
-    fitted(noise_net(), made(100, 0)[0], num_folds=2, most_kinds=2)
-    assert steps == [("left-out fits", done, 4) for done in range(1, 5)]
+    fitted(noise_net(), made(100, 0)[0], num_folds=2, most_kinds=3)
+    assert steps == [("left-out fits", done, 5) for done in range(1, 6)]
 
 
 class TestExtend:

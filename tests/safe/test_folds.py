@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,7 +71,7 @@ def test_each_kind_is_left_out_once_with_its_scenes():
     assert {kind for fold in folds for kind in fold.kinds} == set(train.tags)
 
 
-@pytest.mark.parametrize("most", [2, 4, 7])
+@pytest.mark.parametrize("most", [3, 4, 7])
 def test_more_kinds_than_most_are_left_out_several_at_once(most):
     train = made(num_kinds=15)
     folds = kind_folds(train, most_kinds=most)
@@ -89,10 +91,36 @@ def test_without_scenes_the_pictures_are_the_groups():
     assert [len(fold.test) + len(fold.rest) for fold in folds] == [COUNT] * 6
 
 
-@pytest.mark.parametrize("train", [made(tags=False), made(num_kinds=1)])
-def test_without_several_kinds(train):
+@pytest.mark.parametrize("train", [made(tags=False), made(num_kinds=1), made(num_kinds=2)])
+def test_with_fewer_than_three_kinds_none_is_left_out(train):
+    """With one of two left out, a net would know one kind only."""
     assert kind_folds(train) == []
     assert len(part_folds(train)) == 3
+
+
+def with_benchmarks(benchmarks):
+    return replace(made(), benchmarks=np.asarray(benchmarks))
+
+
+def test_benchmarks_are_left_out_too():
+    tasks = np.array([int(tag.split()[1]) for tag in made().tags])
+    train = with_benchmarks([f"benchmark {task // 2}" for task in tasks])
+    by_level = {level: [fold for fold in kind_folds(train) if fold.level == level] for level in ("task", "benchmark")}
+    assert [len(folds) for folds in by_level.values()] == [4, 3]
+    for fold in by_level["benchmark"]:
+        (kind,) = np.unique(fold.kinds)
+        np.testing.assert_array_equal(fold.test, np.flatnonzero(train.benchmarks == kind))
+        assert not np.isin(train.groups[fold.rest], train.groups[fold.test]).any()
+    assert {kind for fold in by_level["benchmark"] for kind in fold.kinds} == set(train.benchmarks)
+    for fold in by_level["task"]:
+        np.testing.assert_array_equal(fold.kinds, train.tags[fold.test])
+
+
+@pytest.mark.parametrize(
+    "benchmarks", [["one"] * COUNT, ["one", "two"] * (COUNT // 2), [f"of {tag}" for tag in made().tags]]
+)
+def test_benchmarks_that_say_nothing_more_than_tasks_are_not(benchmarks):
+    assert {fold.level for fold in kind_folds(with_benchmarks(benchmarks))} == {"task"}
 
 
 def test_where_all_share_one_scene_nothing_would_remain():
@@ -100,7 +128,7 @@ def test_where_all_share_one_scene_nothing_would_remain():
 
 
 @pytest.mark.parametrize(("changes", "parts", "kinds"), [
-    ({"num_folds": 0}, 0, 4), ({"num_folds": 1}, 0, 4), ({"most_kinds": 0}, 3, 0), ({"most_kinds": 1}, 3, 0),
+    ({"num_folds": 0}, 0, 4), ({"num_folds": 1}, 0, 4), ({"most_kinds": 0}, 3, 0), ({"most_kinds": 2}, 3, 0),
     ({"num_folds": 0, "most_kinds": 0}, 0, 0),
 ])  # fmt: skip
 def test_switched_off(changes, parts, kinds):

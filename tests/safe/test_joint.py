@@ -66,7 +66,7 @@ def test_confidences_are_in_the_order_of_the_scores():
 
 
 def test_the_chance_to_beat_the_default():
-    joint = make_joint(Trust(None, 0.1, 5))
+    joint = make_joint(Trust(9.0, 0.1, 5))
     evidence = evidence_of(contrasts_of(net=np.array([3.0, 0.0, 0.0])), BASE)
     (chance,) = joint.beats_default(joint.scores(evidence))
     gap = joint.scores(evidence)[0, 0] - BASE[1]
@@ -74,7 +74,7 @@ def test_the_chance_to_beat_the_default():
     assert chance == pytest.approx(expit(gap))
 
 
-@pytest.mark.parametrize("trust", [Trust(None, 0.1, 5), Trust(0.5, 0.1, 0)])
+@pytest.mark.parametrize("trust", [Trust(9.0, 0.1, 5), Trust(0.5, 0.1, 0)])
 def test_as_arrays_and_back(trust):
     joint, evidence = make_joint(trust, shares=(1.0, 0.5, 0.0)), random_evidence()
     read = Joint.from_arrays(joint.to_arrays(), joint.trust.to_json())

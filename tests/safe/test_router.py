@@ -1,5 +1,6 @@
 """The safe router on tiny encoders: saved, loaded, extended and asked why."""
 
+import json
 import shutil
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from arms.errors import ArmsError
 from arms.features.dataset import Embedder
 from arms.routers.cascade import CascadeRouter
+from arms.routers.checkpoint import read_description, seal
 from arms.routers.router import Router, load_router
 from arms.safe.router import SafeRouter
 from tests.fakes import CPU, NAMES, PROFILES, make_queries, make_router
@@ -26,14 +28,14 @@ def labelled(encoders, vlms):
     return MADE.label(encoders, vlms, embeddings=True)
 
 
-def join(**train):
+def join(jobs=1, **train):
     """A router over the first two VLMs; its net tunes its encoders, and neighbours are searched by untuned ones."""
     net, untuned = make_net(**train), make_net().encoders
     data = labelled(untuned, NAMES[:2])
     fit, val = data.subset(np.arange(48)), data.subset(np.arange(48, 64))
     net.fit(fit, val)
     params, embedder = safe_params(num_folds=2, most_kinds=0), Embedder(untuned, 16, CPU)
-    return SafeRouter.join(net, lambda: make_net(**train), fit, val, params, embedder, seed=1)
+    return SafeRouter.join(net, fit, val, params, embedder, seed=1, jobs=jobs)
 
 
 def extend(router, strategy):
@@ -147,6 +149,13 @@ class TestExtended:
             base.extended(net, data.subset(np.arange(8, 64)), None)
 
 
+def adopt(folder):
+    """Make the net that lies in a router's folder the one that it was saved with."""
+    description = json.loads((folder / "router.json").read_text())
+    description["nested"]["net"] = read_description(folder / "net")["sha256"]
+    (folder / "router.json").write_text(json.dumps(seal(description)))
+
+
 class TestDamage:
     @pytest.fixture
     def saved(self, base, tmp_path):
@@ -168,6 +177,9 @@ class TestDamage:
     def test_a_memory_of_another_pool(self, saved):
         shutil.rmtree(saved / "net")
         make_net(PROFILES).save(saved / "net")
+        with pytest.raises(ArmsError, match=r"expected the router that .* was saved with, got another; train it anew"):
+            load_router(saved, device="cpu")
+        adopt(saved)
         with pytest.raises(ArmsError, match="expected a memory of 3 VLMs, got 2; train it anew"):
             load_router(saved, device="cpu")
 
@@ -176,6 +188,7 @@ class TestDamage:
         shutil.copytree(saved, inner)
         shutil.rmtree(saved / "net")
         inner.rename(saved / "net")
+        adopt(saved)
         with pytest.raises(ArmsError, match="net: expected a router of kind arms or cascade, got 'safe'"):
             load_router(saved, device="cpu")
 
@@ -183,3 +196,8 @@ class TestDamage:
         shutil.rmtree(saved / "net")
         with pytest.raises(ArmsError, match="net: no router there"):
             load_router(saved, device="cpu")
+
+
+def test_left_out_nets_fitted_at_once_are_those_fitted_in_turn(base):
+    beside, queries = join(jobs=2), labelled(base.embedder.encoders, NAMES[:2]).queries
+    np.testing.assert_allclose(beside.score(queries), base.score(queries), atol=1e-5)

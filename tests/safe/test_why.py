@@ -11,7 +11,7 @@ from tests.safe.made import contrasts_of, directions, evidence_of, remember
 
 VLMS = ("best", "other", "third")
 BASE = np.array([0.5, 0.0, -0.5])
-EVERYWHERE = Trust(None, 0.1, 5)
+EVERYWHERE = Trust(9.0, 0.1, 5)
 MEMORY = remember(directions(10), np.tile([1.0, 0.0, np.nan], (10, 1)))
 FOUND = Found(np.linspace(0.9, 0.2, 8, dtype=np.float32)[None], np.arange(8)[None])
 

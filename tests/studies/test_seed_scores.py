@@ -58,6 +58,16 @@ def test_without_scores_it_says_what_to_run(folder):
         read_phi_scores()
 
 
+def test_tables_that_are_not_what_their_name_says_are_refused(folder):
+    write_seed_scores({1: tables(0.0)})
+    (folder / "plain/1-base.parquet").write_bytes((folder / "arms/1-base.parquet").read_bytes())
+    with pytest.raises(ArmsError, match=r"1-base\.parquet: expected the scores of plain on the base pool, got"):
+        read_phi_scores()
+    (folder / "plain/1-base.parquet").rename(folder / "plain/backup-base.parquet")
+    with pytest.raises(ArmsError, match=r"backup-base\.parquet: expected a table named <seed>-<pool>\.parquet; move"):
+        read_phi_scores()
+
+
 @pytest.mark.parametrize("count", [0, 1, 8, 13])
 def test_what_was_right_comes_back(count):
     correct = np.random.default_rng(count).random(count) < 0.5

@@ -1,5 +1,6 @@
 """The training loop on tiny nets."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from arms.training.losses import masked_loss
 from arms.training.prediction import predict_logits
 from arms.training.snapshot import Snapshot
 from tests.fakes import CPU, RESNET, fit_params, label, make_queries, make_router, watch_progress
+from tests.stores import flip
 
 NAN = np.nan
 
@@ -316,12 +318,36 @@ class TestResume:
         other(self, made, tmp_path / "s.pt")
         assert epochs == [1, 2, 3, 4]
 
-    def test_a_damaged_snapshot_is_not_resumed(self, tmp_path, caplog):
+    @pytest.mark.parametrize("where", [3, 40, 500, -1])
+    def test_a_flipped_bit_sets_a_snapshot_aside_and_training_starts_from_the_one_before(self, tmp_path, where, caplog):
+        made = make_queries(40)
+        whole = self.router()
+        self.run(whole, made, None)
+        with pytest.raises(KeyboardInterrupt):
+            self.run(self.router(), made, tmp_path / "s.pt", 3)
+        flip(tmp_path / "s.pt", where)
+        resumed = self.router()
+        with caplog.at_level("INFO"):
+            self.run(resumed, made, tmp_path / "s.pt")
+        assert f"{tmp_path / 's.pt'} is damaged (its bytes do not match their checksum)" in caplog.text
+        assert "going on after epoch 2 of 4" in caplog.text
+        assert all(torch.equal(*pair) for pair in zip(whole.net.parameters(), resumed.net.parameters(), strict=True))
+        assert [path.name for path in tmp_path.iterdir()] == ["s.damaged.pt"]
+
+    def test_without_a_sound_snapshot_training_starts_anew(self, tmp_path, caplog):
         made, fresh = make_queries(40), self.router()
         (tmp_path / "s.pt").write_bytes(b"PK not a snapshot")
         logs = self.run(fresh, made, tmp_path / "s.pt")
         assert [log.epoch for log in logs] == [1, 2, 3, 4]
-        assert "cannot be read; training starts anew" in caplog.text
+        assert "it was set aside as s.damaged.pt" in caplog.text
+
+    def test_a_sound_state_of_another_shape_is_an_error(self, tmp_path, monkeypatch):
+        made = make_queries(40)
+        monkeypatch.setattr(loop._Run, "_state", lambda run: {"net": run.net.state_dict()})
+        with pytest.raises(KeyboardInterrupt):
+            self.run(self.router(), made, tmp_path / "s.pt", 1)
+        with pytest.raises(ArmsError, match=r"s\.pt: expected a training's state as this version saves it, .* delete"):
+            self.run(self.router(), made, tmp_path / "s.pt")
 
 
 class TestGoingWrong:
@@ -336,7 +362,7 @@ class TestGoingWrong:
             train(router, made, on_epoch=spoil, epochs=3, snapshot=tmp_path / "s.pt")
         assert "not a number at epoch 2, step 4" in str(caught.value)
         assert f"{tmp_path / 's.pt'} holds epoch 1, the last good one" in str(caught.value)
-        kept = torch.load(tmp_path / "s.pt", weights_only=True)["state"]
+        kept = torch.load(io.BytesIO((tmp_path / "s.pt").read_bytes().partition(b"\n")[2]), weights_only=True)["state"]
         assert all(torch.isfinite(tensor).all() for tensor in kept["net"].values())
 
     def test_a_loss_that_explodes(self, monkeypatch):

@@ -11,13 +11,12 @@ from typing import ClassVar
 
 import pandas as pd
 
-from arms.data.images import LARGEST_FILE
+from arms.data.pictures import PictureError, read_file
 from arms.data.tables import OUTCOMES, QUERIES
 from arms.errors import ArmsError
 from arms.importers.base import Importer, Intake, Log
 from arms.importers.blindtest.picture_folders import PROMPTS_FILE, VLMS, Picture, find_tasks, read_pictures
 from arms.importers.blindtest.prompts import choose_prompt, fill_prompt, prompts_of, read_prompts, squash
-from arms.importers.rows.table import open_file
 from arms.importers.set_aside import SetAside
 from arms.progress import progress_bar
 
@@ -105,15 +104,10 @@ def _take(pictures: Sequence[Picture], prompts: Sequence[str], intake: Intake, c
 def _read(path: Path, aside: SetAside) -> bytes | None:
     """A picture's bytes; None, and set aside, if they cannot be read or are too many."""
     try:
-        with open_file(path) as stream:
-            content = stream.read(LARGEST_FILE + 1)
-        if len(content) <= LARGEST_FILE:
-            return content
-        problem = f"more than {LARGEST_FILE:,} bytes"
-    except OSError as error:
-        problem = error.strerror or str(error)
-    aside.add("picture that cannot be read", str(path), "put it there again", detail=problem)
-    return None
+        return read_file(path, path.name)
+    except PictureError as error:
+        aside.add("picture that cannot be read", str(path), "put it there again", detail=error.detail)
+        return None
 
 
 def _build(copies: Copies, aside: SetAside) -> tuple[list[tuple], list[tuple[str, str, bool]]]:

@@ -14,6 +14,9 @@ from arms.importers.helm.main_metric import EXACT, choose_metric
 from arms.importers.helm.names import language_code, natural_key
 from arms.importers.helm.run_rows import Row, read_rows
 from arms.importers.helm.run_specs import RUN_AGAIN, Run, find_runs
+from arms.importers.joined_runs import leave_out_disputed
+from arms.importers.metric_names import HELP as METRIC_HELP
+from arms.importers.metric_names import MetricNames, parse_metrics
 from arms.importers.set_aside import SetAside
 from arms.importers.texts import as_text
 from arms.importers.verdicts import GradeRule
@@ -32,8 +35,8 @@ class HelmImporter(Importer):
         "Reads run_spec.json with scenario_state.json and per_instance_stats.json or, where one of these is missing, "
         "with instances.json and display_predictions.json, which helm-summarize writes. A VLM is called what the run's "
         "adapter_spec.model says. Runs are joined on their name without the VLM, then the instance and its "
-        "perturbation, which is part of the query's id. Of several runs of a VLM the one in the last suite counts "
-        "(v1.10.0 comes after v1.9.0).\n\n"
+        "perturbation, which is part of the query's id. Of several runs of a VLM the verdict in the last suite counts "
+        "that has one (v1.10.0 comes after v1.9.0).\n\n"
         "The benchmark is what comes before the colon of the run's name. The question is the instance's text; for "
         "multiple choice the options follow, each on a line; an instance without words, as in captioning, has the "
         "run's instructions as its question. Instances with several images or none are set aside.\n\n"
@@ -49,8 +52,10 @@ class HelmImporter(Importer):
         "arms import helm benchmark_output/runs/v1 --images benchmark_output/scenarios --name vhelm"
     )
 
-    metric: str | None = setting(
-        "The metric that says whether an answer is right. By default the main one of each benchmark.", metavar="NAME"
+    metric: tuple[str, ...] = setting(
+        f"The metric that says whether an answer is right; {METRIC_HELP}. By default the main one of each benchmark.",
+        (),
+        metavar="[BENCHMARK=]NAME",
     )
     threshold: float | None = setting("The grade from which on an answer is correct.")
     lower_is_better: bool = setting("Less of the metric is better.", False)
@@ -77,17 +82,20 @@ class HelmImporter(Importer):
         return tuple(dict.fromkeys(roots))
 
     def read(self, sources: Sequence[Path], intake: Intake) -> Log:
-        """Read the newest run of each name and VLM."""
+        """Read the runs of all names and VLMs."""
         rule = GradeRule(threshold=self.threshold, lower_is_better=self.lower_is_better)
-        builder = LogBuilder(intake.aside, rule, EXACT if self.metric is None else ())
-        reader = _Reader(self, builder, intake)
+        metrics = parse_metrics(self.metric)
+        builder = LogBuilder(intake.aside, rule, () if metrics.shared else EXACT)
+        reader = _Reader(self, metrics, builder, intake)
         versions: dict[tuple[str, str], list[Run]] = defaultdict(list)
-        for run in self._chosen(find_runs(sources, intake.aside)):
+        runs = self._chosen(find_runs(sources, intake.aside))
+        metrics.check_benchmarks({run.name.benchmark for run in runs})
+        for run in runs:
             versions[run.name.key, run.vlm].append(run)
         order = sorted(versions, key=lambda names: [natural_key(name) for name in names])
         with progress_bar("read", "runs") as progress:
             for done, names in enumerate(order, start=1):
-                reader.read_newest(versions[names])
+                reader.read_runs(versions[names])
                 progress(done, len(order))
         return builder.build()
 
@@ -105,23 +113,15 @@ class _Reader:
     """Hands the rows of runs to the builder."""
 
     settings: HelmImporter
+    metrics: MetricNames
     builder: LogBuilder
     intake: Intake
     images: dict[str, str] = field(default_factory=dict)  # by location: references
 
-    def read_newest(self, runs: list[Run]) -> None:
-        """Of a VLM's runs of one name read the one in the last suite that can be read; an older one has no say."""
+    def read_runs(self, runs: list[Run]) -> None:
+        """Read a VLM's runs of one name, that in the last suite first."""
         settings, aside = self.settings, self.intake.aside
-        newest: Run | None = None
         for run in sorted(runs, key=_age, reverse=True):
-            if newest is not None:
-                aside.note(
-                    "run of a VLM that has a newer one",
-                    str(run.folder),
-                    "nothing: the one in the last suite counts; for another one, name only its folder",
-                    detail=f"read instead: {newest.folder}",
-                )
-                continue
             try:
                 rows = read_rows(run, settings.trial, aside)
             except ArmsError as error:
@@ -130,14 +130,22 @@ class _Reader:
             if not rows:
                 aside.note("run without a row to read", str(run.folder), "nothing if it is meant")
                 continue
-            metric = choose_metric(run, rows, settings.metric, settings.threshold, aside)
+            metric = choose_metric(run, rows, self.metrics.of(run.name.benchmark), settings.threshold, aside)
             if metric is None:
                 continue
-            newest = run
-            for row in rows:
-                self._add(run, row, metric)
+            number = self.builder.open_run(run.vlm, run.name.key, str(run.folder))
+            # HELM finds the metrics of a request by its instance and perturbation.
+            for row in leave_out_disputed(
+                rows,
+                lambda row: (row.instance_id, row.perturbation),
+                lambda row: (row.instance, row.output),
+                lambda row: row.where,
+                aside,
+                called="instance",
+            ):
+                self._add(run, number, row, metric)
 
-    def _add(self, run: Run, row: Row, metric: str) -> None:
+    def _add(self, run: Run, number: int, row: Row, metric: str) -> None:
         """Hand one row to the builder, if it asks about one image."""
         aside = self.intake.aside
         try:
@@ -169,6 +177,7 @@ class _Reader:
             metric=metric,
             output=row.output,
             latency_s=row.latency_s,
+            run=number,
         )
 
     def _task(self, run: Run) -> str:

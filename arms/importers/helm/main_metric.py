@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from arms.errors import ArmsError
 from arms.importers.helm.run_rows import Row
 from arms.importers.helm.run_specs import Run
+from arms.importers.metric_names import first_of
 from arms.importers.set_aside import SetAside
 
 # Metrics of HELM that are 0 or 1, the one that its tables mostly show first.
@@ -29,7 +30,7 @@ _RATINGS = ("prometheus_vision", "reka_vibe")
 
 
 def choose_metric(
-    run: Run, rows: Sequence[Row], metric: str | None, threshold: float | None, aside: SetAside
+    run: Run, rows: Sequence[Row], metrics: Sequence[str], threshold: float | None, aside: SetAside
 ) -> str | None:
     """The metric that grades a run.
 
@@ -37,8 +38,8 @@ def choose_metric(
     ----------
     run : Run
     rows : sequence of Row
-    metric : str or None
-        The one that the user wants; None: the benchmark's main one, or the first exact match.
+    metrics : sequence of str
+        Those that the user wants, the first that is there; empty: the benchmark's main one, or the first exact match.
     threshold : float or None
         The user's.
     aside : SetAside
@@ -54,9 +55,9 @@ def choose_metric(
         If it is a rating and there is no threshold.
     """
     there = {name for row in rows for name, grade in row.stats.items() if grade is not None}
-    main = metric or _MAIN.get(run.name.benchmark)
-    wanted = (main,) if main else EXACT
-    chosen = next((name for name in wanted if name in there), None)
+    main = _MAIN.get(run.name.benchmark)
+    wanted = tuple(metrics) or ((main,) if main else EXACT)
+    chosen = first_of(wanted, there)
     if chosen in _RATINGS and threshold is None:
         raise ArmsError(
             f"{run.folder}: metric {chosen}: expected --threshold, as its ratings go from 1 to 5; say from which one "

@@ -10,8 +10,10 @@ from typing import ClassVar
 from arms.errors import ArmsError
 from arms.importers.base import Importer, Intake, Log, setting
 from arms.importers.builder import LogBuilder, QueryRow
+from arms.importers.joined_runs import leave_out_disputed
 from arms.importers.lmms_eval.log_files import Run, find_runs, read_logs
 from arms.importers.lmms_eval.samples import Row, choose_metric, parse_row
+from arms.importers.metric_names import MetricNames, parse_metrics
 from arms.importers.set_aside import SetAside
 from arms.importers.texts import shown
 from arms.importers.verdicts import GradeRule
@@ -29,9 +31,9 @@ class LmmsEvalImporter(Importer):
         "Reads DATE_samples_TASK.jsonl with DATE_results.json beside it, and the TASK.json files of mid-2024. A VLM is "
         "called what the results' model_name says, or the arguments of the evaluation (pretrained, model_version, "
         "...), of a path the last two parts; where neither names it, it is the class of model, or the folder.\n\n"
-        "The newest run of a VLM and task counts. Runs are joined on the task and doc_id: doc_hash is taken over the "
-        "document with its images written as memory addresses, and differs from run to run. A run whose targets differ "
-        "from the others' is of another version of the benchmark and is set aside.\n\n"
+        "Of several runs of a VLM the newest verdict on each question counts. Runs are joined on the task and doc_id: "
+        "doc_hash is taken over the document with its images written as memory addresses, and differs from run to "
+        "run. A run whose targets differ from the others' is of another version of the benchmark and is set aside.\n\n"
         "The benchmark is the task, the task its category where the log has one. The question is the prompt without "
         "image placeholders. Questions of several images are set aside. Logs name an image only where the benchmark "
         "stores it as a file or a small one; for others, save the images and say where: --image-pattern. Costs and "
@@ -41,9 +43,10 @@ class LmmsEvalImporter(Importer):
 
     metric: tuple[str, ...] = setting(
         "The metric that grades a row, or a field in it, as gpt_eval_score.true_false; repeat for tasks that differ, "
-        "the first that a row has counts. By default the only one, or one known to stand for its task.",
+        "the first that a row has counts; TASK=KEY for one task. By default the only one, or one known to stand for "
+        "its task.",
         (),
-        metavar="KEY",
+        metavar="[TASK=]KEY",
     )
     benchmark: str | None = setting("Name of the benchmark, instead of the tasks' names.", metavar="NAME")
     language: str = setting("Language of the questions.", "en")
@@ -59,8 +62,9 @@ class LmmsEvalImporter(Importer):
             raise ArmsError(f"--image-pattern: expected a path with {{doc_id}} in it, got {self.image_pattern!r}")
 
     def read(self, sources: Sequence[Path], intake: Intake) -> Log:
-        """Read the newest run of each VLM and task."""
+        """Read the runs of all VLMs and tasks."""
         runs = find_runs(sources, intake.aside)
+        self._metrics.check_benchmarks({run.task for run in runs})
         by_task: dict[str, list[Run]] = defaultdict(list)
         for run in runs:
             by_task[run.task].append(run)
@@ -75,9 +79,13 @@ class LmmsEvalImporter(Importer):
             raise ArmsError(f"{names}: expected rows with a grade and one image, got none\n{intake.aside.text()}")
         return log
 
+    @property
+    def _metrics(self) -> MetricNames:
+        return parse_metrics(self.metric)
+
     def _read_task(self, task: str, runs: list[Run], builder: LogBuilder, intake: Intake) -> None:
         """Hand the rows of one task's runs to the builder."""
-        runs_rows = _of_one_version(self._newest(runs, intake), intake.aside)
+        runs_rows = _of_one_version(self._newest_first(runs, intake), intake.aside)
         rows_of_all = [row for rows in runs_rows.values() for row in rows]
         graded = {key for row in rows_of_all for key, grade in row.grades.items() if grade is not None}
         images = {row.doc_id: row.image for row in reversed(rows_of_all) if row.image is not None}  # the first's
@@ -86,38 +94,32 @@ class LmmsEvalImporter(Importer):
             if not any(row.grades.keys() & graded for row in rows):
                 _set_ungraded_aside(run, rows, intake.aside)
                 continue
+            number = builder.open_run(run.vlm, task, str(run.path))
             for row in rows:
                 keys = tuple(key for key in row.grades if key in graded)
                 if keys not in choices:
-                    choices[keys] = choose_metric(keys, self.metric, task)
-                self._add(run, row, choices[keys], images, builder)
+                    choices[keys] = choose_metric(keys, self._metrics.of(task), task)
+                self._add(run, number, row, choices[keys], images, builder)
 
-    def _newest(self, runs: list[Run], intake: Intake) -> dict[Run, list[Row]]:
-        """The newest run of each VLM that has usable rows, in the order of the VLMs' names."""
-        found: dict[str, tuple[Run, list[Row]]] = {}
-        for run in sorted(runs, key=lambda run: (run.time, str(run.path)), reverse=True):
-            if run.vlm in found:
-                intake.aside.note(
-                    "older run of the same VLM and task",
-                    str(run.path),
-                    "nothing: the newest counts",
-                    detail=f"{run.recorded}; the newest is {found[run.vlm][0].path}",
-                )
-                continue
+    def _newest_first(self, runs: list[Run], intake: Intake) -> dict[Run, list[Row]]:
+        """The runs that have usable rows, by the VLMs' names, of each VLM the newest first."""
+        newest_first = sorted(runs, key=lambda run: (run.time, str(run.path)), reverse=True)
+        found = {}
+        for run in sorted(newest_first, key=lambda run: run.vlm):
             rows = self._rows(run, intake)
             if rows:
-                found[run.vlm] = (run, rows)
+                found[run] = rows
             else:
                 intake.aside.note("run without a usable row", str(run.path), "run the evaluation again")
-        return dict(found[vlm] for vlm in sorted(found))
+        return found
 
     def _rows(self, run: Run, intake: Intake) -> list[Row]:
         """The usable rows of a run; their images are taken in."""
-        rows = []
+        rows, metrics = [], self._metrics.of(run.task)
         seen: set[str] = set()
         for where, log in read_logs(run, intake.aside):
             try:
-                row = parse_row(where, log, self.metric, intake.images.add_recorded)
+                row = parse_row(where, log, metrics, intake.images.add_recorded)
             except ArmsError as error:
                 intake.aside.add("row that cannot be read", where, "run the evaluation again", detail=str(error))
                 continue
@@ -138,9 +140,18 @@ class LmmsEvalImporter(Importer):
                 )
             seen.add(row.doc_id)
             rows.append(row)
-        return rows
+        return leave_out_disputed(
+            rows,
+            lambda row: row.doc_id,
+            lambda row: (row.question, row.answer),
+            lambda row: row.where,
+            intake.aside,
+            called="doc_id",
+        )
 
-    def _add(self, run: Run, row: Row, metric: str | None, images: dict[str, str], builder: LogBuilder) -> None:
+    def _add(
+        self, run: Run, number: int, row: Row, metric: str | None, images: dict[str, str], builder: LogBuilder
+    ) -> None:
         """Hand one row to the builder, if it has a grade and an image."""
         aside = builder.aside
         if metric is None:
@@ -173,7 +184,9 @@ class LmmsEvalImporter(Importer):
         )
         if builder.add_query(query, row.where):
             grade = row.grades[metric]
-            builder.add_outcome(row.where, query.query_id, run.vlm, grade=grade, metric=metric, output=row.output)
+            builder.add_outcome(
+                row.where, query.query_id, run.vlm, grade=grade, metric=metric, output=row.output, run=number
+            )
 
 
 def _of_one_version(runs: dict[Run, list[Row]], aside: SetAside) -> dict[Run, list[Row]]:

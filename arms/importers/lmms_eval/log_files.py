@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from arms.catalogue.spellings import short_name
 from arms.errors import ArmsError
 from arms.importers.rows.json_files import open_lines, read_json
 from arms.importers.rows.reader import find_files
@@ -17,6 +18,12 @@ from arms.importers.set_aside import SetAside
 CATEGORIES = ("subtask", "sub_task", "category", "l2_category", "subject", "subdomain", "question_type")
 
 _SAMPLES = re.compile(r"(?P<time>\d[\d_T.:-]*)_samples_(?P<task>.+)\.jsonl")
+_HARNESS = re.compile(r"samples_.+_\d{4}-\d\d-\d\dT[\d.:-]+\.jsonl")  # as lm-evaluation-harness calls its own
+_HARNESS_ADVICE = (
+    "import its files with: arms import records --question-column doc.question --image-column doc.image "
+    "--id-column doc_id --correct-column METRIC --vlm-from-filename '{vlm}/samples_*.jsonl', with the names that its "
+    "rows have"
+)
 _SNIFF = 4096  # bytes at the beginning of a JSON file, in which the older form shows itself
 
 # The arguments of a model class that name the VLM, in the order in which lmms-eval itself looks for them.
@@ -69,12 +76,15 @@ def find_runs(sources: Sequence[Path], aside: SetAside) -> list[Run]:
     Raises
     ------
     ArmsError
-        If a named file is not a log of lmms-eval, or there is no run at all.
+        If a named file is not a log of lmms-eval, or there is no run at all, as in a log of lm-evaluation-harness.
     """
     results: dict[Path, dict[str, Any]] = {}
     problems: list[str] = []
-    runs = []
+    runs, foreign = [], []
     for path in find_files(sources, _may_be_run):
+        if _HARNESS.fullmatch(path.name):
+            foreign.append(path)
+            continue
         try:
             run = _find_run(path, results, aside)
         except ArmsError as error:
@@ -88,6 +98,13 @@ def find_runs(sources: Sequence[Path], aside: SetAside) -> list[Run]:
                 f"{path}: expected a log of lmms-eval, written with --log_samples: DATE_samples_TASK.jsonl, or "
                 "TASK.json with 'args' and 'logs'"
             )
+    if foreign and not runs:
+        raise ArmsError(
+            f"{foreign[0]}: expected a log of lmms-eval, got one of lm-evaluation-harness, in files: {len(foreign):,}; "
+            f"{_HARNESS_ADVICE}"
+        )
+    for path in foreign:
+        aside.add("log of lm-evaluation-harness", str(path), _HARNESS_ADVICE)
     if not runs:
         names = ", ".join(map(str, sources))
         hint = problems[0] if problems else "run lmms-eval with --log_samples and name its --output_path"
@@ -113,7 +130,8 @@ def read_logs(run: Run, aside: SetAside) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def _may_be_run(path: Path) -> bool:
-    return bool(_SAMPLES.fullmatch(path.name)) or (path.name.endswith(".json") and _looks_older(path))
+    named = _SAMPLES.fullmatch(path.name) or _HARNESS.fullmatch(path.name)
+    return bool(named) or (path.name.endswith(".json") and _looks_older(path))
 
 
 def _looks_older(path: Path) -> bool:
@@ -208,11 +226,7 @@ def _named_in(model_args: Any) -> str | None:
 
 def _short_name(recorded: Any) -> str | None:
     """A VLM's name: ORGANISATION/NAME, of a longer path its last two parts, as in lmms-eval's folders."""
-    if not isinstance(recorded, str):
-        return None
-    parts = [part for part in re.split(r"[/\\]+", recorded.strip().strip("'\"")) if part not in ("", ".", "..", "~")]
-    name = "/".join(parts[-2:]).strip()
-    return name if name and name.isprintable() else None
+    return short_name(recorded) if isinstance(recorded, str) else None
 
 
 def _trim(log: Any) -> Any:

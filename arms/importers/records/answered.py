@@ -12,10 +12,11 @@ from arms.importers.records.described import Coded, Part, code, constant
 from arms.importers.records.plan import Plan, of_vlm
 from arms.importers.set_aside import SetAside
 from arms.importers.texts import shown
-from arms.importers.verdicts import UNKNOWN_WORDS, GradeRule, parse_grades, to_verdicts
+from arms.importers.verdicts import UNKNOWN_WORDS, parse_grades, to_verdicts
 
 _TEXTS = ("query_id", "vlm", "grade", "output", "cost_usd", "latency_s")
 _AMOUNTS = {"cost_usd": "cost", "latency_s": "latency"}
+_COMMA = r"^\s*([+-]?\d*),(\d+)\s*$"
 
 
 def gather_outcomes(parts: Sequence[Part], plan: Plan, aside: SetAside) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -48,7 +49,7 @@ def gather_outcomes(parts: Sequence[Part], plan: Plan, aside: SetAside) -> tuple
             pieces.setdefault(plan.wide[vlm]["grade"], []).append(_wide_piece(part, vlm))
     frames, statements = [], []
     for name, tables in pieces.items():
-        frame, statement = _read_outcomes(pa.concat_tables(tables), name, plan.rule, aside)
+        frame, statement = _read_outcomes(pa.concat_tables(tables), name, plan, aside)
         frames.append(frame)
         statements.append(statement)
     return pd.concat(frames, ignore_index=True), tuple(statements)
@@ -89,9 +90,11 @@ def _piece(columns: dict[str, pa.Array], kept: np.ndarray) -> pa.Table:
     return table if kept.all() else table.filter(pa.array(kept))
 
 
-def _read_outcomes(table: pa.Table, metric: str, rule: GradeRule, aside: SetAside) -> tuple[pd.DataFrame, str]:
+def _read_outcomes(table: pa.Table, metric: str, plan: Plan, aside: SetAside) -> tuple[pd.DataFrame, str]:
     """The outcomes of one metric; what is not a grade or an amount is noted, and unknown."""
     columns = {name: code(table[name]) for name in _TEXTS}
+    if plan.decimal_comma:
+        columns |= {name: _with_points(columns[name]) for name in ("grade", *_AMOUNTS)}
 
     def note(kind: str, wrong: np.ndarray, values: Coded, advice: str) -> None:
         if wrong.any():
@@ -105,21 +108,21 @@ def _read_outcomes(table: pa.Table, metric: str, rule: GradeRule, aside: SetAsid
             )
 
     grades = columns["grade"]
-    numbers, wrong = parse_grades(pd.Series([*grades.texts.to_pylist(), None], dtype=object))
-    note(
-        "value that is not a grade",
-        wrong[grades.codes],
-        grades,
-        f"write 0 or 1 into {metric!r}; it is taken as unknown",
+    numbers, wrong = parse_grades(pd.Series([*grades.texts.to_pylist(), None], dtype=object), plan.rule.words)
+    comma = _comma_advice(grades.texts, wrong, plan)
+    advice = (
+        f"write 0 or 1 into {metric!r}, or say what its words mean: --right WORD, --wrong WORD{comma}; it is taken "
     )
-    correct, statement = to_verdicts(numbers[grades.codes], metric, rule)
+    note("value that is not a grade", wrong[grades.codes], grades, f"{advice}as unknown")
+    correct, statement = to_verdicts(numbers[grades.codes], metric, plan.rule)
     texts = pa.table({name: columns[name].take() for name in ("query_id", "vlm", "output")})
     frame = texts.to_pandas().astype("str")
     frame.insert(2, "correct", pd.array(correct, dtype="boolean"))
     for name, word in _AMOUNTS.items():
         values = columns[name]
         amounts, wrong = _read_amounts(values.texts)
-        note(f"{word} that is not an amount", wrong[values.codes], values, "correct it; it is taken as unknown")
+        comma = _comma_advice(values.texts, wrong, plan)
+        note(f"{word} that is not an amount", wrong[values.codes], values, f"correct it{comma}; it is taken as unknown")
         frame[name] = amounts[values.codes]
     return frame, statement
 
@@ -135,6 +138,19 @@ def _read_amounts(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         amounts = np.where(np.isfinite(amounts) & (amounts >= 0), amounts, np.nan)
     wrong = np.isnan(amounts) & ~_is_unknown(texts)
     return np.append(amounts, np.nan), np.append(wrong, False)
+
+
+def _with_points(values: Coded) -> Coded:
+    """The numbers among some texts with a point where they have a comma."""
+    return Coded(values.codes, pc.replace_substring_regex(values.texts, _COMMA, r"\1.\2"))
+
+
+def _comma_advice(texts: pa.Array, wrong: np.ndarray, plan: Plan) -> str:
+    """What to do about numbers with a decimal comma, if some of what is wrong looks like one."""
+    if plan.decimal_comma is not False:
+        return ""
+    commas = pc.match_substring_regex(texts, _COMMA).to_numpy(zero_copy_only=False)
+    return ", or if a comma opens the decimals: --decimal-comma" if (commas & wrong[:-1]).any() else ""
 
 
 def _is_unknown(texts: pa.Array) -> np.ndarray:

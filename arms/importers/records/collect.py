@@ -13,6 +13,7 @@ from arms.errors import ArmsError
 from arms.importers.base import Intake
 from arms.importers.records.image_cells import ImageCells
 from arms.importers.records.plan import Plan
+from arms.importers.rows.packed import suffix_of
 from arms.importers.rows.reader import open_table
 from arms.importers.rows.table import Table, cell_text
 from arms.importers.set_aside import SetAside
@@ -38,12 +39,15 @@ class Sheet:
         Of a text file.
     table : Table or None
         Once it is read: by what it holds, a column of `TEXT`, and `row`, the place of each row.
+    vlm : str or None
+        The one VLM whose outcomes the file holds, as its name says; `table` then has the column `vlm`.
     """
 
     path: Path
     columns: tuple[str, ...] | None
     delimiter: str = ""
     table: pa.Table | None = None
+    vlm: str | None = None
 
     def having(self, names: Sequence[str]) -> list[str]:
         """Which of some columns the file has."""
@@ -52,8 +56,8 @@ class Sheet:
 
 def look_into(path: Path, plan: Plan) -> Sheet:
     """A file's columns, as far as they are known before its rows are read."""
-    if path.suffix.lower() in _WHOLE and plan.others_are is None:
-        return Sheet(path, None)
+    if suffix_of(path) in _WHOLE and plan.others_are is None:
+        return Sheet(path, None, vlm=_vlm_of(path, plan))
     with _open(path, plan, SetAside()) as table:
         return _sheet_of(table, plan)
 
@@ -74,10 +78,12 @@ def collect(path: Path, plan: Plan, intake: Intake) -> Sheet:
         wanted = {held: sheet.having(names) if is_known else names for held, names in plan.wanted.items()}
         collector = _Collector(plan, intake, wanted, tracks=not is_known)
         heads = {_head(name, table) for names in wanted.values() for name in names}
-        is_sheet = path.suffix.lower() == ".xlsx"
+        is_sheet = suffix_of(path) == ".xlsx"
         for where, cells in table.rows(heads):
             collector.add(where, {name: cell_text(cell) for name, cell in cells.items()} if is_sheet else cells)
         texts = collector.table()
+        if sheet.vlm is not None:
+            texts = _named(texts, encodable(sheet.vlm))
         return replace(sheet, columns=sheet.columns if is_known else tuple(collector.seen), table=texts)
 
 
@@ -89,17 +95,31 @@ def encode(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def _open(path: Path, plan: Plan, aside: SetAside) -> AbstractContextManager[Table]:
-    known = path.suffix.lower() in plan.suffixes or plan.others_are is None
+    known = suffix_of(path) in plan.suffixes or plan.others_are is None
     return open_table(path, aside, dialect=plan.dialect, suffix=None if known else plan.others_are)
 
 
 def _sheet_of(table: Table, plan: Plan) -> Sheet:
     """A file's columns, and the paths into them that the plan names."""
     if table.columns is None:
-        return Sheet(table.path, None)
+        return Sheet(table.path, None, vlm=_vlm_of(table.path, plan))
     paths = {name for names in plan.wanted.values() for name in names if "." in name}
     nested = [name for name in sorted(paths - {*table.columns}) if name.partition(".")[0] in table.columns]
-    return Sheet(table.path, (*table.columns, *nested), table.delimiter)
+    return Sheet(table.path, (*table.columns, *nested), table.delimiter, vlm=_vlm_of(table.path, plan))
+
+
+def _named(texts: pa.Table, vlm: str) -> pa.Table:
+    """The table with a VLM in every row, unless it has a column of VLMs, which `lay_out` refuses."""
+    if "vlm" in texts.column_names:
+        if texts["vlm"].null_count < len(texts):
+            return texts
+        texts = texts.drop_columns("vlm")  # of JSON Lines, where nobody knew before that there is none
+    return texts.append_column("vlm", encode(pa.array([vlm] * len(texts), pa.large_string())))
+
+
+def _vlm_of(path: Path, plan: Plan) -> str | None:
+    """The VLM that a file's name names, if the user said where."""
+    return None if plan.vlm_pattern is None else plan.vlm_pattern.find(path)
 
 
 def _head(name: str, table: Table) -> str:

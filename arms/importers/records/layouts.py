@@ -53,7 +53,8 @@ def lay_out(sheets: Sequence[Sheet], plan: Plan) -> list[Layout]:
     if not any(layout.is_long or layout.wide_vlms for layout in layouts):
         raise ArmsError(
             f"{_missing(sheets[-1], 'vlm', plan)}; or, where each VLM has a column of verdicts, which these are: "
-            "--verdict VLM=COLUMN"
+            "--verdict VLM=COLUMN; or, where each has a file, what these are called: --vlm-from-filename "
+            "'{vlm}_results.json'"
         )
     for layout in layouts:
         if not (layout.describes or layout.is_long or layout.wide_vlms):
@@ -69,10 +70,22 @@ def lay_out(sheets: Sequence[Sheet], plan: Plan) -> list[Layout]:
     return layouts
 
 
+def gives_something(sheet: Sheet, plan: Plan) -> bool:
+    """Whether a file has the columns of queries or of outcomes."""
+    present = {held for held, names in plan.wanted.items() if sheet.having(names)}
+    wide = any(of_vlm("grade", vlm) in present for vlm in plan.wide)
+    return {"question", "image"} <= present or "vlm" in present or sheet.vlm is not None or wide
+
+
 def _lay_out(sheet: Sheet, plan: Plan) -> Layout:
     """What one file gives, by itself."""
     present = {held for held, names in plan.wanted.items() if sheet.having(names)}
-    describes, is_long = {"question", "image"} <= present, "vlm" in present
+    describes, is_long = {"question", "image"} <= present, "vlm" in present or sheet.vlm is not None
+    if "vlm" in present and sheet.vlm is not None:
+        raise ArmsError(
+            f"{sheet.path}: expected its VLM in its name, as --vlm-from-filename says, or in the {plan.noun} "
+            f"{plan.spelled('vlm')}, got both; leave the pattern out, or name another {plan.flags['vlm']}"
+        )
     vlms = tuple(vlm for vlm in plan.wide if of_vlm("grade", vlm) in present)
     if is_long and vlms:
         raise ArmsError(
@@ -85,6 +98,8 @@ def _lay_out(sheet: Sheet, plan: Plan) -> Layout:
     held = [*(QUERY_FLAGS if describes else ["query_id"]), *(OUTCOME_FLAGS if is_long else [])]
     held += [of_vlm(one, vlm) for vlm in vlms for one in plan.wide[vlm]]
     columns = {one: sheet.having(plan.wanted[one]) for one in held if one in present}
+    if sheet.vlm is not None:
+        columns["vlm"] = []  # of no column
     return Layout(sheet, columns, describes, is_long, vlms)
 
 

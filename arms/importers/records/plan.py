@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from arms.errors import ArmsError
+from arms.importers.records.file_names import VlmPattern
 from arms.importers.rows.delimited import PLAIN, Dialect
 from arms.importers.verdicts import GradeRule
 
@@ -68,6 +69,10 @@ class Plan:
         An id is of one benchmark, not of all.
     notes_unread : bool
         Say which columns are not read.
+    decimal_comma : bool or None
+        A comma in a grade or amount opens its decimals; None: the user has no flag to say so.
+    vlm_pattern : VlmPattern or None
+        Where the VLM is in the names of files of one VLM each.
     """
 
     columns: Mapping[str, tuple[str, ...]]
@@ -87,6 +92,8 @@ class Plan:
     exact_match: bool = False
     ids_per_benchmark: bool = False
     notes_unread: bool = False
+    decimal_comma: bool | None = None
+    vlm_pattern: VlmPattern | None = None
 
     @property
     def wanted(self) -> dict[str, tuple[str, ...]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from arms.importers.base import Importer, Intake, Log, setting
+from arms.importers.records.file_names import VlmPattern
 from arms.importers.records.join import read_records
 from arms.importers.records.plan import FLAGS, Plan, parse_wide
 from arms.importers.rows.delimited import Dialect
@@ -28,7 +29,9 @@ class RecordsImporter(Importer):
 
     summary: ClassVar[str] = "Files of rows (CSV, TSV, XLSX, JSON, JSON Lines, Parquet), or folders of them."
     description: ClassVar[str] = (
-        f"{JOINED} Where JSON or Parquet nests, name a column by its path, such as doc.question. An image is a path, a "
+        f"{JOINED} A JSON document may hold records, lists by column, records by a key (then the column key), or one "
+        "list of records beside other things; CSV, TSV and JSON may be packed with gzip (.gz). Where JSON or Parquet "
+        "nests, name a column by its path, such as doc.question. An image is a path, a "
         "data URI, base64, bytes, or the {bytes, path} of Hugging Face's datasets."
     )
     example: ClassVar[str] = (
@@ -71,6 +74,16 @@ class RecordsImporter(Importer):
     benchmark: str | None = setting("The benchmark, where there is no column of it.")
     task: str | None = setting("The task, where there is no column of it.")
     language: str = setting("The questions' language, where there is no column of it.", "en")
+    vlm_from_filename: str | None = setting(
+        "Where each VLM has files of its own, their names, such as '{vlm}_results.json' or '{vlm}/*.csv': {vlm} is the "
+        "VLM, * is any text.",
+        metavar="PATTERN",
+    )
+    right: tuple[str, ...] = setting(
+        "A word that means right, such as richtig; repeat for several.", (), metavar="WORD"
+    )
+    wrong: tuple[str, ...] = setting("A word that means wrong, such as falsch; repeat for several.", (), metavar="WORD")
+    decimal_comma: bool = setting("A comma in a grade, cost or latency opens its decimals: 0,5 is a half.", False)
     threshold: float | None = setting("The grade from which on an answer is correct.")
     lower_is_better: bool = setting("Less is better: an answer is correct up to the threshold.", False)
     delimiter: str | None = setting(
@@ -92,7 +105,9 @@ class RecordsImporter(Importer):
                 {"grade": self.verdict, "output": self.output, "cost_usd": self.cost, "latency_s": self.latency}
             ),
             metric=self.correct_column,
-            rule=GradeRule(threshold=self.threshold, lower_is_better=self.lower_is_better),
+            rule=GradeRule(
+                threshold=self.threshold, lower_is_better=self.lower_is_better, right=self.right, wrong=self.wrong
+            ),
             benchmark=self.benchmark,
             task=self.task,
             language=self.language,
@@ -100,6 +115,8 @@ class RecordsImporter(Importer):
             suffixes=self.suffixes,
             others_are=self.others_are,
             notes_unread=self.notes_unread,
+            decimal_comma=self.decimal_comma,
+            vlm_pattern=None if self.vlm_from_filename is None else VlmPattern(self.vlm_from_filename),
         )
         return read_records(sources, plan, intake)
 

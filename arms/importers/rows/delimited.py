@@ -4,19 +4,25 @@ import codecs
 import csv
 import io
 import itertools
+import re
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from arms.errors import ArmsError
-from arms.importers.rows.table import Row, Table, UnreadableError, header, open_file
+from arms.importers.rows.packed import open_unpacked, suffix_of
+from arms.importers.rows.table import Row, Table, UnreadableError, header
 from arms.importers.set_aside import SetAside
 from arms.importers.texts import END, shown
 
 _DELIMITERS = (",", "\t", ";", "|")  # tried on a header, in this order
 _OF_SUFFIX = {".tsv": "\t", ".tab": "\t"}
 _SHOWN = 200  # characters of a row that go into a message
+
+_HEAD = 4096  # bytes at a file's beginning that tell JSON from CSV
+_BLANK = b"\xef\xbb\xbf \t\r\n"
+_JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\{\s*\"|\[\s*[\[{])")  # an object with a key, or a list of such or of rows
 
 # How files begin that are no text in UTF-8.
 _HINTS = {
@@ -94,7 +100,9 @@ def open_delimited(path: Path, aside: SetAside, dialect: Dialect = PLAIN) -> Ite
         At once or from the rows, if the file is empty, cannot be read or decoded, leaves a quote open, has a cell that
         is too large, or (where a flag could help) a header of one column.
     """
-    known = dialect.delimiter or _OF_SUFFIX.get(path.suffix.lower())
+    if dialect.has_flags:
+        _check_no_json(path)  # a user named it as CSV
+    known = dialect.delimiter or _OF_SUFFIX.get(suffix_of(path))
     candidates = [known] if known else _DELIMITERS
     delimiter = known or max(candidates, key=lambda one: len(_first_row(path, replace(dialect, delimiter=one))))
     with closing(_split(path, replace(dialect, delimiter=delimiter))) as lines:
@@ -109,6 +117,19 @@ def open_delimited(path: Path, aside: SetAside, dialect: Dialect = PLAIN) -> Ite
             return _rows(path, names, columns or [], delimiter, lines, aside)
 
         yield Table(path, tuple(filter(None, names)), read, delimiter)
+
+
+def _check_no_json(path: Path) -> None:
+    """Raise an UnreadableError if a file begins like JSON: read as CSV, its rows would fill the screen."""
+    try:
+        with open_unpacked(path) as stream:
+            head = stream.read(_HEAD)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if _JSON.match(head):
+        is_line = head.lstrip(_BLANK).startswith(b"{") and b"}\n" in head.replace(b"\r", b"")
+        found = "JSON Lines" if is_line else "JSON"
+        raise UnreadableError(f"{path}: expected CSV or TSV, got {found}; import it with: arms import records")
 
 
 def _first_row(path: Path, dialect: Dialect) -> list[str]:
@@ -154,7 +175,7 @@ def _split(path: Path, dialect: Dialect) -> Generator[tuple[int, list[str]], Non
     number, before = 0, csv.field_size_limit()
     encoding = "utf-8-sig" if codecs.lookup(dialect.encoding).name == "utf-8" else dialect.encoding
     try:
-        with io.TextIOWrapper(open_file(path), encoding, errors=dialect.errors, newline="") as stream:
+        with io.TextIOWrapper(open_unpacked(path), encoding, errors=dialect.errors, newline="") as stream:
             reader = csv.reader(
                 itertools.chain(stream, [END]),
                 delimiter=dialect.delimiter or ",",
@@ -187,7 +208,11 @@ def _split(path: Path, dialect: Dialect) -> Generator[tuple[int, list[str]], Non
             f"({error}); if a quote is left open, {dialect.close_quote}"
         ) from error
     except OSError as error:
-        raise UnreadableError(f"{path}: expected a CSV file, could not read it: {error.strerror}") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> UnreadableError:
+    return UnreadableError(f"{path}: expected a CSV file, could not read it: {error.strerror}")
 
 
 def _undecodable(path: Path, dialect: Dialect, line: int, error: UnicodeError) -> UnreadableError:
@@ -196,7 +221,7 @@ def _undecodable(path: Path, dialect: Dialect, line: int, error: UnicodeError) -
     if isinstance(error, UnicodeDecodeError):
         before = error.object[: error.start].decode(dialect.encoding, "replace")
         line, found = line + before.count("\n"), f"the byte 0x{error.object[error.start]:02x}: {error.reason}"
-    with path.open("rb") as file:
+    with open_unpacked(path) as file:
         hint = _HINTS.get(file.read(2), "name the encoding that it is in, such as cp1252")
     flag = ": --encoding" if dialect.has_flags else "; save it in UTF-8"
     return UnreadableError(f"{path}, line {line}: expected text in {dialect.encoding}, got {found}; {hint}{flag}")

@@ -6,12 +6,16 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from arms.errors import ArmsError
-from arms.importers.rows.table import Row, Table, UnreadableError, header, open_file
+from arms.importers.rows.json_tables import as_records
+from arms.importers.rows.packed import open_unpacked
+from arms.importers.rows.table import Row, Table, UnreadableError
 from arms.importers.set_aside import SetAside
 
+_LONGEST = 2**32  # bytes of a document, unpacked
+_LINE = 2**16  # bytes of a line that tell whether a document begins
 _SPARE = 100  # calls that whoever uses what was read may be away from here
 
 # A surrogate pair in JSON's escapes (kept), or half of one, not a character; an escaped backslash opens neither.
@@ -27,10 +31,18 @@ def read_json(path: Path, kind: type | tuple[type, ...] = object) -> Any:
     Halves of surrogate pairs in its texts become U+FFFD, so that every text can be written.
     """
     try:
-        with open_file(path) as stream, _collector_paused():
-            content = parse_json(stream.read().decode("utf-8-sig"))
+        with open_unpacked(path) as stream, _collector_paused():
+            whole = stream.read(_LONGEST + 1)
+            if len(whole) > _LONGEST:
+                raise ArmsError(f"{path}: expected at most {_LONGEST:,} bytes of JSON, got more; split it into several")
+            content = parse_json(whole.decode("utf-8-sig"))
     except OSError as error:
         raise ArmsError(f"{path}: expected JSON in UTF-8, could not read it: {error.strerror}") from error
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data" and error.lineno > 1 and error.colno == 1:
+            found = "JSON Lines, a record on each line; end its name in .jsonl"
+            raise ArmsError(f"{path}: expected one JSON document, got {found}") from error
+        raise ArmsError(f"{path}: expected JSON in UTF-8, could not read it: {error}") from error
     except ValueError as error:  # UnicodeDecodeError is one
         raise ArmsError(f"{path}: expected JSON in UTF-8, could not read it: {error}") from error
     if not isinstance(content, kind):
@@ -46,21 +58,25 @@ def open_lines(path: Path, aside: SetAside) -> Iterator[Table]:
     Raises
     ------
     UnreadableError
-        At once or from the rows, if the file cannot be read, or is one list of records.
+        At once or from the rows, if the file cannot be read, or is one JSON document.
     """
     try:
-        with open_file(path) as stream:
-            start = "".join(stream.read(64).decode("utf-8-sig", "replace").split())
+        with open_unpacked(path) as stream:
+            first, second = _first_lines(stream)
     except OSError as error:
         raise _unreadable_lines(path, error) from error
-    if start == "[" or start.startswith("[{"):
-        raise UnreadableError(f"{path}: expected JSON Lines, a record on each line, got one list of records")
+    if _opens_document(first, second):
+        found = "one list of records" if first.startswith("[") else "one JSON document over many lines"
+        raise UnreadableError(
+            f"{path}: expected JSON Lines, a record on each line, got {found}; end its name in .json, and import it "
+            "with: arms import records"
+        )
     yield Table(path, None, lambda columns: _read_lines(path, aside))
 
 
 @contextmanager
 def open_document(path: Path, aside: SetAside) -> Iterator[Table]:
-    """Open a table in JSON as pandas and others write it: records, lists by column, or {"columns": [], "data": [[]]}.
+    """Open a table in JSON in any of the forms of `json_tables`.
 
     Raises
     ------
@@ -68,7 +84,7 @@ def open_document(path: Path, aside: SetAside) -> Iterator[Table]:
         If the file cannot be read, or is not such a table.
     """
     try:
-        records = _as_records(read_json(path, (list, dict)), path)
+        records = as_records(read_json(path, (list, dict)), path)
     except ArmsError as error:
         raise UnreadableError(str(error)) from error
     columns = tuple(dict.fromkeys(key for record in records if isinstance(record, dict) for key in record))
@@ -77,9 +93,31 @@ def open_document(path: Path, aside: SetAside) -> Iterator[Table]:
     yield Table(path, columns, lambda wanted: _read_records(path, records, wanted or [], aside))
 
 
+def _first_lines(stream: BinaryIO) -> tuple[str, str]:
+    """The beginnings of the first two lines that are not blank; empty where there is none."""
+    found: list[str] = []
+    while len(found) < 2 and (line := stream.readline(_LINE)):
+        if text := line.decode("utf-8-sig", "replace").strip():
+            found.append(text)
+    return (*found, "", "")[:2]  # type: ignore[return-value]
+
+
+def _opens_document(first: str, second: str) -> bool:
+    """Whether lines are the beginning of one document: the first is only a part of a value, and no record follows."""
+    if first == "[" or "".join(first[:_LINE].split()).startswith("[{"):
+        return True
+    if not first.startswith("{") or not second or second.startswith("{") or len(first) >= _LINE // 4:
+        return False
+    try:
+        parse_json(first)
+    except ValueError:
+        return True
+    return False
+
+
 def _read_lines(path: Path, aside: SetAside) -> Iterator[Row]:
     try:
-        with open_file(path) as stream:
+        with open_unpacked(path) as stream:
             for number, line in enumerate(stream, start=1):
                 if not line.strip():
                     continue
@@ -100,26 +138,6 @@ def _read_lines(path: Path, aside: SetAside) -> Iterator[Row]:
 
 def _unreadable_lines(path: Path, error: OSError) -> UnreadableError:
     return UnreadableError(f"{path}: expected JSON Lines, could not read the file: {error.strerror}")
-
-
-def _as_records(content: Any, path: Path) -> list[Any]:
-    """A table in any of the three forms as records."""
-    if isinstance(content, list):
-        return content
-    names, data = content.get("columns"), content.get("data")
-    if isinstance(names, list) and isinstance(data, list):
-        columns = header(names, path)
-        twice = next((name for name in columns if columns.count(name) > 1), None)
-        if twice is not None:
-            raise ArmsError(f"{path}: expected columns of different names, got several {twice!r}")
-        fits = [isinstance(row, list) and len(row) == len(columns) for row in data]
-        return [dict(zip(columns, row, strict=True)) if fit else row for row, fit in zip(data, fits, strict=True)]
-    if content and all(isinstance(cells, list) for cells in content.values()):
-        lengths = {len(cells) for cells in content.values()}
-        if len(lengths) == 1:
-            return [dict(zip(content, cells, strict=True)) for cells in zip(*content.values(), strict=True)]
-        raise ArmsError(f"{path}: expected columns of one length, got lengths from {min(lengths)} to {max(lengths)}")
-    raise ArmsError(f"{path}: expected a table in JSON (records, or lists by column), got another object")
 
 
 def _read_records(path: Path, records: Sequence[Any], columns: Sequence[str], aside: SetAside) -> Iterator[Row]:

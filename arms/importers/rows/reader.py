@@ -8,8 +8,9 @@ from pathlib import Path
 from arms.errors import ArmsError
 from arms.importers.rows.delimited import PLAIN, Dialect, open_delimited
 from arms.importers.rows.json_files import open_document, open_lines
+from arms.importers.rows.packed import is_packed, suffix_of
 from arms.importers.rows.parquet import open_parquet
-from arms.importers.rows.table import Table
+from arms.importers.rows.table import Table, UnreadableError
 from arms.importers.rows.workbook import open_sheet
 from arms.importers.set_aside import SetAside
 
@@ -21,6 +22,7 @@ _OPENERS: dict[str, Callable[[Path, SetAside, Dialect], AbstractContextManager[T
     ".parquet": lambda path, aside, dialect: open_parquet(path),
 }
 SUFFIXES = tuple(_OPENERS)
+_PACKED_ALREADY = (".xlsx", ".parquet")  # others may end in .gz
 
 
 def open_table(
@@ -47,9 +49,12 @@ def open_table(
     ArmsError
         When it is opened or from the rows, if the file cannot be read as one of its kind.
     """
-    opener = _OPENERS.get(suffix or path.suffix.lower())
+    kind = suffix or suffix_of(path)
+    opener = _OPENERS.get(kind)
     if opener is None:
         raise ArmsError(f"{path}: expected a file of rows ({', '.join(SUFFIXES)}), got {path.suffix or 'no ending'}")
+    if is_packed(path) and kind in _PACKED_ALREADY:
+        raise UnreadableError(f"{path}: expected {kind} files as they are, got one in .gz; unpack it")
     return opener(path, aside, dialect)
 
 

@@ -1,11 +1,13 @@
-"""Which of VLMEvalKit's files count: of each VLM and benchmark the newest evaluation."""
+"""Which of VLMEvalKit's files count: of each run of a VLM on a benchmark one evaluation."""
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from arms.errors import ArmsError
+from arms.importers.metric_names import MetricNames
 from arms.importers.rows.delimited import PLAIN
 from arms.importers.rows.reader import open_table
 from arms.importers.set_aside import SetAside
@@ -20,6 +22,13 @@ from arms.importers.vlmevalkit.result_files import (
     split_judge,
 )
 from arms.importers.vlmevalkit.verdict_columns import has_verdicts
+
+_EVALUATE = "evaluate it with VLMEvalKit: python run.py --mode eval, with the VLM and benchmark of its name"
+_TOTALS_ONLY = re.compile(r"OCRBench(_MINI)?|MTVQA(_\w+)?")  # whose verdicts it writes nowhere
+_GRADE = (
+    "to evaluate it again does not help: add a column hit to the file, 1 where one of the accepted answers stands in "
+    "the prediction (so VLMEvalKit counts, in lower case) and else 0, and import it again"
+)
 
 
 @dataclass(frozen=True)
@@ -43,14 +52,14 @@ class Headers:
 
     Parameters
     ----------
-    metric : str or None
-        The one column that holds verdicts, if the user named it.
+    metrics : MetricNames
+        The columns that hold verdicts, as far as the user named them.
     aside : SetAside
         Receives tables that cannot be read.
     """
 
-    def __init__(self, metric: str | None, aside: SetAside) -> None:
-        self._metric = metric
+    def __init__(self, metrics: MetricNames, aside: SetAside) -> None:
+        self._metrics = metrics
         self._aside = aside
         self._known: dict[Path, frozenset[str]] = {}
 
@@ -64,7 +73,10 @@ class Headers:
     def is_evaluated(self, path: Path) -> bool:
         """Whether a table holds verdicts."""
         columns = self._of(path)
-        return "index" in columns and has_verdicts(columns, self._metric)
+        if "index" not in columns:
+            return False
+        own = [name for names in self._metrics.own.values() for name in names]
+        return has_verdicts(columns, self._metrics.shared) or (bool(own) and has_verdicts(columns, own))
 
     def is_predicted(self, path: Path) -> bool:
         """Whether a table holds predictions."""
@@ -170,7 +182,7 @@ def _tell_apart(
 def choose_evaluations(
     evaluations: Iterable[Evaluation], predictions: Iterable[Evaluation], judge: str | None, aside: SetAside
 ) -> list[Evaluation]:
-    """Of each VLM and benchmark the newest run that was evaluated, by one judge.
+    """Of each run of a VLM on a benchmark the best evaluation; the newest run of each VLM and benchmark first.
 
     Parameters
     ----------
@@ -187,40 +199,42 @@ def choose_evaluations(
             by_folder.setdefault(one.file.path.parent, []).append(one)
         else:
             aside.note("evaluation by another judge", str(one.file.path), "nothing: --judge names the one to take")
-    chosen = {pair: _newest(by_folder, aside) for pair, by_folder in runs.items()}
+    chosen = {pair: _newest_first(by_folder, aside) for pair, by_folder in runs.items()}
     for one in predictions:
-        taken = chosen.get((one.file.vlm, one.benchmark))
-        if taken is None or (taken.file.path.parent != one.file.path.parent and taken.file.age < one.file.age):
-            aside.add(
-                "prediction file without an evaluation",
-                str(one.file.path),
-                "evaluate it with VLMEvalKit: python run.py --mode eval, with the VLM and benchmark of its name",
-                count=_count_rows(one.file.path),
-            )
-        elif taken.file.path.parent != one.file.path.parent:
-            _note_older(one, aside)
-    _note_judges(chosen.values(), aside)
-    return list(chosen.values())
+        taken = chosen.get((one.file.vlm, one.benchmark), [])
+        folders = [run.file.path.parent for run in taken]
+        if not taken or (one.file.path.parent not in folders and taken[0].file.age < one.file.age):
+            _set_unevaluated_aside(one, aside)
+        elif one.file.path.parent not in folders:
+            advice = "nothing: a newer run was evaluated; evaluate this one too if it answered more questions"
+            aside.note("older run without an evaluation", str(one.file.path), advice, detail=one.benchmark)
+    every = [one for taken in chosen.values() for one in taken]
+    _note_judges(every, aside)
+    return every
 
 
-def _newest(by_folder: dict[Path, list[Evaluation]], aside: SetAside) -> Evaluation:
-    """The best evaluation of the newest run of a VLM on a benchmark."""
-    *older, newest = sorted(by_folder.values(), key=lambda run: max(one.file.age for one in run))
-    for one in (one for run in older for one in run):
-        _note_older(one, aside)
-    best, *others = sorted(newest, key=lambda one: one.preference)
-    for one in others:
-        detail = f"{best.file.path.name} is taken"
-        aside.note("other evaluation of the same run", str(one.file.path), "name a judge: --judge", detail=detail)
-    return best
+def _set_unevaluated_aside(one: Evaluation, aside: SetAside) -> None:
+    """Set predictions aside, and say how they get verdicts."""
+    kind, advice = "prediction file without an evaluation", _EVALUATE
+    if _TOTALS_ONLY.fullmatch(one.benchmark):
+        kind, advice = "prediction file of a benchmark that VLMEvalKit gives only totals of", _GRADE
+    aside.add(kind, str(one.file.path), advice, detail=one.benchmark, count=_count_rows(one.file.path))
 
 
-def _note_older(one: Evaluation, aside: SetAside) -> None:
-    aside.note("older run", str(one.file.path), "nothing: the newest one is taken", detail=one.benchmark)
+def _newest_first(by_folder: dict[Path, list[Evaluation]], aside: SetAside) -> list[Evaluation]:
+    """The best evaluation of each run of a VLM on a benchmark."""
+    chosen = []
+    for run in sorted(by_folder.values(), key=lambda run: max(one.file.age for one in run), reverse=True):
+        best, *others = sorted(run, key=lambda one: one.preference)
+        for one in others:
+            detail = f"{best.file.path.name} is taken"
+            aside.note("other evaluation of the same run", str(one.file.path), "name a judge: --judge", detail=detail)
+        chosen.append(best)
+    return chosen
 
 
 def _note_judges(chosen: Iterable[Evaluation], aside: SetAside) -> None:
-    """Say where the VLMs of one benchmark were not judged alike."""
+    """Say where the runs of one benchmark were not judged alike."""
     judges: dict[str, set[str]] = {}
     for one in chosen:
         judges.setdefault(one.benchmark, set()).add(one.judge or "none")

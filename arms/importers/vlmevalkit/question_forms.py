@@ -55,14 +55,17 @@ def question_text(cells: Mapping[str, str | None]) -> str | None:
     Returns
     -------
     str or None
-        None if there is no question.
+        None if there is no such column as the question. An empty cell is an empty question: the picture asks.
     """
-    question, hint = cells.get("question"), cells.get("hint")
+    if "question" not in cells:
+        return None
+    question, hint = cells["question"] or "", cells.get("hint")
     options = [f"{name}. {text}" for name, text in cells.items() if name in _OPTIONS and text is not None]
-    if question is None or not (hint or options):
+    if not (hint or options):
         return question
     lines = [f"Hint: {hint}"] if hint else []
-    return "\n".join([*lines, f"Question: {question}", *(["Options:", *options] if options else [])])
+    lines += [f"Question: {question}"] if question else []
+    return "\n".join([*lines, *(["Options:", *options] if options else [])])
 
 
 def normal_columns(columns: Iterable[str]) -> dict[str, str]:

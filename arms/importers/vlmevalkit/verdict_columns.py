@@ -2,10 +2,11 @@
 
 import ast
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from arms.importers.metric_names import first_of
 from arms.importers.rows.table import cell_text
 from arms.importers.verdicts import lower_is_better, parse_grade
 
@@ -39,12 +40,12 @@ class VerdictReader:
     grade: Callable[[Cells], Any]
 
 
-def has_verdicts(columns: Collection[str], metric: str | None = None) -> bool:
+def has_verdicts(columns: Collection[str], metrics: Sequence[str] = ()) -> bool:
     """Whether a table with these columns is an evaluated one."""
-    return find_verdicts(columns, "", metric) is not None
+    return find_verdicts(columns, "", metrics) is not None
 
 
-def find_verdicts(columns: Collection[str], benchmark: str, metric: str | None = None) -> VerdictReader | None:
+def find_verdicts(columns: Collection[str], benchmark: str, metrics: Sequence[str] = ()) -> VerdictReader | None:
     """How the verdicts of a table are read.
 
     Parameters
@@ -52,17 +53,18 @@ def find_verdicts(columns: Collection[str], benchmark: str, metric: str | None =
     columns : collection of str
     benchmark : str
         Tells what `eval_match` holds.
-    metric : str, optional
-        The one column to read; else, what VLMEvalKit itself counts: `hit`, `verifier_match`, `eval_match` with
-        `eval_score`, `score`, or `res` against the answer.
+    metrics : sequence of str, optional
+        The columns to read, the first that is there; else, what VLMEvalKit itself counts: `hit`, `verifier_match`,
+        `eval_match` with `eval_score`, `score`, or `res` against the answer.
 
     Returns
     -------
     VerdictReader or None
         None if the table has no verdicts.
     """
-    if metric is not None:
-        return _named(metric, benchmark) if metric in columns else None
+    if metrics:
+        named = first_of(metrics, columns)
+        return None if named is None else _named(named, benchmark)
     for column in ("hit", "verifier_match"):
         if column in columns:
             return _named(column, benchmark)

@@ -9,6 +9,9 @@ from typing import Any, ClassVar
 from arms.errors import ArmsError
 from arms.importers.base import Importer, Intake, Log, setting
 from arms.importers.builder import LogBuilder, QueryRow
+from arms.importers.joined_runs import leave_out_disputed
+from arms.importers.metric_names import HELP as METRIC_HELP
+from arms.importers.metric_names import parse_metrics
 from arms.importers.rows.reader import open_table
 from arms.importers.rows.table import ErrorCell, Formula, Row, cell_text
 from arms.importers.set_aside import SetAside
@@ -42,8 +45,9 @@ class VlmEvalKitImporter(Importer):
     summary: ClassVar[str] = "VLMEvalKit's outputs, a VLM's or a run's folder in it, or result files."
     description: ClassVar[str] = (
         "Reads evaluated files in xlsx, tsv or json: _result with hit, _results with eval_match, _auxmatch and others "
-        "with score, MathVista's with res. Of each VLM and benchmark the newest run counts; VLMs are joined on "
-        "benchmark and index. Images come from the benchmarks' TSVs. Questions asked with rotated options count once. "
+        "with score, MathVista's with res. Runs are joined on benchmark and index; of several runs of a VLM the "
+        "newest verdict on each question counts. Rows of one index in a file that disagree are set aside. Images come "
+        "from the benchmarks' TSVs. Questions asked with rotated options count once. "
         "Answers that were never obtained are unknown. VLMEvalKit records neither tokens nor latencies."
     )
     example: ClassVar[str] = "arms import vlmevalkit ~/VLMEvalKit/outputs --tsv ~/LMUData --name mmbench"
@@ -59,8 +63,10 @@ class VlmEvalKitImporter(Importer):
         "The language of all questions, such as en. By default English, but where the benchmark's name says another."
     )
     judge: str | None = setting("Take only evaluations by this judge, as the files' names have it.", metavar="NAME")
-    metric: str | None = setting(
-        "The column that holds the verdict or grade. By default what VLMEvalKit itself counts.", metavar="COLUMN"
+    metric: tuple[str, ...] = setting(
+        f"The column that holds the verdict or grade; {METRIC_HELP}. By default what VLMEvalKit itself counts.",
+        (),
+        metavar="[BENCHMARK=]COLUMN",
     )
     threshold: float | None = setting(
         "The grade from which on an answer is correct, on every benchmark with grades; hit and the like need none."
@@ -76,7 +82,8 @@ class VlmEvalKitImporter(Importer):
 
     def read(self, sources: Sequence[Path], intake: Intake) -> Log:
         """Read the evaluated files of all VLMs, then the images of their questions."""
-        headers = Headers(self._metric, intake.aside)
+        metrics = parse_metrics(self.metric, lower=True)
+        headers = Headers(metrics, intake.aside)
         paths = [path for path in find_files(sources, intake.aside) if not is_passed_over(path)]
         in_sources = [path for path in paths if headers.is_benchmark(path)]
         benchmarks = BenchmarkFiles(self.tsv, in_sources, intake.aside)
@@ -90,6 +97,7 @@ class VlmEvalKitImporter(Importer):
                 f"{', '.join(map(str, sources))}: expected result files of VLMEvalKit, {{VLM}}/{{VLM}}_{{benchmark}} "
                 "with what its evaluation adds, got none; name its outputs folder, or a folder in it"
             )
+        metrics.check_benchmarks({one.benchmark for one in chosen})
         rule = GradeRule(threshold=self.threshold, lower_is_better=self.lower_is_better)
         builder = LogBuilder(intake.aside, rule, VERDICTS)
         questions = {one.benchmark: QuestionImages(one.benchmark) for one in chosen}
@@ -97,7 +105,8 @@ class VlmEvalKitImporter(Importer):
         with progress_bar("read", "files") as progress:
             parts = len(chosen) + len(questions)
             for done, evaluation in enumerate(chosen, start=1):
-                self._read_file(evaluation, builder, questions[evaluation.benchmark], intake.aside)
+                names = metrics.of(evaluation.benchmark)
+                self._read_file(evaluation, names, builder, questions[evaluation.benchmark], intake.aside)
                 progress(done, parts)
             for done, asked in enumerate(questions.values(), start=len(chosen) + 1):
                 images.update(asked.find(benchmarks.find(asked.benchmark), intake))
@@ -105,19 +114,21 @@ class VlmEvalKitImporter(Importer):
         log = builder.build()
         return replace(log, queries=log.queries.assign(image=log.queries["query_id"].map(images).astype("str")))
 
-    @property
-    def _metric(self) -> str | None:
-        return self.metric.lower() if self.metric else None
-
     def _read_file(
-        self, evaluation: Evaluation, builder: LogBuilder, questions: QuestionImages, aside: SetAside
+        self,
+        evaluation: Evaluation,
+        metrics: Sequence[str],
+        builder: LogBuilder,
+        questions: QuestionImages,
+        aside: SetAside,
     ) -> None:
         """Read one evaluated file, whole or not at all."""
         path, benchmark, vlm = evaluation.file.path, evaluation.benchmark, encodable(evaluation.file.vlm)
+        run = builder.open_run(vlm, benchmark, str(path))
         try:
             with open_table(path, aside) as table:
                 names = normal_columns(table.columns or ())
-                verdicts = find_verdicts(names, benchmark, self._metric)
+                verdicts = find_verdicts(names, benchmark, metrics)
                 used = [*_COLUMNS, self.task.lower(), *(verdicts.columns if verdicts else ())]
                 used = [name for name in dict.fromkeys(used) if name in names]
                 read = table.rows({names[name] for name in used})
@@ -126,7 +137,8 @@ class VlmEvalKitImporter(Importer):
             report_unreadable(path, error, aside)
             return
         if verdicts is None or "index" not in names:
-            detail = f"no {'index' if verdicts else self._metric or 'hit, eval_match, score or the like'} in {[*names]}"
+            wanted = " or ".join(metrics) or "hit, eval_match, score or the like"
+            detail = f"no {'index' if verdicts else wanted} in {[*names]}"
             aside.add("file without verdicts", str(path), "name their column with --metric", detail=detail)
             return
         if self.task.lower() not in names:
@@ -134,11 +146,15 @@ class VlmEvalKitImporter(Importer):
         unobtained, language = _unobtained(evaluation, aside), self.language or language_of(benchmark)
         for where, cells, index, base in _indexed(rows, benchmark, aside):
             texts = {name: _text(cells[name], name, where, aside) for name in _TEXTS if name in cells}
+            if texts.get("question") is None and cells.get("question") is not None:
+                texts.pop("question")  # something else than text, and not an empty cell
             row = self._query(benchmark, language, index, cells, texts)
             if builder.add_query(row, where):
                 questions.add(row.query_id, base, cell_text(cells.get("image_path")))
                 grade, output = _outcome(cells, texts.get("prediction"), verdicts, index in unobtained, where, aside)
-                builder.add_outcome(where, row.query_id, vlm, grade=grade, metric=verdicts.metric, output=output)
+                builder.add_outcome(
+                    where, row.query_id, vlm, grade=grade, metric=verdicts.metric, output=output, run=run
+                )
 
     def _query(
         self, benchmark: str, language: str, index: str, cells: Mapping[str, Any], texts: Mapping[str, str | None]
@@ -158,9 +174,13 @@ class VlmEvalKitImporter(Importer):
 def _indexed(rows: list[Row], benchmark: str, aside: SetAside) -> Iterator[tuple[str, Mapping[str, Any], str, str]]:
     """The rows with their index and the row whose image they share.
 
-    Rows without an index, and rotations beside the question that they belong to, are set aside.
+    Rows without an index, rows of one index that disagree (VLMEvalKit finds a row's verdict by its index), and
+    rotations beside the question that they belong to, are set aside.
     """
-    indices = [as_index(_value(cells["index"])) for _, cells in rows]
+    rows = leave_out_disputed(
+        rows, lambda row: _index(row[1]), lambda row: row[1], lambda row: row[0], aside, called="index"
+    )
+    indices = [_index(cells) for _, cells in rows]
     known, rotated = {*indices}, is_rotated(benchmark)
     for (where, cells), index in zip(rows, indices, strict=True):
         if index is None:
@@ -205,6 +225,10 @@ def _unobtained(evaluation: Evaluation, aside: SetAside) -> Collection[str]:
         advice = "export it anew; answers to rotations that were never obtained count as wrong"
         aside.note("predictions that cannot be read", str(evaluation.predictions), advice, detail=str(error))
     return found
+
+
+def _index(cells: Mapping[str, Any]) -> str | None:
+    return as_index(_value(cells["index"]))
 
 
 def _value(cell: Any) -> Any:

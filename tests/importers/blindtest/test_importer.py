@@ -8,10 +8,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from arms.data import images as image_checks
+from arms.data import pictures
 from arms.data.tables import read_dataset
 from arms.errors import ArmsError
-from arms.importers.blindtest import blindtest_importer as blindtest
 from arms.importers.blindtest.blindtest_importer import BlindTestImporter
 from arms.importers.blindtest.picture_folders import _VLM_OF, Picture, read_pictures
 from arms.importers.blindtest.prompts import choose_prompt, fill_prompt, prompts_of, read_prompts
@@ -187,8 +186,7 @@ def test_pictures_that_cannot_be_read(load: Import, clone: Path, monkeypatch: py
     size = picture_path(clone, SQUARES, "gpt-4o", correct=False).stat().st_size
     with picture_path(clone, TOUCHING, "gpt-4o", correct=False).open("ab") as stream:
         stream.write(bytes(1000))
-    for module in (blindtest, image_checks):
-        monkeypatch.setattr(module, "LARGEST_FILE", size + 100)
+    monkeypatch.setattr(pictures, "LARGEST_FILE", size + 100)
     _, verdicts, report = load()
     assert ("TouchingCircle", "gpt-4o") not in verdicts
     assert kinds(report) == {"picture that cannot be read": 1}

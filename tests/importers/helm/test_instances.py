@@ -160,7 +160,7 @@ def test_named_roots(output: Output) -> None:
     with pytest.raises(ArmsError, match="image outside the roots: /home/evaluator/helm/"):
         read_images(output)
     assert read_images(output, roots=(moved,))[0] == ["id0"]
-    assert read_images(output, roots=(moved / "gqa",), image_prefix=f"{ELSEWHERE}/gqa")[0] == ["id0"]
+    assert read_images(output, roots=(moved / "gqa",), image_prefixes=(f"{ELSEWHERE}/gqa",))[0] == ["id0"]
 
 
 def test_only_images_beside_runs(output: Output, tmp_path: Path) -> None:

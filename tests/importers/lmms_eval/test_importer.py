@@ -9,6 +9,7 @@ import pytest
 
 from arms.errors import ArmsError
 from arms.importers.lmms_eval.lmms_eval_importer import LmmsEvalImporter
+from arms.importers.records.records_importer import RecordsImporter
 from arms.importers.run import ImportOptions
 from tests.importers.helpers import FREE, Imported, load_log
 from tests.importers.logs.lmms_eval import (
@@ -26,6 +27,7 @@ from tests.importers.logs.lmms_eval import (
 
 GPT, LLAVA, QWEN = VLMS
 LATER = "20260401_000000"
+OLDER, SMALLER = "older run, joined by row", "run much smaller than another on the same questions"
 
 Import = Callable[..., Imported]
 
@@ -131,11 +133,34 @@ class TestRuns:
         write_rows(log, row(0, exact_match=0.0), time="0930_120000")  # of the time before the year was written
         found = load()
         assert right(found) == {"0": True, "1": True}
-        assert found.kinds == {"older run of the same VLM and task": 2}
-        assert f"{LATER}_samples_ai2d.jsonl" in detail(found, "older run of the same VLM and task")
+        assert found.kinds == {OLDER: 2}
+        assert f"{LATER}_samples_ai2d.jsonl" in detail(found, OLDER)
         newest.write_text('{"doc_id": 0, "inp')
         found = load()
         assert (right(found), found.kinds["run without a usable row"]) == ({"0": False, "1": False}, 1)
+
+    def test_a_newer_part_of_a_run_replaces_only_its_rows(self, load: Import, log: Path) -> None:
+        write_rows(log, *(row(number) for number in range(40)))
+        part = write_rows(log, *(row(number, exact_match=0.0) for number in range(8)), time=LATER)
+        write_rows(log, *(row(number) for number in range(40)), vlm=QWEN)
+        found = load()
+        of_gpt = [verdict for (_, vlm), verdict in right(found).items() if vlm == GPT]
+        assert (len(of_gpt), sum(of_gpt)) == (40, 32)
+        assert found.kinds == {OLDER: 1, SMALLER: 1}
+        assert detail(found, OLDER).startswith("32 of 40 verdicts taken; ")
+        assert found.examples(SMALLER)[0][0] == part.name
+        assert detail(found, SMALLER).startswith(f"8 rows of {GPT}, 40 of ")
+
+    def test_a_newer_run_without_a_verdict_leaves_the_older_one_its_own(self, load: Import, log: Path) -> None:
+        write_rows(log, row(0, exact_match=0.0), row(1))
+        write_rows(log, row(0, exact_match=None), row(1), time=LATER)
+        assert right(load()) == {"0": False, "1": True}
+
+    def test_one_id_for_two_questions(self, load: Import, log: Path) -> None:
+        write_rows(log, row(0), row(1), row(1, input="Another?", target="B", exact_match=0.0))
+        found = load()
+        assert right(found) == {"0": True}
+        assert found.kinds == {"several rows of a run for one question": 1, "rows of one doc_id that disagree": 2}
 
     def test_doc_hash_is_no_key(self, load: Import, log: Path) -> None:
         write_rows(log, row(0, doc_hash="one"), row(1, doc_hash="two"))
@@ -184,6 +209,8 @@ class TestRuns:
         [
             ({"model_name": "lmms-lab/llava"}, "x", "lmms-lab/llava"),
             ({"model_name": "/data/ckpts/llava-7b/"}, "x", "ckpts/llava-7b"),
+            ({"model_name": f"/hub/models--org--a/snapshots/{'0a' * 20}"}, "x", "org/a"),
+            ({"model_name": f"snapshots/{'0a' * 20}", "config": {"model_args": "pretrained=org/b"}}, "x", "org/b"),
             ({"model_name": '"org/quoted"'}, "x", "org/quoted"),
             ({"model_name": "C:\\ckpts\\llava"}, "x", "ckpts/llava"),
             ({"model_name": None, "config": {"model_args": "a=1,pretrained=org/b,peft=org/c"}}, "x", "org/c"),
@@ -207,6 +234,52 @@ class TestRuns:
         assert (found.column("vlm"), found.kinds) == ([QWEN], {"results file that cannot be read": 1})
         write_rows(log, pope(0), vlm=QWEN, task="pope", time=LATER)
         assert {row["vlm"] for row in load().outcomes} == {QWEN}, "one VLM, with and without results"
+
+
+class TestHarness:
+    """Logs of lm-evaluation-harness look much alike, and are no logs of lmms-eval."""
+
+    @pytest.fixture
+    def path(self, log: Path) -> Path:
+        path = log / "org__model/samples_mmmu_val_art_2024-08-06T10-11-12.123456.jsonl"
+        path.parent.mkdir()
+        asked = {"question": "What is it?", "image": "a.png", "answer": "A"}
+        rows = [
+            {
+                **{"doc_id": number, "doc": asked, "target": "A", "doc_hash": "0a", "filter": "none"},
+                "arguments": {"gen_args_0": {"arg_0": "What is it?", "arg_1": {"until": []}}},
+                **{"resps": [["A"]], "filtered_resps": ["A"], "metrics": ["exact_match"], "exact_match": 1.0},
+            }
+            for number in range(2)
+        ]
+        path.write_text("".join(json.dumps(one) + "\n" for one in rows))
+        return path
+
+    def test_they_are_recognised(self, load: Import, path: Path) -> None:
+        for source in (path, path.parent.parent):
+            with pytest.raises(ArmsError) as caught:
+                load(source)
+            assert str(caught.value).startswith(
+                f"{path}: expected a log of lmms-eval, got one of lm-evaluation-harness, in files: 1; import its files "
+                "with: arms import records --question-column doc.question "
+            )
+            assert "\n" not in str(caught.value)
+
+    def test_beside_others(self, load: Import, log: Path, path: Path) -> None:
+        write_rows(log, row(0))
+        found = load()
+        assert (right(found), found.kinds) == ({"0": True}, {"log of lm-evaluation-harness": 1})
+
+    def test_the_way_that_is_named(self, log: Path, path: Path, tmp_path: Path) -> None:
+        importer = RecordsImporter(
+            question_column="doc.question",
+            image_column="doc.image",
+            id_column="doc_id",
+            correct_column="exact_match",
+            vlm_from_filename="{vlm}/samples_*.jsonl",
+        )
+        found = load_log(tmp_path / "out", importer, path, options=replace(FREE, roots=(log,)))
+        assert [(one["vlm"], one["correct"]) for one in found.outcomes] == [("org__model", True)] * 2
 
 
 class TestImages:
@@ -300,6 +373,10 @@ class TestMetrics:
         verdicts = ("relaxed_overall >= 1", "gpt_eval_score.true_false >= 1", "pope_recall >= 1")
         assert found.report.verdicts == verdicts
         assert found.kinds == {"row without a grade": 1, "run without a grade in its rows": 1}
+        own = load(metric=("chartqa=relaxed_overall", "mathvista=gpt_eval_score.true_false"))
+        assert right(own) == {(f"{task}/0", GPT): True for task in ("chartqa", "mathvista", "pope", "textvqa")}
+        with pytest.raises(ArmsError, match=r"^--metric mme=x: there is no benchmark 'mme'; there: chartqa, math"):
+            load(metric=("mme=x",))
 
     def test_several_are_never_guessed(self, load: Import, log: Path) -> None:
         write_rows(log, {**row(0), "style": 1, "content": 0, "exact_match": "n/a"})
@@ -393,9 +470,10 @@ class TestOlderForm:
             ("chartqa/0", "org/older"): (True, "3"),
             ("chartqa/0", "llava"): (True, "3"),
             ("chartqa/1", "llava"): (False, "5"),
+            ("chartqa/1", "org/older"): (False, "5"),
         }
-        assert found.kinds == {"older run of the same VLM and task": 1, "results file that cannot be read": 1}
-        assert detail(found, "older run of the same VLM and task").startswith("org/older; the newest is ")
+        assert found.kinds == {OLDER: 1, "results file that cannot be read": 1}
+        assert detail(found, OLDER).startswith("1 of 2 verdicts taken; the newest run of org/older is ")
 
     def test_without_images(self, load: Import, log: Path) -> None:
         write_older_run(
@@ -482,7 +560,7 @@ class TestRows:
         [
             *((key, 12) for key in ("target", "filtered_resps", "resps", "token_counts", "doc_hash")),
             ("doc_id", 4),  # 5 and the texts but the blank one
-            ("input", 3),  # the texts but the blank one
+            ("input", 4),  # the texts; a blank one is a picture without words
             ("input_media", 0),
         ],
     )

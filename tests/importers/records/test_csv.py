@@ -246,6 +246,25 @@ class TestColumns:
             load(sources[1])
 
 
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        ('{"question": "Q?", "image": "0.png"}\n{"question": "R?", "image": "1.png"}\n', "JSON Lines"),
+        ('{"question": "Q?", "image": "0.png"}\r\n', "JSON Lines"),
+        ('\ufeff[{"question": "Q?"}]', "JSON"),
+        ('{\n  "question": ["Q?"]\n}', "JSON"),
+        ("[[1, 2]]", "JSON"),
+    ],
+)
+def test_json_handed_to_csv(load: Import, tmp_path: Path, content: str, kind: str) -> None:
+    (tmp_path / "t.csv").write_text(content * (1 if kind == "JSON" else 500), encoding="utf-8")
+    with pytest.raises(ArmsError) as caught:
+        load(tmp_path / "t.csv")
+    assert str(caught.value) == (
+        f"{tmp_path}/t.csv: expected CSV or TSV, got {kind}; import it with: arms import records"
+    )
+
+
 class TestCells:
     @pytest.mark.parametrize(
         ("texts", "settings", "expected"),
@@ -260,6 +279,39 @@ class TestCells:
     def test_what_is_correct(self, load: Import, table: Table, texts: Any, settings: Any, expected: str) -> None:
         found = load(table(*of_column("correct", texts)), **settings)
         assert "".join("01"[row["correct"]] for row in found.outcomes) == expected
+
+    def test_words_of_another_language(self, load: Import, table: Table) -> None:
+        path = table(*of_column("correct", ["richtig", "falsch", " Ja ", "nein", "RICHTIG", "weiß nicht"]))
+        words = {"right": ("richtig", "ja"), "wrong": ("Falsch", "nein")}
+        found = load(path, **words)
+        assert "".join("01"[row["correct"]] for row in found.outcomes) == "10101"
+        assert found.examples("value that is not a grade") == [("table.csv, row 7", "'weiß nicht'")]
+        with pytest.raises(ArmsError, match=r"say what its words mean: --right WORD, --wrong WORD; it is taken as unk"):
+            load(path)
+        found = load(
+            table(*of_column("correct", ["pass", "miss", "y", "n", "1", "0"])), wrong=("pass",), right=("miss",)
+        )
+        assert "".join("01"[row["correct"]] for row in found.outcomes) == "011010", "the user's words go first"
+        with pytest.raises(ArmsError, match=r"^--right and --wrong: expected each word for one of them, got 'ja'"):
+            load(path, right=("Ja",), wrong=("ja ",))
+
+    def test_decimal_commas(self, load: Import, table: Table) -> None:
+        path = table(
+            *of_column("correct", ["0,4", "0,5", " 1,0 ", "0", "1", "0.75"]),
+            *of_column("cost_usd", ["0,002", ",5", "1", "1.234,5", "", "2"]),
+        )
+        found = load(path, decimal_comma=True)
+        assert "".join("01"[row["correct"]] for row in found.outcomes) == "011011"
+        assert found.column("cost_usd") == [0.002, 0.5, 1.0, None, None, 2.0]
+        assert found.examples("cost that is not an amount") == [("table.csv, row 5", "'1.234,5'")]
+        found = load(path)
+        advice = {one.kind: one.advice for one in found.report.report.findings}
+        for kind in ("value that is not a grade", "cost that is not an amount"):
+            assert ", or if a comma opens the decimals: --decimal-comma; it is taken as unknown" in advice[kind]
+        found = load(table(("cost_usd", 0, "dear")))
+        assert (
+            "comma" not in {one.kind: one.advice for one in found.report.report.findings}["cost that is not an amount"]
+        )
 
     def test_grades_that_need_a_rule(self, load: Import, table: Table) -> None:
         with pytest.raises(
@@ -376,14 +428,15 @@ class TestRows:
             ("image", 4, "\t"),
         ]
         found = load(table(*changes))
-        assert found.column("query_id") == ["q5"]
+        assert found.column("query_id") == ["q3", "q5"]
+        assert found.column("question") == ["", queries()[5]["question"]], "a picture may be all that is sent"
         assert found.kinds == {
             "row without a query id": 1,
             "outcome without a VLM's name": 2,
-            "no question": 1,
+            "query without words": 1,
             "no image": 1,
             "query without outcome": 2,
-            "query set aside": 2,
+            "query set aside": 1,
         }
         assert found.examples("row without a query id")[0][0] == "table.csv, row 2"
         only_described = load(table(("vlm", 1, ""), ("correct", 1, "")))

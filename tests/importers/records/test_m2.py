@@ -357,7 +357,7 @@ class TestRecords:
         [
             *(("output", 12), ("cost", 12), ("latency", 12), ("ground_truth", 12)),
             *(("task", 10), ("language", 10), ("benchmark", 10), ("id", 10)),  # all but null and the blank text
-            ("question", 3),  # the texts but the blank one
+            ("question", 4),  # the texts, and the blank one and null, which are one: a picture may be all that is sent
             ("vlm", 2),  # and but the one that cannot be printed
             ("image", 0),
             ("label", 1),  # true, as 5 and 1.5 are no verdicts
@@ -398,10 +398,14 @@ class TestRecords:
         with pytest.raises(ArmsError, match=message):
             load(path)
 
+    def test_words_of_another_language(self, load: Import, write_json: Write) -> None:
+        path = write_json(record("a", label="richtig"), record("b", label="falsch"))
+        assert load(path, right=("richtig",), wrong=("falsch",)).column("correct") == [True, False]
+
     def test_vlm_names(self, load: Import, write: Write) -> None:
         found = load(write(*(record(vlm=vlm) for vlm in ("good", None, "", "two\nlines", "org/good"))))
         assert found.column("vlm") == ["good", "org/good"]
-        assert found.kinds == {"outcome without a VLM's name": 3}
+        assert found.kinds == {"outcome without a VLM's name": 3, "VLM whose name is nearly another's": 1}
 
     def test_some_at_a_time(self, load: Import, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(collect, "_CHUNK", 3)

@@ -110,6 +110,11 @@ def test_folders(load: Import, tmp_path: Path) -> None:
         load(tmp_path / "log/z.json")
     with pytest.raises(ArmsError, match=r"readme\.md: expected a file of rows \(\.csv, .*, got \.md"):
         load(tmp_path / "log/readme.md")
+    (tmp_path / "log/notes.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "log/summary.json").write_text(json.dumps({"gpt-4o": {"accuracy": 0.5}}))
+    found = load(tmp_path / "log")
+    assert found.kinds == {"file that cannot be read": 2, "file without the columns of queries or outcomes": 2}
+    assert len(found.outcomes) == 17
     (tmp_path / "log/queries.csv").write_text(json.dumps({}))
     with pytest.raises(ArmsError, match=r"queries\.csv: expected a header of several columns"):
         load(tmp_path / "log/queries.csv")

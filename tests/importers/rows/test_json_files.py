@@ -138,6 +138,59 @@ def test_lines_that_are_one_list(tmp_path: Path, content: bytes) -> None:
         read_rows(write(tmp_path / "a.jsonl", content), SetAside())
 
 
+@pytest.mark.parametrize("content", ['{\n  "a": 1\n}', '{"q1": {\n"a": 1}}', '{"results": [\n[1,\n2]]}'])
+def test_lines_that_are_one_document(tmp_path: Path, content: str) -> None:
+    """One line says so, instead of one for each line of the file."""
+    aside = SetAside()
+    with pytest.raises(
+        ArmsError,
+        match=r"a\.jsonl: expected JSON Lines, a record on each line, got one JSON document over many lines; end its "
+        r"name in \.json, and import it with: arms import records",
+    ):
+        read_rows(write(tmp_path / "a.jsonl", content), aside)
+    assert aside.count == 0
+
+
+@pytest.mark.parametrize("content", ['{"a": 1\n{"a": 2}\n', '{"a": 1}\n"b"\n{"a": 2}\n', '\n\n{"a": 2}'])
+def test_lines_some_of_which_are_broken_are_lines(tmp_path: Path, content: str) -> None:
+    assert read_rows(write(tmp_path / "a.jsonl", content), SetAside())[-1][1] == {"a": 2}
+
+
+def test_a_document_that_is_lines(tmp_path: Path) -> None:
+    with pytest.raises(
+        ArmsError, match=r"a\.json: expected one JSON document, got JSON Lines, .*; end its name in \.jsonl$"
+    ):
+        read_rows(write(tmp_path / "a.json", '{"a": 1}\n{"a": 2}\n'), SetAside())
+
+
+def test_a_document_that_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("arms.importers.rows.json_files._LONGEST", 9)
+    assert read_json(write(tmp_path / "a.json", '{"a": 12}')) == {"a": 12}
+    with pytest.raises(ArmsError, match=r"a\.json: expected at most 9 bytes of JSON, got more; split it"):
+        read_json(write(tmp_path / "a.json", '{"a": 123}'))
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        ({"q1": {"a": 1}, "q2": {"a": 2, "b": 3}}, [{"key": "q1", "a": 1, "b": None}, {"key": "q2", "a": 2, "b": 3}]),
+        ({"q1": {"key": "own", "a": 1}}, [{"key": "own", "a": 1}]),
+        ({"a": {"0": 1, "1": 2}, "b": {"0": "x", "1": None}}, [{"a": 1, "b": "x"}, {"a": 2, "b": None}]),
+        ({"model": "m", "seen": [1, 2], "results": [{"a": 1}, {"a": 2}]}, [{"a": 1}, {"a": 2}]),
+        ({"results": [{"a": 1}]}, [{"a": 1}]),
+    ],
+)
+def test_documents_that_hold_a_table(tmp_path: Path, content: Any, rows: list[dict[str, Any]]) -> None:
+    found = read_rows(write(tmp_path / "t.json", json.dumps(content)), SetAside())
+    assert [cells for _, cells in found] == rows
+
+
+def test_documents_that_hold_several_tables(tmp_path: Path) -> None:
+    content = {"train": [{"a": 1}], "test": [{"a": 2}], "n": 2}
+    with pytest.raises(ArmsError, match="expected one list of records, got several: train, test; keep one of them"):
+        read_rows(write(tmp_path / "t.json", json.dumps(content)), SetAside())
+
+
 @pytest.mark.parametrize(
     "content",
     [

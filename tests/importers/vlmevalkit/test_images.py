@@ -42,7 +42,7 @@ def test_images_by_their_paths(log: Log) -> None:
         save_image(log.tsvs / f"images/MMStar/{number}.png", number)
     save_image(log.folder / "secret.png", 3)
     log.result("M", "MMStar_openai_result", hit(1), hit(2), hit(3))
-    found = log.read(log.outputs, tsv=(str(log.tsvs),), options={"image_prefix": "/data/LMUData"})
+    found = log.read(log.outputs, tsv=(str(log.tsvs),), options={"image_prefixes": ("/data/LMUData",)})
     assert [found.pixel(f"MMStar/{number}") for number in (1, 2)] == [1, 2]
     assert found.findings()["image path with '..'"] == 1
 

@@ -151,8 +151,8 @@ def test_edit_distance_is_refused_unless_told(log: Log) -> None:
     with pytest.raises(
         ArmsError, match=r"metric eval_score \(edit distance\) of DocVQA_VAL: expected one where more is better"
     ):
-        log.read(metric="eval_score")
-    found = log.read(metric="eval_score", lower_is_better=True, threshold=0.2)
+        log.read(metric=("eval_score",))
+    found = log.read(metric=("eval_score",), lower_is_better=True, threshold=0.2)
     assert found.verdicts() == {"DocVQA_VAL/1": True, "DocVQA_VAL/2": False}
 
 
@@ -160,9 +160,23 @@ def test_named_metric(log: Log) -> None:
     log.result("M", "MMStar_openai_result", hit(1, 1, Strict=0), hit(2, 0, Strict=1))
     log.result("M", "POPE_auxmatch", {**question(1), "prediction": "Yes", "extracted": "Yes", "score": True})
     log.tsv("MMStar", 1, 2)
-    found = log.read(metric="Strict")
+    found = log.read(metric=("Strict",))
     assert found.verdicts() == {"MMStar/1": False, "MMStar/2": True}
     assert found.rows("file without verdicts")[0]["detail"].startswith("no strict in ['index', 'question'")
+
+
+def test_metrics_of_single_benchmarks(log: Log) -> None:
+    log.result("M", "MMStar_openai_result", hit(1, 0, strict=1, lenient=0), hit(2, 0, strict=0, lenient=1))
+    log.result("M", "POPE_openai_result", hit(1, 1, lenient=0))
+    for benchmark in ("MMStar", "POPE"):
+        log.tsv(benchmark, 1, 2)
+    usual = {"MMStar/1": False, "MMStar/2": False, "POPE/1": True}
+    assert log.read().verdicts() == usual
+    assert log.read(metric=("MMStar=Strict",)).verdicts() == usual | {"MMStar/1": True}
+    for metrics in (("lenient", "MMStar=strict"), ("strict", "lenient")):  # of several the first that a table has
+        assert log.read(metric=metrics).verdicts() == {"MMStar/1": True, "MMStar/2": False, "POPE/1": False}
+    with pytest.raises(ArmsError, match=r"^--metric MME=hit: there is no benchmark 'MME'; there: MMStar, POPE$"):
+        log.read(metric=("MME=hit",))
 
 
 def test_yes_and_no(log: Log) -> None:

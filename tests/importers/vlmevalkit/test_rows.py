@@ -104,12 +104,15 @@ def test_formulas_in_texts_and_in_verdicts(log: Log) -> None:
 
 
 def test_rows_without_an_index_or_a_question(log: Log) -> None:
-    log.result("M", "MMStar_openai_result", hit(1), hit(2, index=None), hit(3, question=None), hit(4, index=True))
-    log.tsv("MMStar", 1, 2, 3, 4)
+    rows = [hit(1), hit(2, index=None), hit(3, question=None), hit(4, index=True)]
+    rows.append(hit(5, question=None, A=None, B=None))
+    log.result("M", "MMStar_openai_result", *rows)
+    log.tsv("MMStar", 1, 2, 3, 4, 5)
     found = log.read()
-    assert found.verdicts() == {"MMStar/1": True}
+    assert found.verdicts() == {"MMStar/1": True, "MMStar/3": True, "MMStar/5": True}
+    assert found.queries["question"].tolist()[1:] == ["Options:\nA. a dog\nB. a cat", ""]
     assert [row["where"][-5:] for row in found.rows("row without an index")] == ["row 3", "row 5"]
-    assert found.findings()["question that is not text"] == 1
+    assert found.findings()["query without words"] == 1
 
 
 def test_json_with_values_of_any_type(log: Log) -> None:
@@ -138,10 +141,24 @@ def test_repeated_rows(log: Log) -> None:
     )
     log.tsv("MMStar", 1, 2, 3)
     found = log.read()
-    assert found.verdicts() == {"MMStar/1": True, "MMStar/3": True}
-    assert found.findings()["conflicting rows for one query_id and vlm"] == 2
-    assert found.findings()["repeated row for one query_id and vlm"] == 1
-    assert found.findings()["answer differs from another run's"] == 1
+    assert found.verdicts() == {"MMStar/1": True}
+    disagree = "rows of one index that disagree"
+    assert found.findings() == {
+        "VLM without a profile": 1, disagree: 4, "repeated row for one query_id and vlm": 1
+    }  # fmt: skip
+    assert [row["detail"] for row in found.rows(disagree)] == ["index 2", "index 2", "index 3", "index 3"]
+
+
+def test_a_verdict_that_belongs_to_another_row_of_its_index(log: Log) -> None:
+    """As in a real SEEDBench2 log: two questions share an index, and both have the verdict of the first."""
+    first = hit(7, 1, prediction="A", answer="A", question="What is left?")
+    second = hit(7, 1, prediction="A", index="7", answer="C", question="What is right?")
+    log.result("M", "SEEDBench2_openai_result", hit(1), first, second)
+    log.tsv("SEEDBench2", 1, 7)
+    found = log.read()
+    assert found.verdicts() == {"SEEDBench2/1": True}
+    (finding,) = (one for one in found.report.report.findings if one.kind == "rows of one index that disagree")
+    assert finding.advice.startswith("give each question an index of its own and evaluate again: their verdicts may")
 
 
 def test_vlms_are_joined_on_benchmark_and_index(log: Log) -> None:

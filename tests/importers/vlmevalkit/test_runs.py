@@ -54,7 +54,7 @@ def test_vlms_whose_names_begin_alike(log: Log) -> None:
     assert (found.verdicts("GPT4o"), found.verdicts("GPT4o_MINI")) == ({"MME/1": True}, {"MME/1": False})
 
 
-def test_newest_run_counts(log: Log) -> None:
+def test_the_newest_verdict_counts(log: Log) -> None:
     log.tsv("MMStar", 1, 2)
     log.result("M", "MMStar_openai_result", hit(1, 0), hit(2, 0), run="T20250301-120000")
     log.result("M", "MMStar_openai_result", hit(1, 1), run="T20250301-130000")
@@ -63,10 +63,25 @@ def test_newest_run_counts(log: Log) -> None:
     log.result("M", "MMStar_openai_result", hit(1, 0), run="")
     log.result("N", "MMStar_openai_result", hit(1, 0), run="T20241231_Gabc123")
     found = log.read()
-    assert found.verdicts("M") == {"MMStar/1": True}  # whole runs: the second question was not asked again
+    assert found.verdicts("M") == {"MMStar/1": True, "MMStar/2": False}  # the second question was not asked again
     assert found.verdicts("N") == {"MMStar/1": False}
-    assert len(found.rows("older run")) == 4
+    assert found.findings() == {"VLM without a profile": 2, "older run, joined by row": 3}
     assert found.report.rows_set_aside == 0
+    details = [row["detail"].partition(";")[0] for row in found.rows("older run, joined by row")]
+    assert details == ["1 of 2 verdicts taken", "0 of 1 verdicts taken", "0 of 1 verdicts taken"]
+
+
+def test_a_newer_part_of_a_run(log: Log) -> None:
+    """A later run with a limit, or one whose answers were not obtained, takes nothing from the whole one."""
+    log.tsv("MMStar", *range(20))
+    log.result("M", "MMStar_openai_result", *(hit(number, 0) for number in range(20)), run="T20250301-120000")
+    lost = hit(1, 0, prediction="Failed to obtain answer via API.")
+    log.result("M", "MMStar_openai_result", hit(0, 1), lost, run="T20250401-120000")
+    found = log.read()
+    assert found.verdicts() == {f"MMStar/{number}": number == 0 for number in range(20)}
+    (small,) = found.rows("run much smaller than another on the same questions")
+    assert small["where"].endswith("T20250401-120000/M_MMStar_openai_result.xlsx")
+    assert small["detail"].startswith("2 rows of M, 20 of M in ")
 
 
 def test_newest_run_without_an_evaluation(log: Log) -> None:
@@ -80,6 +95,25 @@ def test_newest_run_without_an_evaluation(log: Log) -> None:
     assert [row["where"] for row in found.rows("prediction file without an evaluation")] == [str(newer), str(alone)]
 
 
+@pytest.mark.parametrize("benchmark", ["OCRBench", "MTVQA_TEST"])
+def test_a_benchmark_whose_verdicts_are_written_nowhere(log: Log, benchmark: str) -> None:
+    """VLMEvalKit keeps only totals of these, so that its advice to evaluate could never help."""
+    log.tsv("MMStar", 1)
+    log.tsv(benchmark, 1, 2)
+    log.result("M", "MMStar_openai_result", hit(1, 1))
+    predictions = [question(number, prediction="A") for number in (1, 2)]
+    path = log.result("M", benchmark, *predictions)
+    found = log.read()
+    kind = "prediction file of a benchmark that VLMEvalKit gives only totals of"
+    assert found.findings()[kind] == 2
+    (advice,) = (one.advice for one in found.report.report.findings if one.kind == kind)
+    assert advice.startswith("to evaluate it again does not help: add a column hit to the file, 1 where")
+    write_sheet(path, [{**row, "hit": verdict} for row, verdict in zip(predictions, (1, 0), strict=True)])
+    found = log.read()
+    assert found.verdicts() == {"MMStar/1": True, f"{benchmark}/1": True, f"{benchmark}/2": False}
+    assert kind not in found.findings()
+
+
 def test_links_to_the_newest_run(log: Log) -> None:
     """VLMEvalKit leaves links to the files of its newest run in the VLM's folder."""
     log.tsv("MMStar", 1)
@@ -88,7 +122,7 @@ def test_links_to_the_newest_run(log: Log) -> None:
     (log.outputs / "M" / path.name).symlink_to(path)
     found = log.read()
     assert found.verdicts() == {"MMStar/1": True}
-    assert found.findings() == {"VLM without a profile": 1, "older run": 1}
+    assert found.findings() == {"VLM without a profile": 1, "older run, joined by row": 1}
 
 
 def test_judges(log: Log) -> None:

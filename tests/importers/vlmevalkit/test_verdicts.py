@@ -13,7 +13,7 @@ CHOICES = "['3/11', '8/11', '6/11', '3/5']"
 
 def grade(benchmark: str = "B", metric: str | None = None, **cells: Any) -> Any:
     """What a row says; "none" stands for what is no grade."""
-    reader = find_verdicts(list(cells), benchmark, metric)
+    reader = find_verdicts(list(cells), benchmark, [metric] if metric else [])
     assert reader is not None
     assert set(reader.columns) <= set(cells)
     found = reader.grade(cells)
@@ -45,11 +45,11 @@ def test_columns(columns: list[str], metric: str | None) -> None:
 
 
 def test_named_column() -> None:
-    assert find_verdicts(["hit", "gpt4_score"], "B", "gpt4_score").metric == "gpt4_score of B"
+    assert find_verdicts(["hit", "gpt4_score"], "B", ["gone", "gpt4_score", "hit"]).metric == "gpt4_score of B"
     assert grade(metric="gpt4_score", hit=0, gpt4_score=7.5) == 7.5
     assert grade(metric="hit", hit=1, score=0) == 1
-    assert find_verdicts(["hit"], "B", "score") is None
-    assert has_verdicts(["hit"], "score") is False
+    assert find_verdicts(["hit"], "B", ["score"]) is None
+    assert has_verdicts(["hit"], ["score"]) is False
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_score_of_a_judge() -> None:
 def test_benchmarks_whose_names_speak_of_what_is_bad() -> None:
     """The name of such a benchmark does not turn its scores around."""
     assert find_verdicts(["score"], "Hallucination_Test").metric == "score"
-    assert find_verdicts(["loss"], "Hallucination_Test", "loss").metric == "loss of Hallucination_Test"
+    assert find_verdicts(["loss"], "Hallucination_Test", ["loss"]).metric == "loss of Hallucination_Test"
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_no_matches() -> None:
 def test_named_edit_distance_says_so() -> None:
     assert find_verdicts(["eval_score"], "DocVQA_VAL").metric == "eval_score (edit distance) of DocVQA_VAL"
     distance = "eval_score (edit distance) of InfoVQA_VAL"
-    assert find_verdicts(["eval_match", "eval_score"], "InfoVQA_VAL", "eval_score").metric == distance
-    assert find_verdicts(["eval_match", "eval_score"], "GQA", "eval_score").metric == "eval_score of GQA"
+    assert find_verdicts(["eval_match", "eval_score"], "InfoVQA_VAL", ["eval_score"]).metric == distance
+    assert find_verdicts(["eval_match", "eval_score"], "GQA", ["eval_score"]).metric == "eval_score of GQA"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,258 @@
+"""No door for a model's own code: not for its files, not for a question, not for a hub that a router names."""
+
+import builtins
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import open_clip
+import pytest
+import torch
+from transformers import DistilBertConfig, DistilBertModel
+
+import arms
+from arms.encoders import origins
+from arms.encoders.image import build_image_encoder
+from arms.encoders.pretrained import make_text_model
+from arms.encoders.text import build_text_encoder
+from arms.errors import ArmsError
+from arms.routers.checkpoint import seal
+from arms.routers.router import load_router
+from tests.fakes import DISTILBERT, VIT, image_params, text_params, tiny_tokenizer
+
+STARTER = Path(arms.__file__).parent / "cli/starter"
+COMMIT = "12040accade4e8a0f71eabdb258fecc2e7e948be"
+NO_MODEL = {"architecture": None, "vocabulary_size": None}
+OWN_CODE = {
+    "AutoConfig": "evil.EvilConfig",
+    "AutoModel": "evil.EvilModel",
+    "AutoTokenizer": ["evil.EvilTokenizer", "evil.EvilTokenizer"],
+}
+
+
+def hostile(folder: Path, **config) -> Path:
+    """A model's folder whose Python file leaves a trace when it runs."""
+    folder.mkdir(parents=True)
+    (folder / "evil.py").write_text(
+        f"open({str(folder / 'trace')!r}, 'w').close()\n"
+        "from transformers import PretrainedConfig as EvilConfig, PreTrainedModel as EvilModel\n"
+        "from transformers import PreTrainedTokenizerFast as EvilTokenizer\n"
+    )
+    (folder / "config.json").write_text(json.dumps({"auto_map": OWN_CODE, **config}))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"auto_map": OWN_CODE, "tokenizer_class": "Evil"}))
+    tiny_tokenizer().save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def router_with(folder: Path, **changes) -> Path:
+    """The starter, with other settings of its encoders."""
+    shutil.copytree(STARTER, folder)
+    description = json.loads((folder / "router.json").read_text())
+    for modality, settings in changes.items():
+        description["encoders"][modality] |= settings
+    (folder / "router.json").write_text(json.dumps(seal(description)))  # by one who knows how
+    return folder
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """An empty working directory, where nothing is known and nobody is asked."""
+    monkeypatch.setattr(origins, "_known", set())
+    monkeypatch.setattr(origins, "_projects", set())
+    monkeypatch.setattr(builtins, "input", lambda *_: pytest.fail("a question was asked"))
+    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path / "work"
+
+
+def route(router: Path, work: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`yes | arms route`, in a process of its own."""
+    picture = Path(__file__).resolve().parents[2] / "docs/figures/shapes.png"
+    command = ["route", "--router", str(router), "--image", str(picture), "--question", "What?"]
+    return subprocess.run(
+        [sys.executable, "-c", "from arms.cli import main; main()", *command],
+        input="y\n" * 1000, cwd=work, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "HF_HOME": str(work / "cache"), **environment},
+    )  # fmt: skip
+
+
+def check_refused(ended: subprocess.CompletedProcess[str], *parts: str) -> None:
+    assert ended.returncode == 1, ended.stderr
+    assert ended.stdout == ""
+    assert "Traceback" not in ended.stderr
+    assert "[y/N]" not in ended.stderr
+    assert ended.stderr.splitlines()[-1].startswith("Error: ") or "Error: " in ended.stderr
+    for part in parts:
+        assert part in ended.stderr
+
+
+def test_a_router_that_names_a_folder_runs_nothing(tmp_path, work):
+    model = hostile(tmp_path / "evil", model_type="evil")
+    router = router_with(tmp_path / "router", text={"model": str(model)})
+    check_refused(route(router, work), f"text encoder '{model}': the router names a path that the settings of this")
+    # Nor where settings name that folder too.
+    (work / "conf/encoders").mkdir(parents=True)
+    settings = (Path(__file__).resolve().parents[2] / "conf/encoders/bundled.yaml").read_text()
+    before, found, after = settings.rpartition("model: bundled")
+    assert found
+    (work / "conf/encoders/mine.yaml").write_text(f"{before}model: {model}{after}")
+    check_refused(route(router, work), f"text encoder '{model}' could not be loaded", "ARMS runs no code that comes")
+    assert not (model / "trace").exists()
+
+
+class _Counting(BaseHTTPRequestHandler):
+    asked: list[str]
+
+    def do_GET(self):
+        self.asked.append(self.path)
+        self.send_error(404)
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_router_that_names_a_model_on_the_hub_asks_nobody(tmp_path, work):
+    _Counting.asked = []
+    server = HTTPServer(("127.0.0.1", 0), _Counting)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    online = {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HUB_OFFLINE": "0"}
+    try:
+        text = router_with(tmp_path / "text", text={"model": "acme/bert"})
+        advice = "hf download acme/bert"
+        check_refused(route(text, work, **online), "text encoder 'acme/bert' is not on this machine", advice)
+        image = router_with(tmp_path / "image", image={"model": f"hf-hub:acme/clip@{COMMIT}", "pretrained": None})
+        check_refused(route(image, work, **online), f"hf download acme/clip --revision {COMMIT}")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert _Counting.asked == []
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        ({"model": "local-dir:{folder}", "pretrained": None}, "image encoder '{folder}': the router names a path"),
+        ({"model": "ViT-B-32", "pretrained": "{folder}/a.pt"}, "image encoder's weights '{folder}/a.pt': the router"),
+        ({"model": "ViT-B-32", "pretrained": "openai"}, "image encoder 'ViT-B-32' with weights 'openai' could not be"),
+        (
+            {"model": None, "pretrained": None, "architecture": {"vision_cfg": {"timm_model_name": "hf-hub:a/b"}}},
+            "image.architecture names a further model, timm_model_name 'hf-hub:a/b'",
+        ),
+    ],
+)
+def test_image_encoders_that_a_router_may_not_name(tmp_path, work, monkeypatch, image, message):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    filled = {key: value.format(folder=tmp_path) if isinstance(value, str) else value for key, value in image.items()}
+    router = router_with(tmp_path / "router", image=filled)
+    with pytest.raises(ArmsError, match=re.escape(message.format(folder=tmp_path))):
+        load_router(router, device="cpu")
+
+
+def test_weights_at_an_address_are_not_fetched_for_a_router(tmp_path, work, monkeypatch):
+    tag = {"url": "http://127.0.0.1:9/clip.pt", "hf_hub": ""}
+    monkeypatch.setattr(open_clip, "get_pretrained_cfg", lambda model, tag_name: tag)
+    monkeypatch.setattr("arms.encoders.pretrained.URL_CACHE", str(tmp_path))
+    router = router_with(tmp_path / "router", image={"model": "ViT-B-32", "pretrained": "there"})
+    with pytest.raises(ArmsError, match=r"clip\.pt is not on this machine, and loading a router downloads nothing"):
+        load_router(router, device="cpu")
+
+
+@pytest.mark.parametrize("model_type", ["evil", "distilbert"])
+def test_settings_that_name_a_folder_with_code_run_none_of_it(tmp_path, work, model_type):
+    """A family that transformers knows is built by transformers; any other is refused."""
+    size = {"dim": 8, "n_layers": 2, "n_heads": 2, "hidden_dim": 16, "vocab_size": 250}
+    model = hostile(tmp_path / "evil", model_type=model_type, attn_implementation="acme/kernel", **size)
+    if model_type == "distilbert":
+        config = DistilBertConfig(**size)
+        DistilBertModel(config).save_pretrained(tmp_path / "plain")
+        shutil.copy(tmp_path / "plain/model.safetensors", model)
+    params = text_params(model=str(model), **NO_MODEL)
+    if model_type == "evil":
+        with pytest.raises(ArmsError, match="could not be loaded"):
+            build_text_encoder(params, tokenizer=None, seed=1)
+        with pytest.raises(ArmsError, match="could not be loaded"):
+            build_text_encoder(params, tokenizer=tiny_tokenizer(), seed=1)
+    else:
+        encoder = build_text_encoder(params, tokenizer=tiny_tokenizer(), seed=1)
+        assert encoder.width == 8
+        assert "auto_map" not in encoder.config
+    assert not (model / "trace").exists()
+
+
+def test_a_saved_configuration_names_no_code(work):
+    plain = DistilBertConfig(**DISTILBERT, vocab_size=50)
+    config = {
+        **plain.to_dict(),
+        "auto_map": {"AutoModel": "acme/evil--evil.EvilModel"},
+        "attn_implementation": "acme/kernel",
+        "_attn_implementation_internal": "acme/kernel",
+    }
+    model = make_text_model(config)
+    assert type(model) is DistilBertModel
+    assert model.config._attn_implementation in ("sdpa", "eager")
+    for broken in ({}, {"model_type": "evil"}, {"model_type": 3}, {"model_type": "distilbert", "dim": "wide"}):
+        with pytest.raises(ArmsError, match="text encoder: its configuration cannot be used"):
+            make_text_model(broken)
+
+
+def test_a_name_on_the_hub_has_to_be_pinned(work):
+    with pytest.raises(ArmsError, match="text encoder 'acme/bert': expected a pinned commit, as in acme/bert@COMMIT"):
+        build_text_encoder(text_params(model="acme/bert", **NO_MODEL), tokenizer=None, seed=1)
+    params = image_params(model="hf-hub:acme/clip", architecture=None)
+    with pytest.raises(ArmsError, match="image encoder 'acme/clip': expected a pinned commit"):
+        build_image_encoder(params, seed=1)
+
+
+@pytest.fixture
+def cached(tmp_path, monkeypatch):
+    """A hub's cache with a text model and an open_clip model, each at a commit."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    text, image = (tmp_path / f"hub/models--acme--{name}/snapshots/{COMMIT}" for name in ("bert", "clip"))
+    DistilBertModel(DistilBertConfig(**DISTILBERT, vocab_size=250)).save_pretrained(text)
+    image.mkdir(parents=True)
+    model = {**VIT, "text_cfg": {"context_length": 4, "vocab_size": 8, "width": 8, "heads": 1, "layers": 1}}
+    (image / "open_clip_config.json").write_text(json.dumps({"model_cfg": model, "preprocess_cfg": {}}))
+    torch.save(open_clip.CLIP(**model).state_dict(), image / "open_clip_pytorch_model.bin")
+    return f"acme/bert@{COMMIT}", f"hf-hub:acme/clip@{COMMIT}"
+
+
+def test_what_the_cache_has_may_be_named_by_routers_too(work, cached):
+    text, image = cached
+    for download in (True, False):
+        params = text_params(model=text, **NO_MODEL)
+        built = build_text_encoder(params, tokenizer=tiny_tokenizer(), seed=1, download=download)
+        assert built.fingerprint["encoder"] == text
+        params = image_params(model=image, architecture=None)
+        assert build_image_encoder(params, seed=1, download=download).width == VIT["embed_dim"]
+    other = text.replace(COMMIT, "0" * 40)
+    with pytest.raises(ArmsError, match=f"not on this machine.* --revision {'0' * 40}"):
+        build_text_encoder(text_params(model=other, **NO_MODEL), tokenizer=tiny_tokenizer(), seed=1, download=False)
+
+
+def test_an_open_clip_folder_that_names_a_further_model(work, cached, tmp_path):
+    (file,) = (tmp_path / "hub/models--acme--clip").rglob("open_clip_config.json")
+    content = json.loads(file.read_text())
+    content["model_cfg"]["text_cfg"]["hf_model_name"] = "acme/evil"
+    file.write_text(json.dumps(content))
+    for model in (cached[1], f"local-dir:{file.parent}"):
+        with pytest.raises(ArmsError, match="names a further model, hf_model_name 'acme/evil'"):
+            build_image_encoder(image_params(model=model, architecture=None), seed=1)
+
+
+def test_nothing_else_in_the_library_loads_models():
+    root = Path(arms.__file__).parent
+    calls = re.compile(
+        r"(?<!Router)\.from_pretrained\(|\bAuto\w+\.|create_model\(\s*[a-z_\"']*(?:clip|model)|trust_remote_code"
+    )
+    users = {file.name for folder in (root, root.parent / "stages") for file in folder.rglob("*.py")
+             if calls.search(file.read_text())}  # fmt: skip
+    assert users == {"pretrained.py"}
