@@ -33,6 +33,14 @@ class UnseenParams(Section):
     routers: Annotated[list[Name], Field(min_length=1)]  # arms, plain, and names under `baselines` or `routers`
 
 
+class CurveParams(Section):
+    """On which parts of the training queries routers are fitted for the learning curve, and which routers."""
+
+    shares: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=2)]  # of the scenes, rising
+    draws: Annotated[int, Field(ge=1)]  # of each share but the whole
+    routers: Annotated[list[str], Field(min_length=1)]  # arms, plain, and names under `baselines` of params.yaml
+
+
 class StudyParams(Section):
     """studies/params.yaml."""
 
@@ -41,6 +49,7 @@ class StudyParams(Section):
     quick: bool
     tuned_encoders: Name
     unseen: UnseenParams
+    curve: CurveParams
     studies: Variants
     routers: RouterSettings  # too heavy for the pipeline; written as under `baselines` in params.yaml
 

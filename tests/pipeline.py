@@ -28,6 +28,7 @@ fewer_seeds: {frugal: 1}
 quick: false
 tuned_encoders: tuned
 unseen: {by: [task, benchmark], least_queries: 8, seeds: [1], routers: [arms, plain, knn, knn-image]}
+curve: {shares: [0.3, 0.6, 1.0], draws: 1, routers: [arms, knn]}
 studies:
   ablation: {full: "", concat: router.fusion=concat}
   tuning: {image-frozen: train.trains=text}

@@ -6,7 +6,9 @@ from pathlib import Path
 import click
 
 from arms.cli.base import echo, json_option, print_json
+from arms.cli.completers import complete_dataset_name
 
+REPORTS = Path("data/reports")
 RESULTS, FIGURES = Path("studies/results"), Path("studies/figures")
 BENCHMARK_RESULTS = Path("benchmarks/results")
 
@@ -21,20 +23,36 @@ BENCHMARK_RESULTS = Path("benchmarks/results")
 )
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="Write the page of all results instead, and into a folder beside it a page for each dataset that was studied.",
 )
+@click.option(
+    "--data",
+    "dataset",
+    metavar="NAME",
+    shell_complete=complete_dataset_name,
+    help="Write a page on this dataset of your own instead, with figures: whether to route, with which router, and "
+    "what more data would bring.  [into the folder --out, by default data/reports/NAME]",
+)
 @json_option
-def report(metrics: Path, out: Path | None, as_json: bool) -> None:
+def report(metrics: Path, out: Path | None, dataset: str | None, as_json: bool) -> None:
     """Print the results of the last run as Markdown tables, or as JSON by router, split and pool.
 
     \b
     Examples:
       arms report
+      arms report --data mine
       arms report --out docs/results.md
     """
     from arms.reports.results_table import read_metrics, results_table
 
+    if dataset is not None:
+        if as_json:
+            raise click.UsageError("expected --json or --data, got both: the page is Markdown")
+        from arms.reports.own_files import write_own_page
+
+        echo(f"wrote {write_own_page(dataset, metrics, out or REPORTS / dataset)}", err=True)
+        return
     if out is None:
         if as_json:
             print_json(read_metrics(metrics))

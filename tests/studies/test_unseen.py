@@ -90,6 +90,7 @@ def made_study(tmp_path, monkeypatch):
     return unseen.Study(
         workspace,
         StudyParams(seeds=[1], fewer_seeds={}, quick=False, tuned_encoders="tuned", unseen=of, routers={},
+                    curve=read_section(ROOT / PARAMS, StudyParams).curve,
                     studies=read_section(ROOT / PARAMS, StudyParams).studies),
         embedded, queries, prepared.outcome_matrix(ids, prepared.base), prepared.scene_groups(ids),
     )  # fmt: skip
