@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 INTERRUPTED = 130  # as shells have it: 128 and the signal's number
+_GO_ON = "interrupted; run the same again to go on"
 _OF_THE_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
@@ -28,7 +29,7 @@ def ending_of(error: BaseException) -> Ending | None:
     if isinstance(error, ArmsError):
         return Ending(str(error))
     if isinstance(error, KeyboardInterrupt):
-        return Ending("interrupted; run the same again to go on", INTERRUPTED)
+        return Ending(_GO_ON, INTERRUPTED)
     if isinstance(error, BrokenPipeError):
         return Ending("")
     if isinstance(error, OSError) and error.filename is not None:
@@ -52,7 +53,8 @@ def say_early_interrupts(program: str) -> None:
 
     def say(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
-            sys.stderr.write(f"{program}: interrupted; run the same again to go on\n")
+            os.write(2, f"{program}: {_GO_ON}\n".encode())
+            os._exit(INTERRUPTED)  # nothing was begun; Python itself would end with 1 or by the signal
         else:
             sys.__excepthook__(kind, error, trace)
 

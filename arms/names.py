@@ -5,8 +5,8 @@ from collections.abc import Collection
 
 # What the pipeline writes under these names, in metrics/, data/scores/ or data/routers/, is its own.
 PIPELINE_ROUTERS = frozenset(
-    "arms arms-base baselines best-possible incremental independent leaderboard oracle phi plain production summary "
-    "vlms".split()
+    "arms arms-base baselines best-possible incremental independent leaderboard oracle phi plain production sha256 "
+    "summary vlms".split()
 )
 PIPELINE_DATASETS = frozenset({"sample"})  # the pipeline draws it anew whenever its settings change
 

@@ -20,10 +20,9 @@ from arms.routers.origin import Origin
 from stages.dataset import open_embedded
 from stages.workspace import ROUTERS, SCORES, Stopwatch, Workspace, open_workspace, stage
 
-logger = logging.getLogger("stages.baselines")
-
-
 OUT = ROUTERS / "baselines"
+
+logger = logging.getLogger("stages.baselines")
 
 
 def main() -> None:

@@ -65,7 +65,7 @@ def test_an_interrupt_while_modules_are_imported_is_one_line():
     code = "import stages\nraise KeyboardInterrupt"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stderr == "stages: interrupted; run the same again to go on\n"
-    assert done.returncode in (130, -2)
+    assert done.returncode == 130
 
 
 @pytest.mark.parametrize("arguments", ["--help", "vlms list", "vlms list --json"])

@@ -32,7 +32,18 @@ def test_allowed(name):
 
 
 def test_what_the_pipeline_writes_is_its_own():
-    for name in ("arms", "ARMS", "plain", "incremental", "independent", "oracle", "best-possible", "vlms", "summary"):
+    for name in (
+        "arms",
+        "ARMS",
+        "plain",
+        "incremental",
+        "independent",
+        "oracle",
+        "best-possible",
+        "vlms",
+        "summary",
+        "sha256",
+    ):
         assert f"expected another name than {name!r}" in name_problem(name, PIPELINE_ROUTERS)
     assert "'sample', which is the pipeline's own" in name_problem("sample", PIPELINE_DATASETS)
 

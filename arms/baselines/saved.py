@@ -27,7 +27,7 @@ from arms.routers.base import BaseRouter, Scorer
 from arms.routers.checkpoint import read_description, read_weights, write_checkpoint
 from arms.routers.stored import Tails, build_saved_encoders, hash_untuned, load_weights, split_weights
 
-_UNTUNED: frozenset[str] = frozenset()
+_NOTHING_TUNED: frozenset[str] = frozenset()
 
 
 class SavedBaseline(Scorer):
@@ -97,7 +97,7 @@ class SavedBaseline(Scorer):
         """
         encoders = self.embedder.encoders
         tails = Tails(encoders)
-        parts = split_weights(tails, encoders, _UNTUNED)
+        parts = split_weights(tails, encoders, _NOTHING_TUNED)
         parts["train"] = learnt_tensors(self.train, embeddings=self.router.reads_queries)
         if self.val is not None:
             parts["val"] = learnt_tensors(self.val, embeddings=self.router.reads_queries)
@@ -110,7 +110,7 @@ class SavedBaseline(Scorer):
             "encoders_seed": encoders.seed,
             "text_config": encoders.text.config,
             "fingerprints": encoders.fingerprints,
-            "untuned": hash_untuned(tails, encoders, _UNTUNED),
+            "untuned": hash_untuned(tails, encoders, _NOTHING_TUNED),
         }
         with atomic_folder(path) as folder:
             (folder / TOKENIZER).write_text(encoders.text.tokenizer.to_str(), encoding="utf-8")
@@ -146,7 +146,7 @@ def why_not(name: str, settings: Mapping[str, Any]) -> str | None:
 
 
 def save_unable(name: str, settings: Mapping[str, Any], seed: int, path: Path) -> None:
-    """Write only the description of a baseline that cannot route, so that who routes with it is told why."""
+    """Write only the description of a baseline that cannot route: loading it then says why."""
     with atomic_folder(path) as folder:
         write_checkpoint(folder, {}, _description(name, settings, seed))
 

@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,6 +22,13 @@ Exit status:
 """
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+metrics_option = click.option(
+    "--metrics",
+    type=click.Path(path_type=Path),
+    default=Path("metrics"),
+    show_default=True,
+    help="The folder of metrics files.",
+)
 workers_option = click.option(
     "--workers", type=click.IntRange(min=1), default=4, show_default=True, help="Threads that check images."
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from arms.cli.base import echo, json_option, print_json
+from arms.cli.base import echo, json_option, metrics_option, print_json
 from arms.cli.completers import BASELINES, ROUTERS, complete_router, default_router
 
 if TYPE_CHECKING:
@@ -32,13 +32,7 @@ _JUDGED = {
     type=click.Path(path_type=Path),
     shell_complete=complete_router,
 )
-@click.option(
-    "--metrics",
-    type=click.Path(path_type=Path),
-    default=Path("metrics"),
-    show_default=True,
-    help="The folder of metrics files.",
-)
+@metrics_option
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),

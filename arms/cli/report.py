@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from arms.cli.base import echo, json_option, print_json
+from arms.cli.base import echo, json_option, metrics_option, print_json
 from arms.cli.completers import complete_dataset_name
 
 REPORTS = Path("data/reports")
@@ -14,13 +14,7 @@ BENCHMARK_RESULTS = Path("benchmarks/results")
 
 
 @click.command(short_help="Print the results of the last run.")
-@click.option(
-    "--metrics",
-    type=click.Path(path_type=Path),
-    default=Path("metrics"),
-    show_default=True,
-    help="The folder of metrics files.",
-)
+@metrics_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

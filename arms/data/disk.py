@@ -29,7 +29,7 @@ def read_bytes(path: Path, expected: str, remedy: str) -> bytes:
     Raises
     ------
     ArmsError
-        If there is no such file, it may not be read, or the disk cannot read it.
+        If there is no such file, this user may not read it, or the disk fails.
     """
     try:
         if not path.is_file():  # a pipe would be waited for
@@ -67,12 +67,19 @@ def naming_full_disk(
         yield
     except OSError as error:
         if draft is not None:
-            shutil.rmtree(draft, ignore_errors=True) if draft.is_dir() else draft.unlink(missing_ok=True)
+            _remove(draft)
         if error.errno not in _FULL:
             raise
         raise ArmsError(
             f"{place}: the disk is full ({_free_mb(place):,.0f} MiB free): {error.strerror}; {remedy}"
         ) from error
+
+
+def _remove(draft: Path) -> None:
+    if draft.is_dir():
+        shutil.rmtree(draft, ignore_errors=True)
+    else:
+        draft.unlink(missing_ok=True)
 
 
 def _free_mb(place: Path) -> float:

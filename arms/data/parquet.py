@@ -78,7 +78,7 @@ def _footer_start(content: bytes) -> int:
 
 
 def _seal_of(content: bytes) -> bytes | None:
-    """The digest that stands before the footer."""
+    """The digest in a file's seal; None if it has no seal."""
     footer = _footer_start(content)
     seal = content[footer - _SEAL_BYTES : footer] if footer >= _SEAL_BYTES else b""
     return seal[len(_SEAL) :] if seal.startswith(_SEAL) else None

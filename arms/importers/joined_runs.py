@@ -45,7 +45,7 @@ class JoinedRuns:
         rows : DataFrame of N rows
             `query_id`, `vlm`, `run` (-1: of none), and `known`, whether there is a verdict.
         aside : SetAside
-            Is told what older runs gave, and which runs are much smaller than others.
+            Notes what older runs gave, and which runs are much smaller than others.
 
         Returns
         -------

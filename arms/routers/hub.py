@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from abc import ABC, abstractmethod
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol, Self
@@ -23,15 +24,15 @@ class Saves(Known, Protocol):
         """Write it whole."""
 
 
-class Portable:
+class Portable(ABC):
     """Takes a router from a folder or the hub, and brings it there with its card; `arms.Router` is one."""
 
     router: Saves
 
     @classmethod
+    @abstractmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> Self:
         """Take the router that was saved to a folder."""
-        raise NotImplementedError
 
     @classmethod
     def from_pretrained(cls, name: str | Path, *, revision: str | None = None, device: str = "auto") -> Self:

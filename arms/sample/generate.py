@@ -133,7 +133,9 @@ def _mapping(workers: int) -> Iterator[Callable[..., Iterator[_Rows]]]:
     # Spawned, not forked: a forked child would inherit locks that other threads (of torch, of Arrow) hold.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         with _interrupts_ignored():
-            pool.submit(int)  # starts the processes, which inherit that: an interrupt is for this one to handle
+            # Each starts a process, which inherits that: an interrupt is for this one to handle.
+            for _ in range(workers):
+                pool.submit(int)
         yield partial(pool.map, chunksize=_CHUNK)
 
 
