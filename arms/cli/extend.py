@@ -81,7 +81,8 @@ def extend(
         raise click.UsageError(f"expected --profile and --out, or only --plan; missing: {missing}")
 
     from arms.encoders.origins import know_settings
-    from arms.extension.saved import Request, extend_router, report_text
+    from arms.extension.request import Request
+    from arms.extension.saved import extend_router, report_text
     from arms.params import read_params
 
     know_settings()

@@ -12,7 +12,8 @@ from arms.baselines.saved import SavedBaseline
 from arms.data.atomic import reserved
 from arms.data.profiles import VlmProfile, write_vlms
 from arms.errors import ArmsError
-from arms.extension.saved import Request, extend_router, report_text
+from arms.extension.request import Request
+from arms.extension.saved import extend_router, report_text
 from arms.features.dataset import Embedder
 from arms.params import override
 from arms.routers.arms import ArmsRouter
