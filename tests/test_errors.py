@@ -31,6 +31,7 @@ FULL = "made: error: the output cannot be written: No space left on device\n"
 STAGE = """
 import logging, os, signal, sys
 from stages.workspace import stage
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
 with stage("made"):
     {body}
 """

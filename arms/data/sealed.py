@@ -8,6 +8,7 @@ from arms.data.disk import read_bytes, read_json
 from arms.errors import ArmsError
 
 SEAL = "sha256.json"
+_HEX_DIGITS = 64
 
 
 def seal_folder(folder: Path) -> None:
@@ -34,13 +35,13 @@ def check_folder(folder: Path, expected: str, remedy: str) -> None:
     """
     seal = folder / SEAL
     sums = read_json(seal, f"the checksums of {expected}", remedy)
-    if not isinstance(sums, dict):
-        raise ArmsError(f"{seal} is damaged: expected an object, got a {type(sums).__name__}; {remedy}")
+    if not (isinstance(sums, dict) and all(isinstance(one, str) and len(one) == _HEX_DIGITS for one in sums.values())):
+        raise ArmsError(f"{seal} is damaged: expected a SHA-256 for each file, got something else; {remedy}")
     found = _files(folder)
     for name in sorted({*sums, *found}):
         if name not in sums:
             raise ArmsError(
-                f"{folder / name}: not a file of {expected} ({SEAL} does not list it); remove it, or {remedy}"
+                f"{folder / name}: not a file of {expected} ({seal} does not list it); remove it, or {remedy}"
             )
         if name not in found:
             raise ArmsError(f"{folder / name}: expected a file of {expected}, got no such file; {remedy}")

@@ -45,7 +45,7 @@ def test_what_was_sealed_passes(folder):
         ),
         (
             lambda f: (f / "sha256.json").write_text("[]"),
-            r"sha256\.json is damaged: .* got a list; run: make",
+            r"sha256\.json is damaged: .* got something else; run: make",
         ),
     ],
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from arms.errors import ArmsError
 from tests.faults.damage import DAMAGES, damaged
-from tests.faults.readers import READERS, Reader
+from tests.faults.readers import READERS, Reader, root_of
 
 RIGHT, REFUSED, DVC, WRONG = "right", "refused", "seen by DVC", "wrong"
 _DEPTH = 3  # an error may name the store or the router that holds the file, such as data/routers/phi
@@ -40,9 +40,9 @@ def try_files(
         for reader in READERS:
             files = reader.files()
             chosen = files if per_kind is None else sorted(chance.sample(files, min(per_kind, len(files))))
-            right: dict[tuple[str, ...], str] = {}
+            right: dict[Path, str] = {}
             for file in chosen:
-                root = file.parts[:3]
+                root = root_of(file)
                 if root not in right or reader.name == "pictures":
                     right[root] = reader.read(file)
                 for kind in damages:

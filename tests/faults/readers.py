@@ -115,8 +115,13 @@ def _read_scores(_: Path) -> str:
     )
 
 
+def root_of(file: Path) -> Path:
+    """What a file is read with, such as its router's folder; those of baselines lie together in one."""
+    return Path(*file.parts[: 4 if file.parts[2:3] == ("baselines",) and file.parts[1] == "routers" else 3])
+
+
 def _read_router(file: Path) -> str:
-    router = load_router(Path(*file.parts[:3]), device="cpu")
+    router = load_router(root_of(file), device="cpu")
     scores = router.score(router.encode([PICTURE], ["How many red circles are there?"]))
     return _hash([router.profiles, json.dumps(router.policy), scores.tobytes()])
 
