@@ -44,7 +44,9 @@ def check_folder(folder: Path, expected: str, remedy: str) -> None:
                 f"{folder / name}: not a file of {expected} ({seal} does not list it); remove it, or {remedy}"
             )
         if name not in found:
-            raise ArmsError(f"{folder / name}: expected a file of {expected}, got no such file; {remedy}")
+            raise ArmsError(
+                f"{folder / name}: expected a file of {expected}, which {seal} lists, got no such file; {remedy}"
+            )
         if hashlib.sha256(read_bytes(found[name], f"a file of {expected}", remedy)).hexdigest() != sums[name]:
             raise ArmsError(f"{folder / name} is damaged or was changed: it does not match {seal}; {remedy}")
 
