@@ -29,7 +29,10 @@ def test_what_was_sealed_passes(folder):
             lambda f: (f / "a").write_text("0"),
             r"out/a is damaged or was changed: it does not match .*sha256\.json; run: m",
         ),
-        (lambda f: (f / "a").unlink(), "out/a: expected a file of a made folder, got no such file; run: make"),
+        (
+            lambda f: (f / "a").unlink(),
+            r"out/a: expected a file of a made folder, which .*sha256\.json lists, got no such file; run: make",
+        ),
         (
             lambda f: (f / "deep/c").write_text(""),
             "out/deep/c: not a file of a made folder .*; remove it, or run: make",
