@@ -195,7 +195,7 @@ class TestColumns:
             (
                 "question,image,gpt",
                 {},
-                "columns 'vlm', 'correct', .* --vlm-column, --correct-column; or, where each VLM .*: --verdict VLM=COLU",
+                "columns 'vlm', 'correct', .* --vlm-column, --correct-column; or, where each VLM .*: --verdict",
             ),
             (
                 "frage,bild,modell,urteil",
