@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -83,6 +83,12 @@ class Diary:
             yield
         finally:
             self._entries.append((name, time.perf_counter() - started))
+
+    def walk(self, newcomer: Newcomer, *steps: Callable[[Newcomer], None]) -> None:
+        """Take steps that are called what they are, one after the other."""
+        for step in steps:
+            with self.step(step.__name__.replace("_", " ")):
+                step(newcomer)
 
     def table(self) -> str:
         """A line for each step, and their sum."""

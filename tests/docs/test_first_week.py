@@ -62,12 +62,22 @@ NOTES = (
 )
 
 
-def test_first_week(first_run, tmp_path):
-    diary, newcomer = Diary(), Newcomer(tmp_path / "arms", tmp_path / "home")
+@pytest.fixture
+def newcomer(tmp_path):
+    """Somebody who has nothing yet; the queue of their experiments ends with the test."""
+    newcomer = Newcomer(tmp_path / "arms", tmp_path / "home")
+    yield newcomer
+    if (newcomer.folder / "queue.log").exists():
+        newcomer.types("dvc queue stop --kill")
+
+
+def test_first_week(first_run, newcomer, tmp_path):
+    diary = Diary()
     try:
         with diary.step("clone"):
             newcomer.clone(first_run.folder)
-        for step in (
+        diary.walk(
+            newcomer,
             look_around,
             reproduce,
             import_the_evaluation,
@@ -78,15 +88,10 @@ def test_first_week(first_run, tmp_path):
             add_a_router,
             report,
             share,
-        ):
-            with diary.step(step.__name__.replace("_", " ")):
-                step(newcomer)
-        colleague = Newcomer(tmp_path / "colleague", tmp_path / "colleagues-home")
+        )
         with diary.step("a colleague's clone"):
-            follow_up(newcomer, colleague)
-        for step in (experiment_in_a_copy, experiment_in_the_queue):
-            with diary.step(step.__name__.replace("_", " ")):
-                step(newcomer)
+            follow_up(newcomer, Newcomer(tmp_path / "colleague", tmp_path / "colleagues-home"))
+        diary.walk(newcomer, experiment_in_a_copy, queue_an_experiment, extend_beside_it, wait_for_the_queue)
     finally:
         sys.stdout.write(f"{diary.table()}\n")
 
@@ -258,12 +263,14 @@ def share(newcomer):
 
 
 def follow_up(newcomer, colleague):
-    """A clone of the newcomer's project pulls the dataset, and comes to the same numbers."""
+    """docs/your-data.md: a clone of the newcomer's project pulls all there is, and comes to the same numbers anew."""
     colleague.clone(newcomer.folder)
     said = colleague.types("dvc repro", fails=True)
     assert "run: dvc pull data/raw/mine.dvc" in said
-    colleague.types("dvc pull data/raw/mine.dvc")
-    colleague.types("dvc repro")
+    colleague.types("dvc pull data/raw/mine.dvc dvc.yaml")
+    picture = newcomer.folder / EVALUATION / messy.PICTURES / "003.png"
+    assert "of the dataset mine" in colleague.types(f'arms route --image {picture} --question "How many?"')
+    colleague.types("dvc repro --force")
     assert colleague.metrics() == newcomer.metrics()
     assert colleague.changes() == ""
 
@@ -277,17 +284,29 @@ def experiment_in_a_copy(newcomer):
     check_experiment(newcomer, "in-a-copy", "pooled")
 
 
-def experiment_in_the_queue(newcomer):
-    """So has an experiment of the queue, beside which a router can be extended."""
+def queue_an_experiment(newcomer):
+    """docs/your-data.md: so has an experiment of the queue."""
     newcomer.types("dvc exp run --queue --name in-the-queue -S router.fusion=concat")
     newcomer.types("dvc queue start > queue.log 2>&1")  # the worker keeps what it writes to, and a pipe would not end
-    try:
-        output = newcomer.types("arms extend --replace --profile nova.yaml --outcomes nova.csv --out data/routers/nova")
-        assert "data/routers/arms-base and nova, independent, 5 VLMs, in" in output
-        newcomer.types("until dvc queue status | grep -E 'in-the-queue.*(Success|Failed)'; do sleep 10; done")
-        assert re.search(r"in-the-queue.*Success", newcomer.types("dvc queue status"))
-    finally:
-        newcomer.types("dvc queue stop --kill")
+
+
+def extend_beside_it(newcomer):
+    """A router can be extended meanwhile, to the same weights as before."""
+    before = weights(newcomer)
+    newcomer.types("arms extend --replace --profile nova.yaml --outcomes nova.csv --out data/routers/nova")
+    assert weights(newcomer) == before
+
+
+def weights(newcomer):
+    """The weights of the router that knows nova, by file."""
+    folder = newcomer.folder / "data/routers/nova"
+    return {file.relative_to(folder): file.read_bytes() for file in sorted(folder.rglob("*.safetensors"))}
+
+
+def wait_for_the_queue(newcomer):
+    """The experiment ends with numbers of its own."""
+    newcomer.types("until dvc queue status | grep -E 'in-the-queue.*(Success|Failed)'; do sleep 10; done")
+    assert re.search(r"in-the-queue.*Success", newcomer.types("dvc queue status"))
     check_experiment(newcomer, "in-the-queue", "concat")
 
 
@@ -295,6 +314,6 @@ def check_experiment(newcomer, name, fusion):
     """Whether the table of experiments has one with numbers of mine, other than those of the commit."""
     rows = list(csv.DictReader(newcomer.types("dvc exp show --csv").splitlines()))
     (row,) = [row for row in rows if row["Experiment"] == name]
-    assert row["router.fusion"] == fusion
+    assert row["params.yaml:router.fusion"] == fusion
     assert row["params.yaml:data"] == "mine"
     assert 0 < float(row["id.base.em"]) <= 1
