@@ -73,6 +73,6 @@ def _pool(folder: Path) -> list[str]:
         try:
             entries = json.loads(file.read_text(encoding="utf-8")).get("vlms", [])
             names |= dict.fromkeys(entry["name"] for entry in entries)
-        except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError):
             continue
     return list(names)

@@ -108,6 +108,8 @@ def test_the_vlms_of_a_pool():
     assert offered("route --exclude", "n") == ["nova"]
     for name in ("broken", "none", "nowhere"):
         assert offered(f"route --router data/routers/{name} --exclude") == []
+    Path("data/routers/broken/router.json").write_text("[" * 200_000)
+    assert offered("route --router data/routers/broken --exclude") == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
