@@ -44,7 +44,8 @@ def _version(folder: Path) -> tuple[int, bytes] | None:
     """What changes when a router's folder is replaced; waits while the folder is only missing for that."""
     for _ in range(_TRIES):
         try:
-            return folder.stat().st_ino, (folder / DESCRIPTION).read_bytes()
+            file = folder / DESCRIPTION
+            return folder.stat().st_ino, file.read_bytes() if file.is_file() else b""  # of a pipe nothing may come
         except OSError:
             if not being_replaced(folder):
                 return None

@@ -1,6 +1,7 @@
 """Runs commands as a terminal would, behind `yes |`, and takes note of what they start, ask and take up."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tests.pipeline import ROOT
@@ -31,6 +33,17 @@ def _note(event, arguments):
 
 sys.addaudithook(_note)
 """
+
+# A process counts what the one had taken up that started it, so a small one has to.
+_LAUNCH = """
+import resource, subprocess, sys
+
+status = subprocess.call(sys.argv[2:])
+with open(sys.argv[1], "w") as file:
+    file.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(status)
+"""
+_TRACE = ("strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=execve,execveat,connect", "-o")
 
 
 @dataclass(frozen=True)
@@ -73,19 +86,20 @@ class Watch:
         with open(self._own / "out", "w+") as out, open(self._own / "err", "w+") as err:
             yes = subprocess.Popen(["yes"], stdout=subprocess.PIPE)
             process = subprocess.Popen(
-                [*self._tracer(), *command], cwd=self.work, env=self._environment() | environment,
+                [sys.executable, "-IS", "-c", _LAUNCH, str(self._own / "peak"), *self._tracer(), *command],
+                cwd=self.work, env=self._environment() | environment,
                 stdin=yes.stdout, stdout=out, stderr=err, start_new_session=True,
             )  # fmt: skip
             hung = threading.Timer(_PATIENCE_S, os.killpg, (process.pid, signal.SIGKILL))
             hung.start()
-            _, status, usage = os.wait4(process.pid, 0)
+            process.wait()
             hung.cancel()
-            process.returncode = os.waitstatus_to_exitcode(status)
             yes.kill()
             yes.communicate()
             for stream in (out, err):
                 stream.seek(0)
-            return Ended(process.returncode, out.read(), err.read(), self._done(), usage.ru_maxrss / 1024)
+            peak_mib = float((self._own / "peak").read_text()) / 1024
+            return Ended(process.returncode, out.read(), err.read(), self._done(), peak_mib)
 
     def _environment(self) -> dict[str, str]:
         return os.environ | {
@@ -98,18 +112,7 @@ class Watch:
         }
 
     def _tracer(self) -> Sequence[str]:
-        if not can_trace():
-            return ()
-        return (
-            "strace",
-            "-f",
-            "--seccomp-bpf",
-            "-qq",
-            "-e",
-            "trace=execve,execveat,connect",
-            "-o",
-            str(self._own / "strace"),
-        )
+        return (*_TRACE, str(self._own / "strace")) if can_trace() else ()
 
     def _done(self) -> list[str]:
         done = [line for name in ("log", "ran") for line in _lines(self._own / name)]
@@ -118,15 +121,11 @@ class Watch:
         return done + started + [call for call in calls if "sa_family=AF_INET" in call]
 
 
+@cache
 def can_trace() -> bool:
     """Whether strace is there and may watch."""
-    return (
-        shutil.which("strace") is not None
-        and not subprocess.run(
-            ["strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=execve", "-o", os.devnull, sys.executable, "-c", ""],
-            capture_output=True,
-        ).returncode
-    )
+    command = (*_TRACE, os.devnull, sys.executable, "-c", "")
+    return shutil.which("strace") is not None and subprocess.run(command, capture_output=True).returncode == 0
 
 
 def _lines(file: Path) -> list[str]:
@@ -137,7 +136,7 @@ def check_refused(ended: Ended, *parts: str, most_mib: float) -> None:
     """One message and status 1, nothing started, nobody asked, and no more memory than that."""
     assert ended.status == 1, ended
     assert ended.stdout == ""
-    assert ended.stderr.count("Error: ") == 1, ended.stderr
+    assert len(re.findall(r"^(?:\w+: e|E)rror: ", ended.stderr, re.MULTILINE)) == 1, ended.stderr
     assert "Traceback" not in ended.stderr
     for part in parts:
         assert part in ended.stderr
