@@ -11,8 +11,6 @@ from arms.routers.checkpoint import DESCRIPTION
 
 _TRIES = 20
 _PAUSE_S = 0.05  # a router is replaced in less
-# Sizes that no memory holds are errors of torch (a RuntimeError), and so is JSON of very many levels.
-_OF_ANOTHER_SHAPE = (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError, MemoryError)
 
 RouterT = TypeVar("RouterT")
 
@@ -56,8 +54,12 @@ def _version(folder: Path) -> tuple[int, bytes] | None:
 def _load(folder: Path, load: Callable[[], RouterT]) -> RouterT:
     try:
         return load()
-    except _OF_ANOTHER_SHAPE as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ArmsError(
             f"{folder}: expected a router's description as this version writes it, got one of another shape "
             f"({type(error).__name__}: {error}); train it anew"
+        ) from error
+    except (RuntimeError, MemoryError) as error:  # sizes that no memory holds, JSON of very many levels
+        raise ArmsError(
+            f"{folder}: it cannot be built as its description says ({type(error).__name__}: {error})"
         ) from error

@@ -234,7 +234,7 @@ class TestDamage:
             ({"temperature": float("nan")}, "expected a temperature above 0, got nan; train it anew"),
             ({"temperature": 0}, "expected a temperature above 0, got 0; train it anew"),
             ({"temperature": "warm"}, "expected a temperature above 0, got 'warm'; train it anew"),
-            ({"router": {"ffn_width": 10**14}}, "got one of another shape (RuntimeError: "),
+            ({"router": {"ffn_width": 10**14}}, "it cannot be built as its description says (RuntimeError: "),
             ({"weights": {"head": {"file": "/etc/passwd"}}}, "next to this one, got '/etc/passwd'; train it anew"),
             ({"weights": {"head": {"file": "../../head.safetensors"}}}, "got '../../head.safetensors'; train it anew"),
             ({"weights": {"head": {"file": "image_tail.safetensors"}}}, "expected the weights 'head' in head.safet"),
@@ -256,7 +256,7 @@ class TestDamage:
 
     def test_json_of_very_many_levels(self, folder):
         (folder / "router.json").write_text("[" * 200_000)
-        assert "got one of another shape (RecursionError: " in self.error(folder)
+        assert "it cannot be built as its description says (RecursionError: " in self.error(folder)
 
     def test_encoders_that_are_built_otherwise_than_those_of_the_training(self, folder):
         fingerprints = json.loads((folder / "router.json").read_text())["fingerprints"]
