@@ -8,7 +8,6 @@ import click
 
 from arms.cli.base import echo, json_option, print_json
 from arms.cli.completers import STARTER, complete_router, complete_vlm, default_router
-from arms.errors import ArmsError
 
 if TYPE_CHECKING:
     from arms.safe.why import Why
@@ -82,15 +81,17 @@ def route(
     """
     policy = _policy(cheapest_above, budget, cost_penalty)
     used = folder or default_router()
-    if not image.exists():  # said before the libraries and the router, which take seconds to load
-        raise ArmsError(f"{image}: no such image")
+
+    from arms.data.pictures import open_picture
+
+    picture = open_picture(image)  # refused before the libraries and the router, which take seconds to load
 
     from arms.encoders.origins import know_settings
     from arms.routers.router import Router
 
     know_settings()
     router = Router.load(used)
-    result = router.route(image, question, exclude=exclude, policy=policy, why=why)
+    result = router.route(picture, question, exclude=exclude, policy=policy, why=why)
     if folder is None or router.origin is not None:
         made = "" if router.origin is None else f", of the dataset {router.origin}"
         echo(f"router: {_shown(used)}{made}{STARTER_NOTE if used == STARTER else ''}", err=True)
