@@ -18,6 +18,7 @@ from arms.evaluation.leaderboard import beaten
 from arms.evaluation.seeds import SeedJudge
 from arms.params import Params
 from arms.reports import study_figures
+from arms.reports.results_table import read_files
 from arms.reports.unseen_figures import gains_by_kind, risk_by_coverage
 from stages.workspace import METRICS, PLOTS, open_workspace, stage
 from studies.extension_summary import draw_extension, extension_tables
@@ -53,7 +54,7 @@ def main() -> None:
     extension = {file.stem: _read(file) for file in sorted((folder / "extension").glob("*.json"))}
     routers = _read(judged) if (judged := folder / "routers" / "judged.json").exists() else {}
     unseen = _read(judged) if (judged := folder / "unseen.json").exists() else {}
-    metrics = {file.stem: _read(file) for file in sorted(METRICS.glob("*.json"))}
+    metrics = read_files(METRICS)
     rescue = {split: _rescue(prepared, split) for split in TEST_SPLITS if len(prepared.split(split))}
     with atomic_folder(FIGURES / workspace.params.data) as figures:
         draw_studies(studies, metrics, figures)

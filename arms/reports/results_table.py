@@ -37,18 +37,23 @@ _COLUMNS = (
 _REMEDY = "run: dvc repro evaluate"
 
 
-def read_metrics(folder: Path) -> dict[str, Any]:
-    """Metrics by router, from the JSON files that the evaluate stage writes; see `shown_routers`.
+def read_files(folder: Path) -> dict[str, Any]:
+    """What the evaluate stage wrote, by the stem of its file: each router's metrics, and what `NOT_ROUTERS` names.
 
     Raises
     ------
     ArmsError
-        If there are none, or a file is damaged or not one that the stage wrote with the others.
+        If a file is damaged or not one that the stage wrote with the others.
     """
     if (folder / SEAL).is_file():  # metrics of an older version have none
         check_folder(folder, "metrics", _REMEDY)
     files = [file for file in sorted(folder.glob("*.json")) if file.name != SEAL]
-    routers = shown_routers({file.stem: read_json(file, "metrics", _REMEDY) for file in files})
+    return {file.stem: read_json(file, "metrics", _REMEDY) for file in files}
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """Metrics by router, as `shown_routers` and `read_files` have it; an ArmsError if there are none."""
+    routers = shown_routers(read_files(folder))
     if not routers:
         raise ArmsError(f"{folder}: expected metrics files, found none; run: dvc repro")
     return routers

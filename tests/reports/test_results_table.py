@@ -5,7 +5,7 @@ import pytest
 from arms.data.sealed import seal_folder
 from arms.errors import ArmsError
 from arms.evaluation.metrics import PARTIAL
-from arms.reports.results_table import read_metrics, results_table, shown_routers
+from arms.reports.results_table import read_files, read_metrics, results_table, shown_routers
 from tests.reports.made import METRICS, replayed, summary
 
 NONE = {**METRICS, "queries": 0}
@@ -84,6 +84,13 @@ def test_without_complete_cases_the_table_is_of_a_partial_replay():
 def test_no_metrics(tmp_path):
     with pytest.raises(ArmsError, match="expected metrics files, found none; run: dvc repro"):
         read_metrics(tmp_path)
+
+
+def test_the_list_of_checksums_is_no_metrics(tmp_path):
+    (tmp_path / "arms.json").write_text(json.dumps(METRICS))
+    seal_folder(tmp_path)
+    assert (tmp_path / "sha256.json").exists()
+    assert read_files(tmp_path) == {"arms": METRICS}
 
 
 def test_metrics_that_were_changed_or_are_no_json_are_named(tmp_path):

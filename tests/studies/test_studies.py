@@ -96,6 +96,7 @@ def test_every_figure_is_drawn(studied):
 @pytest.mark.clone
 def test_what_was_read_of_the_router_adds_up(studied):
     summary = read(studied, "summary.json")
+    assert set(summary["metrics"]) == {file.stem for file in (studied.folder / "metrics").glob("*.json")} - {"sha256"}
     queries = sum(record["queries"] for record in summary["gates"])
     prepared = {row["split"]: row["queries"] for row in summary["statistics"] if row["benchmark"] == "all"}
     assert queries == prepared["id"] + prepared["ood"]
