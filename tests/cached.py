@@ -119,7 +119,7 @@ def make_safe(phi: ArmsRouter, features: Path) -> SafeRouter:
         for name, encoder in (("image", encoders.image), ("text", encoders.text))
     )
     embedder = Embedder(encoders, 16, CPU)
-    dataset = Dataset.open(make_prepared(), images, texts, budget_bytes=2**30, window_bytes=2**20).embedded_by(embedder)
+    dataset = Dataset.open(make_prepared(), images, texts, max_images=8, budget_bytes=2**30, window_bytes=2**20).embedded_by(embedder)
     train, val = (dataset.labelled(split, phi.vlms) for split in ("train", "val"))
     return SafeRouter.join(phi, train, val, tiny_params().safe, embedder, seed=1)
 

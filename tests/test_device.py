@@ -72,7 +72,7 @@ def test_batches_move_whole():
     batch = {"pooled": torch.zeros(2, 3), "mask": torch.ones(2, 1, dtype=torch.bool)}
     assert {tensor.device for tensor in move_batch(batch, meta).values()} == {meta}
     moved = QueryBatch(batch, batch, torch.tensor([0, 1]), torch.tensor([1, 0])).to(meta)
-    tensors = [*moved.images.values(), *moved.questions.values(), moved.image_N, moved.question_N]
+    tensors = [*moved.images.values(), *moved.questions.values(), moved.image_NP, moved.question_N]
     assert {tensor.device for tensor in tensors} == {meta}
 
 

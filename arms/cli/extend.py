@@ -63,7 +63,7 @@ def extend(
     queries and is calibrated on those on val; the others are only for the report. The report compares the old and the
     new router on the queries on which every VLM has an outcome. Only the profiles are encoded.
 
-    --profile and --out are needed, but for --plan. The plan is a CSV table: query_id, image, question.
+    --profile and --out are needed, but for --plan. The plan is a CSV table: query_id, images, question.
 
     \b
     Examples:

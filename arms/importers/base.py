@@ -45,7 +45,8 @@ class Log:
     Attributes
     ----------
     queries : DataFrame
-        The columns of `arms.data.tables.QUERIES`; in `image` a reference (see `ImageIntake`), null where there is none.
+        The columns of `arms.data.tables.QUERIES`; in `images` references (see `ImageIntake`), null where
+        the log has none; or in `image` one for each query.
     outcomes : DataFrame
         The columns of `arms.data.tables.OUTCOMES`; a null `correct` is an outcome without a verdict. See
         `arms.importers.verdicts` for grades.

@@ -226,7 +226,7 @@ def _write(validated: Validated, images: ImageIntake, aside: SetAside, report: I
     names = {reference: images.name(reference) for reference in used}
     named = OutcomeTables(
         folder,
-        dataset.queries.assign(image=dataset.queries["image"].map(names).astype("str")),
+        dataset.queries.assign(images=dataset.queries["images"].map(lambda of: tuple(names[one] for one in of))),
         dataset.outcomes,
         dataset.vlms,
         dataset.probabilities,

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-from PIL import Image
 
 from arms.data.costs import estimate_costs, price_costs
 from arms.data.pictures import PictureSource, open_picture
@@ -15,6 +14,7 @@ from arms.data.profiles import VlmProfile
 from arms.device import survive_forks
 from arms.errors import ArmsError
 from arms.features.loader import Queries
+from arms.features.online import Pictures
 from arms.params import STANDARD_COSTS, CostsParams
 from arms.routers.checkpoint import read_description
 from arms.routers.hub import Portable
@@ -26,6 +26,7 @@ from arms.selection.select import check_is_mapping, ranking
 if TYPE_CHECKING:
     from arms.safe.why import Why
 
+Sources = PictureSource | Sequence[PictureSource]  # of one query
 
 # The routers that can be saved, by the `kind` in their description.
 SAVED_ROUTERS = {
@@ -53,8 +54,8 @@ class EncodingRouter(Protocol):
     def policy(self) -> dict[str, Any]:
         """See `BaseRouter.policy`."""
 
-    def encode(self, images: Sequence[Image.Image], questions: Sequence[str]) -> Queries:
-        """Turn pictures and questions into what `score` takes."""
+    def encode(self, images: Sequence[Pictures], questions: Sequence[str]) -> Queries:
+        """Turn pictures and questions into what `score` takes; a query has any number of pictures."""
 
     def score(self, queries: Queries) -> np.ndarray:
         """See `BaseRouter.score`."""
@@ -169,8 +170,8 @@ class Router(Portable):
 
     def route(
         self,
-        image: PictureSource,
-        question: str,
+        image: Sources = (),
+        question: str = "",
         *,
         exclude: Collection[str] = (),
         policy: Mapping[str, Any] | None = None,
@@ -181,10 +182,11 @@ class Router(Portable):
 
         Parameters
         ----------
-        image : path, binary file or PIL image
+        image : path, binary file or PIL image, or a sequence of them
+            Of more than the router takes (`image.max_images` of its encoders) the first ones count.
         question : str
-            May be empty: the picture is then all that is asked. Of a long one only both ends are read (see
-            `arms.encoders.long_texts`); what is no character counts as U+FFFD, the replacement character.
+            May be empty where there is an image: that is then all that is asked. Of a long one only both ends are read
+            (see `arms.encoders.long_texts`); what is no character counts as U+FFFD, the replacement character.
         exclude : names of VLMs in the pool, optional
             These are left out, and the policy chooses among the others.
         policy : mapping, optional
@@ -200,9 +202,9 @@ class Router(Portable):
         Raises
         ------
         ArmsError
-            If the image cannot be read, the question is no text, `exclude` names an unknown VLM, no VLM is left, the
-            policy needs something unknown (latencies, or the costs of a VLM without prices), or `why` is asked of a
-            router without a memory.
+            If an image cannot be read, the question is no text, there is neither question nor image, `exclude` names an
+            unknown VLM, no VLM is left, the policy needs something unknown (latencies, or the costs of a VLM without
+            prices), or `why` is asked of a router without a memory.
         ValueError
             If the policy is unknown or has a wrong setting; see `arms.selection.select`.
         """
@@ -210,7 +212,7 @@ class Router(Portable):
 
     def route_batch(
         self,
-        images: Sequence[PictureSource],
+        images: Sequence[Sources],
         questions: Sequence[str],
         *,
         exclude: Collection[str] = (),
@@ -218,19 +220,21 @@ class Router(Portable):
         costs: CostsParams | None = None,
         why: bool = False,
     ) -> list[Route]:
-        """Rank the pool for N queries at once; see `route`."""
+        """Rank the pool for N queries at once; see `route`. Pictures are given for each query, none included."""
         if len(images) != len(questions):
-            raise ArmsError(f"expected one question per image, got {len(images)} images and {len(questions)} questions")
+            raise ArmsError(
+                f"expected as many questions as entries of images, got {len(images)} entries and {len(questions)} "
+                "questions"
+            )
         left = self._without(exclude)
         if not images:
             return []
-        for row, question in enumerate(questions):
-            if not isinstance(question, str):
-                raise ArmsError(f"question {row}: expected text, got {question!r:.80}")
+        sources = [_listed(of) for of in images]
+        _check_asked(sources, questions)
         policy = self.router.policy if policy is None else policy
         check_is_mapping(policy)
         expected = self._expected_costs(questions, left, policy, costs)
-        pictures = [open_picture(image) for image in images]
+        pictures = [[open_picture(source) for source in of_query] for of_query in sources]
         queries = self.router.encode(pictures, list(questions))
         reasons = self._explain(queries) if why else [None] * len(images)
         confidence = self.router.score(queries)
@@ -288,3 +292,19 @@ class Router(Portable):
         if not left.any():
             raise ArmsError(f"exclude: expected one VLM or more to be left, got all: {', '.join(self.vlms)}")
         return left
+
+
+def _listed(sources: Sources) -> list[PictureSource]:
+    """The pictures of one query; one alone may be given as it is."""
+    if isinstance(sources, Sequence) and not isinstance(sources, str):
+        return list(sources)
+    return [sources]
+
+
+def _check_asked(sources: Sequence[list[PictureSource]], questions: Sequence[str]) -> None:
+    """Raise an ArmsError unless each query asks something."""
+    for row, (of_query, question) in enumerate(zip(sources, questions, strict=True)):
+        if not isinstance(question, str):
+            raise ArmsError(f"question {row}: expected text, got {question!r:.80}")
+        if not of_query and not question.strip():
+            raise ArmsError(f"query {row}: expected a question, an image or both, got neither")

@@ -15,7 +15,7 @@ def shuffled(
         order = shuffle.permutation(windows[place])
         if group_by_image:
             # Queries that share an image go into one batch, so that the image is encoded once.
-            order = order[np.argsort(_first_seen(queries.image_rows[order]), kind="stable")]
+            order = order[np.argsort(_first_seen(queries.first_images[order]), kind="stable")]
         yield order
 
 

@@ -52,5 +52,5 @@ def read_net(net: RouterNet, queries: Queries, *, batch_size: int, window_mb: in
 def _batches(queries: Queries, batch_size: int, window_mb: int) -> Iterator[tuple[np.ndarray, QueryBatch]]:
     """Batches in the order of the images, so that an image shared by several queries is encoded once."""
     windows = queries.windows(window_mb * 2**20)
-    orders = [window[np.argsort(queries.image_rows[window], kind="stable")] for window in windows]
+    orders = [window[np.argsort(queries.first_images[window], kind="stable")] for window in windows]
     return read_batches(queries, orders, batch_size)

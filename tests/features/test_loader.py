@@ -63,18 +63,18 @@ def test_a_batch_holds_each_image_and_question_once_and_reproduces_them(features
     assert (len(batch.images["pooled"]), len(batch.questions["mask"])) == (2, 3)
     expected = images.take(images.rows(["b", "b", "b", "a", "b"]))
     for name, value in expected.items():
-        assert torch.equal(batch.images[name][batch.image_N], value)
+        assert torch.equal(batch.images[name][batch.image_NP[:, 0]], value)
     expected = texts.take(texts.rows(["x", "z", "z", "w", "z"]))
     for name, value in expected.items():
         assert torch.equal(batch.questions[name][batch.question_N], value)
-    assert batch.image_N.dtype == batch.question_N.dtype == torch.int64
+    assert batch.image_NP.dtype == batch.question_N.dtype == torch.int64
 
 
 def test_subset(features):
     queries = made_queries(features)
     part = queries.subset(np.array([3, 1]))
     assert (len(part), part.ids, part.embeddings) == (2, ("q3", "q1"), None)
-    assert (part.image_rows.tolist(), part.text_rows.tolist()) == ([2, 0], [3, 0])
+    assert (part.first_images.tolist(), part.text_rows.tolist()) == ([2, 0], [3, 0])
     made = Embeddings(np.arange(10.0).reshape(5, 2), np.arange(5.0).reshape(5, 1))
     embedded = Queries(**{**vars(queries), "embeddings": made})
     some = embedded.subset(np.array([3, 1])).embeddings

@@ -15,7 +15,7 @@ def test_queries_encoded_on_the_spot(tunable_layers):
     encoders = make_encoders(image={"tunable_layers": tunable_layers}, text={"tunable_layers": tunable_layers})
     queries = encode_queries(encoders, made.pictures, questions, CPU)
     assert queries.ids == ("0", "1", "2", "3", "4", "5")
-    assert queries.image_rows.tolist() == [0, 1, 2, 3, 4, 5]
+    assert queries.first_images.tolist() == [0, 1, 2, 3, 4, 5]
     assert queries.text_rows.tolist() == [0, 1, 0, 2, 1, 0]
     batch = queries.batch(np.arange(6))
     assert set(batch.images) == set(encoders.image.crossing)

@@ -58,7 +58,7 @@ def both_ways(tmp_path_factory):
 
 
 def assert_same_batch(got, expected):
-    for name in ("image_N", "question_N"):
+    for name in ("image_NP", "question_N"):
         assert torch.equal(getattr(got, name), getattr(expected, name))
     for name in ("images", "questions"):
         one, other = getattr(got, name), getattr(expected, name)
@@ -85,8 +85,8 @@ def test_windows(both_ways, num_bytes):
     for one, other in zip(windows, opened.windows(num_bytes), strict=True):
         np.testing.assert_array_equal(one, other)
     assert sorted(np.concatenate(windows)) == list(range(NUM_QUERIES))
-    images = [set(loaded.image_rows[window]) for window in windows]
-    assert sum(map(len, images)) == len(set(loaded.image_rows))  # none in two windows
+    images = [set(loaded.first_images[window]) for window in windows]
+    assert sum(map(len, images)) == len(set(loaded.first_images))  # none in two windows
     rank = loaded.images.key_rank
     for before, after in pairwise(images):
         assert max(rank[list(before)]) < min(rank[list(after)])
@@ -98,8 +98,8 @@ def test_windows(both_ways, num_bytes):
 
 def _bytes_by_image(queries):
     """Bytes of each image's features together with its questions' features."""
-    total = {row: int(queries.images.row_bytes(np.array([row]))[0]) for row in set(queries.image_rows)}
-    for image, text in zip(queries.image_rows, queries.text_rows, strict=True):
+    total = {row: int(queries.images.row_bytes(np.array([row]))[0]) for row in set(queries.first_images)}
+    for image, text in zip(queries.first_images, queries.text_rows, strict=True):
         total[image] += int(queries.texts.row_bytes(np.array([text]))[0])
     return total
 
@@ -173,7 +173,7 @@ def test_a_router_trained_either_way_is_the_same(tmp_path, group_by_image):
         keys = [list(one.row_of) for one in features]
         queries = gather_queries(
             queries.ids,
-            [keys[0][row] for row in queries.image_rows],
+            [keys[0][row] for row in queries.first_images],
             [keys[1][row] for row in queries.text_rows],
             *features,
         )
