@@ -65,7 +65,8 @@ Source = tuple[Encoder, list[str], Callable[[str], np.ndarray]]
 
 
 def _images(workspace: Workspace, prepared: Prepared) -> Source:
-    encoder, most = image_encoder(workspace), workspace.encoders.image.max_images
+    encoder = image_encoder(workspace)
+    most = encoder.max_images
     paths = prepared.images(most)
     if more := int((num_images(prepared.queries["images"]) > most).sum()):
         logger.warning(

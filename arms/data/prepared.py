@@ -23,6 +23,7 @@ PREPARED_QUERIES = TableFormat(
     QUERIES.file,
     {**QUERIES.required, "images_sha256": "texts", "question_sha256": "text", "scene": "text", "split": "text"},
     {"group": "text"},
+    older={**QUERIES.older, "images_sha256": "image_sha256"},
 )
 _POOLS_FILE = "pools.json"
 _REPORT_FILE = "report.json"

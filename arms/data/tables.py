@@ -200,7 +200,12 @@ def read_table(path: Path, table: TableFormat) -> pd.DataFrame:
 
 def write_table(frame: pd.DataFrame, path: Path) -> None:
     """Write a table as Parquet, whole or not at all, without what varies between runs (index, pandas' metadata)."""
-    write_parquet(pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None), path)
+    content = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    for place, column in enumerate(content.schema):
+        if column.type == pa.list_(pa.null()):  # as Arrow takes lists that are all empty
+            texts = column.with_type(pa.list_(pa.string()))
+            content = content.set_column(place, texts, content.column(place).cast(texts.type))
+    write_parquet(content, path)
 
 
 def read_probabilities(path: Path) -> pd.DataFrame:
@@ -225,16 +230,16 @@ def conform(frame: pd.DataFrame, table: TableFormat, where: str | Path) -> pd.Da
     ArmsError
         If a required column is missing or a column holds something else than its kind.
     """
-    frame = _with_lists(frame, table.older)
+    known = [*table.columns, *table.older.values()]
+    if len(repeated := frame.columns[frame.columns.duplicated()].intersection(known)):
+        raise ArmsError(f"{where}: expected each column once, got several called {repeated[0]!r}")
+    frame = _with_lists(frame, table.older, where)
     for column in table.required:
         if column not in frame:
             raise ArmsError(
                 f"{where}: column {column!r} is missing; expected {', '.join(table.required)}, "
                 f"got {', '.join(map(str, frame.columns)) or 'no columns'}"
             )
-    repeated = frame.columns[frame.columns.duplicated()].intersection(list(table.columns))
-    if len(repeated):
-        raise ArmsError(f"{where}: expected each column once, got several called {repeated[0]!r}")
     extra = [str(column) for column in frame if column not in table.columns]
     if extra:
         logger.warning("%s: left out unknown columns %s; known: %s", where, ", ".join(extra), ", ".join(table.columns))
@@ -261,11 +266,12 @@ def parse_verdicts(column: pd.Series) -> pd.Series:
     return column.map(lambda value: bool(value) if _is_verdict(value) else None).astype("boolean")
 
 
-def _with_lists(frame: pd.DataFrame, older: Mapping[str, str]) -> pd.DataFrame:
+def _with_lists(frame: pd.DataFrame, older: Mapping[str, str], where: str | Path) -> pd.DataFrame:
     """The table with lists of one text, where it has a column of these texts instead; null stays null."""
     for column, before in older.items():
         if before in frame and column not in frame:
-            lists = frame[before].map(lambda text: (text,), na_action="ignore").astype(object)
+            texts = _conform_column(frame[before], "text", where)
+            lists = texts.map(lambda text: (text,), na_action="ignore").astype(object)
             frame = frame.rename(columns={before: column}).assign(**{column: lists})
     return frame
 
@@ -294,7 +300,7 @@ def _conform_lists(column: pd.Series, where: str | Path) -> pd.Series:
     """A column of lists of texts, as tuples; null stays null."""
     lists = [_texts_in(value) for value in column]
     for row, (value, texts) in enumerate(zip(column, lists, strict=True)):
-        if texts is None and not (value is None or value is pd.NA or value != value):
+        if texts is None and not (pd.api.types.is_scalar(value) and pd.isna(value)):
             raise ArmsError(
                 f"{where}, column {column.name!r}: expected {_EXPECTED['texts']}, got {value!r:.60} in row {row}"
             )
@@ -302,10 +308,10 @@ def _conform_lists(column: pd.Series, where: str | Path) -> pd.Series:
 
 
 def _texts_in(value: object) -> tuple[str, ...] | None:
-    """The texts of a list; None if it is no list, or holds something else."""
+    """The texts of a list, empty where one is null; None if it is no list, or holds something else."""
     if not isinstance(value, tuple | list | np.ndarray):
         return None
-    texts = tuple(value)
+    texts = tuple("" if text is None else text for text in value)
     return texts if all(isinstance(text, str) for text in texts) else None
 
 

@@ -57,7 +57,7 @@ def _likeness(cosine: np.ndarray) -> np.ndarray:
 
 
 def plan_table(router: EncodingRouter, name: str, prepared: Prepared, images: Path, number: int) -> pd.DataFrame:
-    """The plan for a router, most useful first: query_id, images (their paths, with ; between them) and question.
+    """The plan for a router, most useful first: query_id, images (a list of their paths) and question.
 
     Parameters
     ----------
@@ -89,4 +89,4 @@ def plan_table(router: EncodingRouter, name: str, prepared: Prepared, images: Pa
             f"missing, such as {missing[0]!r}; set data in params.yaml to the data it was trained on"
         )
     table = train.loc[[ids[row] for row in plan_queries(router.memory, number)], ["images", "question"]].reset_index()
-    return table.assign(images=[";".join(str(images / image) for image in of) for of in table["images"]])
+    return table.assign(images=[[str(images / image) for image in of] for of in table["images"]])

@@ -195,7 +195,8 @@ class Queries:
         if bytes_N.sum() <= num_bytes:
             return [np.arange(len(self))]
         image_N = self.first_images
-        rank_N = np.where(image_N >= 0, self.images.key_rank[image_N], -1)
+        rank_N = np.full(len(self), -1)
+        rank_N[image_N >= 0] = self.images.key_rank[image_N[image_N >= 0]]
         order = np.argsort(rank_N, kind="stable")
         bytes_before = np.cumsum(bytes_N[order]) - bytes_N[order]
         image_starts = np.flatnonzero(np.diff(rank_N[order], prepend=-2) | (rank_N[order] < 0))

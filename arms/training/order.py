@@ -20,6 +20,6 @@ def shuffled(
 
 
 def _first_seen(values: np.ndarray) -> np.ndarray:
-    """For each value, the position of its first occurrence."""
+    """For each row of an image, the position of its first occurrence; a query without an image stays where it is."""
     _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
-    return first[inverse]
+    return np.where(values >= 0, first[inverse], np.arange(len(values)))

@@ -37,7 +37,7 @@ def training_seconds(raw: Path, device: str, epochs: int) -> tuple[float, ...]:
     encoders, chosen = build_encoders(pair, seed=SEED, tokenizer=tokenizer), choose_device(device)
     training = params.fit.model_copy(update={"epochs": epochs + 1, "schedule": "constant"})
     router = ArmsRouter(profiles, encoders, params.router, training, device=chosen)
-    images = [Image.open(raw / name) for name in rows["image"]]
+    images = [[Image.open(raw / name) for name in names] for names in rows["images"]]
     queries = encode_queries(encoders, images, list(rows["question"]), chosen)
     outcomes = np.random.default_rng(SEED).integers(0, 2, (COUNT, len(profiles))).astype(np.float32)
     logs = list(router.train(Labelled(queries, router.vlms, outcomes)))
