@@ -13,6 +13,7 @@ from arms.errors import ArmsError
 from arms.features.arrays import Ragged
 from arms.features.loader import Queries, gather_queries, read_batches
 from arms.features.store import FeatureStore
+from arms.training.order import shuffled
 from tests.fakes import label, make_queries, make_router
 
 NUM_IMAGES, NUM_TEXTS, NUM_QUERIES = 23, 9, 60
@@ -204,3 +205,66 @@ def _stored(path, features, encoder):
         store.write_shard(keys, {name: array})
         store.finish()
     return store
+
+
+@pytest.fixture(scope="module", params=["mixed", "several", "none"])
+def any_number(request, tmp_path_factory):
+    """Queries of any number of images, or of two at least, or without any, in memory and on disk."""
+    folder, rng = tmp_path_factory.mktemp("stores"), np.random.default_rng(1)
+    states = rng.normal(size=(NUM_IMAGES, 5, 8)).astype(np.float16)
+    image_keys, text_keys = keys_of("image", NUM_IMAGES), keys_of("text", NUM_TEXTS)
+    stores = (
+        write_store(folder / "image.zarr", "states", image_keys, states),
+        write_store(folder / "text.zarr", "states", text_keys, states[:NUM_TEXTS]),
+    )
+    ids = [str(number) for number in range(NUM_QUERIES)]
+    fewest, most = {"mixed": (0, 4), "several": (2, 4), "none": (0, 0)}[request.param]
+    counts = rng.integers(fewest, most + 1, NUM_QUERIES)
+    lists = [[image_keys[row] for row in rng.integers(0, NUM_IMAGES, count)] for count in counts]
+    questions = [text_keys[row] for row in rng.integers(0, NUM_TEXTS, NUM_QUERIES)]
+    return [
+        gather_queries(ids, lists, questions, *features)
+        for features in ([store.load() for store in stores], [store.open() for store in stores])
+    ]
+
+
+@settings(deadline=None, max_examples=30)
+@given(index=st.lists(st.integers(0, NUM_QUERIES - 1), min_size=1, max_size=20))
+def test_batches_of_any_number_of_images_are_the_same(any_number, index):
+    loaded, opened = any_number
+    assert_same_batch(opened.batch(np.array(index)), loaded.batch(np.array(index)))
+    part = opened.subset(np.array(index)).load()
+    assert part.in_memory
+    assert_same_batch(part.batch(np.arange(len(index))), loaded.batch(np.array(index)))
+
+
+@pytest.mark.parametrize("num_bytes", [1, 300, 1500, 10**7])
+def test_windows_keep_queries_of_one_first_image_together(any_number, num_bytes):
+    loaded, opened = any_number
+    windows = loaded.windows(num_bytes)
+    for one, other in zip(windows, opened.windows(num_bytes), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert sorted(np.concatenate(windows)) == list(range(NUM_QUERIES))
+    firsts = [set(loaded.first_images[window]) - {-1} for window in windows]
+    assert sum(map(len, firsts)) == len(set(loaded.first_images) - {-1})
+    assert (len(windows) > 2) == (num_bytes < 10**7)
+
+
+def test_reading_any_number_of_images_window_by_window(any_number):
+    loaded, opened = any_number
+    orders = loaded.windows(1500)
+    pairs = zip(read_batches(opened, orders, 7), read_batches(loaded, orders, 7), strict=True)
+    for (index, batch), (same_index, same_batch) in pairs:
+        np.testing.assert_array_equal(index, same_index)
+        assert_same_batch(batch, same_batch)
+
+
+def test_queries_of_one_image_stay_together_and_those_without_are_shuffled(any_number):
+    loaded, _ = any_number
+    (order,) = shuffled(loaded, loaded.windows(10**7), np.random.default_rng(3), group_by_image=True)
+    assert sorted(order) == list(range(NUM_QUERIES))
+    firsts = loaded.first_images[order]
+    seen = [first for before, first in pairwise([None, *firsts]) if first != before and first >= 0]
+    assert len(seen) == len(set(seen)), "each image comes in one piece"
+    if 0 < (firsts < 0).sum() < NUM_QUERIES:
+        assert np.ptp(np.flatnonzero(firsts < 0)) >= (firsts < 0).sum(), "those without are between the others"

@@ -166,6 +166,7 @@ def test_what_stands_for_no_image_learns_only_from_queries_without_one():
     net(alone[0].batch(np.arange(1)).to(CPU), profiles).sum().backward()
     assert net.no_image_D.grad is None
     net(together.batch(np.arange(4)).to(CPU), profiles).sum().backward()
-    assert net.no_image_D.grad.abs().sum() > 0 and net.no_token_D.grad.abs().sum() > 0
+    assert net.no_image_D.grad.abs().sum() > 0
+    assert net.no_token_D.grad.abs().sum() > 0
     assert net.experts.attention.later_places.grad[0].abs().sum() > 0
     assert {id(net.no_image_D), id(net.no_token_D)} <= {id(parameter) for parameter in net.head_parameters()}
