@@ -337,9 +337,3 @@ def test_costs_that_cannot_be_told(options, message):
     result = run("route", "--image", "picture.png", "--question", "What?", *options)
     assert result.exit_code == 2
     assert message in result.output
-
-
-def test_an_option_left_out():
-    result = run("route", "--question", "What?")
-    assert result.exit_code == 2
-    assert "Missing option '--image'" in result.output

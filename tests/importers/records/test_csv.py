@@ -188,7 +188,7 @@ class TestColumns:
             (
                 "question,vlm,correct",
                 {},
-                r"t\.csv: expected a column 'image', got 'question', 'vlm', 'correct' \(split",
+                r"t\.csv: expected a column 'image' or 'images', got 'question', 'vlm', 'correct' \(split",
             ),
             ("prompt,image,vlm,correct", {}, r"column 'question', got 'prompt', .*which one it is: --question-col"),
             ("question,image,vlm", {}, "expected a column 'correct', .* say which one it is: --correct-column"),
@@ -434,7 +434,7 @@ class TestRows:
             "row without a query id": 1,
             "outcome without a VLM's name": 2,
             "query without words": 1,
-            "no image": 1,
+            "image unknown": 1,
             "query without outcome": 2,
             "query set aside": 1,
         }
