@@ -67,15 +67,23 @@ class Project:
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         """Start a command as `run` does; its output, both streams, comes through `stdout`."""
-        environment = os.environ | {
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def environment(self) -> dict[str, str]:
+        """The variables that its commands see."""
+        return os.environ | {
             "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
             "PYTHONPATH": str(self.folder),
             "PYTHONDONTWRITEBYTECODE": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
         }
-        return subprocess.Popen(
-            command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
 
     def dvc(self, *arguments: str, check: bool = True) -> str:
         """Run dvc."""

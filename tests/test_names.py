@@ -1,9 +1,7 @@
 """Names that become files: what is refused, wherever they come from."""
 
-import os
 import shutil
 import subprocess
-import sys
 
 import pytest
 from dvc.utils.hydra import apply_overrides
@@ -86,17 +84,6 @@ def test_files_of_settings_are_only_read_in_their_folder(project):
     for read, kind in ((read_data_params, "data"), (read_encoders_params, "encoders")):
         with pytest.raises(ArmsError, match=f"conf/{kind}: expected a name of letters"):
             read("../../params")
-
-
-def test_a_stage_writes_nothing_under_such_a_name(project):
-    change(project, baselines={"../../../esc": {"router": "best-single"}})
-    ended = subprocess.run(
-        [sys.executable, "-m", "stages.baselines"], cwd=project, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("baselines: error: params.yaml.baselines: expected a name of letters")
-    assert not (project / "data").exists()
 
 
 @pytest.mark.parametrize(

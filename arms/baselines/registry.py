@@ -1,9 +1,11 @@
 """The routers by name: those of this package, and those that other packages add by an entry point."""
 
+import hashlib
 import inspect
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, cast, get_args, get_type_hints
 
 from pydantic import ConfigDict, create_model
@@ -94,6 +96,16 @@ def find_router(name: str, where: str = "baselines") -> type[BaseRouter]:
             f"{where}.{name}: expected {others[name].value} to be a subclass of arms.BaseRouter, got {found!r}"
         )
     return found
+
+
+def foreign_source(name: str) -> str | None:
+    """The SHA-256 of the file that another package's router is written in; None for a router of this one.
+
+    DVC watches no files of other packages, so what was fitted by them keeps it.
+    """
+    if name in ROUTERS:
+        return None
+    return hashlib.sha256(Path(inspect.getfile(find_router(name))).read_bytes()).hexdigest()
 
 
 def any_learns_from_answers(routers: Mapping[str, Mapping[str, Any]], where: str = "baselines") -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from arms.baselines.learnt import learnt_from_tensors, learnt_tensors
-from arms.baselines.registry import build_router, find_router
+from arms.baselines.registry import build_router, find_router, foreign_source
 from arms.data.atomic import atomic_folder
 from arms.data.profiles import VlmProfile
 from arms.device import choose_device
@@ -119,6 +119,7 @@ class SavedBaseline(Scorer):
     def from_folder(cls, folder: Path, *, device: str) -> Self:
         """Load what `save` wrote, and fit the router again; use `load_router`."""
         description = read_description(folder)
+        check_source(folder, description)
         name, settings = description["name"], description["settings"]
         if reason := why_not(name, settings):
             raise ArmsError(f"{folder}: {name} {reason}")
@@ -150,5 +151,17 @@ def save_unable(name: str, settings: Mapping[str, Any], seed: int, path: Path) -
         write_checkpoint(folder, {}, _description(name, settings, seed))
 
 
+def check_source(folder: Path, description: Mapping[str, Any]) -> None:
+    """Raise an ArmsError if another package's router has changed since it was fitted, or is there no more."""
+    name, source = description["name"], description.get("source")
+    if source is not None and foreign_source(description["settings"].get("router", name)) != source:
+        raise ArmsError(
+            f"{folder}: {name} comes from another package, and its file has changed since it was fitted; run: "
+            "dvc repro --force baselines"
+        )
+
+
 def _description(name: str, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    return {"kind": "baseline", "name": name, "settings": dict(settings), "seed": seed}
+    description = {"kind": "baseline", "name": name, "settings": dict(settings), "seed": seed}
+    source = foreign_source(settings.get("router", name))
+    return description if source is None else description | {"source": source}

@@ -69,10 +69,10 @@ def _pool(folder: Path) -> list[str]:
     """The VLMs of a router: its own, or those of the routers inside it, at most two deep; none if it cannot be read."""
     names: dict[str, None] = {}
     inside = [file for depth in ("*", "*/*") for file in folder.glob(f"{depth}/{_DESCRIPTION}")]
-    for file in (folder / _DESCRIPTION, *inside):
+    for file in filter(Path.is_file, (folder / _DESCRIPTION, *inside)):
         try:
             entries = json.loads(file.read_text(encoding="utf-8")).get("vlms", [])
             names |= dict.fromkeys(entry["name"] for entry in entries)
-        except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError):
             continue
     return list(names)

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from arms.cli.base import echo, json_option, metrics_option, print_json
-from arms.cli.completers import complete_dataset_name
+from arms.cli.completers import BASELINES, complete_dataset_name
 
 REPORTS = Path("data/reports")
 RESULTS, FIGURES = Path("studies/results"), Path("studies/figures")
@@ -38,8 +38,11 @@ def report(metrics: Path, out: Path | None, dataset: str | None, as_json: bool) 
       arms report --data mine
       arms report --out docs/results.md
     """
+    from arms.baselines.changed import changed_since
     from arms.reports.results_table import read_metrics, results_table
 
+    for line in changed_since(BASELINES):
+        echo(f"note: {line}", err=True)
     if dataset is not None:
         if as_json:
             raise click.UsageError("expected --json or --data, got both: the page is Markdown")

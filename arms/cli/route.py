@@ -8,7 +8,6 @@ import click
 
 from arms.cli.base import echo, json_option, print_json
 from arms.cli.completers import STARTER, complete_router, complete_vlm, default_router
-from arms.errors import ArmsError
 
 if TYPE_CHECKING:
     from arms.safe.why import Why
@@ -89,18 +88,19 @@ def route(
     """
     policy = _policy(cheapest_above, budget, cost_penalty)
     used = folder or default_router()
-    if missing := [image for image in images if not image.exists()]:
-        # Said before the libraries and the router, which take seconds to load.
-        raise ArmsError(f"{missing[0]}: no such image")
     if not images and not question.strip():
         raise click.UsageError("expected --question, --image or both, got neither")
+
+    from arms.data.pictures import open_picture
+
+    pictures = [open_picture(image) for image in images]  # refused before the libraries and the router, which take long
 
     from arms.encoders.origins import know_settings
     from arms.routers.router import Router
 
     know_settings()
     router = Router.load(used)
-    result = router.route(images, question, exclude=exclude, policy=policy, why=why)
+    result = router.route(pictures, question, exclude=exclude, policy=policy, why=why)
     if folder is None or router.origin is not None:
         made = "" if router.origin is None else f", of the dataset {router.origin}"
         echo(f"router: {_shown(used)}{made}{STARTER_NOTE if used == STARTER else ''}", err=True)

@@ -3,6 +3,8 @@
 An opaque 8-bit picture that says nothing of turning keeps its pixels, in RGB.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from PIL import ExifTags, Image
 
@@ -18,6 +20,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _MOST_OF_8_BITS = 255
+_BAND_PIXELS = 2**22  # scaled or laid over white at a time: a file of some kilobytes may have 89 million
 
 
 def as_seen(image: Image.Image) -> Image.Image:
@@ -37,8 +40,7 @@ def as_seen(image: Image.Image) -> Image.Image:
     """
     image.load()
     turn = _TURNS.get(_orientation(image))
-    picture = _eight_bits(image) if image.mode.startswith(("I", "F")) else image
-    picture = _on_white(picture) if picture.has_transparency_data else picture.convert("RGB")
+    picture = _plain(image) if _is_deep(image) or image.has_transparency_data else image.convert("RGB")
     if turn is not None:
         picture = picture.transpose(turn)
     picture.info = {}  # else a second reading would turn it again
@@ -52,14 +54,41 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def _plain(image: Image.Image) -> Image.Image:
+    """A deep or transparent picture in RGB, made band by band."""
+    limits = _limits(image) if _is_deep(image) else None
+    picture = Image.new("RGB", image.size)
+    for top, band in _bands(image):
+        if limits is not None:
+            band = _eight_bits(band, *limits)
+        picture.paste(_on_white(band) if band.has_transparency_data else band.convert("RGB"), (0, top))
+    return picture
+
+
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode.startswith(("I", "F"))
+
+
+def _bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """The picture from top to bottom in parts of whole rows, each with its upper edge."""
+    rows = max(1, _BAND_PIXELS // max(1, image.width))
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def _limits(image: Image.Image) -> tuple[float, float]:
+    """The values of a deep picture that become black and white."""
+    if image.mode.startswith("I;16"):
+        return 0.0, 2.0 ** _bits(image) - 1
+    bands = (np.asarray(band) for _, band in _bands(image))
+    known = (values[np.isfinite(values)] for values in bands)
+    ends = [(float(values.min()), float(values.max())) for values in known if values.size]
+    return (min(low for low, _ in ends), max(high for _, high in ends)) if ends else (0.0, 0.0)
+
+
+def _eight_bits(image: Image.Image, low: float, high: float) -> Image.Image:
     """A picture of one deep channel as mode L, or LA if one of its values stands for transparency."""
     values = np.asarray(image)
-    if image.mode.startswith("I;16"):
-        low, high = 0.0, 2.0 ** _bits(image) - 1
-    else:
-        known = values[np.isfinite(values)]
-        low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
     scaled = (np.nan_to_num(values.astype(np.float32), posinf=high, neginf=low) - low) * (255 / ((high - low) or 1))
     grey = Image.fromarray(np.rint(scaled).clip(0, 255).astype(np.uint8))
     clear = image.info.get("transparency")

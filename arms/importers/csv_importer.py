@@ -20,4 +20,3 @@ class CsvImporter(RecordsImporter):
     )
     suffixes: ClassVar[tuple[str, ...]] = ()
     others_are: ClassVar[str | None] = ".csv"  # whatever the name, a file is CSV
-    notes_unread: ClassVar[bool] = False

@@ -95,6 +95,5 @@ class M2Importer(Importer):
             others_are=".jsonl",
             exact_match=self.exact_match,
             ids_per_benchmark=True,
-            notes_unread=True,
         )
         return read_records(sources, plan, intake)

@@ -180,7 +180,8 @@ def _check_destination(destination: Path, kept: Sequence[Path], *, replace: bool
             raise ArmsError(f"{destination}: expected a folder that does not hold the source {path}; name another one")
     if os.path.lexists(destination) and not replace:
         raise ArmsError(
-            f"{destination}: expected nothing there, got an existing path; name another folder, or ask to replace it"
+            f"{destination}: expected nothing there, got an existing path; name another folder, or replace it: "
+            "--replace"
         )
 
 

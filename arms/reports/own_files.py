@@ -8,6 +8,7 @@ from arms.data.atomic import atomic_file
 from arms.data.disk import read_json
 from arms.data.prepared import read_prepared, split_sizes
 from arms.errors import ArmsError
+from arms.names import name_problem
 from arms.params import read_data_params
 from arms.reports.curve_figure import learning_curve
 from arms.reports.own_page import own_page
@@ -26,8 +27,10 @@ def write_own_page(name: str, metrics: Path, out: Path) -> Path:
     Raises
     ------
     ArmsError
-        If the last run was on another dataset, or there was none.
+        If the name is none, the last run was on another dataset, or there was none.
     """
+    if problem := name_problem(name):
+        raise ArmsError(f"--data: {problem}")
     summary = metrics / "summary.json"
     if not summary.is_file():
         raise ArmsError(f"{summary}: expected the results of a run, found none; run: dvc exp run -S data={name}")

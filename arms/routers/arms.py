@@ -1,6 +1,7 @@
 """The ARMS router: encoders, gate, fusion experts and cosine classifier (arXiv:2606.08970)."""
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -208,7 +209,7 @@ class ArmsRouter(BaseRouter):
             FitParams(**description["train"], epochs=description["epochs"], seed=description["seed"]),
             device=choose_device(device),
         )
-        router.temperature = description["temperature"]
+        router.temperature = _checked_temperature(description["temperature"], folder)
         router.kept_epoch = description.get("kept_epoch", description["epochs"])
         if encoders.text.fingerprint["tokenizer"] != description["fingerprints"]["text"]["tokenizer"]:
             raise ArmsError(f"{folder / TOKENIZER}: not the tokenizer that the router was trained with")
@@ -217,6 +218,12 @@ class ArmsRouter(BaseRouter):
         router.set_pool(router.profiles)
         router.net.to(router.device).eval()
         return router
+
+
+def _checked_temperature(temperature: Any, folder: Path) -> float:
+    if not isinstance(temperature, float | int) or not 0 < temperature < math.inf:
+        raise ArmsError(f"{folder}: expected a temperature above 0, got {temperature!r}; train it anew")
+    return temperature
 
 
 def read_tokenizer(folder: Path, description: dict[str, Any]) -> Tokenizer:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -121,14 +122,35 @@ def read_weights(folder: Path, description: dict[str, Any]) -> dict[str, dict[st
     Raises
     ------
     ArmsError
-        If a file is missing, or does not match its sha256 in the description.
+        If a file is missing, does not match its sha256 in the description, or holds no weights.
     """
-    return {part: load(_read(folder / of["file"], of["sha256"])) for part, of in description["weights"].items()}
+    return {
+        part: _tensors(_weights_file(folder, part, of["file"]), of["sha256"])
+        for part, of in description["weights"].items()
+    }
 
 
 def read_file(folder: Path, description: dict[str, Any], name: str) -> bytes:
     """Read another file of a checkpoint; raises as `read_weights`."""
     return _read(folder / name, None if description["format"] == _UNSEALED else description["files"][name])
+
+
+def _weights_file(folder: Path, part: str, named: str) -> Path:
+    """The file of a part, in this folder or in one next to it; a description of a stranger may name any other."""
+    *above, name = Path(named).parts
+    if name != f"{part}.safetensors" or (above and (len(above) != 2 or above[0] != ".." or above[1] == "..")):
+        raise ArmsError(
+            f"{folder / DESCRIPTION}: expected the weights {part!r} in {part}.safetensors, here or in a folder next to "
+            f"this one, got {named!r}; train it anew"
+        )
+    return folder / named
+
+
+def _tensors(file: Path, sha256: str) -> dict[str, Tensor]:
+    try:
+        return load(_read(file, sha256))
+    except SafetensorError as error:
+        raise ArmsError(f"{file}: expected weights in safetensors, could not read them: {error}") from error
 
 
 def _read(file: Path, sha256: str | None) -> bytes:

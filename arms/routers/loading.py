@@ -42,7 +42,8 @@ def _version(folder: Path) -> tuple[int, bytes] | None:
     """What changes when a router's folder is replaced; waits while the folder is only missing for that."""
     for _ in range(_TRIES):
         try:
-            return folder.stat().st_ino, (folder / DESCRIPTION).read_bytes()
+            file = folder / DESCRIPTION
+            return folder.stat().st_ino, file.read_bytes() if file.is_file() else b""  # of a pipe nothing may come
         except OSError:
             if not being_replaced(folder):
                 return None
@@ -57,4 +58,8 @@ def _load(folder: Path, load: Callable[[], RouterT]) -> RouterT:
         raise ArmsError(
             f"{folder}: expected a router's description as this version writes it, got one of another shape "
             f"({type(error).__name__}: {error}); train it anew"
+        ) from error
+    except (RuntimeError, MemoryError) as error:  # sizes that no memory holds, JSON of very many levels
+        raise ArmsError(
+            f"{folder}: it cannot be built as its description says ({type(error).__name__}: {error})"
         ) from error

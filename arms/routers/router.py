@@ -238,6 +238,8 @@ class Router(Portable):
         queries = self.router.encode(pictures, list(questions))
         reasons = self._explain(queries) if why else [None] * len(images)
         confidence = self.router.score(queries)
+        if not np.isfinite(confidence).all():
+            raise ArmsError("expected confidences from the router, got values that are no numbers; train it anew")
         known = np.tile(left, (len(images), 1))
         # The excluded VLMs come last in the ranking, and are cut off.
         order = ranking(confidence, policy, self.vlms, known, costs=expected)[:, : left.sum()]

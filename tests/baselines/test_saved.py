@@ -1,17 +1,22 @@
 """Baselines that are saved and loaded give the scores that they gave, and route."""
 
 import shutil
+import sys
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 
 import numpy as np
 import pytest
 
+from arms.baselines import registry
+from arms.baselines.changed import changed_since
 from arms.baselines.registry import build_router
 from arms.baselines.saved import SavedBaseline, save_unable
 from arms.errors import ArmsError
 from arms.features.dataset import Embedder
 from arms.routers.router import Router, load_router
 from tests.baselines.test_contract import BASELINES, holey
+from tests.cli.helpers import run
 from tests.fakes import CPU, NAMES, PROFILES, make_encoders, make_queries
 
 MADE, VAL = make_queries(48), make_queries(24, seed=1)
@@ -94,3 +99,44 @@ def test_one_that_cannot_route_says_why(name, message, tmp_path):
     save_unable(name, {"features": "normalised"}, 3, tmp_path / "router")
     with pytest.raises(ArmsError, match=message):
         load_router(tmp_path / "router")
+
+
+class TestOfAnotherPackage:
+    @pytest.fixture
+    def module(self, tmp_path, monkeypatch):
+        """The file of an installed package's router."""
+        file = tmp_path / "elsewhere_router.py"
+        file.write_text("from arms.baselines.constant import BestSingleRouter\n\nclass Mine(BestSingleRouter): pass\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        point = EntryPoint("mine", "elsewhere_router:Mine", registry.ENTRY_POINTS)
+        monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+        yield file
+        sys.modules.pop("elsewhere_router", None)
+
+    def test_an_edit_since_it_was_fitted_is_said(self, module, labelled, embedder, tmp_path, monkeypatch):
+        saved, folder = make_constant("mine", labelled, embedder), tmp_path / "data/routers/baselines/mine"
+        saved.save(folder)
+        make("knn", labelled, embedder).save(folder.with_name("knn"))
+        assert load_router(folder, device="cpu").vlms == NAMES
+        assert changed_since(folder.parent) == []
+        module.write_text(module.read_text() + "# edited\n")
+        message = "mine comes from another package, and its file has changed since it was fitted; run: dvc repro"
+        with pytest.raises(ArmsError, match=message):
+            load_router(folder, device="cpu")
+        (line,) = changed_since(folder.parent)
+        assert message in line
+        (tmp_path / "metrics").mkdir()
+        (tmp_path / "metrics/arms.json").write_text('{"id": {"base": {"em": 0.75, "em_low": 0.7, "em_high": 0.8}}}')
+        monkeypatch.chdir(tmp_path)
+        assert message in run("report", "--json").stderr
+
+    def test_gone_it_is_said(self, module, labelled, embedder, tmp_path, monkeypatch):
+        make_constant("mine", labelled, embedder).save(tmp_path / "mine")
+        monkeypatch.setattr(registry, "entry_points", lambda group: [])
+        (line,) = changed_since(tmp_path)
+        assert "unknown router 'mine'" in line
+
+
+def make_constant(name, labelled, embedder):
+    router = build_router(name, NAMES, {}, seed=3).fit(*labelled)
+    return SavedBaseline(name, {}, 3, PROFILES, router, *labelled, embedder)

@@ -108,6 +108,12 @@ def test_the_vlms_of_a_pool():
     assert offered("route --exclude", "n") == ["nova"]
     for name in ("broken", "none", "nowhere"):
         assert offered(f"route --router data/routers/{name} --exclude") == []
+    description = Path("data/routers/broken/router.json")
+    description.write_text("[" * 200_000)
+    assert offered("route --router data/routers/broken --exclude") == []
+    description.unlink()
+    os.mkfifo(description)
+    assert offered("route --router data/routers/broken --exclude") == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -1,14 +1,21 @@
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from arms.routers.router import load_router
 from tests.cached import MADE, new_outcomes, write_cached
 from tests.cli.helpers import check_failed, run, run_json
+from tests.pipeline import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +78,47 @@ def test_it_replaces_when_told_to(launched):
     assert run(*launched).exit_code == 0
     check_failed(run(*launched), "--out data/routers/mine: expected nothing there, got an existing path")
     assert run(*launched, "--replace").exit_code == 0
+
+
+class TestTwoAtOnce:
+    """Two processes, the first of which is stopped while it is at work."""
+
+    @pytest.fixture
+    def first(self, launched):
+        with start(*launched, "--theta", "0.25") as process:
+            while not Path("data/routers/.mine.reserved").exists():
+                assert process.poll() is None, process.communicate()
+                time.sleep(0.01)
+            os.kill(process.pid, signal.SIGSTOP)
+            yield process
+            process.kill()
+
+    @pytest.mark.timeout(300)
+    def test_the_second_is_refused_and_the_first_ends_its_work(self, launched, first):
+        with start(*launched, "--theta", "0.75", "--replace") as second:
+            stdout, stderr = second.communicate()
+        assert (second.returncode, stdout) == (1, "")
+        assert re.fullmatch(r"Error: \S+/data/routers/mine: another process is at work on it; wait until .*\n", stderr)
+        os.kill(first.pid, signal.SIGCONT)
+        _, stderr = first.communicate()
+        assert first.returncode == 0, stderr
+        assert json.loads(Path("data/routers/mine/net/router.json").read_text())["theta"] == 0.25
+        assert "painter" in load_router(Path("data/routers/mine")).vlms
+        assert list(Path("data/routers").glob(".mine*")) == []
+
+    @pytest.mark.timeout(300)
+    def test_where_the_first_is_killed_the_second_works(self, launched, first):
+        first.kill()
+        first.wait()
+        assert run(*launched, "--theta", 0.75).exit_code == 0
+        assert json.loads(Path("data/routers/mine/net/router.json").read_text())["theta"] == 0.75
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    """Start `arms` with arguments, in a process of its own."""
+    command = [sys.executable, "-c", "from arms.cli import main; main()", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_no_settings(launched, monkeypatch, tmp_path):

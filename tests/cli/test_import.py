@@ -104,7 +104,8 @@ def test_several_sources_need_a_name(source):
 
 def test_it_replaces_when_told_to(source):
     assert run("import", "tables", source).exit_code == 0
-    check_failed(run("import", "tables", source), "data/raw/logs: expected nothing there, got an existing path")
+    told = "data/raw/logs: expected nothing there, got an existing path; name another folder, or replace it: --replace"
+    check_failed(run("import", "tables", source), told)
     assert run("import", "tables", source, "--replace").exit_code == 0
 
 

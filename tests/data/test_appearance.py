@@ -1,12 +1,13 @@
 """Turned, deep and transparent pictures equal their plain twins."""
 
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
 from PIL import Image, features
 
-from arms.data.appearance import as_seen
+from arms.data.appearance import _BAND_PIXELS, as_seen
 from arms.data.pictures import decode_picture, open_picture
 
 WHITE = (255, 255, 255)
@@ -161,3 +162,31 @@ def test_an_alpha_channel_that_hides_nothing_changes_nothing(plain):
     opaque = Image.fromarray(plain).convert("RGBA")
     np.testing.assert_array_equal(np.asarray(as_seen(opaque)), plain)
     np.testing.assert_array_equal(read(opaque, "WEBP", lossless=True), plain)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "I;16", "F"])
+def test_bands_leave_no_trace(plain, monkeypatch, mode):
+    """A large picture is made band by band; so is this one."""
+    values = plain[..., 0].astype(np.uint16) * 257
+    image = Image.fromarray(plain).convert("RGBA" if mode == "RGBA" else "L")
+    if mode == "RGBA":
+        image.putalpha(Image.fromarray(plain[..., 1]))
+    elif mode == "P":
+        image = image.quantize(8)
+        image.info["transparency"] = 3
+    else:
+        image = Image.fromarray(values if mode == "I;16" else values.astype(np.float32))
+    whole = np.asarray(as_seen(image))
+    monkeypatch.setattr("arms.data.appearance._BAND_PIXELS", 3 * image.width)
+    np.testing.assert_array_equal(np.asarray(as_seen(image)), whole)
+
+
+def test_a_large_deep_picture_is_never_held_in_floats():
+    deep = Image.fromarray(np.zeros((3000, 3000), dtype=np.float32))
+    tracemalloc.start()
+    try:
+        as_seen(deep)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 25 * _BAND_PIXELS < 3 * 4 * 3000**2

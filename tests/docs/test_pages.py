@@ -21,6 +21,7 @@ def has_blocks(page):
 
 
 @pytest.mark.clone
+@pytest.mark.timeout(3600)  # a page may run the whole pipeline several times
 @pytest.mark.parametrize("page", [page for page in PAGES if has_blocks(page)])
 def test_page(page, first_run, tmp_path):
     clone = first_run.copy(tmp_path / "clone")

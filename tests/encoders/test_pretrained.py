@@ -2,13 +2,8 @@
 
 import builtins
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import open_clip
@@ -22,42 +17,11 @@ from arms.encoders.image import build_image_encoder
 from arms.encoders.pretrained import make_text_model
 from arms.encoders.text import build_text_encoder
 from arms.errors import ArmsError
-from arms.routers.checkpoint import seal
 from arms.routers.router import load_router
+from tests.encoders.hostile import COMMIT, hostile, router_with
 from tests.fakes import DISTILBERT, VIT, image_params, text_params, tiny_tokenizer
 
-STARTER = Path(arms.__file__).parent / "cli/starter"
-COMMIT = "12040accade4e8a0f71eabdb258fecc2e7e948be"
 NO_MODEL = {"architecture": None, "vocabulary_size": None}
-OWN_CODE = {
-    "AutoConfig": "evil.EvilConfig",
-    "AutoModel": "evil.EvilModel",
-    "AutoTokenizer": ["evil.EvilTokenizer", "evil.EvilTokenizer"],
-}
-
-
-def hostile(folder: Path, **config) -> Path:
-    """A model's folder whose Python file leaves a trace when it runs."""
-    folder.mkdir(parents=True)
-    (folder / "evil.py").write_text(
-        f"open({str(folder / 'trace')!r}, 'w').close()\n"
-        "from transformers import PretrainedConfig as EvilConfig, PreTrainedModel as EvilModel\n"
-        "from transformers import PreTrainedTokenizerFast as EvilTokenizer\n"
-    )
-    (folder / "config.json").write_text(json.dumps({"auto_map": OWN_CODE, **config}))
-    (folder / "tokenizer_config.json").write_text(json.dumps({"auto_map": OWN_CODE, "tokenizer_class": "Evil"}))
-    tiny_tokenizer().save(str(folder / "tokenizer.json"))
-    return folder
-
-
-def router_with(folder: Path, **changes) -> Path:
-    """The starter, with other settings of its encoders."""
-    shutil.copytree(STARTER, folder)
-    description = json.loads((folder / "router.json").read_text())
-    for modality, settings in changes.items():
-        description["encoders"][modality] |= settings
-    (folder / "router.json").write_text(json.dumps(seal(description)))  # by one who knows how
-    return folder
 
 
 @pytest.fixture
@@ -70,71 +34,6 @@ def work(tmp_path, monkeypatch):
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path / "work"
-
-
-def route(router: Path, work: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`yes | arms route`, in a process of its own."""
-    picture = Path(__file__).resolve().parents[2] / "docs/figures/shapes.png"
-    command = ["route", "--router", str(router), "--image", str(picture), "--question", "What?"]
-    return subprocess.run(
-        [sys.executable, "-c", "from arms.cli import main; main()", *command],
-        input="y\n" * 1000, cwd=work, capture_output=True, text=True, timeout=120,
-        env={**os.environ, "HF_HOME": str(work / "cache"), **environment},
-    )  # fmt: skip
-
-
-def check_refused(ended: subprocess.CompletedProcess[str], *parts: str) -> None:
-    assert ended.returncode == 1, ended.stderr
-    assert ended.stdout == ""
-    assert "Traceback" not in ended.stderr
-    assert "[y/N]" not in ended.stderr
-    assert ended.stderr.splitlines()[-1].startswith("Error: ") or "Error: " in ended.stderr
-    for part in parts:
-        assert part in ended.stderr
-
-
-def test_a_router_that_names_a_folder_runs_nothing(tmp_path, work):
-    model = hostile(tmp_path / "evil", model_type="evil")
-    router = router_with(tmp_path / "router", text={"model": str(model)})
-    check_refused(route(router, work), f"text encoder '{model}': the router names a path that the settings of this")
-    # Nor where settings name that folder too.
-    (work / "conf/encoders").mkdir(parents=True)
-    settings = (Path(__file__).resolve().parents[2] / "conf/encoders/bundled.yaml").read_text()
-    before, found, after = settings.rpartition("model: bundled")
-    assert found
-    (work / "conf/encoders/mine.yaml").write_text(f"{before}model: {model}{after}")
-    check_refused(route(router, work), f"text encoder '{model}' could not be loaded", "ARMS runs no code that comes")
-    assert not (model / "trace").exists()
-
-
-class _Counting(BaseHTTPRequestHandler):
-    asked: list[str]
-
-    def do_GET(self):
-        self.asked.append(self.path)
-        self.send_error(404)
-
-    do_HEAD = do_GET
-
-    def log_message(self, *_):
-        pass
-
-
-def test_a_router_that_names_a_model_on_the_hub_asks_nobody(tmp_path, work):
-    _Counting.asked = []
-    server = HTTPServer(("127.0.0.1", 0), _Counting)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    online = {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HUB_OFFLINE": "0"}
-    try:
-        text = router_with(tmp_path / "text", text={"model": "acme/bert"})
-        advice = "hf download acme/bert"
-        check_refused(route(text, work, **online), "text encoder 'acme/bert' is not on this machine", advice)
-        image = router_with(tmp_path / "image", image={"model": f"hf-hub:acme/clip@{COMMIT}", "pretrained": None})
-        check_refused(route(image, work, **online), f"hf download acme/clip --revision {COMMIT}")
-    finally:
-        server.shutdown()
-        server.server_close()
-    assert _Counting.asked == []
 
 
 @pytest.mark.parametrize(

@@ -276,6 +276,13 @@ class TestRoute:
         with pytest.raises(ArmsError, match="expected an image as a path, binary file or PIL image, got ndarray"):
             Router(router).route(np.zeros((3, 3, 3), dtype=np.uint8), "Read the sign.")
 
+    def test_weights_that_are_no_numbers(self, router):
+        broken = router.continued(PROFILES, router.training)
+        with torch.no_grad():
+            next(broken.net.gate.parameters()).fill_(torch.nan)
+        with pytest.raises(ArmsError, match="expected confidences from the router, got values that are no numbers"):
+            Router(broken).route(MADE.pictures[0], "Read the sign.")
+
     def test_the_choice_is_the_policys(self, router):
         """With the cascade Phi's VLM comes first where Phi is sure, though Theta is surer of its own."""
         phi, theta_router = router.over(PROFILES[:2]), router.over(PROFILES[2:])

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import pickle
 import shutil
 import threading
 from dataclasses import replace
@@ -151,6 +152,13 @@ def saved(tmp_path_factory):
     return folder
 
 
+def _joined(old, new):
+    """A value with others in the place of its own, as deep as they go."""
+    if not isinstance(new, dict):
+        return new
+    return {**old, **{name: _joined(old[name], change) for name, change in new.items()}}
+
+
 class TestDamage:
     @pytest.fixture
     def folder(self, saved, tmp_path):
@@ -219,6 +227,36 @@ class TestDamage:
         del description["encoders_seed"]
         (folder / "router.json").write_text(json.dumps(seal(description)))
         assert "got one of another shape (KeyError: 'encoders_seed'); train it anew" in self.error(folder)
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"temperature": float("nan")}, "expected a temperature above 0, got nan; train it anew"),
+            ({"temperature": 0}, "expected a temperature above 0, got 0; train it anew"),
+            ({"temperature": "warm"}, "expected a temperature above 0, got 'warm'; train it anew"),
+            ({"router": {"ffn_width": 10**14}}, "it cannot be built as its description says (RuntimeError: "),
+            ({"weights": {"head": {"file": "/etc/passwd"}}}, "next to this one, got '/etc/passwd'; train it anew"),
+            ({"weights": {"head": {"file": "../../head.safetensors"}}}, "got '../../head.safetensors'; train it anew"),
+            ({"weights": {"head": {"file": "image_tail.safetensors"}}}, "expected the weights 'head' in head.safet"),
+        ],
+    )
+    def test_what_only_a_stranger_writes(self, folder, changes, message):
+        """With a right checksum."""
+        description = json.loads((folder / "router.json").read_text())
+        edit(folder, **{name: _joined(description[name], change) for name, change in changes.items()})
+        assert message in self.error(folder)
+
+    def test_weights_in_another_form(self, folder):
+        content = pickle.dumps({"weight": 1})
+        (folder / "head.safetensors").write_bytes(content)
+        weights = json.loads((folder / "router.json").read_text())["weights"]
+        edit(folder, weights={**weights, "head": {**weights["head"], "sha256": hashlib.sha256(content).hexdigest()}})
+        message = f"{folder / 'head.safetensors'}: expected weights in safetensors, could not read them: "
+        assert self.error(folder).startswith(message)
+
+    def test_json_of_very_many_levels(self, folder):
+        (folder / "router.json").write_text("[" * 200_000)
+        assert "it cannot be built as its description says (RecursionError: " in self.error(folder)
 
     def test_encoders_that_are_built_otherwise_than_those_of_the_training(self, folder):
         fingerprints = json.loads((folder / "router.json").read_text())["fingerprints"]

@@ -41,7 +41,7 @@ def read_records(sources: Sequence[Path], plan: Plan, intake: Intake) -> Log:
     layouts = lay_out(read, plan)
     described = [layout for layout in layouts if layout.describes]
     benchmark = plan.benchmark or encodable(stem_of(described[0].sheet.path))
-    for layout in layouts if plan.notes_unread else ():
+    for layout in layouts:
         _note_unread(layout, intake.aside)
     parts = [make_part(layout, benchmark, plan, intake.aside) for layout in layouts]
     if not any(len(part.table) for part in parts):

@@ -44,17 +44,16 @@ def lay_out(sheets: Sequence[Sheet], plan: Plan) -> list[Layout]:
     for sheet in sheets:
         for held in plan.required:
             if not sheet.having(plan.columns[held]):
-                raise _missing(sheet, held, plan)
+                raise _missing(sheet, [held], plan)
     layouts = [_lay_out(sheet, plan) for sheet in sheets]
+    answered = any(layout.is_long or layout.wide_vlms for layout in layouts)
     if not any(layout.describes for layout in layouts):
         sheet = max(sheets, key=lambda one: sum(bool(one.having(plan.columns[held])) for held in plan.asked))
-        raise _missing(sheet, next(held for held in plan.asked if not sheet.having(plan.columns[held])), plan)
-    if not any(layout.is_long or layout.wide_vlms for layout in layouts):
-        raise ArmsError(
-            f"{_missing(sheets[-1], 'vlm', plan)}; or, where each VLM has a column of verdicts, which these are: "
-            "--verdict VLM=COLUMN; or, where each has a file, what these are called: --vlm-from-filename "
-            "'{vlm}_results.json'"
-        )
+        if len(sheets) == 1 and not answered:  # all that is missing is to be in this file, so it is said at once
+            raise _without_outcomes(sheet, _lacking(sheet, (*plan.asked, "vlm", "grade"), plan), plan)
+        raise _missing(sheet, _lacking(sheet, plan.asked, plan), plan)
+    if not answered:
+        raise _without_outcomes(sheets[-1], _lacking(sheets[-1], ("vlm", "grade"), plan), plan)
     for layout in layouts:
         if not (layout.describes or layout.is_long or layout.wide_vlms):
             flags = ", ".join(plan.flags[held] for held in ("question", "image", "vlm"))
@@ -93,7 +92,7 @@ def _lay_out(sheet: Sheet, plan: Plan) -> Layout:
             f"{plan.flags['vlm']}"
         )
     if is_long and "grade" not in present and not plan.exact_match:
-        raise _missing(sheet, "grade", plan)
+        raise _missing(sheet, ["grade"], plan)
     held = [*(QUERY_FLAGS if describes else ["query_id"]), *(OUTCOME_FLAGS if is_long else [])]
     held += [of_vlm(one, vlm) for vlm in vlms for one in plan.wide[vlm]]
     columns = {one: sheet.having(plan.wanted[one]) for one in held if one in present}
@@ -108,7 +107,7 @@ def _check_joined(layouts: Sequence[Layout], plan: Plan) -> None:
     if with_ids or not all(layout.describes for layout in layouts):
         for layout in layouts:
             if layout not in with_ids:
-                raise _missing(layout.sheet, "query_id", plan)
+                raise _missing(layout.sheet, ["query_id"], plan)
 
 
 def _check_used(layouts: Sequence[Layout], plan: Plan) -> None:
@@ -116,7 +115,7 @@ def _check_used(layouts: Sequence[Layout], plan: Plan) -> None:
     used = {held for layout in layouts for held in layout.columns}
     for held in plan.named:
         if held not in used:
-            raise _missing(layouts[0].sheet, held, plan)
+            raise _missing(layouts[0].sheet, [held], plan)
     images = {name for layout in layouts for name in layout.columns.get("image", ())}
     for name in plan.columns["image"] if plan.joins_images else ():
         if name not in images:
@@ -129,12 +128,28 @@ def _check_used(layouts: Sequence[Layout], plan: Plan) -> None:
                 raise ArmsError(f"{WIDE_FLAGS[held]} {vlm}={column}: expected a column {column!r}, got none; {listed}")
 
 
-def _missing(sheet: Sheet, held: str, plan: Plan) -> ArmsError:
-    """What to say where a column is not there."""
+def _lacking(sheet: Sheet, needed: Sequence[str], plan: Plan) -> list[str]:
+    """What a file has no column of."""
+    return [held for held in needed if not sheet.having(plan.columns[held])]
+
+
+def _missing(sheet: Sheet, lacking: Sequence[str], plan: Plan) -> ArmsError:
+    """What to say where columns are not there."""
     split = f" (split by {sheet.delimiter!r})" if sheet.delimiter else ""
+    expected = ", ".join(map(plan.spelled, lacking))
+    noun, which = (
+        (f"a {plan.noun}", "which one it is") if len(lacking) == 1 else (f"{plan.noun}s", "which ones these are")
+    )
+    flags = ", ".join(plan.flags[held] for held in lacking)
+    return ArmsError(f"{sheet.path}: expected {noun} {expected}, got {_listed(sheet)}{split}; say {which}: {flags}")
+
+
+def _without_outcomes(sheet: Sheet, lacking: Sequence[str], plan: Plan) -> ArmsError:
+    """What to say where there are no outcomes, which may come in several forms."""
     return ArmsError(
-        f"{sheet.path}: expected a {plan.noun} {plan.spelled(held)}, got {_listed(sheet)}{split}; say which one it is: "
-        f"{plan.flags[held]}"
+        f"{_missing(sheet, lacking, plan)}; or, where each VLM has a column of verdicts, which these are: "
+        "--verdict VLM=COLUMN; or, where each has a file, what these are called: --vlm-from-filename "
+        "'{vlm}_results.json'"
     )
 
 

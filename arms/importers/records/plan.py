@@ -67,8 +67,6 @@ class Plan:
         A row without a grade is right if its output is the answer to the letter.
     ids_per_benchmark : bool
         An id is of one benchmark, not of all.
-    notes_unread : bool
-        Say which columns are not read.
     decimal_comma : bool or None
         A comma in a grade or amount opens its decimals; None: the user has no flag to say so.
     joins_images : bool
@@ -95,7 +93,6 @@ class Plan:
     others_are: str | None = None
     exact_match: bool = False
     ids_per_benchmark: bool = False
-    notes_unread: bool = False
     decimal_comma: bool | None = None
     joins_images: bool = False
     no_images: bool = False

@@ -43,7 +43,6 @@ class RecordsImporter(Importer):
     )
     suffixes: ClassVar[tuple[str, ...]] = SUFFIXES  # of files that are read in folders
     others_are: ClassVar[str | None] = None  # what files are whose names end in anything else
-    notes_unread: ClassVar[bool] = True
 
     id_column: str = setting("Column of the query's id, on which files are joined.", "query_id", metavar="COLUMN")
     question_column: str = setting("Column of the question.", "question", metavar="COLUMN")
@@ -127,7 +126,6 @@ class RecordsImporter(Importer):
             dialect=Dialect(delimiter=delimiter, encoding=self.encoding, quote=quote, has_flags=True),
             suffixes=self.suffixes,
             others_are=self.others_are,
-            notes_unread=self.notes_unread,
             decimal_comma=self.decimal_comma,
             vlm_pattern=None if self.vlm_from_filename is None else VlmPattern(self.vlm_from_filename),
         )

@@ -274,7 +274,7 @@ class TestHarness:
     def test_the_way_that_is_named(self, log: Path, path: Path, tmp_path: Path) -> None:
         importer = RecordsImporter(
             question_column="doc.question",
-            image_column="doc.image",
+            image_column=("doc.image",),
             id_column="doc_id",
             correct_column="exact_match",
             vlm_from_filename="{vlm}/samples_*.jsonl",

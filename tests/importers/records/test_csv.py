@@ -192,7 +192,17 @@ class TestColumns:
             ),
             ("prompt,image,vlm,correct", {}, r"column 'question', got 'prompt', .*which one it is: --question-col"),
             ("question,image,vlm", {}, "expected a column 'correct', .* say which one it is: --correct-column"),
-            ("question,image,gpt", {}, "a column 'vlm', .* --vlm-column; or, where each VLM .*: --verdict VLM=COLUMN"),
+            (
+                "question,image,gpt",
+                {},
+                "columns 'vlm', 'correct', .* --vlm-column, --correct-column; or, where each VLM .*: --verdict",
+            ),
+            (
+                "frage,bild,modell,urteil",
+                {},
+                "columns 'question', 'image', 'vlm', 'correct', got .*; say which ones these are: --question-column, "
+                "--image-column, --vlm-column, --correct-column; or, where each VLM",
+            ),
             ("question,image,vlm,correct", {"answer_column": "gold"}, "a column 'gold', .* one it is: --answer-col"),
             (
                 "question,image,x",
@@ -230,7 +240,9 @@ class TestColumns:
         frame.insert(0, "note", "x")
         frame.insert(0, "note", "y", allow_duplicates=True)
         frame.to_csv(path := table(), index=False)
-        assert len(load(path).queries) == 6
+        found = load(path)
+        assert len(found.queries) == 6
+        assert found.examples("fields that are not read")[0][1] == "note, note"
 
     def test_files_that_do_not_go_together(self, load: Import, tmp_path: Path) -> None:
         sources = write_log(tmp_path)
@@ -242,7 +254,7 @@ class TestColumns:
         other = write_cells(tmp_path / "other.csv", [["vlm", "correct"], ["a", "1"]])
         with pytest.raises(ArmsError, match=r"other\.csv: expected a column 'query_id', got 'vlm', 'corr.*--id-column"):
             load(*sources, other)
-        with pytest.raises(ArmsError, match=r"outcomes\.csv: expected a column 'question', got"):
+        with pytest.raises(ArmsError, match=r"outcomes\.csv: expected columns 'question', 'image', got"):
             load(sources[1])
 
 

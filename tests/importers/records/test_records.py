@@ -68,7 +68,8 @@ def test_paths_into_what_nests(load: Import, tmp_path: Path, write: Any, suffix:
     assert found.column("answer") == ["4", "4"]
     assert found.kinds == ({"fields that are not read": 1} if suffix != "parquet" else {})
     with pytest.raises(
-        ArmsError, match=r"expected a column 'doc\.question', got 'doc', .* which one it is: --question-column"
+        ArmsError,
+        match=r"expected columns 'doc\.question', 'doc\.image', got 'doc', .* these are: --question-col",
     ):
         load(write_lines(tmp_path / "t.jsonl", [{"doc": 5, "question": "?", "vlm": "a", "correct": 1}]), **NESTED)
     plain = write_lines(
