@@ -74,7 +74,7 @@ class FusionExperts(nn.Module):
         ----------
         question_ND : Tensor of shape (N, d_q)
         images_MTD : Tensor of shape (M, T, D)
-            Tokens of the distinct images; if they are not attended to, each question's one vector.
+            Tokens of the distinct images; if these are not attended to, one vector for each image or question.
         image_NP : Tensor of shape (N, P), int64
             For each question, the positions of its images in `images_MTD`; -1 beyond them.
         """

@@ -23,7 +23,8 @@ class EncodedQueries(NamedTuple):
     question_ND, image_ND : Tensor of shape (N, d_q) and (N, d_g)
         Question vectors q and image vectors g: the mean of a query's images, or what was learned for none.
     tokens_MTD : Tensor of shape (M, T, D)
-        What experts attend to: each image's tokens, or each query's one vector.
+        What experts attend to: each image's tokens; or one vector, of each image if no query has several, else of each
+        query.
     image_NP : Tensor of shape (N, P), int64
         For each query, the positions of its images in `tokens_MTD`, in their order; -1 beyond them.
     """
@@ -107,7 +108,9 @@ class RouterNet(nn.Module):
         question_ND = self.text_tail(queries.questions)["pooled"].index_select(0, queries.question_N)
         pooled_MD, tokens_MTD, image_NP = self._encode_images(queries, question_ND.dtype)
         image_ND = mean_of_images(pooled_MD, image_NP)
-        if tokens_MTD is None:
+        if tokens_MTD is None and image_NP.shape[1] == 1:
+            tokens_MTD = pooled_MD.unsqueeze(1)  # keys and values once for each distinct image
+        elif tokens_MTD is None:
             tokens_MTD, image_NP = image_ND.unsqueeze(1), torch.arange(len(image_ND), device=image_ND.device)[:, None]
         # The ablations blank one side; the layers above then see only their own biases of it.
         if self.inputs == "image":

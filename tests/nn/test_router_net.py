@@ -170,3 +170,16 @@ def test_what_stands_for_no_image_learns_only_from_queries_without_one():
     assert net.no_token_D.grad.abs().sum() > 0
     assert net.experts.attention.later_places.grad[0].abs().sum() > 0
     assert {id(net.no_image_D), id(net.no_token_D)} <= {id(parameter) for parameter in net.head_parameters()}
+
+
+@pytest.mark.parametrize("fusion", ["pooled", "tokens", "concat", "outer"])
+def test_an_image_that_queries_share_is_projected_once(fusion):
+    """While no query has several, sums over images come in the order in which they came before there were any."""
+    net, encoders, _ = make_net(fusion=fusion)
+    pictures = make_queries(2).pictures
+    lists = [[pictures[1]], [pictures[0]], [pictures[1]], [pictures[0]], []]
+    queries = encode_queries(encoders, lists, [QUESTIONS[0]] * 5, CPU)
+    with_images = net.encode_queries(queries.batch(np.arange(4)).to(CPU))
+    assert (len(with_images.tokens_MTD), with_images.image_NP.tolist()) == (2, [[0], [1], [0], [1]])
+    encoded = net.encode_queries(queries.batch(np.arange(5)).to(CPU))
+    assert (len(encoded.tokens_MTD), encoded.image_NP.tolist()) == (3, [[0], [1], [0], [1], [2]])

@@ -200,8 +200,8 @@ class TestColumns:
             (
                 "frage,bild,modell,urteil",
                 {},
-                "columns 'question', 'image', 'vlm', 'correct', got .*; say which ones these are: --question-column, "
-                "--image-column, --vlm-column, --correct-column; or, where each VLM",
+                "columns 'question', 'image' or 'images', 'vlm', 'correct', got .*; say which ones these are: "
+                "--question-column, --image-column, --vlm-column, --correct-column; or, where each VLM",
             ),
             ("question,image,vlm,correct", {"answer_column": "gold"}, "a column 'gold', .* one it is: --answer-col"),
             (
@@ -254,7 +254,7 @@ class TestColumns:
         other = write_cells(tmp_path / "other.csv", [["vlm", "correct"], ["a", "1"]])
         with pytest.raises(ArmsError, match=r"other\.csv: expected a column 'query_id', got 'vlm', 'corr.*--id-column"):
             load(*sources, other)
-        with pytest.raises(ArmsError, match=r"outcomes\.csv: expected columns 'question', 'image', got"):
+        with pytest.raises(ArmsError, match=r"outcomes\.csv: expected columns 'question', 'image' or 'images', got"):
             load(sources[1])
 
 
