@@ -49,5 +49,4 @@ def encode_texts(encoders: EncoderPair, texts: Sequence[str], device: torch.devi
 def _features(encoder: Encoder, keys: list[str], inputs: list[np.ndarray], device: torch.device) -> Features:
     if not inputs:
         return Features({}, {})
-    encoder.trunk.to(device)
     return Features(run_trunk(encoder, inputs, device), {key: row for row, key in enumerate(keys)})

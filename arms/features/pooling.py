@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from arms.device import place
 from arms.encoders.batch import move_batch
 from arms.encoders.pair import EncoderPair
 from arms.features.loader import Features, Queries
@@ -46,7 +47,7 @@ def pool_features(
 ) -> np.ndarray:
     """Pooled embeddings of some rows, shape (N, D), float32; each distinct row is computed once."""
     distinct, inverse = np.unique(rows, return_inverse=True)
-    tail.to(device).eval()
+    place(tail, device)
     parts = [
         tail(move_batch(features.take(distinct[start : start + batch_size]), device))["pooled"].float().cpu().numpy()
         for start in range(0, len(distinct), batch_size)
