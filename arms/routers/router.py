@@ -1,7 +1,7 @@
 """Routing with a trained router: open pictures, estimate costs and rank the pool, for one query or many."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -19,6 +19,7 @@ from arms.params import STANDARD_COSTS, CostsParams
 from arms.routers.checkpoint import read_description
 from arms.routers.hub import Portable
 from arms.routers.loading import load_whole
+from arms.routers.messages import CONTEXT_TOKENS, Asked, pictures_of, read_messages
 from arms.routers.origin import Origin
 from arms.selection.policies import EXPENSES
 from arms.selection.select import check_is_mapping, ranking
@@ -95,11 +96,12 @@ class RankedVlm:
 class Route:
     """Where one query goes: the policy's choice first, the rest of the pool by falling confidence.
 
-    `why` says what stands behind it, if that was asked for.
+    `why` says what stands behind it, if that was asked for; `asked` what was taken of a conversation.
     """
 
     ranking: tuple[RankedVlm, ...]
     why: "Why | None" = None
+    asked: Asked | None = None
 
     @property
     def vlm(self) -> str:
@@ -107,9 +109,13 @@ class Route:
         return self.ranking[0].vlm
 
     def to_json(self) -> dict[str, Any]:
-        """What JSON can hold, as `arms route --json` prints it: vlm, ranking, and why if that was asked for."""
+        """What JSON can hold, as `arms route --json` prints it: vlm, ranking, and why and asked if there are."""
         content: dict[str, Any] = {"vlm": self.vlm, "ranking": [ranked.to_json() for ranked in self.ranking]}
-        return content if self.why is None else content | {"why": asdict(self.why)}
+        if self.why is not None:
+            content["why"] = asdict(self.why)
+        if self.asked is not None:
+            content["asked"] = self.asked.to_json()
+        return content
 
 
 def load_router(path: str | Path, *, device: str = "auto") -> EncodingRouter:
@@ -173,6 +179,8 @@ class Router(Portable):
         image: Sources = (),
         question: str = "",
         *,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        context_tokens: int = CONTEXT_TOKENS,
         exclude: Collection[str] = (),
         policy: Mapping[str, Any] | None = None,
         costs: CostsParams | None = None,
@@ -187,6 +195,11 @@ class Router(Portable):
         question : str
             May be empty where there is an image: that is then all that is asked. Of a long one only both ends are read
             (see `arms.encoders.long_texts`); what is no character counts as U+FFFD, the replacement character.
+        messages : sequence of mapping, optional
+            A conversation in the place of image and question, as OpenAI's chat completions take it. What was taken of
+            it is in `Route.asked`; see `arms.routers.messages.read_messages`.
+        context_tokens : int
+            How much of the conversation before the last user turn is read too.
         exclude : names of VLMs in the pool, optional
             These are left out, and the policy chooses among the others.
         policy : mapping, optional
@@ -202,13 +215,19 @@ class Router(Portable):
         Raises
         ------
         ArmsError
-            If an image cannot be read, the question is no text, there is neither question nor image, `exclude` names an
-            unknown VLM, no VLM is left, the policy needs something unknown (latencies, or the costs of a VLM without
-            prices), or `why` is asked of a router without a memory.
+            If an image cannot be read, the question is no text, there is neither question nor image, or there are
+            messages beside them, `exclude` names an unknown VLM, no VLM is left, the policy needs something unknown
+            (latencies, or the costs of a VLM without prices), or `why` is asked of a router without a memory.
         ValueError
             If the policy is unknown or has a wrong setting; see `arms.selection.select`.
         """
-        return self.route_batch([image], [question], exclude=exclude, policy=policy, costs=costs, why=why)[0]
+        options: dict[str, Any] = {"exclude": exclude, "policy": policy, "costs": costs, "why": why}
+        if messages is None:
+            return self.route_batch([image], [question], **options)[0]
+        if question or not isinstance(image, Sequence) or image:
+            raise ArmsError("expected messages, or image and question, got both")
+        asked = read_messages(messages, context_tokens=context_tokens)
+        return replace(self.route_batch([pictures_of(asked)], [asked.text], **options)[0], asked=asked)
 
     def route_batch(
         self,
