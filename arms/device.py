@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 
 import torch
 from threadpoolctl import ThreadpoolController
+from torch import nn
 
 from arms.errors import ArmsError
 
@@ -37,6 +39,19 @@ def choose_device(name: str) -> torch.device:
     # Otherwise torch would also fill every new tensor, in case it is read before it is written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return torch.device(name)
+
+
+def place(module: nn.Module, device: torch.device) -> None:
+    """Move a module to a device and into evaluation mode, where it is not there already.
+
+    Asking its first tensor is enough, as modules move as a whole. Walking through all of them would take some
+    milliseconds, which counts where a single query is routed.
+    """
+    first = next(chain(module.parameters(), module.buffers()), None)
+    if first is not None and first.device != device:
+        module.to(device)
+    if module.training:
+        module.eval()
 
 
 @cache

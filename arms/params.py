@@ -128,6 +128,9 @@ class ImageEncoderParams(Section):
     tunable_layers: TunableLayers = Field(description="blocks above the cut, trained with the head; 0: all are frozen")
     precision: PrecisionChoice = Field(description="of the frozen blocks; auto: bfloat16 where it measures faster")
     store_tokens: bool = Field(description="keep token states where all blocks are frozen, for `fusion: tokens`")
+    max_images: PositiveInt = Field(
+        default=8, description="of a query with more images the first ones are read, and the others counted"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

@@ -9,6 +9,7 @@ import click
 import numpy as np
 
 from arms.data.disk import read_bytes
+from arms.data.image_lists import num_images
 from arms.data.prepared import Prepared, read_prepared
 from arms.device import choose_device
 from arms.encoders.base import Encoder
@@ -64,7 +65,14 @@ Source = tuple[Encoder, list[str], Callable[[str], np.ndarray]]
 
 
 def _images(workspace: Workspace, prepared: Prepared) -> Source:
-    encoder, paths = image_encoder(workspace), prepared.images()
+    encoder = image_encoder(workspace)
+    most = encoder.max_images
+    paths = prepared.images(most)
+    if more := int((num_images(prepared.queries["images"]) > most).sum()):
+        logger.warning(
+            "%s of %s queries have more than %d images; the first %d are read (image.max_images in conf/encoders)",
+            f"{more:,}", f"{len(prepared.queries):,}", most, most,
+        )  # fmt: skip
 
     def read(key: str) -> np.ndarray:
         path, expected, remedy = workspace.raw / paths[key], "an image as prepare found it", "run: dvc repro prepare"

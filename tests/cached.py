@@ -68,9 +68,9 @@ def make_prepared() -> Prepared:
             "task": ["count" if "dots" in question else "read" for question in MADE.questions],
             "language": "en",
             "question": MADE.questions,
-            "image": [f"images/{i}.png" for i in range(count)],
+            "images": [(f"images/{i}.png",) for i in range(count)],
             "answer": pd.Series([None] * count, dtype="str"),
-            "image_sha256": keys(*range(count)),
+            "images_sha256": [(key,) for key in keys(*range(count))],
             "scene": keys(*range(count)),
             "question_sha256": [text_sha256(question) for question in MADE.questions],
             "split": [SPLIT_OF[i % 6] for i in range(count)],
@@ -119,7 +119,8 @@ def make_safe(phi: ArmsRouter, features: Path) -> SafeRouter:
         for name, encoder in (("image", encoders.image), ("text", encoders.text))
     )
     embedder = Embedder(encoders, 16, CPU)
-    dataset = Dataset.open(make_prepared(), images, texts, budget_bytes=2**30, window_bytes=2**20).embedded_by(embedder)
+    dataset = Dataset.open(make_prepared(), images, texts, max_images=8, budget_bytes=2**30, window_bytes=2**20)
+    dataset = dataset.embedded_by(embedder)
     train, val = (dataset.labelled(split, phi.vlms) for split in ("train", "val"))
     return SafeRouter.join(phi, train, val, tiny_params().safe, embedder, seed=1)
 

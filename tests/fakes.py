@@ -45,6 +45,8 @@ PROFILES = (
     VlmProfile(name="painter", access="paid", price_in=5, price_out=15, vision_model="Brush"),
 )
 NAMES = tuple(profile.name for profile in PROFILES)
+# Parameters of a net that queries of one image each do not train.
+OF_OTHER_COUNTS = {"no_image_D", "no_token_D", "experts.attention.later_places"}
 
 
 def watch_progress(

@@ -2,8 +2,9 @@ import contextlib
 
 import pytest
 import torch
+from torch import nn
 
-from arms.device import Products, choose_device, choose_products, resolve_device
+from arms.device import Products, choose_device, choose_products, place, resolve_device
 from arms.encoders.batch import QueryBatch, move_batch
 from arms.errors import ArmsError
 
@@ -72,7 +73,7 @@ def test_batches_move_whole():
     batch = {"pooled": torch.zeros(2, 3), "mask": torch.ones(2, 1, dtype=torch.bool)}
     assert {tensor.device for tensor in move_batch(batch, meta).values()} == {meta}
     moved = QueryBatch(batch, batch, torch.tensor([0, 1]), torch.tensor([1, 0])).to(meta)
-    tensors = [*moved.images.values(), *moved.questions.values(), moved.image_N, moved.question_N]
+    tensors = [*moved.images.values(), *moved.questions.values(), moved.image_NP, moved.question_N]
     assert {tensor.device for tensor in tensors} == {meta}
 
 
@@ -81,3 +82,21 @@ def test_half_precision_is_for_storage_alone():
     moved = move_batch(batch, torch.device("cpu"))
     assert (moved["states"].dtype, moved["token_ids"].dtype) == (torch.float32, torch.int32)
     assert batch["states"].dtype == torch.float16
+
+
+class TestPlace:
+    def test_moves_and_evaluates(self):
+        module = nn.Sequential(nn.Linear(2, 2), nn.Dropout()).train()
+        place(module, torch.device("meta"))
+        assert {parameter.device.type for parameter in module.parameters()} == {"meta"}
+        assert not any(part.training for part in module.modules())
+
+    def test_what_is_there_is_not_walked_through(self, monkeypatch):
+        module = nn.Linear(2, 2).eval()
+        monkeypatch.setattr(module, "_apply", lambda *_: pytest.fail("it is on its device already"))
+        place(module, torch.device("cpu"))
+
+    def test_without_weights(self):
+        module = nn.Sequential().train()
+        place(module, torch.device("cpu"))
+        assert not module.training

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from PIL import Image
 
 from arms.baselines.learnt import learnt_from_tensors, learnt_tensors
 from arms.baselines.registry import build_router, find_router, foreign_source
@@ -21,7 +20,7 @@ from arms.errors import ArmsError
 from arms.features.dataset import Embedder
 from arms.features.labelled import Labelled
 from arms.features.loader import Queries
-from arms.features.online import encode_queries
+from arms.features.online import Pictures, encode_queries
 from arms.routers.arms import TOKENIZER, read_tokenizer
 from arms.routers.base import BaseRouter, Scorer
 from arms.routers.checkpoint import read_description, read_weights, write_checkpoint
@@ -82,7 +81,7 @@ class SavedBaseline(Scorer):
         """The baseline's confidences; see `Scorer.score`."""
         return self.router.score(queries)
 
-    def encode(self, images: Sequence[Image.Image], questions: Sequence[str]) -> Queries:
+    def encode(self, images: Sequence[Pictures], questions: Sequence[str]) -> Queries:
         """Encode queries, with their embeddings."""
         encoders = self.embedder.encoders
         return self.embedder.queries(encode_queries(encoders, images, questions, self.embedder.device))

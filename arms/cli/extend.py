@@ -63,7 +63,8 @@ def extend(
     queries and is calibrated on those on val; the others are only for the report. The report compares the old and the
     new router on the queries on which every VLM has an outcome. Only the profiles are encoded.
 
-    --profile and --out are needed, but for --plan. The plan is a CSV table: query_id, image, question.
+    --profile and --out are needed, but for --plan. The plan is a CSV table: query_id, images (with ; between them),
+    question.
 
     \b
     Examples:
@@ -132,13 +133,14 @@ def _plan(folder: Path, number: int, out: Path | None, replace: bool, as_json: b
     prepared = read_prepared(Path("data/prepared") / params.data)
     router = load_router(folder, device=params.runtime.device)
     table = plan_table(router, str(folder), prepared, Path("data/raw") / params.data, number)
+    as_csv = table.assign(images=table["images"].str.join(";")).to_csv(index=False)
     if as_json:
         print_json(table.to_dict("records"))
     elif out:
         with atomic_file(out) as draft:
-            table.to_csv(draft, index=False)
+            draft.write_text(as_csv, encoding="utf-8", newline="")
         echo(f"wrote {out}", err=True)
     else:
-        echo_table(table.to_csv(index=False))
+        echo_table(as_csv)
     if len(table) < number:
         echo(f"the router was trained on {len(table):,} queries: the plan has all of them", err=True)

@@ -52,6 +52,11 @@ _COMMON_OPTIONS = (
     ),
     click.Option(["--verify-images"], is_flag=True, help="Decode every image, instead of reading only its header."),
     click.Option(
+        ["--no-images"],
+        is_flag=True,
+        help="Make a dataset of questions only, where the images are not at hand; a query without words is set aside.",
+    ),
+    click.Option(
         ["--vlms", "profiles"],
         type=click.Path(path_type=Path),
         multiple=True,

@@ -16,8 +16,14 @@ STARTER_NOTE = ", the starter: it knows simulated VLMs only; train your own rout
 
 
 @click.command()
-@click.option("--image", required=True, type=click.Path(path_type=Path), help="The picture asked about.")
-@click.option("--question", required=True, help="The question.")
+@click.option(
+    "--image",
+    "images",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A picture that is asked about; repeat for several, in their order. None: words alone are asked.",
+)
+@click.option("--question", default="", help="The question; may be left out where there is a picture.")
 @click.option(
     "--router",
     "folder",
@@ -53,7 +59,7 @@ STARTER_NOTE = ", the starter: it knows simulated VLMs only; train your own rout
 @click.option("--why", is_flag=True, help="Say what decided, and who was right on the most similar training queries.")
 @json_option
 def route(
-    image: Path,
+    images: tuple[Path, ...],
     question: str,
     folder: Path | None,
     exclude: tuple[str, ...],
@@ -74,6 +80,7 @@ def route(
     \b
     Examples:
       arms route --image photo.png --question "How many chairs are there?"
+      arms route --image before.png --image after.png --question "What has changed?"
       arms route --image photo.png --question "What is this?" --exclude sim-lynx-8b --exclude sim-atlas
       arms route --image photo.png --question "What is this?" --cheapest-above 0.7
       arms route --image photo.png --question "What is this?" --budget 0.001
@@ -81,17 +88,19 @@ def route(
     """
     policy = _policy(cheapest_above, budget, cost_penalty)
     used = folder or default_router()
+    if not images and not question.strip():
+        raise click.UsageError("expected --question, --image or both, got neither")
 
     from arms.data.pictures import open_picture
 
-    picture = open_picture(image)  # refused before the libraries and the router, which take seconds to load
+    pictures = [open_picture(image) for image in images]  # refused before the libraries and the router, which take long
 
     from arms.encoders.origins import know_settings
     from arms.routers.router import Router
 
     know_settings()
     router = Router.load(used)
-    result = router.route(picture, question, exclude=exclude, policy=policy, why=why)
+    result = router.route(pictures, question, exclude=exclude, policy=policy, why=why)
     if folder is None or router.origin is not None:
         made = "" if router.origin is None else f", of the dataset {router.origin}"
         echo(f"router: {_shown(used)}{made}{STARTER_NOTE if used == STARTER else ''}", err=True)

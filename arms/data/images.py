@@ -21,10 +21,9 @@ IMAGE_ADVICE = {
     "image outside the roots": "name the folder that holds it as a root, and the part of the recorded paths before it",
     "image on the web": "download it, and write the file's path instead of the address",
     "image under a table's name": "give the image file another name",
-    "missing image file": "add the file, or correct the path in the image column",
+    "missing image file": "add the file, or correct the path in the images column",
     "unreadable image": "replace the file by one that opens, or remove its queries",
     "oversized image": "scale the image down, or remove its queries",
-    "several images": "nothing: a query has one image",
     "no image in the log": "add the source of the benchmark's images, complete and of the version that was evaluated",
 }
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from arms.data.image_lists import distinct_images
 from arms.data.prepared import Prepared, text_sha256
 from arms.data.scenes import find_scenes, near_copies, nearest_similarity
 from arms.data.splits import EXCLUDED, TEST_SPLITS, assign_splits
@@ -64,16 +65,17 @@ def prepare_dataset(validated: Validated, *, pools: PoolParams, ood: OodParams, 
 
 def _hashed(queries: pd.DataFrame, image_sha256: dict[str, str]) -> pd.DataFrame:
     """The queries with the hashes of their images and questions."""
+    keys = queries["images"].map(lambda paths: tuple(image_sha256[path] for path in paths))
     questions = {question: text_sha256(question) for question in queries["question"].unique()}
     return queries.assign(
-        image_sha256=queries["image"].map(image_sha256).astype("str"),
+        images_sha256=keys.astype(object),
         question_sha256=queries["question"].map(questions).astype("str"),
     )
 
 
 def _copies(queries: pd.DataFrame, thumbnails: dict[str, bytes], splits: SplitParams) -> dict[str, int]:
     """For each image a code that near-copies share."""
-    keys = sorted(queries["image_sha256"].unique())
+    keys = sorted(distinct_images(queries["images_sha256"]))
     labels = near_copies([thumbnails[key] for key in keys], splits.similarity)
     return dict(zip(keys, labels.tolist(), strict=True))
 
@@ -82,11 +84,11 @@ def _near_copy_rates(
     queries: pd.DataFrame, thumbnails: dict[str, bytes], similarity: float
 ) -> dict[str, dict[str, float]]:
     """For id and ood, the share of the pictures that have a near-copy in train, by what counts as one."""
-    images = {split: sorted(part.unique()) for split, part in queries.groupby("split")["image_sha256"]}
+    images = {split: sorted(distinct_images(part)) for split, part in queries.groupby("split")["images_sha256"]}
     train = [thumbnails[key] for key in images["train"]]
     rates = {}
     for split in TEST_SPLITS:
-        if split in images:
+        if images.get(split):
             nearest = nearest_similarity([thumbnails[key] for key in images[split]], train)
             rates[split] = {str(at): round(float((nearest >= at).mean()), 4) for at in sorted({*_REPORTED, similarity})}
     return rates

@@ -12,6 +12,7 @@ import pandas as pd
 
 from arms.data.atomic import atomic_folder
 from arms.data.disk import read_json
+from arms.data.image_lists import distinct_images, each_image
 from arms.data.profiles import VlmProfile, profile_sentence, read_vlms, write_vlms
 from arms.data.sealed import check_folder, seal_folder
 from arms.data.splits import SPLITS
@@ -20,8 +21,9 @@ from arms.errors import ArmsError
 
 PREPARED_QUERIES = TableFormat(
     QUERIES.file,
-    {**QUERIES.required, "image_sha256": "text", "question_sha256": "text", "scene": "text", "split": "text"},
+    {**QUERIES.required, "images_sha256": "texts", "question_sha256": "text", "scene": "text", "split": "text"},
     {"group": "text"},
+    older={**QUERIES.older, "images_sha256": "image_sha256"},
 )
 _POOLS_FILE = "pools.json"
 _REPORT_FILE = "report.json"
@@ -34,7 +36,7 @@ class Prepared:
     Attributes
     ----------
     queries : DataFrame
-        The columns of `QUERIES` and image_sha256, question_sha256 (of the UTF-8 text), scene (see
+        The columns of `QUERIES` and images_sha256, question_sha256 (of the UTF-8 text), scene (see
         `scenes.find_scenes`), split.
     outcomes : DataFrame
         The columns of `OUTCOMES` for these queries and the VLMs of both pools.
@@ -136,10 +138,18 @@ class Prepared:
                 texts.setdefault(text_sha256(sentence), sentence)
         return texts
 
-    def images(self) -> dict[str, str]:
-        """Every distinct image by the SHA-256 of its bytes: a path in the dataset's folder that holds it."""
-        distinct = self.queries.drop_duplicates("image_sha256")
-        return dict(zip(distinct["image_sha256"], distinct["image"], strict=True))
+    def images(self, max_images: int) -> dict[str, str]:
+        """Every distinct image by the SHA-256 of its bytes: a path in the dataset's folder that holds it.
+
+        Parameters
+        ----------
+        max_images : int
+            Of each query the first ones count.
+        """
+        lists = (self.queries[column].map(lambda of: of[:max_images]) for column in ("images_sha256", "images"))
+        keys, paths = map(each_image, lists)
+        first = (~keys.duplicated()).to_numpy()
+        return dict(zip(keys[first], paths[first], strict=True))
 
     def _matrix(self, table: pd.DataFrame, value: str, query_ids: Iterable[str], vlms: Iterable[str]) -> np.ndarray:
         """Spread one column of a (query_id, vlm) table over queries and VLMs."""
@@ -232,7 +242,7 @@ def split_sizes(prepared: Prepared) -> dict[str, Any]:
         "splits": {
             name: {
                 "queries": len(part),
-                "distinct_images": int(part["image_sha256"].nunique()),
+                "distinct_images": len(distinct_images(part["images_sha256"])),
                 "scenes": int(part["scene"].nunique()),
             }
             for name, part in splits.items()

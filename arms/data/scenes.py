@@ -48,31 +48,40 @@ def near_copies(thumbnails: Sequence[bytes], similarity: float) -> np.ndarray:
 def find_scenes(queries: pd.DataFrame, copies: Mapping[str, int] | None = None) -> pd.Series:
     """The scene of each query: what hangs together by pictures, near-copies of pictures, or `group`.
 
+    A query joins all its pictures. One without a picture is of one scene with those that ask the same.
+
     Parameters
     ----------
     queries : DataFrame
-        Column image_sha256, and group where known (null: in no group).
+        Columns images_sha256 and question_sha256, and group where known (null: in no group).
     copies : mapping of str to int, optional
-        For each image_sha256 a code, equal for near-copies; by default only the same image is a copy.
+        For each hash of an image a code, equal for near-copies; by default only the same image is a copy.
 
     Returns
     -------
     Series of str, named scene, with the index of `queries`
-        The smallest image_sha256 of the scene, which data added later rarely changes.
+        The smallest hash of an image, or of a question without one, in the scene; data added later rarely changes it.
     """
-    images, keys = pd.factorize(queries["image_sha256"], sort=True)
-    edges = []
+    lists = queries["images_sha256"].where(queries["images_sha256"].str.len() > 0, queries["question_sha256"])
+    counts = lists.map(lambda of: len(of) if isinstance(of, tuple) else 1).to_numpy()
+    # The nodes are images, and questions without one; each query has one or more of them, one after the other.
+    nodes, keys = pd.factorize(lists.explode().astype("str"), sort=True)
+    query_of = np.repeat(np.arange(len(queries)), counts)
+    edges = [np.stack([nodes, query_of])] if (counts > 1).any() else []
     if copies is not None:
-        edges.append(np.stack([np.arange(len(keys)), np.unique([copies[key] for key in keys], return_inverse=True)[1]]))
+        pictures = np.flatnonzero([key in copies for key in keys])
+        codes = np.unique([copies[keys[place]] for place in pictures], return_inverse=True)[1]
+        edges.append(np.stack([pictures, codes]))
     if "group" in queries:
-        groups = pd.factorize(queries["group"])[0]  # -1: in no group
-        edges.append(np.stack([images, groups])[:, groups >= 0])
+        groups = pd.factorize(queries["group"])[0][query_of]  # -1: in no group
+        edges.append(np.stack([nodes, groups])[:, groups >= 0])
     labels = np.arange(len(keys))
-    for nodes, hubs in edges:
-        labels = _through_hubs(labels, nodes, hubs)
+    for joined, hubs in edges:
+        labels = _through_hubs(labels, joined, hubs)
     # Keys are sorted, so the first one of a label is its smallest.
     _, first, scene_of = np.unique(labels, return_index=True, return_inverse=True)
-    return pd.Series(keys.to_numpy()[first][scene_of][images], index=queries.index, name="scene", dtype="str")
+    own = nodes[np.cumsum(counts) - counts]
+    return pd.Series(keys.to_numpy()[first][scene_of][own], index=queries.index, name="scene", dtype="str")
 
 
 def nearest_similarity(thumbnails: Sequence[bytes], others: Sequence[bytes]) -> np.ndarray:

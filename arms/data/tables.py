@@ -17,17 +17,21 @@ from arms.errors import ArmsError
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["text", "number", "verdict"]
+Kind = Literal["text", "texts", "number", "verdict"]
 VLMS_FILE = "vlms.yaml"
 
 
 @dataclass(frozen=True, slots=True)
 class TableFormat:
-    """The columns of one Parquet file and what each holds."""
+    """The columns of one Parquet file and what each holds.
+
+    `older` names columns that older files have instead: of one text, where now there is a list of texts.
+    """
 
     file: str
     required: Mapping[str, Kind]
     optional: Mapping[str, Kind] = field(default_factory=dict)
+    older: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def columns(self) -> dict[str, Kind]:
@@ -42,14 +46,15 @@ QUERIES = TableFormat(
         "benchmark": "text",
         "task": "text",
         "language": "text",
-        "question": "text",  # may be empty
-        "image": "text",  # path relative to the dataset's folder
+        "question": "text",  # may be empty where there is an image
+        "images": "texts",  # paths relative to the dataset's folder; an empty list: none was sent; null: unknown
         "answer": "text",  # null where unknown
     },
     {
         "group": "text",  # queries of one group stay on one side of a split; null: in no group
         "split": "text",  # train, val, id or ood, as published
     },
+    older={"images": "image"},
 )
 OUTCOMES = TableFormat(
     "outcomes.parquet",
@@ -70,6 +75,7 @@ _ACCEPTED: dict[Kind, tuple[str, ...]] = {
 }
 _EXPECTED: dict[Kind, str] = {
     "text": "text (a string column)",
+    "texts": "lists of texts (a list<string> column)",
     "number": "numbers (a float column)",
     "verdict": "true or false (a bool column, or integers 0 and 1)",
 }
@@ -82,7 +88,7 @@ class OutcomeTables:
     Attributes
     ----------
     folder : Path
-        What `image` paths are relative to.
+        What the paths in `images` are relative to.
     queries : DataFrame
         The columns of `QUERIES` (the optional ones where known), one row per query.
     outcomes : DataFrame
@@ -111,8 +117,8 @@ def read_dataset(folder: str | Path) -> OutcomeTables:
     Returns
     -------
     OutcomeTables
-        Texts as pandas `str`, numbers as float64; `correct` as bool, as nullable boolean if any is null, or unchanged
-        if any value is not a verdict.
+        Texts as pandas `str`, lists of texts as tuples, numbers as float64; `correct` as bool, as nullable boolean if
+        any is null, or unchanged if any value is not a verdict.
 
     Raises
     ------
@@ -194,7 +200,12 @@ def read_table(path: Path, table: TableFormat) -> pd.DataFrame:
 
 def write_table(frame: pd.DataFrame, path: Path) -> None:
     """Write a table as Parquet, whole or not at all, without what varies between runs (index, pandas' metadata)."""
-    write_parquet(pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None), path)
+    content = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    for place, column in enumerate(content.schema):
+        if column.type == pa.list_(pa.null()):  # as Arrow takes lists that are all empty
+            texts = column.with_type(pa.list_(pa.string()))
+            content = content.set_column(place, texts, content.column(place).cast(texts.type))
+    write_parquet(content, path)
 
 
 def read_probabilities(path: Path) -> pd.DataFrame:
@@ -219,15 +230,16 @@ def conform(frame: pd.DataFrame, table: TableFormat, where: str | Path) -> pd.Da
     ArmsError
         If a required column is missing or a column holds something else than its kind.
     """
+    known = [*table.columns, *table.older.values()]
+    if len(repeated := frame.columns[frame.columns.duplicated()].intersection(known)):
+        raise ArmsError(f"{where}: expected each column once, got several called {repeated[0]!r}")
+    frame = _with_lists(frame, table.older, where)
     for column in table.required:
         if column not in frame:
             raise ArmsError(
                 f"{where}: column {column!r} is missing; expected {', '.join(table.required)}, "
                 f"got {', '.join(map(str, frame.columns)) or 'no columns'}"
             )
-    repeated = frame.columns[frame.columns.duplicated()].intersection(list(table.columns))
-    if len(repeated):
-        raise ArmsError(f"{where}: expected each column once, got several called {repeated[0]!r}")
     extra = [str(column) for column in frame if column not in table.columns]
     if extra:
         logger.warning("%s: left out unknown columns %s; known: %s", where, ", ".join(extra), ", ".join(table.columns))
@@ -254,8 +266,20 @@ def parse_verdicts(column: pd.Series) -> pd.Series:
     return column.map(lambda value: bool(value) if _is_verdict(value) else None).astype("boolean")
 
 
+def _with_lists(frame: pd.DataFrame, older: Mapping[str, str], where: str | Path) -> pd.DataFrame:
+    """The table with lists of one text, where it has a column of these texts instead; null stays null."""
+    for column, before in older.items():
+        if before in frame and column not in frame:
+            texts = _conform_column(frame[before], "text", where)
+            lists = texts.map(lambda text: (text,), na_action="ignore").astype(object)
+            frame = frame.rename(columns={before: column}).assign(**{column: lists})
+    return frame
+
+
 def _conform_column(column: pd.Series, kind: Kind, where: str | Path) -> pd.Series:
     """One column in the type of its kind; an ArmsError if it holds something else."""
+    if kind == "texts":
+        return _conform_lists(column, where)
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(object)
     found = pd.api.types.infer_dtype(column, skipna=True)
@@ -270,6 +294,25 @@ def _conform_column(column: pd.Series, kind: Kind, where: str | Path) -> pd.Seri
         # Values of several types in one column cannot be compared or written, so what is not a verdict becomes text.
         return column if found not in ("mixed", "mixed-integer") else column.map(_verdict_or_text, na_action="ignore")
     return verdicts if verdicts.isna().any() else verdicts.astype(bool)
+
+
+def _conform_lists(column: pd.Series, where: str | Path) -> pd.Series:
+    """A column of lists of texts, as tuples; null stays null."""
+    lists = [_texts_in(value) for value in column]
+    for row, (value, texts) in enumerate(zip(column, lists, strict=True)):
+        if texts is None and not (pd.api.types.is_scalar(value) and pd.isna(value)):
+            raise ArmsError(
+                f"{where}, column {column.name!r}: expected {_EXPECTED['texts']}, got {value!r:.60} in row {row}"
+            )
+    return pd.Series(lists, index=column.index, name=column.name, dtype=object)
+
+
+def _texts_in(value: object) -> tuple[str, ...] | None:
+    """The texts of a list, empty where one is null; None if it is no list, or holds something else."""
+    if not isinstance(value, tuple | list | np.ndarray):
+        return None
+    texts = tuple("" if text is None else text for text in value)
+    return texts if all(isinstance(text, str) for text in texts) else None
 
 
 def _is_verdict(value: object) -> bool:

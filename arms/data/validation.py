@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from arms.data.image_lists import distinct_images, each_image, num_images
 from arms.data.images import IMAGE_ADVICE, ImageCheck, ImageChecker, folder_checker
 from arms.data.tables import OutcomeTables, conform_dataset, is_in, parse_verdicts
 from arms.errors import ArmsError
@@ -115,7 +116,7 @@ def validate(
 
     The first of several identical rows is kept; rows that share a key but disagree are all set aside, as nobody knows
     which is right. An outcome is set aside with its query. A question may be empty, as a picture can be all that is
-    sent; how many are is noted.
+    sent, and a query may have no picture; how many there are of each is noted.
 
     Parameters
     ----------
@@ -148,7 +149,7 @@ def validate(
     dataset = conform_dataset(dataset)
     queries = _Sieve("queries", dataset.queries)
     _check_query_rows(queries)
-    paths = queries.kept()["image"].unique().tolist()
+    paths = distinct_images(queries.kept()["images"])
     check = checker or folder_checker(dataset.folder, decode=decode, workers=workers, thumbnail_side=thumbnail_side)
     checks = check(paths)
     _set_aside_images(queries, checks, image_advice)
@@ -160,14 +161,14 @@ def validate(
     queries.set_aside(unanswered, "query without outcome", "record an outcome for it, or remove it")
 
     clean = _clean_dataset(dataset, queries.kept(), outcomes.kept())
-    image_sha256 = {path: checks[path].sha256 for path in clean.queries["image"].unique()}
+    image_sha256 = {path: checks[path].sha256 for path in distinct_images(clean.queries["images"])}
     thumbnails = {check.sha256: check.thumbnail for check in checks.values() if check.thumbnail}
     per_vlm = clean.outcomes["vlm"].value_counts()
     outcomes_per_vlm = {name: int(per_vlm.get(name, 0)) for name in names}
     silent = tuple({"name": name} for name, count in outcomes_per_vlm.items() if count == 0)
     advice = "nothing to do if it is meant; it can be chosen only from its profile"
     note = Finding("profile without outcome", "vlms", len(silent), silent[:_EXAMPLES], advice, set_aside=False)
-    wordless = _note_wordless(clean.queries)
+    halves = _note_halves(clean.queries)
     report = Report(
         queries_kept=len(clean.queries),
         queries_set_aside=len(queries.frame) - len(clean.queries),
@@ -175,7 +176,7 @@ def validate(
         outcomes_set_aside=len(outcomes.frame) - len(clean.outcomes),
         distinct_images=len(set(image_sha256.values())),
         outcomes_per_vlm=outcomes_per_vlm,
-        findings=(*source_findings, *queries.findings, *wordless, *outcomes.findings, *([note] if silent else [])),
+        findings=(*source_findings, *queries.findings, *halves, *outcomes.findings, *([note] if silent else [])),
     )
     if strict and any(finding.set_aside for finding in report.findings):
         raise ArmsError(
@@ -230,7 +231,8 @@ class _Sieve:
         """The rows set aside, with their reasons."""
         rows = self.frame[~self.is_kept].reset_index(drop=True)
         for column in rows:
-            if pd.api.types.is_object_dtype(rows[column].dtype):  # values of several types, which no file could hold
+            # Values of several types, which no file could hold.
+            if pd.api.types.is_object_dtype(rows[column].dtype) and column != "images":
                 rows[column] = rows[column].map(str, na_action="ignore")
         return rows.assign(reason=pd.Series(self.reason[~self.is_kept], dtype="str"))
 
@@ -241,20 +243,31 @@ class _Sieve:
 
 
 def _check_query_rows(queries: _Sieve) -> None:
-    """Set aside queries that lack an id or a description, and duplicates."""
+    """Set aside queries that lack an id or a description, that ask nothing, and duplicates."""
     queries.set_aside(_blank(queries.frame["query_id"]), "no query_id", "give the query its own id")
     queries.set_aside_duplicates(["query_id"])
-    for column in ("image", "benchmark", "task", "language"):
+    for column in ("benchmark", "task", "language"):
         queries.set_aside(_blank(queries.frame[column]), f"no {column}", f"fill in the {column} column")
+    images = queries.frame["images"]
+    paths = each_image(images)
+    nameless = images.isna() | images.index.isin(paths.index[_blank(paths)])
+    queries.set_aside(
+        nameless.to_numpy(), "image unknown", "fill in the images column; an empty list where no image was sent"
+    )
+    nothing = _blank(queries.frame["question"]) & (num_images(images) == 0).to_numpy()
+    queries.set_aside(nothing, "neither question nor image", "fill in one of both, or remove the query")
 
 
 def _set_aside_images(queries: _Sieve, checks: dict[str, ImageCheck], known: Mapping[str, str]) -> None:
-    """Set aside queries whose image cannot be used; the reason says what happened."""
+    """Set aside queries with an image that cannot be used; the reason says what happened to the first such."""
     problems = {path: check.problem for path, check in checks.items() if check.problem}
     if not problems:
         return
-    problem_of_row = queries.frame["image"].map(problems)
-    reasons = problem_of_row + ": " + queries.frame["image"].map({path: checks[path].detail for path in problems})
+    paths = each_image(queries.frame["images"])
+    paths = paths[is_in(paths, list(problems))]
+    first = paths[~paths.index.duplicated()].reindex(queries.frame.index)
+    problem_of_row = first.map(problems)
+    reasons = problem_of_row + ": " + first.map({path: checks[path].detail for path in problems})
     others = dict.fromkeys(sorted({*problems.values()} - {*known}), "replace the image, or remove its queries")
     for kind, advice in {**known, **others}.items():
         queries.set_aside((problem_of_row == kind).to_numpy(dtype=bool), kind, advice, reasons)
@@ -297,14 +310,27 @@ def _clean_dataset(dataset: OutcomeTables, queries: pd.DataFrame, outcomes: pd.D
     return replace(dataset, queries=queries, outcomes=outcomes, probabilities=probabilities)
 
 
-def _note_wordless(queries: pd.DataFrame) -> list[Finding]:
-    """Say how many of the queries kept are a picture without words."""
-    rows = queries[_blank(queries["question"])]
-    if rows.empty:
-        return []
-    examples = tuple({"query_id": name} for name in rows["query_id"].head(_EXAMPLES))
-    advice = "nothing if the picture is all that was sent; else fill in the question column"
-    return [Finding("query without words", "queries", len(rows), examples, advice, set_aside=False)]
+def _note_halves(queries: pd.DataFrame) -> list[Finding]:
+    """Say how many of the queries kept are a picture without words, or words without a picture."""
+    halves = (
+        (
+            "query without words",
+            _blank(queries["question"]),
+            "nothing if the picture is all that was sent; else fill in the question column",
+        ),
+        (
+            "query without an image",
+            (num_images(queries["images"]) == 0).to_numpy(),
+            "nothing if words are all that was sent; else fill in the images column",
+        ),
+    )
+    findings = []
+    for kind, is_half, advice in halves:
+        names = queries["query_id"][is_half]
+        examples = tuple({"query_id": name} for name in names.head(_EXAMPLES))
+        if len(names):
+            findings.append(Finding(kind, "queries", len(names), examples, advice, set_aside=False))
+    return findings
 
 
 def _blank(column: pd.Series) -> np.ndarray:
@@ -320,7 +346,7 @@ def _plain(value: Any) -> Any:
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
-    return value
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _shown(row: dict[str, Any]) -> str:

@@ -24,16 +24,21 @@ class QueryBatch(NamedTuple):
     ----------
     images, questions : dict of str to Tensor
         What crosses the encoders' cuts, one row per distinct image or question.
-    image_N, question_N : Tensor of shape (N,), int64
-        Each query's row in them.
+    image_NP : Tensor of shape (N, P), int64
+        The rows of each query's images, in their order; -1 beyond them. `images` is empty if no query has any.
+    question_N : Tensor of shape (N,), int64
+        Each query's row in `questions`.
+    has_blank : bool
+        Whether a query has no image.
     """
 
     images: Batch
     questions: Batch
-    image_N: Tensor
+    image_NP: Tensor
     question_N: Tensor
+    has_blank: bool = False
 
     def to(self, device: torch.device) -> Self:
         """Move all tensors."""
         images, questions = move_batch(self.images, device), move_batch(self.questions, device)
-        return type(self)(images, questions, self.image_N.to(device), self.question_N.to(device))
+        return type(self)(images, questions, self.image_NP.to(device), self.question_N.to(device), self.has_blank)

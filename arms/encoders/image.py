@@ -40,6 +40,7 @@ class ImageEncoder(Encoder):
     """An image encoder with the preprocessing that goes with it."""
 
     resize: Compose
+    max_images: int  # of a query with more the first ones are read
 
     def read(self, image: PictureSource) -> np.ndarray:
         """Open an image, resize and crop it as open_clip does, without normalising it.
@@ -116,6 +117,7 @@ def build_image_encoder(
         crossing=crossing[cut],
         fingerprint=fingerprint,
         resize=resize,
+        max_images=params.max_images,
     )
 
 

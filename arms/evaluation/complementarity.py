@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from arms.data.image_lists import distinct_images, num_images
 from arms.data.prepared import Prepared
 from arms.data.splits import SPLITS
 from arms.evaluation.metrics import train_accuracy
@@ -120,7 +121,7 @@ def comparison_record(prepared: Prepared) -> Record:
     recorded; `queries`, how many there are.
     """
     return {
-        "multimodal": bool(prepared.queries["image_sha256"].notna().any()),
+        "multimodal": bool(num_images(prepared.queries["images_sha256"]).any()),
         "outputs": bool(prepared.recorded_outputs),
         "queries": len(prepared.queries),
     }
@@ -129,7 +130,7 @@ def comparison_record(prepared: Prepared) -> Record:
 def _sizes(queries: pd.DataFrame, words: NDArray) -> Record:
     return {
         "queries": len(queries),
-        "images": int(queries["image_sha256"].nunique()),
+        "images": len(distinct_images(queries["images_sha256"])),
         "languages": int(queries["language"].nunique()),
         "tasks": int(queries["task"].nunique()),
         "question_words": float(words.mean()),

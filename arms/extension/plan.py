@@ -57,7 +57,7 @@ def _likeness(cosine: np.ndarray) -> np.ndarray:
 
 
 def plan_table(router: EncodingRouter, name: str, prepared: Prepared, images: Path, number: int) -> pd.DataFrame:
-    """The plan for a router, most useful first: query_id, image and question.
+    """The plan for a router, most useful first: query_id, images (a list of their paths) and question.
 
     Parameters
     ----------
@@ -88,5 +88,5 @@ def plan_table(router: EncodingRouter, name: str, prepared: Prepared, images: Pa
             f"{name}: expected its {len(ids)} training queries in the prepared dataset's train, {len(missing)} are "
             f"missing, such as {missing[0]!r}; set data in params.yaml to the data it was trained on"
         )
-    table = train.loc[[ids[row] for row in plan_queries(router.memory, number)], ["image", "question"]].reset_index()
-    return table.assign(image=[str(images / image) for image in table["image"]])
+    table = train.loc[[ids[row] for row in plan_queries(router.memory, number)], ["images", "question"]].reset_index()
+    return table.assign(images=[[str(images / image) for image in of] for of in table["images"]])

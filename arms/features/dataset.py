@@ -46,21 +46,31 @@ class Dataset:
         With it, queries have pooled embeddings, and answers and profiles can be embedded.
     costs : CostsParams or None
         With it, labelled queries have costs.
+    max_images : int
+        Of a query with more, the first ones are read; see `ImageEncoderParams.max_images`.
     """
 
     prepared: Prepared
     images: Features
     texts: Features
+    max_images: int
     embedder: Embedder | None = None
     costs: CostsParams | None = None
 
     @classmethod
     def open(
-        cls, prepared: Prepared, images: FeatureStore, texts: FeatureStore, *, budget_bytes: float, window_bytes: int
+        cls,
+        prepared: Prepared,
+        images: FeatureStore,
+        texts: FeatureStore,
+        *,
+        max_images: int,
+        budget_bytes: float,
+        window_bytes: int,
     ) -> Self:
         """Join a prepared dataset to its two stores; for the budget and the errors see `open_features`."""
         opened = open_features([images, texts], budget_bytes=budget_bytes, window_bytes=window_bytes)
-        return cls(prepared, images=opened[0], texts=opened[1])
+        return cls(prepared, images=opened[0], texts=opened[1], max_images=max_images)
 
     def with_embeddings(self, embedder: Embedder, costs: CostsParams) -> Self:
         """The same dataset with pooled embeddings and costs, for routers that train no encoder."""
@@ -73,9 +83,10 @@ class Dataset:
     def queries(self, *splits: str) -> Queries:
         """The queries of some splits, one split after the other."""
         frames = [self.prepared.split(split) for split in splits]
-        columns = ("query_id", "image_sha256", "question_sha256")
+        columns = ("query_id", "images_sha256", "question_sha256")
         ids, image_keys, text_keys = ([key for frame in frames for key in frame[column]] for column in columns)
-        queries = gather_queries(ids, image_keys, text_keys, self.images, self.texts)
+        kept = [keys[: self.max_images] for keys in image_keys]
+        queries = gather_queries(ids, kept, text_keys, self.images, self.texts)
         return queries if self.embedder is None else self.embedder.queries(queries)
 
     def labelled(self, split: str | Sequence[str], vlms: Sequence[str], *, answers: bool = False) -> Labelled:

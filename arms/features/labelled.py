@@ -75,11 +75,11 @@ class Labelled:
 
     @property
     def groups(self) -> np.ndarray:
-        """A code per query, equal where queries are of one scene, or share an image where scenes are not known.
+        """A code per query, equal where queries are of one scene, or share their first image if scenes are not known.
 
         int64 array of shape (N,).
         """
-        return self.queries.image_rows if self.scenes is None else self.scenes
+        return self.queries.first_images if self.scenes is None else self.scenes
 
     @property
     def known(self) -> np.ndarray:

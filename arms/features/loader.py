@@ -118,8 +118,11 @@ class Queries:
     ----------
     ids : tuple of str
     images, texts : Features
-    image_rows, text_rows : ndarray of shape (N,), int64
-        Each query's row in `images` and in `texts`.
+    image_rows : ndarray of shape (N, P), int64
+        The rows in `images` of each query's images, in their order; -1 beyond them. P is at least 1. Given as (N,), it
+        is of one image each.
+    text_rows : ndarray of shape (N,), int64
+        Each query's row in `texts`.
     embeddings : Embeddings of the N queries, or None
         For routers that train no encoder.
     """
@@ -131,8 +134,17 @@ class Queries:
     text_rows: np.ndarray
     embeddings: Embeddings | None = None
 
+    def __post_init__(self) -> None:
+        if self.image_rows.ndim == 1:
+            object.__setattr__(self, "image_rows", self.image_rows[:, None])
+
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def first_images(self) -> np.ndarray:
+        """The row of each query's first image, shape (N,), int64; -1 without one."""
+        return self.image_rows[:, 0]
 
     def subset(self, index: np.ndarray) -> Self:
         """The queries at these positions, in this order."""
@@ -146,13 +158,16 @@ class Queries:
 
     def batch(self, index: np.ndarray) -> QueryBatch:
         """The queries at these positions as tensors, each distinct image and question once."""
-        image_rows, image_N = np.unique(self.image_rows[index], return_inverse=True)
+        rows_NP = self.image_rows[index]
+        most = max(1, int((rows_NP >= 0).sum(axis=1).max(initial=1)))
+        image_rows, image_NP = _distinct(rows_NP[:, :most])
         text_rows, question_N = np.unique(self.text_rows[index], return_inverse=True)
         return QueryBatch(
-            self.images.take(image_rows),
+            self.images.take(image_rows) if len(image_rows) else {},
             self.texts.take(text_rows),
-            torch.from_numpy(image_N),
+            torch.from_numpy(image_NP),
             torch.from_numpy(question_N),
+            has_blank=bool((image_NP[:, 0] < 0).any()),
         )
 
     @property
@@ -169,17 +184,22 @@ class Queries:
     def windows(self, num_bytes: int) -> list[np.ndarray]:
         """Divide the positions of all queries into windows whose features take about `num_bytes` at most.
 
-        Queries about one image stay together, and images are taken in the order of their content keys. The keys are
-        hashes, so a window is a random sample of the images. A store written in that order reads a window in one piece.
+        Queries about one image stay together, or about one first image where they have several, and images are taken in
+        the order of their content keys. The keys are hashes, so a window is a random sample of the images. A store
+        written in that order reads a window in one piece.
         """
-        distinct, first, image_N = np.unique(self.image_rows, return_index=True, return_inverse=True)
+        distinct, first = np.unique(self.image_rows, return_index=True)
+        first = first[distinct >= 0] // self.image_rows.shape[1]
         bytes_N = self.texts.row_bytes(self.text_rows)
-        bytes_N[first] += self.images.row_bytes(distinct)
+        np.add.at(bytes_N, first, self.images.row_bytes(distinct[distinct >= 0]))
         if bytes_N.sum() <= num_bytes:
             return [np.arange(len(self))]
-        order = np.argsort(self.images.key_rank[distinct][image_N], kind="stable")
+        image_N = self.first_images
+        rank_N = np.full(len(self), -1)
+        rank_N[image_N >= 0] = self.images.key_rank[image_N[image_N >= 0]]
+        order = np.argsort(rank_N, kind="stable")
         bytes_before = np.cumsum(bytes_N[order]) - bytes_N[order]
-        image_starts = np.flatnonzero(np.diff(image_N[order], prepend=-1))
+        image_starts = np.flatnonzero(np.diff(rank_N[order], prepend=-2) | (rank_N[order] < 0))
         cuts = image_starts[1:][np.diff(bytes_before[image_starts] // num_bytes) > 0]
         return [np.sort(window) for window in np.split(order, cuts)]
 
@@ -187,8 +207,15 @@ class Queries:
 def _load_rows(features: Features, rows: np.ndarray) -> tuple[Features, np.ndarray]:
     if features.in_memory:
         return features, rows
-    distinct, inverse = np.unique(rows, return_inverse=True)
-    return features.gather(distinct), inverse
+    distinct, places = _distinct(rows)
+    return features.gather(distinct), places
+
+
+def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct rows, ascending, and for each of `rows` its place among them; -1 stands for none, and stays."""
+    distinct, places = np.unique(rows, return_inverse=True)
+    has_none = int(len(distinct) > 0 and distinct[0] < 0)
+    return distinct[has_none:], places.reshape(rows.shape) - has_none
 
 
 def read_batches(
@@ -224,7 +251,21 @@ def _load_ahead(queries: Queries, orders: Iterable[np.ndarray]) -> Iterator[tupl
 
 
 def gather_queries(
-    ids: Sequence[str], image_keys: Sequence[str], text_keys: Sequence[str], images: Features, texts: Features
+    ids: Sequence[str],
+    image_keys: Sequence[str | Sequence[str]],
+    text_keys: Sequence[str],
+    images: Features,
+    texts: Features,
 ) -> Queries:
-    """Make queries from the content keys of images and questions; raise ArmsError for a key without features."""
-    return Queries(tuple(ids), images, texts, images.rows(image_keys), texts.rows(text_keys))
+    """Make queries from the content keys of images and questions; raise ArmsError for a key without features.
+
+    Parameters
+    ----------
+    image_keys : sequence of N str, or sequences of str
+        Each query's image, or its images, none included.
+    """
+    lists = [[keys] if isinstance(keys, str) else keys for keys in image_keys]
+    counts = np.array([len(keys) for keys in lists], dtype=np.int64)
+    rows_NP = np.full((len(counts), int(counts.max(initial=1))), -1, dtype=np.int64)
+    rows_NP[np.arange(rows_NP.shape[1]) < counts[:, None]] = images.rows([key for keys in lists for key in keys])
+    return Queries(tuple(ids), images, texts, rows_NP, texts.rows(text_keys))

@@ -16,6 +16,7 @@ class Embeddings:
     ----------
     text : ndarray of shape (N, D_q), float32
     image : ndarray of shape (N, D_g), float32
+        The mean over a query's images; zeros without any.
     """
 
     text: np.ndarray
@@ -23,6 +24,11 @@ class Embeddings:
 
     def __len__(self) -> int:
         return len(self.text)
+
+    @property
+    def has_image(self) -> np.ndarray:
+        """Which queries have an image: bool array of shape (N,)."""
+        return np.asarray(self.image.any(axis=1))
 
     def subset(self, index: np.ndarray) -> Self:
         """The embeddings of the queries at these positions, in this order."""

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from arms.device import place
 from arms.encoders.batch import move_batch
 from arms.encoders.pair import EncoderPair
 from arms.features.loader import Features, Queries
@@ -15,7 +16,7 @@ from arms.features.pooled import Embeddings, unit_norm
 
 
 def add_embeddings(queries: Queries, encoders: EncoderPair, *, batch_size: int, device: torch.device) -> Queries:
-    """Give queries the encoders' pooled embeddings.
+    """Give queries the encoders' pooled embeddings: of several images the mean, of none zeros.
 
     The tails run as they are, so pass encoders that no router has tuned.
     """
@@ -23,7 +24,12 @@ def add_embeddings(queries: Queries, encoders: EncoderPair, *, batch_size: int, 
         empty = (np.empty((0, width), dtype=np.float32) for width in (encoders.text.width, encoders.image.width))
         return replace(queries, embeddings=Embeddings(*empty))
     text_ND = pool_features(encoders.text.tail, queries.texts, queries.text_rows, batch_size, device)
-    image_ND = pool_features(encoders.image.tail, queries.images, queries.image_rows, batch_size, device)
+    there_NP = queries.image_rows >= 0
+    image_ND = np.zeros((len(queries), encoders.image.width), dtype=np.float32)
+    if there_NP.any():
+        each_ID = pool_features(encoders.image.tail, queries.images, queries.image_rows[there_NP], batch_size, device)
+        np.add.at(image_ND, there_NP.nonzero()[0], each_ID)
+        image_ND /= there_NP.sum(axis=1, keepdims=True).clip(min=1)
     return replace(queries, embeddings=Embeddings(text_ND, image_ND))
 
 
@@ -41,7 +47,7 @@ def pool_features(
 ) -> np.ndarray:
     """Pooled embeddings of some rows, shape (N, D), float32; each distinct row is computed once."""
     distinct, inverse = np.unique(rows, return_inverse=True)
-    tail.to(device).eval()
+    place(tail, device)
     parts = [
         tail(move_batch(features.take(distinct[start : start + batch_size]), device))["pooled"].float().cpu().numpy()
         for start in range(0, len(distinct), batch_size)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from arms.device import place
 from arms.encoders.base import Encoder
 from arms.encoders.batch import Batch, move_batch
 from arms.errors import ArmsError
@@ -40,7 +41,7 @@ class TrunkRunner:
 
     def __init__(self, encoder: Encoder, device: torch.device, *, compiled: bool = False) -> None:
         self.encoder, self.device = encoder, device
-        encoder.trunk.to(device)
+        place(encoder.trunk, device)
         self._trunk: Any = torch.compile(encoder.trunk) if compiled else encoder.trunk
         self._limit: int | None = None
 

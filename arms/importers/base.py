@@ -32,10 +32,13 @@ class Intake:
         Takes in images that come with the log itself, and gives their references.
     aside : SetAside
         Receives every part of the log that cannot be used.
+    no_images : bool
+        No image is wanted: a query without one is not set aside, and none need be looked for.
     """
 
     images: ImageIntake
     aside: SetAside
+    no_images: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +48,8 @@ class Log:
     Attributes
     ----------
     queries : DataFrame
-        The columns of `arms.data.tables.QUERIES`; in `image` a reference (see `ImageIntake`), null where there is none.
+        The columns of `arms.data.tables.QUERIES`; in `images` references (see `ImageIntake`), an empty list where none
+        was sent, null where that is not known. There may be `image` instead, with one reference a query.
     outcomes : DataFrame
         The columns of `arms.data.tables.OUTCOMES`; a null `correct` is an outcome without a verdict. See
         `arms.importers.verdicts` for grades.

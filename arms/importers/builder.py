@@ -1,7 +1,7 @@
 """Joins the runs of several VLMs, read row by row, into outcome tables."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from arms.importers.set_aside import SetAside
 from arms.importers.texts import as_text, encodable_texts, shown
 from arms.importers.verdicts import GradeRule, grade_all, parse_grade
 
-_TEXTS = ("benchmark", "task", "language", "question", "image", "answer")
+_TEXTS = ("benchmark", "task", "language", "question", "answer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class QueryRow:
     task: str
     language: str
     question: Any  # text, or the row is set aside
-    image: str | None  # a reference, see `ImageIntake`
+    image: str | Sequence[str] | None  # references, see `ImageIntake`; an empty list: none was sent; None: unknown
     answer: Any = None  # text or what can be written as text; None where unknown
 
 
@@ -144,8 +144,15 @@ class LogBuilder:
         correct, verdicts = grade_all(outcomes.pop("grade"), outcomes.pop("metric"), self.rule, self.verdict_metrics)
         outcomes.insert(2, "correct", pd.Series(correct, dtype="boolean"))
         rows = [vars(row) for row in self._queries.values()]
-        queries = pd.DataFrame(rows, columns=["query_id", *_TEXTS], dtype=object)
-        return Log(encodable_texts(queries).astype("str"), encodable_texts(outcomes), tuple(self._vlms), verdicts)
+        queries = encodable_texts(pd.DataFrame(rows, columns=["query_id", *_TEXTS], dtype=object)).astype("str")
+        images = pd.DataFrame({"images": pd.Series([as_list(row["image"]) for row in rows], dtype=object)})
+        queries = queries.join(encodable_texts(images))
+        return Log(queries, encodable_texts(outcomes), tuple(self._vlms), verdicts)
+
+
+def as_list(image: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """The references of a query's images, where there may be one by itself."""
+    return (image,) if isinstance(image, str) else None if image is None else tuple(image)
 
 
 def as_amount(value: Any) -> float | None:

@@ -18,7 +18,7 @@ _BROKEN = "broken:"
 
 
 class ImageIntake:
-    """Takes images in, each under a reference that is kept in the `image` column until the dataset is written.
+    """Takes images in, each under a reference that is kept in the `images` column until the dataset is written.
 
     A reference is the path of a file as the log records it, or what `add` and `add_base64` gave for bytes that came
     with the log. Whatever is wrong with an image comes out in `check`, under its reference; nothing is raised.

@@ -21,6 +21,8 @@ class ImportReport:
         What counted as correct.
     images_found, images_lost : int
         How many of the references in the log led to an image, and how many did not.
+    no_images : bool
+        None was wanted, and every query is its question only.
     rows_set_aside : int
         Rows of the log that never became queries or outcomes.
     report : Report
@@ -33,17 +35,19 @@ class ImportReport:
     verdicts: tuple[str, ...]
     images_found: int
     images_lost: int
+    no_images: bool
     rows_set_aside: int
     report: Report
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON-able data."""
+        found = {"found": self.images_found, "not_found": self.images_lost}
         return {
             "format": self.format,
             "sources": list(self.sources),
             "settings": self.settings,
             "correct": list(self.verdicts),
-            "images": {"found": self.images_found, "not_found": self.images_lost},
+            "images": {"left_out": True} if self.no_images else found,
             "rows_set_aside": self.rows_set_aside,
             **self.report.to_dict(),
         }
@@ -51,7 +55,9 @@ class ImportReport:
     def text(self) -> str:
         """The report as lines to read."""
         lines = [
-            f"images: {self.images_found:,} found, {self.images_lost:,} not",
+            "images: left out, as --no-images asks: every query is its question only, whatever the VLMs were shown"
+            if self.no_images
+            else f"images: {self.images_found:,} found, {self.images_lost:,} not",
             f"rows of the log set aside: {self.rows_set_aside:,}",
         ]
         if self.verdicts:

@@ -43,8 +43,9 @@ class M2Importer(Importer):
         "them, or several that say the same, and a flag names another.\n\n\b\n"
         + "\n".join(f"  {FLAGS[held]:<21} {', '.join(names)}" for held, names in FIELDS.items())
         + "\n\nNeeded are image, question, vlm and label. An image is a path, a data URI, base64, bytes, or the "
-        "{bytes, path} of Hugging Face's datasets. Records are of one query if they agree on benchmark and id, or "
-        "without ids on benchmark, image and question. The field split is used with `splits.by: recorded`."
+        "{bytes, path} of Hugging Face's datasets, or a list of these. Records are of one query if they agree on "
+        "benchmark and id, or without ids on benchmark, image and question. The field split is used with "
+        "`splits.by: recorded`."
     )
     example: ClassVar[str] = "arms import m2 m2/*.parquet --name m2 --images m2/images"
 
@@ -81,7 +82,8 @@ class M2Importer(Importer):
         plan = Plan(
             columns={held: (named[held],) if held in named else names for held, names in FIELDS.items()},
             flags=FLAGS,
-            required=("image", "question", "vlm", *graded, *named),
+            required=(*(() if intake.no_images else ("image",)), "question", "vlm", *graded, *named),
+            no_images=intake.no_images,
             noun="field",
             metric=self.label_field or "label",
             rule=GradeRule(

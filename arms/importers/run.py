@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from arms.catalogue.match import match_profiles, rename_vlms
 from arms.catalogue.spellings import cached_name
 from arms.data.atomic import atomic_folder
@@ -35,6 +37,8 @@ class ImportOptions:
         The parts of recorded image paths that the roots replace; of several that fit the longest.
     verify_images : bool
         Decode every image instead of reading only its header.
+    no_images : bool
+        Make a dataset of questions only, whatever images the log has or lacks.
     catalogue : tuple of VlmProfile
         Profiles for the log's VLMs, found by their names.
     access : 'free', 'paid' or None
@@ -59,6 +63,7 @@ class ImportOptions:
     roots: tuple[Path, ...] = ()
     image_prefixes: tuple[str, ...] = ()
     verify_images: bool = False
+    no_images: bool = False
     catalogue: tuple[VlmProfile, ...] = ()
     access: Access | None = None
     access_of: Mapping[str, Access] = field(default_factory=dict)
@@ -132,7 +137,9 @@ def _import_into(
         keep_names=importer.keep_image_names,
     )
     aside = SetAside()
-    log = importer.read(sources, Intake(images, aside))
+    log = importer.read(sources, Intake(images, aside, options.no_images))
+    if options.no_images:
+        log = replace(log, queries=_without_images(log.queries))
     dataset = _as_dataset(log, sources[0], options, aside)
     validated = validate(
         dataset,
@@ -144,7 +151,7 @@ def _import_into(
     if validated.dataset.queries.empty:
         where = ", ".join(map(str, sources))
         raise ArmsError(f"{where}: expected at least one usable query, got none\n{validated.report.text()}")
-    report = _report(importer, sources, log, images, aside, validated)
+    report = _report(importer, sources, log, images, aside, validated, options)
     _write(validated, images, aside, report, folder)
     return report
 
@@ -205,8 +212,20 @@ def _plainly_named(log: Log) -> Log:
     return replace(log, vlms=names, outcomes=outcomes)
 
 
+def _without_images(queries: pd.DataFrame) -> pd.DataFrame:
+    """The queries with none of their images."""
+    nothing = pd.Series([()] * len(queries), index=queries.index, dtype=object)
+    return queries.drop(columns="image", errors="ignore").assign(images=nothing)
+
+
 def _report(
-    importer: Importer, sources: Sequence[Path], log: Log, images: ImageIntake, aside: SetAside, validated: Validated
+    importer: Importer,
+    sources: Sequence[Path],
+    log: Log,
+    images: ImageIntake,
+    aside: SetAside,
+    validated: Validated,
+    options: ImportOptions,
 ) -> ImportReport:
     return ImportReport(
         format=type(importer).__name__,
@@ -215,6 +234,7 @@ def _report(
         verdicts=tuple(map(encodable, log.verdicts)),
         images_found=images.num_found,
         images_lost=images.num_lost,
+        no_images=options.no_images,
         rows_set_aside=aside.count,
         report=validated.report,
     )
@@ -227,7 +247,7 @@ def _write(validated: Validated, images: ImageIntake, aside: SetAside, report: I
     names = {reference: images.name(reference) for reference in used}
     named = OutcomeTables(
         folder,
-        dataset.queries.assign(image=dataset.queries["image"].map(names).astype("str")),
+        dataset.queries.assign(images=dataset.queries["images"].map(lambda of: tuple(names[one] for one in of))),
         dataset.outcomes,
         dataset.vlms,
         dataset.probabilities,

@@ -29,13 +29,19 @@ def encodable(text: str) -> str:
 
 
 def encodable_texts(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with every text `encodable`; all else stays."""
+    """The table with every text `encodable`, those in tuples too; all else stays."""
     frame = frame.copy(deep=False)
     for column in frame:
         if pd.api.types.is_object_dtype(frame[column].dtype):  # a column of only texts cannot hold those halves
-            values = [encodable(value) if isinstance(value, str) else value for value in frame[column]]
-            frame[column] = pd.Series(values, index=frame.index, dtype=object)
+            frame[column] = pd.Series(map(_encodable, frame[column]), index=frame.index, dtype=object)
     return frame
+
+
+def _encodable(value: Any) -> Any:
+    """A text, or the texts of a tuple, `encodable`; anything else as it is."""
+    if isinstance(value, tuple):
+        return tuple(map(_encodable, value))
+    return encodable(value) if isinstance(value, str) else value
 
 
 def shown(value: Any) -> str:

@@ -28,6 +28,9 @@ class FusionExperts(nn.Module):
         d_q, also the width of the fused vectors.
     key_width : int
         Width of X_i: d_g, or under `tokens` the width of a token state.
+    max_images : int
+        Under `tokens` all images of a query are attended to at once; each of so many places has a learned vector, that
+        of the first being zero.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class FusionExperts(nn.Module):
         key_width: int,
         *,
         fusion: Fusion,
+        max_images: int,
         num_heads: int,
         attention_width: int,
         ffn_width: int,
@@ -47,7 +51,11 @@ class FusionExperts(nn.Module):
         self.attention: CrossAttention | None = None
         if fusion in ("pooled", "tokens"):
             self.attention = CrossAttention(
-                text_width, key_width, num_experts * attention_width, num_experts * num_heads
+                text_width,
+                key_width,
+                num_experts * attention_width,
+                num_experts * num_heads,
+                num_places=max_images if fusion == "tokens" else 1,
             )
         seen_width = {"outer": text_width, "concat": key_width}.get(fusion, attention_width)
         joint_width = text_width + seen_width
@@ -59,21 +67,21 @@ class FusionExperts(nn.Module):
             ExpertLinear(num_experts, ffn_width, text_width),
         )
 
-    def forward(self, question_ND: Tensor, images_MTD: Tensor, image_N: Tensor) -> Tensor:
+    def forward(self, question_ND: Tensor, images_MTD: Tensor, image_NP: Tensor) -> Tensor:
         """Each expert's fused vectors, of shape (N, E, d_q).
 
         Parameters
         ----------
         question_ND : Tensor of shape (N, d_q)
         images_MTD : Tensor of shape (M, T, D)
-            Tokens of the distinct images.
-        image_N : Tensor of shape (N,), int64
-            For each question, the position of its image in `images_MTD`.
+            Tokens of the distinct images; if these are not attended to, one vector for each image or question.
+        image_NP : Tensor of shape (N, P), int64
+            For each question, the positions of its images in `images_MTD`; -1 beyond them.
         """
         if self.attention is not None:
-            seen_NED = self.attention(question_ND, images_MTD, image_N).unflatten(-1, (self.num_experts, -1))
+            seen_NED = self.attention(question_ND, images_MTD, image_NP).unflatten(-1, (self.num_experts, -1))
         else:
-            image_ND = images_MTD.squeeze(1).index_select(0, image_N)
+            image_ND = images_MTD.squeeze(1).index_select(0, image_NP[:, 0])
             # Nothing in this attention is learned, so all experts see the same.
             seen_ND = attend_to_numbers(question_ND, image_ND) if self.fusion == "outer" else image_ND
             seen_NED = self._for_each(seen_ND)
@@ -84,26 +92,40 @@ class FusionExperts(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention of one question vector over an image's tokens.
+    """Multi-head attention of one question vector over the tokens of its images.
 
-    Keys and values are computed once per image. The heads of all experts are heads of one attention.
+    Keys and values are computed once per image. The heads of all experts are heads of one attention. The tokens of a
+    second and further image have a vector of its place added, which begins as zeros.
     """
 
-    def __init__(self, query_width: int, key_width: int, width: int, num_heads: int) -> None:
+    def __init__(self, query_width: int, key_width: int, width: int, num_heads: int, *, num_places: int) -> None:
         super().__init__()
         self.num_heads = num_heads
         self.query = nn.Linear(query_width, width)
         self.key = nn.Linear(key_width, width)
         self.value = nn.Linear(key_width, width)
+        self.later_places = nn.Parameter(torch.zeros(num_places - 1, key_width))
 
-    def forward(self, query_ND: Tensor, tokens_MTD: Tensor, image_N: Tensor) -> Tensor:
+    def forward(self, query_ND: Tensor, tokens_MTD: Tensor, image_NP: Tensor) -> Tensor:
         """Attended values of shape (N, width); see `FusionExperts.forward`."""
         query = self._split_heads(self.query(query_ND).unsqueeze(1))
-        # index_select, because the gradient of x[image_N] is summed in a random order, so that runs would differ.
         key, value = (
-            self._split_heads(project(tokens_MTD).index_select(0, image_N)) for project in (self.key, self.value)
+            self._split_heads(self._each_place(project, tokens_MTD, image_NP)) for project in (self.key, self.value)
         )
-        return F.scaled_dot_product_attention(query, key, value).flatten(1)
+        mask = None
+        if image_NP.shape[1] > 1:
+            mask = (image_NP >= 0).repeat_interleave(tokens_MTD.shape[1], dim=1)[:, None, None]
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask).flatten(1)
+
+    def _each_place(self, project: nn.Linear, tokens_MTD: Tensor, image_NP: Tensor) -> Tensor:
+        """Projected tokens of each query's images, one after the other, shape (N, P T, width)."""
+        # index_select, because the gradient of x[image_N] is summed in a random order, so that runs would differ.
+        projected_MTD = project(tokens_MTD)
+        if image_NP.shape[1] == 1:
+            return projected_MTD.index_select(0, image_NP[:, 0])
+        each_NPTD = projected_MTD.index_select(0, image_NP.clamp(min=0).flatten()).unflatten(0, image_NP.shape)
+        places_PD = F.linear(F.pad(self.later_places[: image_NP.shape[1] - 1], (0, 0, 1, 0)), project.weight)
+        return (each_NPTD + places_PD[:, None]).flatten(1, 2)
 
     def _split_heads(self, x_NTD: Tensor) -> Tensor:
         return x_NTD.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from arms.encoders.base import Encoder
 from arms.encoders.batch import Batch, QueryBatch
+from arms.encoders.image import ImageEncoder
 from arms.errors import ArmsError
 from arms.nn.classifier import CosineClassifier
 from arms.nn.experts import FusionExperts, mix_experts
@@ -20,17 +21,18 @@ class EncodedQueries(NamedTuple):
     Attributes
     ----------
     question_ND, image_ND : Tensor of shape (N, d_q) and (N, d_g)
-        Question vectors q and image vectors g.
+        Question vectors q and image vectors g: the mean of a query's images, or what was learned for none.
     tokens_MTD : Tensor of shape (M, T, D)
-        What experts attend to: each image's tokens, or its one vector.
-    image_N : Tensor of shape (N,), int64
-        For each query, the position of its image in `tokens_MTD`.
+        What experts attend to: each image's tokens; or one vector, of each image if no query has several, else of each
+        query.
+    image_NP : Tensor of shape (N, P), int64
+        For each query, the positions of its images in `tokens_MTD`, in their order; -1 beyond them.
     """
 
     question_ND: Tensor
     image_ND: Tensor
     tokens_MTD: Tensor
-    image_N: Tensor
+    image_NP: Tensor
 
 
 class RouterNet(nn.Module):
@@ -38,7 +40,8 @@ class RouterNet(nn.Module):
 
     Parameters
     ----------
-    image_encoder, text_encoder : Encoder
+    image_encoder : ImageEncoder
+    text_encoder : Encoder
         Their tails become part of the net.
     params : RouterParams
 
@@ -48,7 +51,7 @@ class RouterNet(nn.Module):
         If `fusion` is tokens and the image encoder stores no token states.
     """
 
-    def __init__(self, image_encoder: Encoder, text_encoder: Encoder, params: RouterParams) -> None:
+    def __init__(self, image_encoder: ImageEncoder, text_encoder: Encoder, params: RouterParams) -> None:
         super().__init__()
         if params.fusion == "tokens" and image_encoder.crossing == ("pooled",):
             raise ArmsError(
@@ -57,6 +60,9 @@ class RouterNet(nn.Module):
             )
         text_width, image_width = text_encoder.width, image_encoder.width
         self.text_width = text_width
+        # In the place of an image where a query has none. Zeros at first: a net without such queries ignores them.
+        self.no_image_D = nn.Parameter(torch.zeros(image_width))
+        self.no_token_D = nn.Parameter(torch.zeros(image_encoder.token_width if params.fusion == "tokens" else 0))
         self.params, self.fusion, self.inputs = params, params.fusion, params.inputs
         self.image_tail, self.text_tail = image_encoder.tail, text_encoder.tail
         self.gate = Gate(text_width, image_width, params.num_experts, params.top_k)
@@ -65,6 +71,7 @@ class RouterNet(nn.Module):
             text_width,
             image_encoder.token_width if params.fusion == "tokens" else image_width,
             fusion=params.fusion,
+            max_images=image_encoder.max_images,
             num_heads=params.num_heads,
             attention_width=params.attention_width,
             ffn_width=params.ffn_width,
@@ -99,16 +106,37 @@ class RouterNet(nn.Module):
     def encode_queries(self, queries: QueryBatch) -> EncodedQueries:
         """Encode questions and images into the vectors that gate and experts take."""
         question_ND = self.text_tail(queries.questions)["pooled"].index_select(0, queries.question_N)
-        image = self.image_tail(queries.images)
-        pooled_MD = image["pooled"].to(question_ND.dtype)
-        tokens_MTD = image["tokens"].to(question_ND.dtype) if self.fusion == "tokens" else pooled_MD.unsqueeze(1)
-        image_ND = pooled_MD.index_select(0, queries.image_N)
+        pooled_MD, tokens_MTD, image_NP = self._encode_images(queries, question_ND.dtype)
+        image_ND = mean_of_images(pooled_MD, image_NP)
+        if tokens_MTD is None and image_NP.shape[1] == 1:
+            tokens_MTD = pooled_MD.unsqueeze(1)  # keys and values once for each distinct image
+        elif tokens_MTD is None:
+            tokens_MTD, image_NP = image_ND.unsqueeze(1), torch.arange(len(image_ND), device=image_ND.device)[:, None]
         # The ablations blank one side; the layers above then see only their own biases of it.
         if self.inputs == "image":
             question_ND = torch.zeros_like(question_ND)
         if self.inputs == "text":
             image_ND, tokens_MTD = torch.zeros_like(image_ND), torch.zeros_like(tokens_MTD)
-        return EncodedQueries(question_ND, image_ND, tokens_MTD, queries.image_N)
+        return EncodedQueries(question_ND, image_ND, tokens_MTD, image_NP)
+
+    def _encode_images(self, queries: QueryBatch, dtype: torch.dtype) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Vectors and token states of the distinct images, with a last row for none where a query has none.
+
+        In the image_NP that comes third, each query's first place has one of these rows. There are token states under
+        `fusion: tokens` only.
+        """
+        pooled, tokens, image_NP = list[Tensor](), list[Tensor](), queries.image_NP
+        if queries.images:
+            image = self.image_tail(queries.images)
+            pooled.append(image["pooled"].to(dtype))
+            if self.fusion == "tokens":
+                tokens.append(image["tokens"].to(dtype))
+        if queries.has_blank:
+            first_N1, later_NP = image_NP[:, :1], image_NP[:, 1:]
+            image_NP = torch.cat([first_N1.where(first_N1 >= 0, sum(map(len, pooled))), later_NP], dim=1)
+            pooled.append(self.no_image_D[None])
+            tokens.append(self.no_token_D.expand(1, tokens[0].shape[1] if tokens else 1, -1))
+        return _joined(pooled), _joined(tokens) if self.fusion == "tokens" else None, image_NP
 
     def encode_profiles(self, profiles: Batch) -> Tensor:
         """Profile vectors m of shape (S, d_q)."""
@@ -117,7 +145,7 @@ class RouterNet(nn.Module):
     def fuse(self, queries: EncodedQueries) -> tuple[Tensor, Tensor]:
         """Fused vectors e (N, d_q) and the gate's weights (N, E)."""
         gate_NE = self.gate(queries.question_ND, queries.image_ND)
-        fused_NED = self.experts(queries.question_ND, queries.tokens_MTD, queries.image_N)
+        fused_NED = self.experts(queries.question_ND, queries.tokens_MTD, queries.image_NP)
         return mix_experts(gate_NE, fused_NED), gate_NE
 
     def score(self, queries: EncodedQueries, profile_SD: Tensor) -> Tensor:
@@ -126,10 +154,31 @@ class RouterNet(nn.Module):
         return self.classifier(queries.question_ND, fused_ND, profile_SD)
 
     def head_parameters(self) -> list[nn.Parameter]:
-        """Parameters of gate, experts and classifier."""
-        return [p for part in (self.gate, self.experts, self.classifier) for p in part.parameters()]
+        """Parameters of gate, experts and classifier, and what stands for no image."""
+        parts = [p for part in (self.gate, self.experts, self.classifier) for p in part.parameters()]
+        return [*parts, self.no_image_D, self.no_token_D]
 
     def tail_parameters(self, trains: Trains) -> list[nn.Parameter]:
         """Parameters of the tunable layers of both encoders, of one encoder, or of neither."""
         tails = {"image": self.image_tail, "text": self.text_tail}
         return [p for name, tail in tails.items() if trains in ("all", name) for p in tail.parameters()]
+
+
+def mean_of_images(pooled_MD: Tensor, image_NP: Tensor) -> Tensor:
+    """The mean vector of each query's images, shape (N, D).
+
+    Parameters
+    ----------
+    pooled_MD : Tensor of shape (M, D)
+    image_NP : Tensor of shape (N, P), int64
+        Rows of `pooled_MD`; -1 beyond a query's images, of which it has one at least.
+    """
+    if image_NP.shape[1] == 1:
+        return pooled_MD.index_select(0, image_NP[:, 0])
+    each_NPD = pooled_MD.index_select(0, image_NP.clamp(min=0).flatten()).unflatten(0, image_NP.shape)
+    there_NP1 = (image_NP >= 0).unsqueeze(-1)
+    return (each_NPD * there_NP1).sum(dim=1) / there_NP1.sum(dim=1)
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)

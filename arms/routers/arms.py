@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from PIL import Image
 from tokenizers import Tokenizer
 
 from arms.data.atomic import atomic_folder
@@ -19,7 +18,7 @@ from arms.encoders.pair import EncoderPair
 from arms.errors import ArmsError
 from arms.features.labelled import Labelled
 from arms.features.loader import Queries
-from arms.features.online import encode_queries, encode_texts
+from arms.features.online import Pictures, encode_queries, encode_texts
 from arms.nn.router_net import RouterNet
 from arms.params import FitParams, RouterParams
 from arms.routers.base import BaseRouter
@@ -145,7 +144,7 @@ class ArmsRouter(BaseRouter):
             device=self.device,
         )
 
-    def encode(self, images: Sequence[Image.Image], questions: Sequence[str]) -> Queries:
+    def encode(self, images: Sequence[Pictures], questions: Sequence[str]) -> Queries:
         """Encode queries up to the cut with this router's own encoders."""
         check_usable_here(self.device)
         return encode_queries(self.encoders, images, questions, self.device)

@@ -73,8 +73,9 @@ def _results(dataset: str, judged: Metrics) -> list[EvalResult]:
 
 def _head(name: str) -> str:
     return (
-        f"# {_plain(name)}\n\nA router for vision-language models (VLMs), made with ARMS: it receives one image and "
-        "one question, says for each VLM of its pool how likely that VLM is to answer correctly, and picks one."
+        f"# {_plain(name)}\n\nA router for vision-language models (VLMs), made with ARMS: it receives a question with "
+        "any number of images, or only these, says for each VLM of its pool how likely that VLM is to answer "
+        "correctly, and picks one."
     )
 
 

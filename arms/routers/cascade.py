@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from PIL import Image
 
 from arms.data.atomic import atomic_folder
 from arms.data.profiles import VlmProfile
 from arms.errors import ArmsError
 from arms.features.labelled import Labelled
 from arms.features.loader import Queries
+from arms.features.online import Pictures
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import BaseRouter
 from arms.routers.checkpoint import nested_sha256, read_description, write_checkpoint
@@ -74,7 +74,7 @@ class CascadeRouter(BaseRouter):
         """All routers' confidences side by side; see `BaseRouter.score`."""
         return np.concatenate([router.score(queries) for router in self.routers], axis=1)
 
-    def encode(self, images: Sequence[Image.Image], questions: Sequence[str]) -> Queries:
+    def encode(self, images: Sequence[Pictures], questions: Sequence[str]) -> Queries:
         """Encode queries up to the cut, which all routers share."""
         return self.phi.encode(images, questions)
 

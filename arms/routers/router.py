@@ -1,13 +1,12 @@
 """Routing with a trained router: open pictures, estimate costs and rank the pool, for one query or many."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-from PIL import Image
 
 from arms.data.costs import estimate_costs, price_costs
 from arms.data.pictures import PictureSource, open_picture
@@ -15,10 +14,12 @@ from arms.data.profiles import VlmProfile
 from arms.device import survive_forks
 from arms.errors import ArmsError
 from arms.features.loader import Queries
+from arms.features.online import Pictures
 from arms.params import STANDARD_COSTS, CostsParams
 from arms.routers.checkpoint import read_description
 from arms.routers.hub import Portable
 from arms.routers.loading import load_whole
+from arms.routers.messages import CONTEXT_TOKENS, Asked, pictures_of, read_messages
 from arms.routers.origin import Origin
 from arms.selection.policies import EXPENSES
 from arms.selection.select import check_is_mapping, ranking
@@ -26,6 +27,7 @@ from arms.selection.select import check_is_mapping, ranking
 if TYPE_CHECKING:
     from arms.safe.why import Why
 
+Sources = PictureSource | Sequence[PictureSource]  # of one query
 
 # The routers that can be saved, by the `kind` in their description.
 SAVED_ROUTERS = {
@@ -53,8 +55,8 @@ class EncodingRouter(Protocol):
     def policy(self) -> dict[str, Any]:
         """See `BaseRouter.policy`."""
 
-    def encode(self, images: Sequence[Image.Image], questions: Sequence[str]) -> Queries:
-        """Turn pictures and questions into what `score` takes."""
+    def encode(self, images: Sequence[Pictures], questions: Sequence[str]) -> Queries:
+        """Turn pictures and questions into what `score` takes; a query has any number of pictures."""
 
     def score(self, queries: Queries) -> np.ndarray:
         """See `BaseRouter.score`."""
@@ -94,11 +96,12 @@ class RankedVlm:
 class Route:
     """Where one query goes: the policy's choice first, the rest of the pool by falling confidence.
 
-    `why` says what stands behind it, if that was asked for.
+    `why` says what stands behind it, if that was asked for; `asked` what was taken of a conversation.
     """
 
     ranking: tuple[RankedVlm, ...]
     why: "Why | None" = None
+    asked: Asked | None = None
 
     @property
     def vlm(self) -> str:
@@ -106,9 +109,13 @@ class Route:
         return self.ranking[0].vlm
 
     def to_json(self) -> dict[str, Any]:
-        """What JSON can hold, as `arms route --json` prints it: vlm, ranking, and why if that was asked for."""
+        """What JSON can hold, as `arms route --json` prints it: vlm, ranking, and why and asked if there are."""
         content: dict[str, Any] = {"vlm": self.vlm, "ranking": [ranked.to_json() for ranked in self.ranking]}
-        return content if self.why is None else content | {"why": asdict(self.why)}
+        if self.why is not None:
+            content["why"] = asdict(self.why)
+        if self.asked is not None:
+            content["asked"] = self.asked.to_json()
+        return content
 
 
 def load_router(path: str | Path, *, device: str = "auto") -> EncodingRouter:
@@ -169,9 +176,11 @@ class Router(Portable):
 
     def route(
         self,
-        image: PictureSource,
-        question: str,
+        image: Sources = (),
+        question: str = "",
         *,
+        messages: Sequence[Mapping[str, Any]] | None = None,
+        context_tokens: int = CONTEXT_TOKENS,
         exclude: Collection[str] = (),
         policy: Mapping[str, Any] | None = None,
         costs: CostsParams | None = None,
@@ -181,10 +190,16 @@ class Router(Portable):
 
         Parameters
         ----------
-        image : path, binary file or PIL image
+        image : path, binary file or PIL image, or a sequence of them
+            Of more than the router takes (`image.max_images` of its encoders) the first ones count.
         question : str
-            May be empty: the picture is then all that is asked. Of a long one only both ends are read (see
-            `arms.encoders.long_texts`); what is no character counts as U+FFFD, the replacement character.
+            May be empty where there is an image: that is then all that is asked. Of a long one only both ends are read
+            (see `arms.encoders.long_texts`); what is no character counts as U+FFFD, the replacement character.
+        messages : sequence of mapping, optional
+            A conversation in the place of image and question, as OpenAI's chat completions take it. What was taken of
+            it is in `Route.asked`; see `arms.routers.messages.read_messages`.
+        context_tokens : int
+            How much of the conversation before the last user turn is read too.
         exclude : names of VLMs in the pool, optional
             These are left out, and the policy chooses among the others.
         policy : mapping, optional
@@ -200,17 +215,23 @@ class Router(Portable):
         Raises
         ------
         ArmsError
-            If the image cannot be read, the question is no text, `exclude` names an unknown VLM, no VLM is left, the
-            policy needs something unknown (latencies, or the costs of a VLM without prices), or `why` is asked of a
-            router without a memory.
+            If an image cannot be read, the question is no text, there is neither question nor image, or there are
+            messages beside them, `exclude` names an unknown VLM, no VLM is left, the policy needs something unknown
+            (latencies, or the costs of a VLM without prices), or `why` is asked of a router without a memory.
         ValueError
             If the policy is unknown or has a wrong setting; see `arms.selection.select`.
         """
-        return self.route_batch([image], [question], exclude=exclude, policy=policy, costs=costs, why=why)[0]
+        options: dict[str, Any] = {"exclude": exclude, "policy": policy, "costs": costs, "why": why}
+        if messages is None:
+            return self.route_batch([image], [question], **options)[0]
+        if question or not isinstance(image, Sequence) or image:
+            raise ArmsError("expected messages, or image and question, got both")
+        asked = read_messages(messages, context_tokens=context_tokens)
+        return replace(self.route_batch([pictures_of(asked)], [asked.text], **options)[0], asked=asked)
 
     def route_batch(
         self,
-        images: Sequence[PictureSource],
+        images: Sequence[Sources],
         questions: Sequence[str],
         *,
         exclude: Collection[str] = (),
@@ -218,19 +239,21 @@ class Router(Portable):
         costs: CostsParams | None = None,
         why: bool = False,
     ) -> list[Route]:
-        """Rank the pool for N queries at once; see `route`."""
+        """Rank the pool for N queries at once; see `route`. Pictures are given for each query, none included."""
         if len(images) != len(questions):
-            raise ArmsError(f"expected one question per image, got {len(images)} images and {len(questions)} questions")
+            raise ArmsError(
+                f"expected as many questions as entries of images, got {len(images)} entries and {len(questions)} "
+                "questions"
+            )
         left = self._without(exclude)
         if not images:
             return []
-        for row, question in enumerate(questions):
-            if not isinstance(question, str):
-                raise ArmsError(f"question {row}: expected text, got {question!r:.80}")
+        sources = [_listed(of) for of in images]
+        _check_asked(sources, questions)
         policy = self.router.policy if policy is None else policy
         check_is_mapping(policy)
         expected = self._expected_costs(questions, left, policy, costs)
-        pictures = [open_picture(image) for image in images]
+        pictures = [[open_picture(source) for source in of_query] for of_query in sources]
         queries = self.router.encode(pictures, list(questions))
         reasons = self._explain(queries) if why else [None] * len(images)
         confidence = self.router.score(queries)
@@ -290,3 +313,19 @@ class Router(Portable):
         if not left.any():
             raise ArmsError(f"exclude: expected one VLM or more to be left, got all: {', '.join(self.vlms)}")
         return left
+
+
+def _listed(sources: Sources) -> list[PictureSource]:
+    """The pictures of one query; one alone may be given as it is."""
+    if isinstance(sources, Sequence) and not isinstance(sources, str):
+        return list(sources)
+    return [sources]
+
+
+def _check_asked(sources: Sequence[list[PictureSource]], questions: Sequence[str]) -> None:
+    """Raise an ArmsError unless each query asks something."""
+    for row, (of_query, question) in enumerate(zip(sources, questions, strict=True)):
+        if not isinstance(question, str):
+            raise ArmsError(f"question {row}: expected text, got {question!r:.80}")
+        if not of_query and not question.strip():
+            raise ArmsError(f"query {row}: expected a question, an image or both, got neither")

@@ -22,6 +22,7 @@ from arms.nn.router_net import RouterNet
 from arms.params import EncodersParams, Trains
 
 Modality = Literal["image", "text"]
+_ADDED = ("no_image_D", "no_token_D", "experts.attention.later_places")
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 
 
@@ -118,6 +119,8 @@ def load_weights(
         name: tensor for part in ("head", "image_tail", "text_tail") for name, tensor in parts.get(part, {}).items()
     }
     untuned = [_of_tail(net.state_dict(), modality) for modality in description["untuned"]]
+    # Routers from before queries had any number of images; these begin as zeros.
+    saved = {name: tensor for name, tensor in net.state_dict().items() if name in _ADDED} | saved
     _load(net, {name: tensor for tensors in [*untuned, saved] for name, tensor in tensors.items()}, folder)
     for modality in MODALITIES:
         if not _is_pretrained(encoders.params, modality):

@@ -51,9 +51,10 @@ class Memory:
     ids : tuple of N str
     vectors : ndarray of shape (N, D), float32
         Embeddings of question and picture, each less its mean over the training queries and at unit norm, joined and
-        divided by sqrt(2): an inner product is the mean of both cosines. Rounded to float16.
+        divided by sqrt(2): an inner product is the mean of both cosines. Where training queries have no picture a last
+        column is 1 for these, so that two of them count as alike in that, and as unlike all others. Rounded to float16.
     centres : tuple of two ndarrays
-        The means of the questions' and the pictures' embeddings.
+        The means of the questions' and the pictures' embeddings; of the latter where there are pictures.
     outcomes : ndarray of shape (N, S), float32
         1 right, 0 wrong, NaN unknown.
     index : IndexKind
@@ -71,9 +72,11 @@ class Memory:
         """Remember training queries; they need embeddings."""
         embeddings = train.queries.embeddings
         assert embeddings is not None, "memory: expected queries with embeddings"
-        centres = (embeddings.text.mean(axis=0), embeddings.image.mean(axis=0))
+        there = embeddings.has_image
+        pictures = embeddings.image if there.all() or not there.any() else embeddings.image[there]
+        centres = (embeddings.text.mean(axis=0), pictures.mean(axis=0))
         # As they are saved, so that a loaded router gives the same scores.
-        vectors = _vectors(embeddings, centres).astype(np.float16).astype(np.float32)
+        vectors = _vectors(embeddings, centres, mark_blank=not there.all()).astype(np.float16).astype(np.float32)
         return cls(train.queries.ids, vectors, centres, train.outcomes, index)
 
     def with_outcomes(self, outcomes: np.ndarray) -> "Memory":
@@ -94,7 +97,8 @@ class Memory:
 
     def search(self, embeddings: Embeddings) -> Found:
         """The nearest training queries of M queries."""
-        return Found(*self._neighbours.search(_vectors(embeddings, self.centres), MOST_NEIGHBOURS))
+        mark_blank = self.vectors.shape[1] > sum(map(len, self.centres))
+        return Found(*self._neighbours.search(_vectors(embeddings, self.centres, mark_blank), MOST_NEIGHBOURS))
 
     def local_rates(self, found: Found, base_S: np.ndarray) -> LocalRates:
         """What the neighbours' outcomes say beside the base rates.
@@ -152,6 +156,9 @@ def _level(right_MS: np.ndarray, known_MS: np.ndarray, base_S: np.ndarray, prior
     return level_M1
 
 
-def _vectors(embeddings: Embeddings, centres: Sequence[np.ndarray]) -> np.ndarray:
-    sides = [unit_norm(embeddings.text - centres[0]), unit_norm(embeddings.image - centres[1])]
+def _vectors(embeddings: Embeddings, centres: Sequence[np.ndarray], mark_blank: bool) -> np.ndarray:
+    there_N1 = embeddings.has_image[:, None]
+    sides = [unit_norm(embeddings.text - centres[0]), unit_norm(embeddings.image - centres[1]) * there_N1]
+    if mark_blank:
+        sides.append(~there_N1)
     return np.ascontiguousarray(np.concatenate(sides, axis=1) / np.sqrt(2), dtype=np.float32)

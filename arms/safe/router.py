@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from PIL import Image
 from scipy.special import logit
 from torch import Tensor
 
@@ -20,6 +19,7 @@ from arms.errors import ArmsError
 from arms.features.dataset import Embedder
 from arms.features.labelled import Labelled
 from arms.features.loader import Queries
+from arms.features.online import Pictures
 from arms.params import FitParams, RouterParams, SafeParams
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import Scorer
@@ -140,7 +140,7 @@ class SafeRouter(Scorer):
         evidence, found = self.evidence(queries)
         return explain(self.joint, self.memory, self.vlms, evidence, found)
 
-    def encode(self, images: Sequence[Image.Image], questions: Sequence[str]) -> Queries:
+    def encode(self, images: Sequence[Pictures], questions: Sequence[str]) -> Queries:
         """Encode queries, with the embeddings that neighbours are searched by."""
         return self.embedder.queries(self.net.encode(images, questions))
 

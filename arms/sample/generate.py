@@ -198,7 +198,7 @@ def _record(
             "task": query.fact.task,
             "language": query.language,
             "question": query.question,
-            "image": image,
+            "images": (image,),
             "answer": spell(query.fact.answer, query.language),
         }
     )

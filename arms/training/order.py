@@ -15,11 +15,11 @@ def shuffled(
         order = shuffle.permutation(windows[place])
         if group_by_image:
             # Queries that share an image go into one batch, so that the image is encoded once.
-            order = order[np.argsort(_first_seen(queries.image_rows[order]), kind="stable")]
+            order = order[np.argsort(_first_seen(queries.first_images[order]), kind="stable")]
         yield order
 
 
 def _first_seen(values: np.ndarray) -> np.ndarray:
-    """For each value, the position of its first occurrence."""
+    """For each row of an image, the position of its first occurrence; a query without an image stays where it is."""
     _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
-    return first[inverse]
+    return np.where(values >= 0, first[inverse], np.arange(len(values)))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from arms.device import place
 from arms.encoders.batch import Batch, QueryBatch, move_batch
 from arms.features.loader import Queries, read_batches
 from arms.nn.router_net import RouterNet
@@ -29,7 +30,7 @@ def predict_logits(
     window_mb : int
         MiB of features to load at a time, if they are on disk.
     """
-    net.to(device).eval()
+    place(net, device)
     profile_SD = net.encode_profiles(move_batch(profiles, device))
     logits_NS = np.empty((len(queries), len(profile_SD)), dtype=np.float32)
     for index, batch in _batches(queries, batch_size, window_mb):
@@ -40,7 +41,7 @@ def predict_logits(
 @torch.inference_mode()
 def read_net(net: RouterNet, queries: Queries, *, batch_size: int, window_mb: int, device: torch.device) -> Reading:
     """Gate and fused vectors, in evaluation mode; see `predict_logits`."""
-    net.to(device).eval()
+    place(net, device)
     gate_NE = np.empty((len(queries), net.experts.num_experts), dtype=np.float32)
     fused_ND = np.empty((len(queries), net.text_width), dtype=np.float32)
     for index, batch in _batches(queries, batch_size, window_mb):
@@ -52,5 +53,5 @@ def read_net(net: RouterNet, queries: Queries, *, batch_size: int, window_mb: in
 def _batches(queries: Queries, batch_size: int, window_mb: int) -> Iterator[tuple[np.ndarray, QueryBatch]]:
     """Batches in the order of the images, so that an image shared by several queries is encoded once."""
     windows = queries.windows(window_mb * 2**20)
-    orders = [window[np.argsort(queries.image_rows[window], kind="stable")] for window in windows]
+    orders = [window[np.argsort(queries.first_images[window], kind="stable")] for window in windows]
     return read_batches(queries, orders, batch_size)

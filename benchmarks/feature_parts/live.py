@@ -39,7 +39,7 @@ class LiveQueries(Queries):
     def subset(self, index: np.ndarray) -> Self:
         """The queries at these positions; from here on their images are decoded."""
         chosen = super().subset(index)
-        paths = [self.paths[row] for row in chosen.image_rows]
+        paths = [self.paths[row] for row in chosen.first_images]
         images = _Images(self.encoders.image, paths)
         return replace(chosen, decoded=iter(DataLoader(images, self.batch_size, num_workers=self.workers)))
 
@@ -55,7 +55,7 @@ class LiveQueries(Queries):
             texts = self._encode(
                 self.encoders.text.trunk, {"token_ids": torch.from_numpy(padded), "mask": torch.from_numpy(mask)}
             )
-        return QueryBatch(images, texts, each, each)
+        return QueryBatch(images, texts, each[:, None], each)
 
     def _encode(self, trunk: torch.nn.Module, batch: Batch) -> Batch:
         return trunk.to(self.device)(move_batch(batch, self.device))

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from arms.data.profiles import profile_sentence
-from arms.data.tables import QUERIES
+from arms.data.tables import QUERIES, read_table
 from arms.device import choose_device
 from arms.encoders.pair import build_encoders
 from arms.encoders.text import train_tokenizer
@@ -29,7 +28,7 @@ def published_params() -> Params:
 def training_seconds(raw: Path, device: str, epochs: int) -> tuple[float, ...]:
     """The seconds of each of some epochs of training on `COUNT` queries, after an epoch that is left out."""
     params, profiles = published_params(), pool_profiles()[: len(FREE)]
-    rows = pd.read_parquet(raw / QUERIES.file).sample(COUNT, random_state=SEED)
+    rows = read_table(raw / QUERIES.file, QUERIES).sample(COUNT, random_state=SEED)
     pair = EncodersParams.model_validate(TUNED)
     assert pair.text.vocabulary_size is not None
     texts = [*rows["question"], *(profile_sentence(profile, "full") for profile in profiles)]
@@ -37,7 +36,7 @@ def training_seconds(raw: Path, device: str, epochs: int) -> tuple[float, ...]:
     encoders, chosen = build_encoders(pair, seed=SEED, tokenizer=tokenizer), choose_device(device)
     training = params.fit.model_copy(update={"epochs": epochs + 1, "schedule": "constant"})
     router = ArmsRouter(profiles, encoders, params.router, training, device=chosen)
-    images = [Image.open(raw / name) for name in rows["image"]]
+    images = [[Image.open(raw / name) for name in names] for names in rows["images"]]
     queries = encode_queries(encoders, images, list(rows["question"]), chosen)
     outcomes = np.random.default_rng(SEED).integers(0, 2, (COUNT, len(profiles))).astype(np.float32)
     logs = list(router.train(Labelled(queries, router.vlms, outcomes)))

@@ -15,8 +15,8 @@ def source(tmp_path, monkeypatch):
     for i in range(6):
         image = f"images/{i}.png"
         MADE.pictures[i].save(tmp_path / "logs" / image)
-        rows.append((f"q{i}", "dots", "count", "en" if i else "", MADE.questions[i], image, None))
-    columns = ["query_id", "benchmark", "task", "language", "question", "image", "answer"]
+        rows.append((f"q{i}", "dots", "count", "en" if i else "", MADE.questions[i], (image,), None))
+    columns = ["query_id", "benchmark", "task", "language", "question", "images", "answer"]
     outcomes = [
         (f"q{i}", profile.name, bool(MADE.outcomes[i, j])) for i in range(6) for j, profile in enumerate(PROFILES)
     ]

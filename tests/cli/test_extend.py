@@ -163,14 +163,15 @@ class TestPlan:
         result = run("extend", "--plan", 4)
         assert result.exit_code == 0, result.output
         table = pd.read_csv(StringIO(result.stdout))
-        assert list(table.columns) == ["query_id", "image", "question"]
+        assert list(table.columns) == ["query_id", "images", "question"]
         assert len(table) == 4
-        assert table["image"][0] == f"data/raw/tiny/images/{table['query_id'][0][1:]}.png"
+        assert table["images"][0] == f"data/raw/tiny/images/{table['query_id'][0][1:]}.png"
         assert run("extend", "--plan", 9).stdout.startswith(result.stdout)
 
     def test_json(self):
         queries = run_json("extend", "--plan", 3, "--router", "data/routers/arms-base")
-        assert [list(query) for query in queries] == [["query_id", "image", "question"]] * 3
+        assert [list(query) for query in queries] == [["query_id", "images", "question"]] * 3
+        assert queries[0]["images"] == [f"data/raw/tiny/images/{queries[0]['query_id'][1:]}.png"]
 
     def test_a_file(self):
         result = run("extend", "--plan", 4, "--out", "plan.csv")

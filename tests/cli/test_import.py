@@ -270,3 +270,16 @@ def test_progress_goes_to_the_error_stream(source, monkeypatch):
     result = run("import", "tables", source, "--json")
     assert json.loads(result.stdout)["dataset"] == "logs"
     assert "check images: " in result.stderr
+
+
+def test_without_images(source, tmp_path):
+    """Questions only, though the log has the images, and the report opens with it."""
+    result = run("import", "tables", source, "--name", "mine", "--no-images")
+    assert result.exit_code == 0, result.output
+    opening = "images: left out, as --no-images asks: every query is its question only, whatever the VLMs were shown\n"
+    assert result.stdout.startswith(opening)
+    folder = tmp_path / "work/data/raw/mine"
+    assert set(read_dataset(folder).queries["images"]) == {()}
+    assert not (folder / "images").exists()
+    content = run_json("import", "tables", source, "--name", "mine", "--no-images", "--replace")
+    assert content["images"] == {"left_out": True}

@@ -18,11 +18,12 @@ MADE = make_queries(12)
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """A saved router and a picture."""
+    """A saved router and two pictures."""
     folder = tmp_path_factory.mktemp("cli")
     router = make_router(image={"tunable_layers": "all"}, text={"tunable_layers": "all"})
     router.fit(MADE.label(router.encoders)).save(folder / "router")
     MADE.pictures[0].save(folder / "picture.png")
+    MADE.pictures[1].save(folder / "other.png")
     return folder
 
 
@@ -51,6 +52,49 @@ def test_a_missing_picture_is_said_before_the_router_is_loaded(saved, monkeypatc
     monkeypatch.setattr(Router, "load", lambda *_, **__: pytest.fail("it was loaded"))
     result = run("route", "--image", "none.png", "--question", "Read the sign.", "--router", saved / "router")
     check_failed(result, "none.png: no such image")
+
+
+class TestAnyNumberOfImages:
+    """Several images, none, or only these."""
+
+    def ranking(self, saved, *arguments):
+        return run_json("route", *arguments, "--router", saved / "router")["ranking"]
+
+    @pytest.mark.parametrize(
+        ("names", "question"),
+        [
+            (["picture", "other"], "Read the sign."),
+            (["other", "picture"], "Read the sign."),
+            (["picture", "other"], ""),
+            (["picture"], ""),
+            ([], "Read the sign."),
+        ],
+    )
+    def test_it_is_what_python_says(self, saved, names, question):
+        paths = [saved / f"{name}.png" for name in names]
+        arguments = [word for path in paths for word in ("--image", path)]
+        found = self.ranking(saved, *arguments, *(("--question", question) if question else ()))
+        route = Router.load(saved / "router").route(paths, question)
+        assert [one["confidence"] for one in found] == [round(one.confidence, 4) for one in route.ranking]
+
+    @pytest.mark.parametrize("question", [(), ("--question", " "), ("--question", "")])
+    def test_neither(self, saved, question, monkeypatch):
+        monkeypatch.setattr(Router, "load", lambda *_, **__: pytest.fail("it was loaded"))
+        result = run("route", *question, "--router", saved / "router")
+        assert result.exit_code == 2
+        assert "Error: expected --question, --image or both, got neither" in result.stderr
+
+    def test_the_missing_one_is_named(self, saved):
+        arguments = ("--image", saved / "picture.png", "--image", "gone.png", "--router", saved / "router")
+        check_failed(run("route", *arguments), "gone.png: no such image")
+
+    def test_of_too_many_the_first_count(self, saved, caplog):
+        arguments = ["--image", saved / "picture.png"] * 8
+        arguments += ["--image", saved / "other.png"]
+        found = self.ranking(saved, *arguments)
+        (warning,) = caplog.records
+        assert warning.getMessage() == "1 of 1 queries have more than 8 images; the first 8 are read"
+        assert found == self.ranking(saved, *arguments[:-2])
 
 
 def test_it_says_which_dataset_the_router_is_of(saved, tmp_path):
@@ -272,9 +316,3 @@ def test_costs_that_cannot_be_told(options, message):
     result = run("route", "--image", "picture.png", "--question", "What?", *options)
     assert result.exit_code == 2
     assert message in result.output
-
-
-def test_an_option_left_out():
-    result = run("route", "--question", "What?")
-    assert result.exit_code == 2
-    assert "Missing option '--image'" in result.output

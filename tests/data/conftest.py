@@ -37,7 +37,7 @@ def make_dataset(tmp_path: Path) -> Callable[..., OutcomeTables]:
                     "task": "circles" if number % 4 < 2 else "lines",
                     "language": "en",
                     "question": f"How many? ({number % 3})",
-                    "image": image,
+                    "images": (image,),
                     "answer": None if number % 2 else "3",
                 }
             )

@@ -16,7 +16,7 @@ from arms.data.prepare import prepare_dataset
 from arms.data.prepared import Prepared, read_prepared, write_prepared
 from arms.data.profiles import profile_sentence
 from arms.data.sealed import seal_folder
-from arms.data.tables import OutcomeTables
+from arms.data.tables import QUERIES, OutcomeTables, write_table
 from arms.data.validation import Validated
 from arms.data.validation import validate as validate_only
 from arms.errors import ArmsError
@@ -56,11 +56,11 @@ def write(prepared: Prepared, validated: Validated, folder: Path) -> None:
 
 def test_columns_and_hashes(prepared: Prepared, validated: Validated) -> None:
     row = prepared.queries.iloc[0]
-    assert row["image_sha256"] == validated.image_sha256[row["image"]]
+    assert row["images_sha256"] == tuple(validated.image_sha256[image] for image in row["images"])
     assert row["question_sha256"] == hashlib.sha256(row["question"].encode("utf-8")).hexdigest()
     assert set(prepared.queries["split"]) <= {"train", "val", "id", "ood"}
     assert prepared.queries["query_id"].tolist() == validated.dataset.queries["query_id"].tolist()
-    assert "image_sha256" not in validated.dataset.queries  # the input stays as it was
+    assert "images_sha256" not in validated.dataset.queries  # the input stays as it was
 
 
 def test_pools_in_their_order(prepared: Prepared) -> None:
@@ -172,10 +172,10 @@ def test_texts_and_images(prepared: Prepared) -> None:
     assert {hashlib.sha256(text.encode()).hexdigest() for text in texts.values()} == set(texts)
     sentences = {profile_sentence(vlm, kind) for vlm in prepared.vlms for kind in ("full", "name")}
     assert set(texts.values()) == set(prepared.queries["question"]) | sentences
-    images = prepared.images()
+    images = prepared.images(max_images=8)
     assert len(images) == 20
-    assert set(images) == set(prepared.queries["image_sha256"])
-    assert set(images.values()) <= set(prepared.queries["image"])
+    assert {(key,) for key in images} == set(prepared.queries["images_sha256"])
+    assert {(path,) for path in images.values()} <= set(prepared.queries["images"])
 
 
 def test_round_trip(prepared: Prepared, validated: Validated, tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_near_copies_never_part(make_dataset: MakeDataset) -> None:
     validated = validate(drawn_dataset(make_dataset))
     for seed in range(10):
         by_scene = prepare(validated, seed=seed, id_share=0.4, val_share=0.2)
-        picture = by_scene.queries["image"].str[-7:-4].astype(int)
+        picture = by_scene.queries["images"].str[0].str[-7:-4].astype(int)
         assert (by_scene.queries.groupby(picture // 2)["split"].nunique() == 1).all()
         assert by_scene.queries["scene"].nunique() == 10
         assert by_scene.near_copies.get("id", {"0.98": 0})["0.98"] == 0
@@ -305,3 +305,80 @@ def test_recorded_splits(make_dataset: MakeDataset) -> None:
     validated = validate(replace(dataset, queries=dataset.queries.assign(split=names)))
     prepared = prepare(validated, by="recorded")
     assert prepared.queries["split"].tolist() == names
+
+
+def mixed_dataset(make_dataset: MakeDataset) -> OutcomeTables:
+    """Of every four queries one has two pictures, one none, and two share one; there are two questions without any."""
+    dataset = drawn_dataset(make_dataset)
+    own = dataset.queries["images"].tolist()
+    images = [*own]
+    for row in range(0, 40, 4):
+        images[row] = (*own[row], *own[(row + 4) % 40])
+        images[row + 1] = ()
+    questions = [f"Why? ({row % 8})" if row % 4 == 1 else f"How many? ({row})" for row in range(40)]
+    queries = dataset.queries.assign(images=pd.Series(images, dtype=object), question=questions)
+    return replace(dataset, queries=queries)
+
+
+def test_any_number_of_images(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    validated = validate(mixed_dataset(make_dataset))
+    prepared = prepare(validated, val_share=0.2, id_share=0.3)
+    queries = prepared.queries
+    assert queries["images_sha256"].map(len).tolist() == queries["images"].map(len).tolist() == [2, 0, 1, 1] * 10
+    # Pictures of queries 0, 4, 8, ... are chained to a ring; those of the queries between are near-copies of these.
+    assert queries["scene"][queries["images"].map(len) > 0].nunique() == 1
+    wordy = queries[queries["images"].map(len) == 0]
+    assert wordy.groupby("question")["scene"].nunique().tolist() == [1, 1]
+    assert wordy["scene"].nunique() == 2
+    assert (wordy["scene"] == wordy["question_sha256"]).all()
+    write(prepared, validated, tmp_path / "out")
+    read = read_prepared(tmp_path / "out")
+    assert_frame_equal(read.queries, queries)
+    assert (len(prepared.images(max_images=8)), len(prepared.images(max_images=1))) == (20, 20)
+    assert set(read.texts()) >= set(wordy["question_sha256"])
+
+
+def test_only_the_first_images_of_a_query_count(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset(8)
+    all_images = tuple(f"images/{number:03d}.png" for number in range(4))
+    queries = dataset.queries.assign(images=pd.Series([all_images, (), *([all_images[:1]] * 6)], dtype=object))
+    prepared = prepare(validate(replace(dataset, queries=queries)), val_share=0, id_share=0)
+    paths = [[*prepared.images(most).values()] for most in (1, 2, 3, 8)]
+    assert paths == [list(all_images[:most]) for most in (1, 2, 3, 4)]
+
+
+def test_near_copies_are_counted_over_all_images(make_dataset: MakeDataset) -> None:
+    """A picture has a near-copy in train wherever in a query's list that is."""
+    dataset = drawn_dataset(make_dataset)
+    images = dataset.queries["images"].tolist()
+    split = ["train" if row < 20 else "id" for row in range(40)]
+    images[0] = (*images[39], *images[0])  # the picture of the last query, before its own
+    images[2] = ()
+    queries = dataset.queries.assign(images=pd.Series(images, dtype=object), split=split)
+    prepared = prepare(validate(replace(dataset, queries=queries)), by="recorded", val_share=0)
+    sizes = prepared.queries["split"].value_counts()
+    assert sizes["id"] + sizes["train"] + prepared.num_excluded == 40
+    assert prepared.near_copies["id"]["0.98"] == pytest.approx(2 / 10)
+
+
+def test_a_dataset_of_questions_only(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    dataset = make_dataset(40)
+    questions = [f"Why? ({row % 20})" for row in range(40)]
+    queries = dataset.queries.assign(images=pd.Series([()] * 40, dtype=object), question=questions)
+    validated = validate(replace(dataset, queries=queries))
+    prepared = prepare(validated, val_share=0.2, id_share=0.3)
+    assert prepared.images(max_images=8) == {}
+    assert (prepared.queries.groupby("question")["split"].nunique() == 1).all()
+    assert prepared.near_copies == {}
+    write(prepared, validated, tmp_path / "out")
+    assert_frame_equal(read_prepared(tmp_path / "out").queries, prepared.queries)
+
+
+def test_older_tables_of_one_image_each_are_read_on(prepared: Prepared, validated: Validated, tmp_path: Path) -> None:
+    write(prepared, validated, tmp_path / "out")
+    older = prepared.queries.assign(
+        image=prepared.queries["images"].str[0], image_sha256=prepared.queries["images_sha256"].str[0]
+    )
+    write_table(older.drop(columns=["images", "images_sha256"]), tmp_path / "out" / QUERIES.file)
+    seal_folder(tmp_path / "out")
+    assert_frame_equal(read_prepared(tmp_path / "out").queries, prepared.queries)

@@ -1,4 +1,5 @@
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -101,7 +102,8 @@ def test_nearest_similarity_is_the_highest_correlation() -> None:
 def scene_of(
     images: list[str], groups: list[str | None] | None = None, copies: dict[str, int] | None = None
 ) -> list[str]:
-    frame = pd.DataFrame({"image_sha256": images})
+    lists = [(image,) for image in images]
+    frame = pd.DataFrame({"images_sha256": lists, "question_sha256": "the same"})
     if groups is not None:
         frame["group"] = pd.Series(groups, dtype="str")
     return find_scenes(frame, copies).tolist()
@@ -119,3 +121,29 @@ def test_groups_join_pictures_and_none_joins_nothing() -> None:
 def test_scenes_hang_together_through_groups_and_copies() -> None:
     # d and c by group, c and b by picture, b and a by group.
     assert scene_of(["d", "c", "b", "a"], ["1", "1", "2", "2"], {"a": 0, "b": 1, "c": 1, "d": 2}) == ["a"] * 4
+
+
+def scenes_of(*queries: tuple[tuple[str, ...], str], **more: Any) -> list[str]:
+    """The scenes of queries of some images and a question each."""
+    frame = pd.DataFrame(
+        {"images_sha256": [images for images, _ in queries], "question_sha256": [q for _, q in queries]}
+    )
+    return find_scenes(frame.assign(**more), {"a": 1, "b": 2, "c": 3, "d": 4, "e": 4}).tolist()
+
+
+def test_a_query_joins_all_its_pictures() -> None:
+    assert scenes_of((("c", "a"), "x"), (("b",), "x"), (("c",), "x")) == ["a", "b", "a"]
+    assert scenes_of((("c", "a"), "x"), (("b", "c"), "x"), (("b",), "x"), (("d",), "x")) == ["a", "a", "a", "d"]
+    # d and e are near-copies.
+    assert scenes_of((("d", "c"), "x"), (("e",), "y"), (("a",), "x")) == ["c", "c", "a"]
+
+
+def test_queries_without_a_picture_are_of_one_scene_if_they_ask_the_same() -> None:
+    assert scenes_of(((), "x"), ((), "y"), (("a",), "x"), ((), "x")) == ["x", "y", "a", "x"]
+    assert scenes_of(((), "x"), ((), "y")) == ["x", "y"]
+    # A group joins them with others, pictures included.
+    assert scenes_of(((), "x"), (("c",), "y"), ((), "z"), group=pd.Series(["g", "g", None], dtype="str")) == [
+        "c",
+        "c",
+        "z",
+    ]

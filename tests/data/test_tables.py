@@ -145,7 +145,17 @@ def test_text_that_is_not_utf8(folder: Path) -> None:
             "queries.parquet, column 'query_id': expected text (a string column), got integer",
         ),
         ("queries", {"answer": 3.5}, "queries.parquet, column 'answer': expected text (a string column), got floating"),
-        ("queries", {"image": b"x"}, "queries.parquet, column 'image': expected text (a string column), got bytes"),
+        (
+            "queries",
+            {"images": None, "image": b"x"},
+            "queries.parquet, column 'image': expected text (a string column), got bytes",
+        ),
+        ("queries", {"images": None}, "queries.parquet: column 'images' is missing; expected query_id, benchmark"),
+        (
+            "queries",
+            {"images": "a.png"},
+            "queries.parquet, column 'images': expected lists of texts (a list<string> column), got 'a.png' in row 0",
+        ),
         (
             "outcomes",
             {"correct": "yes"},
@@ -205,3 +215,65 @@ def test_folder_named_like_a_partition(make_dataset: MakeDataset) -> None:
 def test_no_columns_at_all() -> None:
     with pytest.raises(ArmsError, match=r"here: column 'query_id' is missing; expected .*, got no columns"):
         conform(pd.DataFrame(), QUERIES, "here")
+
+
+LISTS = [("a.png",), ("a.png", "b.png"), (), None, ("c.png",) * 3, (), ("a.png",), ("b.png", "")]
+
+
+@pytest.mark.parametrize("lists", [LISTS, [()] * 8, [(), None] * 4, [None] * 8, [("a.png",)] * 8])
+def test_lists_of_images_come_back_as_they_were(make_dataset: MakeDataset, tmp_path: Path, lists: list[Any]) -> None:
+    dataset = make_dataset()
+    dataset = replace(dataset, queries=dataset.queries.assign(images=pd.Series(lists, dtype=object)))
+    write_dataset(dataset, tmp_path / "out")
+    read = read_dataset(tmp_path / "out")
+    assert [None if one is None else one for one in read.queries["images"]] == lists
+    write_dataset(read, tmp_path / "again")
+    assert bytes_of(tmp_path / "again") == bytes_of(tmp_path / "out")
+    stored = pq.read_schema(tmp_path / "out/queries.parquet").field("images").type
+    assert stored == (pa.null() if lists == [None] * 8 else pa.list_(pa.string()))
+
+
+@pytest.mark.parametrize("kind", ["lists", "arrays", "categories"])
+def test_lists_of_other_types(make_dataset: MakeDataset, folder: Path, kind: str) -> None:
+    lists = [["a", "b"], ["c"]] * 4
+    made = {
+        "lists": lambda: pd.Series(lists),
+        "arrays": lambda: pd.Series([np.array(one) for one in lists]),
+        "categories": lambda: pd.Series([tuple(one) for one in lists]).astype("category"),
+    }[kind]()
+    frame = make_dataset(folder="other").queries.assign(images=made)
+    assert conform(frame, QUERIES, "here")["images"].tolist() == [("a", "b"), ("c",)] * 4
+
+
+def test_an_older_column_of_one_image_each_is_read_as_lists(folder: Path) -> None:
+    """A null stays one: nobody knows whether there was an image."""
+    expected = read_dataset(folder).queries
+    texts = pd.Series(["a.png", None, "", *expected["images"].str[0][3:]], dtype="str")
+    rewrite(folder, "queries", images=None, image=texts)
+    read = read_dataset(folder).queries
+    assert list(read) == list(expected)
+    assert read["images"].tolist() == [("a.png",), None, ("",), *expected["images"][3:]]
+    rewrite(folder, "queries", image=texts.astype("category"))
+    assert_frame_equal(read_dataset(folder).queries, read)
+
+
+def test_of_both_columns_the_lists_count(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    expected = read_dataset(folder).queries["images"].tolist()
+    rewrite(folder, "queries", image="other.png")
+    with caplog.at_level(logging.WARNING, logger="arms"):
+        assert read_dataset(folder).queries["images"].tolist() == expected
+    assert "left out unknown columns image" in caplog.text
+
+
+def test_a_null_in_a_list_is_a_path_that_is_missing(folder: Path) -> None:
+    rewrite(folder, "queries", images=pd.Series([["a.png", None]] * 8))
+    assert read_dataset(folder).queries["images"].tolist() == [("a.png", "")] * 8
+
+
+@pytest.mark.parametrize("value", [[1, 2], [["a"]], 5, {"a": 1}])
+def test_lists_that_hold_no_texts(make_dataset: MakeDataset, value: Any) -> None:
+    frame = make_dataset().queries.assign(images=pd.Series([("a",), *([value] * 7)], dtype=object))
+    with pytest.raises(ArmsError) as caught:
+        conform(frame, QUERIES, "here")
+    expected = "here, column 'images': expected lists of texts (a list<string> column), got "
+    assert str(caught.value) == f"{expected}{value!r} in row 1"

@@ -53,7 +53,7 @@ def found():
 def import_tiny(vlms=PROFILES[:2]):
     """A dataset and its settings; params.yaml names it."""
     prepared = make_prepared()
-    queries = prepared.queries.drop(columns=["image_sha256", "question_sha256", "scene", "split"])
+    queries = prepared.queries.drop(columns=["images_sha256", "question_sha256", "scene", "split"])
     folder = Path("data/raw/tiny")
     write_dataset(OutcomeTables(folder, queries, prepared.outcomes, tuple(vlms)), folder)
     shutil.copy("conf/data/sample.yaml", "conf/data/tiny.yaml")

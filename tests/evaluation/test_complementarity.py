@@ -78,7 +78,8 @@ def test_rescue_of_anything_else_is_an_error(outcomes, message):
 
 def make_prepared(rows, pairs, base=("a", "b"), new=("c",)):
     """Queries (split, benchmark, task, language, question, image), and outcomes (row, VLM, correct)."""
-    queries = pd.DataFrame(rows, columns=["split", "benchmark", "task", "language", "question", "image_sha256"])
+    queries = pd.DataFrame(rows, columns=["split", "benchmark", "task", "language", "question", "image"])
+    queries["images_sha256"] = [(image,) for image in queries.pop("image")]
     queries["query_id"] = [f"q{row}" for row in range(len(rows))]
     outcomes = pd.DataFrame(
         {

@@ -28,7 +28,7 @@ def make_prepared(costs=None):
         {
             "query_id": [f"q{i}" for i in range(count)],
             "question": "ten chars.",
-            "image_sha256": [str(i) for i in range(count)],
+            "images_sha256": [(str(i),) for i in range(count)],
             "scene": [str(i) for i in range(count)],
             "split": ["train"] * 2 + ["id"] * 4,
         }

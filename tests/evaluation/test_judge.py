@@ -37,7 +37,7 @@ def make_judge(test=TEST, train=TRAIN):
             {
                 "query_id": name,
                 "question": "ten chars.",
-                "image_sha256": name,
+                "images_sha256": (name,),
                 "scene": name,
                 "split": split,
                 "task": f"task {name}",

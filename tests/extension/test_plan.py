@@ -90,10 +90,10 @@ def test_of_many_queries_a_part_stands_for_all(memory, monkeypatch):
 class TestTable:
     def test_it_has_what_a_vlm_is_asked(self, router):
         table = plan_table(router, "mine", make_prepared(), IMAGES, 1000)
-        assert list(table.columns) == ["query_id", "image", "question"]
+        assert list(table.columns) == ["query_id", "images", "question"]
         rows = [int(query_id[1:]) for query_id in table["query_id"]]
         assert sorted(rows) == [row for row in range(len(MADE.questions)) if SPLIT_OF[row % 6] == "train"]
-        assert table["image"].tolist() == [f"data/raw/tiny/images/{row}.png" for row in rows]
+        assert table["images"].tolist() == [[f"data/raw/tiny/images/{row}.png"] for row in rows]
         assert table["question"].tolist() == [MADE.questions[row] for row in rows]
 
     def test_the_order_is_the_plans(self, router):

@@ -67,7 +67,13 @@ def prepared_from(outcomes):
     both = np.concatenate([outcomes, outcomes])
     rows, columns = np.nonzero(~np.isnan(both))
     queries = pd.DataFrame(
-        {"query_id": ids, "image_sha256": ids, "scene": ids, "split": ["train"] * COUNT + ["id"] * COUNT, "task": "any"}
+        {
+            "query_id": ids,
+            "images_sha256": [(name,) for name in ids],
+            "scene": ids,
+            "split": ["train"] * COUNT + ["id"] * COUNT,
+            "task": "any",
+        }
     )
     table = pd.DataFrame(
         {

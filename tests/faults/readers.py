@@ -64,7 +64,7 @@ def _read_tables(_: Path) -> str:
 def _read_picture(file: Path) -> str:
     workspace = open_workspace()
     _, _, read = encode._images(workspace, read_prepared(PREPARED))
-    (key,) = [key for key, path in read_prepared(PREPARED).images().items() if workspace.raw / path == file]
+    (key,) = [key for key, path in read_prepared(PREPARED).images(8).items() if workspace.raw / path == file]
     return _hash([read(key).tobytes()])
 
 
@@ -82,7 +82,7 @@ def _parts_of(prepared: Prepared) -> list[Any]:
 def _read_features(_: Path) -> str:
     prepared = read_prepared(PREPARED)
     parts: list[Any] = []
-    for name, keys in (("image.zarr", sorted(prepared.images())), ("text.zarr", sorted(prepared.texts()))):
+    for name, keys in (("image.zarr", sorted(prepared.images(8))), ("text.zarr", sorted(prepared.texts()))):
         store = FeatureStore(FEATURES / name, _fingerprint_of(name))
         features = store.load()
         parts += [_rows(array, features.rows(keys)) for array in features.arrays.values()]

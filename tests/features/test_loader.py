@@ -63,18 +63,18 @@ def test_a_batch_holds_each_image_and_question_once_and_reproduces_them(features
     assert (len(batch.images["pooled"]), len(batch.questions["mask"])) == (2, 3)
     expected = images.take(images.rows(["b", "b", "b", "a", "b"]))
     for name, value in expected.items():
-        assert torch.equal(batch.images[name][batch.image_N], value)
+        assert torch.equal(batch.images[name][batch.image_NP[:, 0]], value)
     expected = texts.take(texts.rows(["x", "z", "z", "w", "z"]))
     for name, value in expected.items():
         assert torch.equal(batch.questions[name][batch.question_N], value)
-    assert batch.image_N.dtype == batch.question_N.dtype == torch.int64
+    assert batch.image_NP.dtype == batch.question_N.dtype == torch.int64
 
 
 def test_subset(features):
     queries = made_queries(features)
     part = queries.subset(np.array([3, 1]))
     assert (len(part), part.ids, part.embeddings) == (2, ("q3", "q1"), None)
-    assert (part.image_rows.tolist(), part.text_rows.tolist()) == ([2, 0], [3, 0])
+    assert (part.first_images.tolist(), part.text_rows.tolist()) == ([2, 0], [3, 0])
     made = Embeddings(np.arange(10.0).reshape(5, 2), np.arange(5.0).reshape(5, 1))
     embedded = Queries(**{**vars(queries), "embeddings": made})
     some = embedded.subset(np.array([3, 1])).embeddings
@@ -85,3 +85,58 @@ def test_subset(features):
 def test_gathering_needs_features_for_every_key(features):
     with pytest.raises(ArmsError, match="1 of 1 keys have no features, such as v"):
         gather_queries(["q"], ["a"], ["v"], *features)
+
+
+def mixed_queries(features):
+    """Queries of one, two, no, three and (again) no images."""
+    ids, text_keys = ["q0", "q1", "q2", "q3", "q4"], ["z", "w", "z", "z", "x"]
+    return gather_queries(ids, ["b", ["c", "b"], [], ("a", "c", "a"), ()], text_keys, *features)
+
+
+def test_rows_of_images_are_padded(features):
+    queries = mixed_queries(features)
+    assert queries.image_rows.tolist() == [[1, -1, -1], [2, 1, -1], [-1, -1, -1], [0, 2, 0], [-1, -1, -1]]
+    assert queries.image_rows.dtype == np.int64
+    assert queries.first_images.tolist() == [1, 2, -1, 0, -1]
+    part = queries.subset(np.array([2, 1]))
+    assert part.image_rows.tolist() == [[-1, -1, -1], [2, 1, -1]]
+    with pytest.raises(ArmsError, match="1 of 3 keys have no features, such as v"):
+        gather_queries(["q", "r"], [["a", "v"], ["b"]], ["w", "w"], *features)
+
+
+def test_one_image_each_may_be_given_as_one_row_each(features):
+    images, texts = features
+    queries = Queries(("q", "r"), images, texts, np.array([2, 0]), np.array([0, 1]))
+    assert queries.image_rows.tolist() == [[2], [0]]
+    assert queries.subset(np.array([1])).image_rows.tolist() == [[0]]
+
+
+@pytest.mark.parametrize(
+    ("index", "places", "has_blank"),
+    [
+        ([0], [[0]], False),
+        ([2, 4], [[-1], [-1]], True),
+        ([1, 0], [[1, 0], [0, -1]], False),
+        ([0, 2, 1, 0], [[0, -1], [-1, -1], [1, 0], [0, -1]], True),
+        ([3, 2], [[0, 1, 0], [-1, -1, -1]], True),
+    ],
+)
+def test_a_batch_is_as_wide_as_its_queries_have_images(features, index, places, has_blank):
+    queries = mixed_queries(features)
+    batch = queries.batch(np.array(index))
+    assert batch.image_NP.tolist() == places
+    assert (batch.image_NP.dtype, batch.has_blank) == (torch.int64, has_blank)
+    distinct = sorted({row for at in index for row in queries.image_rows[at].tolist() if row >= 0})
+    assert batch.images.keys() == (set(features[0].arrays) if distinct else set())
+    for name, value in batch.images.items():
+        assert value.tolist() == features[0].arrays[name][distinct].tolist()
+
+
+def test_queries_without_any_image_need_no_features_of_images(features):
+    queries = gather_queries(["q", "r", "s"], [[], [], []], ["z", "w", "z"], Features({}, {}), features[1])
+    assert (queries.image_rows.tolist(), queries.in_memory) == ([[-1], [-1], [-1]], True)
+    assert queries.batch(np.array([1, 2])).images == {}
+    windows = queries.windows(1)
+    assert sorted(np.concatenate(windows)) == [0, 1, 2]
+    assert [len(window) for window in windows] == [1, 1, 1], "nothing keeps them together"
+    assert queries.load().image_rows.tolist() == [[-1], [-1], [-1]]

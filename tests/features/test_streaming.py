@@ -13,6 +13,7 @@ from arms.errors import ArmsError
 from arms.features.arrays import Ragged
 from arms.features.loader import Queries, gather_queries, read_batches
 from arms.features.store import FeatureStore
+from arms.training.order import shuffled
 from tests.fakes import label, make_queries, make_router
 
 NUM_IMAGES, NUM_TEXTS, NUM_QUERIES = 23, 9, 60
@@ -58,7 +59,7 @@ def both_ways(tmp_path_factory):
 
 
 def assert_same_batch(got, expected):
-    for name in ("image_N", "question_N"):
+    for name in ("image_NP", "question_N"):
         assert torch.equal(getattr(got, name), getattr(expected, name))
     for name in ("images", "questions"):
         one, other = getattr(got, name), getattr(expected, name)
@@ -85,8 +86,8 @@ def test_windows(both_ways, num_bytes):
     for one, other in zip(windows, opened.windows(num_bytes), strict=True):
         np.testing.assert_array_equal(one, other)
     assert sorted(np.concatenate(windows)) == list(range(NUM_QUERIES))
-    images = [set(loaded.image_rows[window]) for window in windows]
-    assert sum(map(len, images)) == len(set(loaded.image_rows))  # none in two windows
+    images = [set(loaded.first_images[window]) for window in windows]
+    assert sum(map(len, images)) == len(set(loaded.first_images))  # none in two windows
     rank = loaded.images.key_rank
     for before, after in pairwise(images):
         assert max(rank[list(before)]) < min(rank[list(after)])
@@ -98,8 +99,8 @@ def test_windows(both_ways, num_bytes):
 
 def _bytes_by_image(queries):
     """Bytes of each image's features together with its questions' features."""
-    total = {row: int(queries.images.row_bytes(np.array([row]))[0]) for row in set(queries.image_rows)}
-    for image, text in zip(queries.image_rows, queries.text_rows, strict=True):
+    total = {row: int(queries.images.row_bytes(np.array([row]))[0]) for row in set(queries.first_images)}
+    for image, text in zip(queries.first_images, queries.text_rows, strict=True):
         total[image] += int(queries.texts.row_bytes(np.array([text]))[0])
     return total
 
@@ -173,7 +174,7 @@ def test_a_router_trained_either_way_is_the_same(tmp_path, group_by_image):
         keys = [list(one.row_of) for one in features]
         queries = gather_queries(
             queries.ids,
-            [keys[0][row] for row in queries.image_rows],
+            [keys[0][row] for row in queries.first_images],
             [keys[1][row] for row in queries.text_rows],
             *features,
         )
@@ -204,3 +205,66 @@ def _stored(path, features, encoder):
         store.write_shard(keys, {name: array})
         store.finish()
     return store
+
+
+@pytest.fixture(scope="module", params=["mixed", "several", "none"])
+def any_number(request, tmp_path_factory):
+    """Queries of any number of images, or of two at least, or without any, in memory and on disk."""
+    folder, rng = tmp_path_factory.mktemp("stores"), np.random.default_rng(1)
+    states = rng.normal(size=(NUM_IMAGES, 5, 8)).astype(np.float16)
+    image_keys, text_keys = keys_of("image", NUM_IMAGES), keys_of("text", NUM_TEXTS)
+    stores = (
+        write_store(folder / "image.zarr", "states", image_keys, states),
+        write_store(folder / "text.zarr", "states", text_keys, states[:NUM_TEXTS]),
+    )
+    ids = [str(number) for number in range(NUM_QUERIES)]
+    fewest, most = {"mixed": (0, 4), "several": (2, 4), "none": (0, 0)}[request.param]
+    counts = rng.integers(fewest, most + 1, NUM_QUERIES)
+    lists = [[image_keys[row] for row in rng.integers(0, NUM_IMAGES, count)] for count in counts]
+    questions = [text_keys[row] for row in rng.integers(0, NUM_TEXTS, NUM_QUERIES)]
+    return [
+        gather_queries(ids, lists, questions, *features)
+        for features in ([store.load() for store in stores], [store.open() for store in stores])
+    ]
+
+
+@settings(deadline=None, max_examples=30)
+@given(index=st.lists(st.integers(0, NUM_QUERIES - 1), min_size=1, max_size=20))
+def test_batches_of_any_number_of_images_are_the_same(any_number, index):
+    loaded, opened = any_number
+    assert_same_batch(opened.batch(np.array(index)), loaded.batch(np.array(index)))
+    part = opened.subset(np.array(index)).load()
+    assert part.in_memory
+    assert_same_batch(part.batch(np.arange(len(index))), loaded.batch(np.array(index)))
+
+
+@pytest.mark.parametrize("num_bytes", [1, 300, 1500, 10**7])
+def test_windows_keep_queries_of_one_first_image_together(any_number, num_bytes):
+    loaded, opened = any_number
+    windows = loaded.windows(num_bytes)
+    for one, other in zip(windows, opened.windows(num_bytes), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert sorted(np.concatenate(windows)) == list(range(NUM_QUERIES))
+    firsts = [set(loaded.first_images[window]) - {-1} for window in windows]
+    assert sum(map(len, firsts)) == len(set(loaded.first_images) - {-1})
+    assert (len(windows) > 2) == (num_bytes < 10**7)
+
+
+def test_reading_any_number_of_images_window_by_window(any_number):
+    loaded, opened = any_number
+    orders = loaded.windows(1500)
+    pairs = zip(read_batches(opened, orders, 7), read_batches(loaded, orders, 7), strict=True)
+    for (index, batch), (same_index, same_batch) in pairs:
+        np.testing.assert_array_equal(index, same_index)
+        assert_same_batch(batch, same_batch)
+
+
+def test_queries_of_one_image_stay_together_and_those_without_are_shuffled(any_number):
+    loaded, _ = any_number
+    (order,) = shuffled(loaded, loaded.windows(10**7), np.random.default_rng(3), group_by_image=True)
+    assert sorted(order) == list(range(NUM_QUERIES))
+    firsts = loaded.first_images[order]
+    seen = [first for before, first in pairwise([None, *firsts]) if first != before and first >= 0]
+    assert len(seen) == len(set(seen)), "each image comes in one piece"
+    if 0 < (firsts < 0).sum() < NUM_QUERIES:
+        assert np.ptp(np.flatnonzero(firsts < 0)) >= (firsts < 0).sum(), "those without are between the others"

@@ -40,9 +40,14 @@ class Imported:
         (found,) = (one for one in self.report.report.findings if one.kind == kind)
         return [(row["where"].rpartition("/")[2], row["detail"]) for row in found.rows]
 
+    def pictures(self, query: dict[str, Any]) -> list[bytes]:
+        """The bytes of a query's images."""
+        return [(self.folder / image).read_bytes() for image in query["images"]]
+
     def image(self, query: dict[str, Any]) -> bytes:
-        """The bytes of a query's image."""
-        return (self.folder / query["image"]).read_bytes()
+        """The bytes of a query's one image."""
+        (content,) = self.pictures(query)
+        return content
 
     def column(self, name: str) -> list[Any]:
         """A column of the queries, or of the outcomes."""

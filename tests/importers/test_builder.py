@@ -35,8 +35,8 @@ def test_two_runs_are_joined_on_the_query(builder: LogBuilder) -> None:
     log = builder.build()
     assert log.vlms == ("one", "other")
     assert log.verdicts == ("exact >= 1",)
-    assert log.queries.columns.tolist() == "query_id benchmark task language question image answer".split()
-    assert log.queries.iloc[0].tolist() == ["q1", "b", "t", "en", "How many?", "1.png", "2"]
+    assert log.queries.columns.tolist() == "query_id benchmark task language question answer images".split()
+    assert log.queries.iloc[0].tolist() == ["q1", "b", "t", "en", "How many?", "2", ("1.png",)]
     assert log.queries["query_id"].tolist() == ["q1", "q2", "q3"]
     outcomes = log.outcomes.astype(object).where(log.outcomes.notna(), None).to_numpy().tolist()
     assert outcomes == [
@@ -54,7 +54,7 @@ def test_later_runs_fill_in_what_the_first_left_open(builder: LogBuilder) -> Non
     assert builder.add_query(row(answer="B"), "second")
     assert builder.add_query(row(image="other.png"), "third")
     (query,) = builder.build().queries.to_dict("records")
-    assert (query["image"], query["answer"]) == ("1.png", "B")
+    assert (query["images"], query["answer"]) == (("1.png",), "B")
 
 
 @pytest.mark.parametrize("answer", ["C", 2, ["B"], False])
@@ -167,3 +167,17 @@ def test_texts_that_cannot_be_written(builder: LogBuilder) -> None:
 def test_nothing_at_all(builder: LogBuilder) -> None:
     log = builder.build()
     assert (len(log.queries), len(log.outcomes), log.vlms, log.verdicts) == (0, 0, (), ())
+
+
+def test_any_number_of_images(builder: LogBuilder) -> None:
+    images = [("1.png", "2.png"), [], None, "3.png", ["4.png"], ("\ud800.png",)]
+    for number, of in enumerate(images):
+        assert builder.add_query(row(f"q{number}", image=of), "here")
+    found = builder.build().queries["images"].tolist()
+    assert found == [("1.png", "2.png"), (), None, ("3.png",), ("4.png",), ("?.png",)]
+
+
+def test_that_none_was_sent_is_known(builder: LogBuilder) -> None:
+    assert builder.add_query(row(image=()), "first")
+    assert builder.add_query(row(image="1.png"), "second")
+    assert builder.build().queries["images"].tolist() == [()]

@@ -212,7 +212,7 @@ def check_images(report: ImportReport, dataset: OutcomeTables, format_: Format) 
     paths = [path for path in out.rglob("*") if not path.is_dir() or path.is_symlink()]
     assert all(not path.is_symlink() and path.is_file() and path.stat().st_nlink == 1 for path in paths)
     images = {str(path.relative_to(out)) for path in paths if path.parent.name != "set_aside"} - tables
-    assert images == set(dataset.queries["image"])
+    assert images == {image for of in dataset.queries["images"] for image in of}
     assert report.images_found >= report.report.distinct_images
     within = {digest(path) for path in damageable(format_.log, ())}
     outside = {digest(path) for path in (format_.place / "outside").rglob("*.*g") if path.is_file()} - within

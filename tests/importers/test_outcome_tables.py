@@ -40,7 +40,7 @@ def files(folder: Path) -> list[str]:
 def with_images(folder: Path, names: list[str]) -> None:
     """Give the dataset's queries other image paths."""
     dataset = read_dataset(folder)
-    write_dataset(replace(dataset, queries=dataset.queries.assign(image=names)), folder)
+    write_dataset(replace(dataset, queries=dataset.queries.assign(images=[(name,) for name in names])), folder)
 
 
 def test_import(source: Path, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_one_image_under_several_spellings_of_its_path(source: Path, tmp_path: P
     import_tables(source, tmp_path / "out")
     out = read_dataset(tmp_path / "out")  # q002 and q003 are set aside
     expected = ["images/000.png"] * 2 + ["images/002.png"] * 2 + ["images/003.png"] * 2
-    assert out.queries["image"].tolist() == expected
+    assert out.queries["images"].str[0].tolist() == expected
     assert validate(out, strict=True).report.distinct_images == 3
 
 

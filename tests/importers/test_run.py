@@ -91,8 +91,8 @@ def test_what_is_written(source: Path, tmp_path: Path) -> None:
     assert validate(out, strict=True).report.queries_kept == 3
     assert out.outcomes["correct"].tolist() == [True, False, True, True]
     assert [vlm.name for vlm in out.vlms] == ["org/gpt-4o", "new"]
-    assert out.queries["image"].nunique() == 2
-    assert out.queries["image"].str.fullmatch(r"images/\w{20}\.png").all()
+    assert out.queries["images"].nunique() == 2
+    assert out.queries["images"].str[0].str.fullmatch(r"images/\w{20}\.png").all()
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "images",
         "import_report.json",
@@ -251,7 +251,7 @@ def test_images_that_come_with_the_log(source: Path, tmp_path: Path) -> None:
     out = read_dataset(tmp_path / "out")
     assert out.queries["query_id"].tolist() == ["q0", "q1"]
     assert (report.report.distinct_images, report.images_found, report.images_lost) == (1, 2, 1)
-    (image,) = out.queries["image"].unique()
+    ((image,),) = out.queries["images"].unique()
     assert (tmp_path / "out" / image).read_bytes() == content
 
 

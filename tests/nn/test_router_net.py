@@ -4,7 +4,7 @@ import torch
 
 from arms.encoders.batch import move_batch
 from arms.errors import ArmsError
-from arms.features.online import encode_texts
+from arms.features.online import encode_queries, encode_texts
 from arms.nn.router_net import RouterNet
 from tests.fakes import CPU, QUESTIONS, make_encoders, make_queries, router_params
 
@@ -35,7 +35,7 @@ def test_shapes(fusion, layers):
     encoded = net.encode_queries(batch)
     assert (encoded.question_ND.shape, encoded.image_ND.shape) == ((7, 8), (7, 8))
     assert encoded.tokens_MTD.shape == ((7, 4, 8) if fusion == "tokens" else (7, 1, 8))
-    assert encoded.image_N.shape == (7,)
+    assert encoded.image_NP.shape == (7, 1)
     fused_ND, gate_NE = net.fuse(encoded)
     assert (fused_ND.shape, gate_NE.shape) == ((7, 8), (7, 2))
     logits = net(batch, profiles)
@@ -48,9 +48,9 @@ def test_it_is_gate_experts_and_classifier_over_the_tails():
     net, encoders, profiles = make_net({"tunable_layers": 1}, {"tunable_layers": 1})
     batch = made.encode(encoders).batch(np.arange(5)).to(CPU)
     question_ND = net.text_tail(batch.questions)["pooled"][batch.question_N]
-    image = {name: value[batch.image_N] for name, value in net.image_tail(batch.images).items()}
+    image = {name: value[batch.image_NP[:, 0]] for name, value in net.image_tail(batch.images).items()}
     gate_NE = net.gate(question_ND, image["pooled"])
-    fused_NED = net.experts(question_ND, image["tokens"], torch.arange(5))
+    fused_NED = net.experts(question_ND, image["tokens"], torch.arange(5)[:, None])
     fused_ND = sum(gate_NE[:, [n]] * fused_NED[:, n] for n in range(2))
     expected = net.classifier(question_ND, fused_ND, net.text_tail(profiles)["pooled"])
     torch.testing.assert_close(net(batch, profiles), expected)
@@ -116,3 +116,70 @@ def test_token_fusion_needs_token_states():
         make_net({"store_tokens": False}, fusion="tokens")
     make_net({"store_tokens": False}, fusion="pooled")
     make_net({"store_tokens": False, "tunable_layers": 1}, fusion="tokens")
+
+
+def mixed_queries(encoders):
+    """Queries with one, two, no, and (again) one image, encoded together and one by one."""
+    made = make_queries(4)
+    lists = [made.pictures[:1], made.pictures[1:3], [], made.pictures[:1]]
+    questions = [QUESTIONS[0], QUESTIONS[1], QUESTIONS[2], ""]
+    together = encode_queries(encoders, lists, questions, CPU)
+    alone = [encode_queries(encoders, [of], [text], CPU) for of, text in zip(lists, questions, strict=True)]
+    return together, alone
+
+
+def seen(net):
+    """The net with what stands for no image, and for places of further images, learned."""
+    for parameter in (net.no_image_D, net.no_token_D, getattr(net.experts.attention, "later_places", None)):
+        if parameter is not None:
+            torch.nn.init.normal_(parameter)
+    return net.eval()
+
+
+@pytest.mark.parametrize("fusion", ["pooled", "tokens", "concat", "outer"])
+@pytest.mark.parametrize("layers", [0, 1])
+def test_queries_of_any_number_of_images_are_the_same_in_one_batch_as_alone(fusion, layers):
+    net, encoders, profiles = make_net({"tunable_layers": layers}, fusion=fusion)
+    together, alone = mixed_queries(encoders)
+    logits = seen(net)(together.batch(np.arange(4)).to(CPU), profiles)
+    for row, queries in enumerate(alone):
+        torch.testing.assert_close(logits[[row]], net(queries.batch(np.arange(1)).to(CPU), profiles))
+
+
+@pytest.mark.parametrize("fusion", ["pooled", "tokens", "concat", "outer"])
+def test_several_images_are_seen_by_their_mean_and_in_their_order(fusion):
+    net, encoders, profiles = make_net(fusion=fusion)
+    pictures = make_queries(4).pictures
+    lists = [[pictures[0], pictures[1]], [pictures[1], pictures[0]], [pictures[0], pictures[0]], [pictures[0]]]
+    batch = encode_queries(encoders, lists, list(QUESTIONS[:1]) * 4, CPU).batch(np.arange(4)).to(CPU)
+    one, turned, twice, once = net.eval()(batch, profiles)
+    torch.testing.assert_close(one, turned)  # places are zeros until they are learned
+    torch.testing.assert_close(twice, once)
+    assert not torch.allclose(one, once)
+    one, turned, *_ = seen(net)(batch, profiles)
+    assert torch.allclose(one, turned, atol=1e-6) == (fusion != "tokens")
+
+
+def test_what_stands_for_no_image_learns_only_from_queries_without_one():
+    net, encoders, profiles = make_net(fusion="tokens")
+    together, alone = mixed_queries(encoders)
+    net(alone[0].batch(np.arange(1)).to(CPU), profiles).sum().backward()
+    assert net.no_image_D.grad is None
+    net(together.batch(np.arange(4)).to(CPU), profiles).sum().backward()
+    assert net.no_image_D.grad.abs().sum() > 0
+    assert net.no_token_D.grad.abs().sum() > 0
+    assert net.experts.attention.later_places.grad[0].abs().sum() > 0
+    assert {id(net.no_image_D), id(net.no_token_D)} <= {id(parameter) for parameter in net.head_parameters()}
+
+
+@pytest.mark.parametrize("fusion", ["pooled", "tokens", "concat", "outer"])
+def test_an_image_that_queries_share_is_projected_once(fusion):
+    """While no query has several, sums over images come in the order in which they came before there were any."""
+    net, encoders, _ = make_net(fusion=fusion)
+    pictures = make_queries(2).pictures
+    lists = [[pictures[1]], [pictures[0]], [pictures[1]], [pictures[0]], []]
+    queries = encode_queries(encoders, lists, [QUESTIONS[0]] * 5, CPU)
+    with_images = net.encode_queries(queries.batch(np.arange(4)).to(CPU))
+    assert (len(with_images.tokens_MTD), with_images.image_NP.tolist()) == (2, [[0], [1], [0], [1]])
+    encoded = net.encode_queries(queries.batch(np.arange(5)).to(CPU))
+    assert (len(encoded.tokens_MTD), encoded.image_NP.tolist()) == (3, [[0], [1], [0], [1], [2]])

@@ -5,6 +5,7 @@ import pytest
 
 from arms.safe.memory import KERNELS, MOST_NEIGHBOURS, Found, Memory, novelty
 from arms.safe.stored import memory_from_tensors, memory_tensors
+from tests.fakes import label
 from tests.safe.made import directions, draw, label_vectors, queries_of, remember
 
 BASE = np.array([0.5, 0.0, -1.0])
@@ -160,3 +161,71 @@ def test_as_tensors_and_back(random_memory):
     for ours, theirs in zip(rates(read, vectors), rates(memory, vectors), strict=True):
         np.testing.assert_array_equal(ours[0], theirs[0])
         np.testing.assert_array_equal(ours[1], theirs[1])
+
+
+def some_without(vectors, blank):
+    """Queries whose embeddings of pictures are zeros where they have none."""
+    queries = queries_of(vectors)
+    queries.embeddings.image[blank] = 0
+    return queries
+
+
+@pytest.fixture
+def mixed_memory():
+    """Of 200 training queries every fourth one has no picture."""
+    vectors, blank = directions(200), np.arange(200) % 4 == 0
+    outcomes = draw(np.full((200, 3), 0.5), 1)
+    return vectors, blank, Memory.of(label(some_without(vectors, blank), outcomes), "flat")
+
+
+def test_queries_without_a_picture_find_each_other(mixed_memory):
+    """Unrelated questions are about as like as the mean of both sides: alike in having no picture, else not."""
+    _, blank, memory = mixed_memory
+    asked = directions(40, seed=9)
+    without = memory.search(some_without(asked, np.full(40, True)).embeddings)
+    with_one = memory.search(some_without(asked, np.full(40, False)).embeddings)
+    count = int(blank.sum())
+    assert blank[without.rows[:, :count]].all()
+    assert not blank[with_one.rows[:, 0]].all()
+    np.testing.assert_allclose(without.similarity[:, :count].mean(), 0.5, atol=0.1)
+
+
+def test_a_question_without_a_picture_finds_its_copy(mixed_memory):
+    vectors, blank, memory = mixed_memory
+    found = memory.search(some_without(vectors, blank).embeddings)
+    assert found.rows[:, 0].tolist() == list(range(200))
+    np.testing.assert_allclose(found.similarity[:, 0], 1, atol=2e-3)
+
+
+def test_only_pictures_that_are_there_have_a_centre(mixed_memory):
+    vectors, blank, memory = mixed_memory
+    np.testing.assert_allclose(memory.centres[1], vectors[~blank].mean(axis=0), atol=1e-6)
+    assert memory.vectors.shape == (200, 2 * 32 + 1)
+    assert ((memory.vectors[:, -1] > 0) == blank).all()
+    assert not memory.vectors[blank, 32:64].any()
+
+
+def test_where_all_have_a_picture_nothing_marks_those_without(random_memory):
+    """The vectors are as they were before queries without pictures; one such is like others in its words only."""
+    vectors, memory = random_memory
+    assert memory.vectors.shape == (200, 2 * 32)
+    found = memory.search(some_without(vectors[:9], np.full(9, True)).embeddings)
+    assert found.rows[:, 0].tolist() == list(range(9))
+    np.testing.assert_allclose(found.similarity[:, 0], 0.5, atol=1e-2)
+
+
+def test_no_query_has_a_picture():
+    vectors = directions(100)
+    memory = Memory.of(label(some_without(vectors, np.full(100, True)), draw(np.full((100, 3), 0.5), 1)), "flat")
+    found = memory.search(some_without(vectors, np.full(100, True)).embeddings)
+    assert found.rows[:, 0].tolist() == list(range(100))
+    np.testing.assert_allclose(found.similarity[:, 0], 1, atol=2e-3)
+    assert np.isfinite(memory.search(queries_of(vectors[:3]).embeddings).similarity).all()
+
+
+def test_a_memory_with_queries_without_a_picture_as_tensors_and_back(mixed_memory):
+    vectors, blank, memory = mixed_memory
+    read = memory_from_tensors(memory_tensors(memory), "flat")
+    embeddings = some_without(vectors, blank).embeddings
+    for ours, theirs in zip(read.search(embeddings), memory.search(embeddings), strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -4,6 +4,7 @@ import hashlib
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -25,7 +26,9 @@ def workspace(tmp_path, monkeypatch):
         names[hashlib.sha256(file.read_bytes()).hexdigest()] = file.name
     encoder = make_router().encoders.image
     monkeypatch.setattr(module, "image_encoder", lambda workspace: encoder)
-    monkeypatch.setattr(module, "read_prepared", lambda folder: SimpleNamespace(images=lambda: names))
+    images = pd.Series([(name,) for name in names.values()])
+    prepared = SimpleNamespace(images=lambda most: names, queries=pd.DataFrame({"images": images}))
+    monkeypatch.setattr(module, "read_prepared", lambda folder: prepared)
     runtime = SimpleNamespace(extract_batch_size=2, shard_mb=1, num_workers=0, device="cpu", compile=False)
     return SimpleNamespace(
         params=SimpleNamespace(runtime=runtime),

@@ -50,8 +50,8 @@ def test_the_import_is_reported(imported):
 def test_splits_are_by_image(prepared):
     queries, outcomes = prepared
     assert len(queries) == NUM_QUERIES
-    assert queries["image_sha256"].nunique() == sum(IMAGES.values())
-    assert (queries.groupby("image_sha256")["split"].nunique() == 1).all()
+    assert queries["images_sha256"].nunique() == sum(IMAGES.values())
+    assert (queries.groupby("images_sha256")["split"].nunique() == 1).all()
     assert {"train", "val", "id"} == set(queries["split"])
     assert set(queries["benchmark"]) == set(IMAGES)
     assert len(outcomes) == NUM_QUERIES * len(VLMS) - FAILURES

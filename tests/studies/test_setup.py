@@ -37,7 +37,7 @@ def make_setup(tmp_path_factory):
             FeatureStore(folder / f"{name}.zarr", encoder.fingerprint)
             for name, encoder in (("image", encoders.image), ("text", encoders.text))
         )
-        dataset = Dataset.open(prepared, *stores, budget_bytes=2**30, window_bytes=2**20)
+        dataset = Dataset.open(prepared, *stores, max_images=8, budget_bytes=2**30, window_bytes=2**20)
         workspace = Workspace(override(tiny_params(), settings), None, encoders.params)
         judge = Judge(prepared, {}, samples=100, seed=1)
         return Setup(workspace, dataset, encoders, make_phi(epochs=epochs), judge, (1,))

@@ -271,8 +271,8 @@ def test_a_larger_share_of_the_images_holds_the_smaller_one():
     ids = {share: set(part.ids) for share, part in shares.items()}
     assert ids[0.25] < ids[0.5] < ids[1.0] == set(queries.ids)
     for part in shares.values():
-        images = set(part.image_rows)
-        whole = {query for query, image in zip(queries.ids, queries.image_rows, strict=True) if image in images}
+        images = set(part.first_images)
+        whole = {query for query, image in zip(queries.ids, queries.first_images, strict=True) if image in images}
         assert set(part.ids) == whole, "all queries of an image, or none"
     assert (labelled.in_share(0.25, seed=4) != labelled.in_share(0.25, seed=3)).any()
     assert labelled.in_share(0.001, seed=3, at_least=1).any()

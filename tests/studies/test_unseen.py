@@ -80,7 +80,7 @@ def made_study(tmp_path, monkeypatch):
     ]
     prepared = make_prepared()
     prepared = replace(prepared, outcomes=prepared.outcomes.assign(output="Three."))
-    plain = Dataset.open(prepared, *stores, budget_bytes=2**30, window_bytes=2**20)
+    plain = Dataset.open(prepared, *stores, max_images=8, budget_bytes=2**30, window_bytes=2**20)
     params = tiny_params()
     workspace = Workspace(params.model_copy(update={"epochs": 1, "baselines": ROUTERS}), None, encoders.params)
     embedded = plain.with_embeddings(Embedder(encoders, 16, CPU), params.costs)

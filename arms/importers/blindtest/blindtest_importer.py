@@ -63,7 +63,7 @@ class BlindTestImporter(Importer):
         queries, outcomes = _build(copies, intake.aside)
         judged = {vlm for _, vlm, _ in outcomes}
         return Log(
-            pd.DataFrame(queries, columns=list(QUERIES.required), dtype="str"),
+            pd.DataFrame(queries, columns=list(QUERIES.required), dtype=object),
             pd.DataFrame(outcomes, columns=list(OUTCOMES.required)),
             tuple(vlm for vlm in VLMS if vlm in judged),
             ("a picture in a folder named correct",),
@@ -119,7 +119,7 @@ def _build(copies: Copies, aside: SetAside) -> tuple[list[tuple], list[tuple[str
         shown = _most_common([reference for _, reference in those])
         if shown is not None:
             answer = _ANSWER.search(name)
-            queries.append((query_id, BENCHMARK, task, "en", question, shown, answer and answer[1]))
+            queries.append((query_id, BENCHMARK, task, "en", question, (shown,), answer and answer[1]))
         for picture, reference in those:
             if reference == shown:
                 outcomes.append((query_id, picture.vlm, picture.correct))

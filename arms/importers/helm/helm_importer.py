@@ -9,7 +9,7 @@ from typing import ClassVar
 from arms.errors import ArmsError
 from arms.importers.base import Importer, Intake, Log, setting
 from arms.importers.builder import LogBuilder, QueryRow
-from arms.importers.helm.instances import Question, parse_question
+from arms.importers.helm.instances import parse_question
 from arms.importers.helm.main_metric import EXACT, choose_metric
 from arms.importers.helm.names import language_code, natural_key
 from arms.importers.helm.run_rows import Row, read_rows
@@ -17,7 +17,6 @@ from arms.importers.helm.run_specs import RUN_AGAIN, Run, find_runs
 from arms.importers.joined_runs import leave_out_disputed
 from arms.importers.metric_names import HELP as METRIC_HELP
 from arms.importers.metric_names import MetricNames, parse_metrics
-from arms.importers.set_aside import SetAside
 from arms.importers.texts import as_text
 from arms.importers.verdicts import GradeRule
 from arms.progress import progress_bar
@@ -39,7 +38,7 @@ class HelmImporter(Importer):
         "that has one (v1.10.0 comes after v1.9.0).\n\n"
         "The benchmark is what comes before the colon of the run's name. The question is the instance's text; for "
         "multiple choice the options follow, each on a line; an instance without words, as in captioning, has the "
-        "run's instructions as its question. Instances with several images or none are set aside.\n\n"
+        "run's instructions as its question. Images keep their order; those of options come last.\n\n"
         "By default the metric is the one in VHELM's tables, mostly quasi_prefix_exact_match. Ratings from 1 to 5 "
         "(prometheus_vision, for captions, bingo, mementos and vibe_eval) need --threshold, and toxic_frac of "
         "mm_safety_bench needs --lower-is-better; exact matches are right or wrong whatever these say. To leave such "
@@ -146,14 +145,16 @@ class _Reader:
                 self._add(run, number, row, metric)
 
     def _add(self, run: Run, number: int, row: Row, metric: str) -> None:
-        """Hand one row to the builder, if it asks about one image."""
+        """Hand one row to the builder, if it asks about nothing but images and words."""
         aside = self.intake.aside
         try:
             question = parse_question(row.instance, method=run.method, instructions=run.instructions)
         except ArmsError as error:
             aside.add("instance that cannot be read", row.where, RUN_AGAIN, detail=str(error))
             return
-        if not _has_one_image(question, row, aside):
+        if question.other_media:
+            kind, others = "question with media other than images", ", ".join(question.other_media)
+            aside.add(kind, row.where, "leave it out: a query has images only", detail=f"{row.instance_id}: {others}")
             return
         query = QueryRow(
             query_id="/".join(filter(None, (run.name.key, row.instance_id, row.perturbation))),
@@ -161,7 +162,7 @@ class _Reader:
             task=self._task(run),
             language=row.language or self._language(run),
             question=question.text,
-            image=self._image(question.images[0]),
+            image=tuple(map(self._image, question.images)),
             answer=question.answer,
         )
         if not self.builder.add_query(query, row.where):
@@ -199,19 +200,6 @@ class _Reader:
             paths = (location, f"{_SCENARIOS}/{path}", path) if inside and "://" not in location else (location,)
             self.images[location] = next(filter(images.has_file, paths), None) or images.add_recorded(location)
         return self.images[location]
-
-
-def _has_one_image(question: Question, row: Row, aside: SetAside) -> bool:
-    """Whether a question is about one image and nothing else; it is set aside if not."""
-    if question.other_media:
-        kind, detail = "question with media other than images", ", ".join(question.other_media)
-    elif len(question.images) != 1:
-        kind = "question with several images" if question.images else "question without an image"
-        detail = f"{len(question.images)} images"
-    else:
-        return True
-    aside.add(kind, row.where, "leave it out: a query has one image", detail=f"{row.instance_id}: {detail}")
-    return False
 
 
 def _age(run: Run) -> tuple[list[int | str], list[int | str]]:

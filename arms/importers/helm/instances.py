@@ -47,7 +47,8 @@ def parse_question(instance: dict[str, Any], *, method: str, instructions: str) 
     """
     media = list(_media(instance.get("input"), "input"))
     words = [one["text"].strip() for one in media if _kind(one) == "text"]
-    text = " ".join(filter(None, words)) or instructions.strip()
+    own = expect(instance["input"].get("text") or "", str, "input.text").strip()
+    text = " ".join(filter(None, words)) or own or instructions.strip()
     references = [_Reference.parse(reference) for reference in _list(instance.get("references"), "references")]
     if method.startswith("multiple_choice") and len(references) > 1:
         options = [f"{_letter(number)}. {one.text}" for number, one in enumerate(references)]

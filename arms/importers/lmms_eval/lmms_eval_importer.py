@@ -12,13 +12,20 @@ from arms.importers.base import Importer, Intake, Log, setting
 from arms.importers.builder import LogBuilder, QueryRow
 from arms.importers.joined_runs import leave_out_disputed
 from arms.importers.lmms_eval.log_files import Run, find_runs, read_logs
-from arms.importers.lmms_eval.samples import Row, choose_metric, parse_row
+from arms.importers.lmms_eval.samples import MOST_KEPT, Row, choose_metric, parse_row
 from arms.importers.metric_names import MetricNames, parse_metrics
 from arms.importers.set_aside import SetAside
 from arms.importers.texts import shown
 from arms.importers.verdicts import GradeRule
 from arms.progress import progress_bar
 
+# What to do about a question of which the log names no image, or some.
+_MISSING = {
+    False: "the log names none; save the benchmark's images and say where: --image-pattern '{task}/{doc_id}.png'; or "
+    "import questions only: --no-images",
+    True: f"the log keeps {MOST_KEPT} of a question at most; save the benchmark's images and say where: "
+    "--image-pattern '{task}/{doc_id}_{number}.png'; or import questions only: --no-images",
+}
 _OTHER_VERSION = 0.01  # of the answers that a run shares with others and that differ: more are no corrected labels
 
 
@@ -35,9 +42,9 @@ class LmmsEvalImporter(Importer):
         "doc_hash is taken over the document with its images written as memory addresses, and differs from run to "
         "run. A run whose targets differ from the others' is of another version of the benchmark and is set aside.\n\n"
         "The benchmark is the task, the task its category where the log has one. The question is the prompt without "
-        "image placeholders. Questions of several images are set aside. Logs name an image only where the benchmark "
-        "stores it as a file or a small one; for others, save the images and say where: --image-pattern. Costs and "
-        "latencies stay unknown: the log has none, only token counts."
+        "image placeholders. Logs name an image only where the benchmark stores it as a file or a small one, and four "
+        "of a question at most; a question with more placeholders than images is set aside. For others, save the "
+        "images and say where: --image-pattern. Costs and latencies stay unknown: the log has none, only token counts."
     )
     example: ClassVar[str] = "arms import lmms-eval logs --name mme --images ~/mme"
 
@@ -51,14 +58,16 @@ class LmmsEvalImporter(Importer):
     benchmark: str | None = setting("Name of the benchmark, instead of the tasks' names.", metavar="NAME")
     language: str = setting("Language of the questions.", "en")
     image_pattern: str | None = setting(
-        "Where the image of a row that records none is, such as '{task}/{doc_id}.png', seen from --images.",
+        "Where the images of a row that records none are, seen from --images, such as '{task}/{doc_id}.png', or where "
+        "questions have several '{task}/{doc_id}_{number}.png', counted from 1.",
         metavar="PATH",
     )
     threshold: float | None = setting("The grade from which on an answer is correct.")
     lower_is_better: bool = setting("Less of the metric is better.", False)
 
     def __post_init__(self) -> None:
-        if self.image_pattern is not None and _fill(self.image_pattern, "", "0") == _fill(self.image_pattern, "", "1"):
+        pattern = self.image_pattern
+        if pattern is not None and _fill(pattern, doc_id="0") == _fill(pattern, doc_id="1"):
             raise ArmsError(f"--image-pattern: expected a path with {{doc_id}} in it, got {self.image_pattern!r}")
 
     def read(self, sources: Sequence[Path], intake: Intake) -> Log:
@@ -76,8 +85,16 @@ class LmmsEvalImporter(Importer):
         log = builder.build()
         if log.outcomes.empty:
             names = ", ".join(map(str, sources))
-            raise ArmsError(f"{names}: expected rows with a grade and one image, got none\n{intake.aside.text()}")
+            raise ArmsError(f"{names}: expected rows with a grade and their images, got none\n{intake.aside.text()}")
         return log
+
+    def _by_pattern(self, task: str, row: Row) -> tuple[str, ...]:
+        """Where the images of a row are that records none, as far as the pattern tells them apart."""
+        if self.image_pattern is None:
+            return ()
+        numbers = range(1, 1 + max(1, row.num_images))
+        paths = [_fill(self.image_pattern, task=task, doc_id=row.doc_id, number=number) for number in numbers]
+        return tuple(dict.fromkeys(paths))
 
     @property
     def _metrics(self) -> MetricNames:
@@ -88,7 +105,7 @@ class LmmsEvalImporter(Importer):
         runs_rows = _of_one_version(self._newest_first(runs, intake), intake.aside)
         rows_of_all = [row for rows in runs_rows.values() for row in rows]
         graded = {key for row in rows_of_all for key, grade in row.grades.items() if grade is not None}
-        images = {row.doc_id: row.image for row in reversed(rows_of_all) if row.image is not None}  # the first's
+        images = {row.doc_id: row.images for row in reversed(rows_of_all) if row.images}  # the first's
         choices: dict[tuple[str, ...], str | None] = {}
         for run, rows in runs_rows.items():
             if not any(row.grades.keys() & graded for row in rows):
@@ -99,7 +116,7 @@ class LmmsEvalImporter(Importer):
                 keys = tuple(key for key in row.grades if key in graded)
                 if keys not in choices:
                     choices[keys] = choose_metric(keys, self._metrics.of(task), task)
-                self._add(run, number, row, choices[keys], images, builder)
+                self._add(run, number, row, choices[keys], images, builder, intake)
 
     def _newest_first(self, runs: list[Run], intake: Intake) -> dict[Run, list[Row]]:
         """The runs that have usable rows, by the VLMs' names, of each VLM the newest first."""
@@ -123,14 +140,6 @@ class LmmsEvalImporter(Importer):
             except ArmsError as error:
                 intake.aside.add("row that cannot be read", where, "run the evaluation again", detail=str(error))
                 continue
-            if row.num_images > 1:
-                intake.aside.add(
-                    "question with several images",
-                    where,
-                    "leave it out: a query has one image",
-                    detail=f"doc_id {row.doc_id}: {row.num_images}",
-                )
-                continue
             if row.doc_id in seen:
                 intake.aside.note(
                     "several rows of a run for one question",
@@ -150,9 +159,16 @@ class LmmsEvalImporter(Importer):
         )
 
     def _add(
-        self, run: Run, number: int, row: Row, metric: str | None, images: dict[str, str], builder: LogBuilder
+        self,
+        run: Run,
+        number: int,
+        row: Row,
+        metric: str | None,
+        images: dict[str, tuple[str, ...]],
+        builder: LogBuilder,
+        intake: Intake,
     ) -> None:
-        """Hand one row to the builder, if it has a grade and an image."""
+        """Hand one row to the builder, if it has a grade and all its images."""
         aside = builder.aside
         if metric is None:
             aside.add("row without a grade", row.where, "grade it, or leave it out", detail=f"doc_id {row.doc_id}")
@@ -162,16 +178,15 @@ class LmmsEvalImporter(Importer):
                 f"{run.path}: expected a metric where more is better, got {metric}, where less is, as the run's "
                 "results file says; name another with --metric, or say --lower-is-better"
             )
-        image = images.get(row.doc_id)
-        if image is None and self.image_pattern is not None:
-            image = _fill(self.image_pattern, run.task, row.doc_id)
-        if image is None:
-            aside.add(
-                "question without an image",
-                row.where,
-                "the log names none; save the benchmark's images and say where: --image-pattern '{task}/{doc_id}.png'",
-                detail=f"doc_id {row.doc_id}",
-            )
+        found = images.get(row.doc_id, ())
+        if len(found) < max(1, row.num_images):
+            found = self._by_pattern(run.task, row) or found
+        elif row.may_lack:
+            advice = f"nothing if there were no more: the log keeps {MOST_KEPT} at most; else --image-pattern"
+            aside.note(f"question with {MOST_KEPT} images in the log", row.where, advice, detail=f"doc_id {row.doc_id}")
+        if not intake.no_images and len(found) < max(1, row.num_images):
+            kind = "question with more images than the log names" if found else "question without an image"
+            aside.add(kind, row.where, _MISSING[len(found) > 0], detail=_describe(row, found))
             return
         query = QueryRow(
             query_id=f"{run.task}/{row.doc_id}",
@@ -179,7 +194,7 @@ class LmmsEvalImporter(Importer):
             task=row.category or run.task,
             language=self.language,
             question=row.question,
-            image=image,
+            image=found,
             answer=row.answer,
         )
         if builder.add_query(query, row.where):
@@ -187,6 +202,12 @@ class LmmsEvalImporter(Importer):
             builder.add_outcome(
                 row.where, query.query_id, run.vlm, grade=grade, metric=metric, output=row.output, run=number
             )
+
+
+def _describe(row: Row, found: Sequence[str]) -> str:
+    """A row whose images are not all there."""
+    several = f": {len(found)} of {row.num_images}" if row.num_images > 1 else ""
+    return f"doc_id {row.doc_id}{several}"
 
 
 def _of_one_version(runs: dict[Run, list[Row]], aside: SetAside) -> dict[Run, list[Row]]:
@@ -234,17 +255,18 @@ def _set_ungraded_aside(run: Run, rows: list[Row], aside: SetAside) -> None:
     )
 
 
-def _fill(pattern: str, task: str, doc_id: str) -> str:
-    """A path with a task and a doc_id put in; an ArmsError if it asks for anything else."""
+def _fill(pattern: str, *, task: str = "", doc_id: str = "", number: int = 1) -> str:
+    """A path with a task, a doc_id and an image's number put in; an ArmsError if it asks for anything else."""
     problem = ArmsError(
-        f"--image-pattern: expected a path with {{doc_id}} and {{task}} as the only braces, got {pattern!r}"
+        f"--image-pattern: expected a path with {{doc_id}}, {{task}} and {{number}} as the only braces, got {pattern!r}"
     )
+    values = {None: "", "task": task, "doc_id": doc_id, "number": str(number)}
     parts = []
     try:
         for text, name, form, conversion in Formatter().parse(pattern):
-            if name not in (None, "task", "doc_id") or form or conversion:
+            if name not in values or form or conversion:
                 raise problem
-            parts += [text, {None: "", "task": task, "doc_id": doc_id}[name]]
+            parts += [text, values[name]]
     except ValueError as error:  # a brace without its partner
         raise problem from error
     return "".join(parts)

@@ -22,6 +22,7 @@ _PREFERRED = (
     *("accuracy", "acc", "overall", "overall_score", "score", "anls"),
 )
 
+MOST_KEPT = 4  # images of a question that lmms-eval writes into its log
 _IMAGE_MARK = re.compile(r"<\|?image(?:[ _]?(?P<number>\d+))?\|?>|<ImageHere>", re.IGNORECASE)
 
 
@@ -39,10 +40,12 @@ class Row:
         The ground truth.
     output : any
         What the VLM said, before filters where the log has it.
-    image : str or None
-        A reference, see `ImageIntake`, if the row records one image.
+    images : tuple of str
+        References, see `ImageIntake`, of the images that the row records; no more than `MOST_KEPT`.
     num_images : int
-        As many as there are media or placeholders, whichever are more; lmms-eval keeps no more than four media.
+        As many as there are media or placeholders, whichever are more.
+    may_lack : bool
+        There may have been more images: nothing but the log's limit says how many.
     category : str or None
         The part of the task.
     grades : dict of str to any
@@ -56,8 +59,9 @@ class Row:
     question: Any
     answer: str | None
     output: Any
-    image: str | None
+    images: tuple[str, ...]
     num_images: int
+    may_lack: bool
     category: str | None
     grades: dict[str, Any]
     ungraded: str
@@ -81,7 +85,7 @@ def parse_row(where: str, log: dict[str, Any], metrics: Sequence[str], add_image
         If it has no usable doc_id or media.
     """
     question, num_marks = _question(log)
-    media = _media(log.get("input_media"))
+    media = _media(log.get("input_media"), num_marks)
     num_images = max(len(media), num_marks)
     grades = _named_grades(log, metrics) if metrics else _all_grades(log)
     answer = log.get("target")
@@ -93,8 +97,9 @@ def parse_row(where: str, log: dict[str, Any], metrics: Sequence[str], add_image
         question=question,
         answer=as_text(answer),
         output=_unwrap(log["resps"] if log.get("resps") is not None else log.get("filtered_resps")),
-        image=add_image(media[0]) if media and num_images == 1 else None,
+        images=tuple(map(add_image, media)),
         num_images=num_images,
+        may_lack=len(media) == MOST_KEPT > num_marks,
         category=_category(log),
         grades=grades,
         ungraded="" if grades else "; ".join(_describe(log)),
@@ -147,17 +152,20 @@ def _first(arguments: Any) -> Any:
     return arguments
 
 
-def _media(value: Any) -> list[str]:
+def _media(value: Any, num_marks: int) -> list[str]:
     """The images of a row; an ArmsError if they are no texts.
 
-    An image that was at hand with its file's name and its bytes is there twice, the name first: it is one image.
+    An image that was at hand with its file's name and its bytes is there twice, the name first: it is one image. So is
+    what is there several times, but where the question has as many placeholders.
     """
     media = [value] if isinstance(value, str) else value or []
     if not isinstance(media, list) or not all(isinstance(item, str) for item in media):
         raise ArmsError(f"expected input_media to be a list of texts, got {shown(value)}")
-    are_inline = [item[:5].lower() == "data:" for item in media]
-    if are_inline == [False, True]:
-        return media[1:]
+    if len(media) == num_marks:
+        return media
+    inline = [item for item in media if item[:5].lower() == "data:"]
+    if [item in inline for item in media] == [False, True] * len(inline):
+        return inline
     return list(dict.fromkeys(media))
 
 

@@ -147,16 +147,19 @@ class _Collector:
         self._tables: list[pa.Table] = []
 
     def add(self, where: str, cells: Mapping[str, Any]) -> None:
-        """Take a row; it is set aside if its image is something else."""
+        """Take a row; it is set aside if its images are something else."""
         if self._tracks:
             self.seen.update(dict.fromkeys(cells))
         if self._flat is not None:
             values = list(map(cells.get, self._flat))
         else:
-            values = [self._pick(cells, names, held, where) for held, names in self._names.items()]
+            values = [
+                None if held == "image" and self._plan.joins_images else self._pick(cells, names, held, where)
+                for held, names in self._names.items()
+            ]
         if self._image is not None:
             try:
-                values[self._image] = self._images.of(values[self._image])  # at once: images can be large
+                values[self._image] = self._image_of(cells, values[self._image])  # at once: images can be large
             except ArmsError as error:
                 self._set_aside(where, error)
                 return
@@ -169,6 +172,13 @@ class _Collector:
         """All rows as columns."""
         self._flush()
         return pa.concat_tables(self._tables)
+
+    def _image_of(self, cells: Mapping[str, Any], value: Any) -> str | None:
+        """What a row says of its images, in one column or in several, one after the other."""
+        if not self._plan.joins_images:
+            return self._images.of(value)
+        names = self._names["image"]
+        return self._images.of_columns([self._follow(cells, one) if "." in one else cells.get(one) for one in names])
 
     def _pick(self, cells: Mapping[str, Any], names: Sequence[str], held: str, where: str) -> Any:
         """What a row says in the first of some columns; an ArmsError if another one says something else."""

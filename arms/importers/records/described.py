@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from arms.importers.records.collect import TEXT, encode
+from arms.importers.records.image_cells import split_images
 from arms.importers.records.layouts import Layout
 from arms.importers.records.plan import QUERY_FLAGS, Plan
 from arms.importers.set_aside import SetAside
@@ -103,10 +104,10 @@ def _fill_in(part: Part, benchmark: str, plan: Plan) -> None:
     """Give a part that describes queries the columns that its file has not."""
     table, present = part.table, part.layout.columns
     if "query_id" not in present:
-        key = ["image", "question", *(["benchmark"] if "benchmark" in present else [])]
+        key = [name for name in ("image", "question", "benchmark") if name in present]
         table = table.append_column("query_id", _make_ids([code(table[name]) for name in key]))
     rows = table.num_rows
-    missing = {"benchmark": benchmark, "language": plan.language} | dict.fromkeys(("answer", *_OPTIONAL))
+    missing = {"benchmark": benchmark, "language": plan.language} | dict.fromkeys(("image", "answer", *_OPTIONAL))
     for name, text in missing.items():
         if name not in present:
             table = table.append_column(name, constant(text, rows))
@@ -157,7 +158,9 @@ def describe_queries(parts: Sequence[Part], aside: SetAside) -> pd.DataFrame:
     for part, mask in zip(parts, np.split(kept, np.cumsum([part.table.num_rows for part in parts])[:-1]), strict=True):
         part.keep(mask)
     given = [name for name in QUERY_FLAGS if name not in _OPTIONAL or texts[name].null_count < len(distinct)]
-    return pa.table({name: texts[name] for name in given}).to_pandas().astype("str")
+    queries = pa.table({name: texts[name] for name in given}).to_pandas().astype("str")
+    images = queries.pop("image").map(split_images, na_action="ignore")
+    return queries.assign(images=images.astype(object))
 
 
 def leave_out_nameless(part: Part, aside: SetAside) -> None:

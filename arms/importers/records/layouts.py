@@ -48,11 +48,10 @@ def lay_out(sheets: Sequence[Sheet], plan: Plan) -> list[Layout]:
     layouts = [_lay_out(sheet, plan) for sheet in sheets]
     answered = any(layout.is_long or layout.wide_vlms for layout in layouts)
     if not any(layout.describes for layout in layouts):
-        needed = ("question", "image")
-        sheet = max(sheets, key=lambda one: sum(bool(one.having(plan.columns[held])) for held in needed))
+        sheet = max(sheets, key=lambda one: sum(bool(one.having(plan.columns[held])) for held in plan.asked))
         if len(sheets) == 1 and not answered:  # all that is missing is to be in this file, so it is said at once
-            raise _without_outcomes(sheet, _lacking(sheet, (*needed, "vlm", "grade"), plan), plan)
-        raise _missing(sheet, _lacking(sheet, needed, plan), plan)
+            raise _without_outcomes(sheet, _lacking(sheet, (*plan.asked, "vlm", "grade"), plan), plan)
+        raise _missing(sheet, _lacking(sheet, plan.asked, plan), plan)
     if not answered:
         raise _without_outcomes(sheets[-1], _lacking(sheets[-1], ("vlm", "grade"), plan), plan)
     for layout in layouts:
@@ -73,13 +72,13 @@ def gives_something(sheet: Sheet, plan: Plan) -> bool:
     """Whether a file has the columns of queries or of outcomes."""
     present = {held for held, names in plan.wanted.items() if sheet.having(names)}
     wide = any(of_vlm("grade", vlm) in present for vlm in plan.wide)
-    return {"question", "image"} <= present or "vlm" in present or sheet.vlm is not None or wide
+    return present.issuperset(plan.asked) or "vlm" in present or sheet.vlm is not None or wide
 
 
 def _lay_out(sheet: Sheet, plan: Plan) -> Layout:
     """What one file gives, by itself."""
     present = {held for held, names in plan.wanted.items() if sheet.having(names)}
-    describes, is_long = {"question", "image"} <= present, "vlm" in present or sheet.vlm is not None
+    describes, is_long = present.issuperset(plan.asked), "vlm" in present or sheet.vlm is not None
     if "vlm" in present and sheet.vlm is not None:
         raise ArmsError(
             f"{sheet.path}: expected its VLM in its name, as --vlm-from-filename says, or in the {plan.noun} "
@@ -117,6 +116,11 @@ def _check_used(layouts: Sequence[Layout], plan: Plan) -> None:
     for held in plan.named:
         if held not in used:
             raise _missing(layouts[0].sheet, [held], plan)
+    images = {name for layout in layouts for name in layout.columns.get("image", ())}
+    for name in plan.columns["image"] if plan.joins_images else ():
+        if name not in images:
+            listed = "; ".join(f"{layout.sheet.path} has {_listed(layout.sheet)}" for layout in layouts)
+            raise ArmsError(f"{plan.flags['image']} {name}: expected a column {name!r}, got none; {listed}")
     for vlm, own in plan.wide.items():
         for held, column in own.items():
             if of_vlm(held, vlm) not in used:

@@ -69,6 +69,10 @@ class Plan:
         An id is of one benchmark, not of all.
     decimal_comma : bool or None
         A comma in a grade or amount opens its decimals; None: the user has no flag to say so.
+    joins_images : bool
+        The columns of images hold one after the other, and not all the same.
+    no_images : bool
+        Images may be missing: a file with a column of questions describes queries.
     vlm_pattern : VlmPattern or None
         Where the VLM is in the names of files of one VLM each.
     """
@@ -90,7 +94,14 @@ class Plan:
     exact_match: bool = False
     ids_per_benchmark: bool = False
     decimal_comma: bool | None = None
+    joins_images: bool = False
+    no_images: bool = False
     vlm_pattern: VlmPattern | None = None
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """What a file must hold to describe queries."""
+        return ("question",) if self.no_images else ("question", "image")
 
     @property
     def wanted(self) -> dict[str, tuple[str, ...]]:

@@ -23,6 +23,9 @@ JOINED = (
 )
 
 
+_IMAGES = ("image", "images")
+
+
 @dataclass(frozen=True, kw_only=True)
 class RecordsImporter(Importer):
     """Files of rows."""
@@ -32,7 +35,8 @@ class RecordsImporter(Importer):
         f"{JOINED} A JSON document may hold records, lists by column, records by a key (then the column key), or one "
         "list of records beside other things; CSV, TSV and JSON may be packed with gzip (.gz). Where JSON or Parquet "
         "nests, name a column by its path, such as doc.question. An image is a path, a "
-        "data URI, base64, bytes, or the {bytes, path} of Hugging Face's datasets."
+        "data URI, base64, bytes, or the {bytes, path} of Hugging Face's datasets; a list of them, which text may "
+        "write out, is a query's images in their order, and an empty list says that none was sent."
     )
     example: ClassVar[str] = (
         "arms import records runs/*.jsonl --name mine --question-column doc.question --correct-column score"
@@ -42,7 +46,12 @@ class RecordsImporter(Importer):
 
     id_column: str = setting("Column of the query's id, on which files are joined.", "query_id", metavar="COLUMN")
     question_column: str = setting("Column of the question.", "question", metavar="COLUMN")
-    image_column: str = setting("Column of the image's path.", "image", metavar="COLUMN")
+    image_column: tuple[str, ...] = setting(
+        "Column of the image's path, or of a list of several; repeat it for images in several columns. By default "
+        "image or images.",
+        (),
+        metavar="COLUMN",
+    )
     answer_column: str = setting("Column of the right answer; may be missing.", "answer", metavar="COLUMN")
     benchmark_column: str = setting("Column of the benchmark; may be missing.", "benchmark", metavar="COLUMN")
     task_column: str = setting("Column of the task; may be missing.", "task", metavar="COLUMN")
@@ -96,10 +105,14 @@ class RecordsImporter(Importer):
         delimiter = "\t" if self.delimiter in ("tab", "\\t") else self.delimiter
         quote = "" if self.quote == "none" else self.quote
         defaults = {one.name: one.default for one in fields(self)}
-        columns = {held: getattr(self, field_of(flag)) for held, flag in FLAGS.items()}
+        columns = {held: getattr(self, field_of(flag)) for held, flag in FLAGS.items() if held != "image"}
+        named = (self.image_column,) if isinstance(self.image_column, str) else self.image_column
+        images = tuple(column.strip() for column in named)
         plan = Plan(
-            columns={held: (column.strip(),) for held, column in columns.items()},
-            named=[held for held, flag in FLAGS.items() if columns[held] != defaults[field_of(flag)]],
+            columns={held: (column.strip(),) for held, column in columns.items()} | {"image": images or _IMAGES},
+            joins_images=len(images) > 1,
+            no_images=intake.no_images,
+            named=[held for held, flag in FLAGS.items() if getattr(self, field_of(flag)) != defaults[field_of(flag)]],
             wide=parse_wide(
                 {"grade": self.verdict, "output": self.output, "cost_usd": self.cost, "latency_s": self.latency}
             ),

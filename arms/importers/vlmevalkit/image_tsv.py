@@ -18,14 +18,14 @@ _ITEM = re.compile(r"""\s*(?:'([^']*)'|"([^"]*)")\s*(,|$)""")
 _ZEROS = re.compile(r"-?\d+\.0+")
 
 Problem = tuple[str, str]  # a key of `arms.data.images.IMAGE_ADVICE`, and what happened
-SEVERAL, NONE = "several images", "no image in the log"
+NONE = "no image in the log"
 
 
 @dataclass
 class TsvImages:
     """What a benchmark's file holds for the rows asked for: each is either found or has a problem."""
 
-    found: dict[str, str] = field(default_factory=dict)  # index to reference, see `ImageIntake`
+    found: dict[str, tuple[str, ...]] = field(default_factory=dict)  # index to references, see `ImageIntake`
     problems: dict[str, Problem] = field(default_factory=dict)
 
 
@@ -56,7 +56,7 @@ def read_images(path: Path, wanted: Collection[str], images: ImageIntake, aside:
     """Take in the images of some rows of a benchmark's file.
 
     The file is read once, and once more if rows asked for share the image of rows that are not; one row is in memory
-    at a time. An image is base64; where there is none, `image_path` names it.
+    at a time. An image is base64; where there is none, `image_path` names it. Either cell may be a list of several.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ class _Scan:
 
     def __init__(self, path: Path, wanted: Collection[str], images: ImageIntake) -> None:
         self.path = path
-        self.found: dict[str, str] = {}
+        self.found: dict[str, tuple[str, ...]] = {}
         self.problems: dict[str, Problem] = {}
         self.shared: dict[str, str] = {}
         self.with_image: set[str] = set()
@@ -166,26 +166,27 @@ class _Scan:
             self.problems[index] = (NONE, f"row {index} of {self.path} has no image")
 
     def _add_cell(self, index: str, cell: str, take: Callable[[str], str], *, is_path: bool = False) -> None:
-        """A cell with an image, several, or the index of another row; rows of one index must agree."""
+        """A cell with images, or the index of another row; rows of one index must agree."""
         try:
             parts = as_list(cell)
         except ArmsError as error:
             self.problems[index] = (NONE, f"row {index} of {self.path}: {error}")
             return
-        if len(parts) != 1:
-            kind = SEVERAL if parts else NONE
-            self.problems[index] = (kind, f"row {index} of {self.path} has {len(parts)} images")
-        elif not is_path and len(parts[0]) <= _SHARED:
-            self._agree(self.shared, index, as_index(parts[0]) or "")
+        if not parts:
+            self.problems[index] = (NONE, f"row {index} of {self.path} has 0 images")
+        elif not is_path and len(parts) == 1 and len(parts[0]) <= _SHARED:
+            target = as_index(parts[0]) or ""
+            if self.shared.setdefault(index, target) != target or index in self.found:
+                self._disagree(index)
         else:
             self.with_image.add(index)
             if index in self._wanted:
-                self._agree(self.found, index, take(parts[0]))
+                images = tuple(map(take, parts))
+                if self.found.setdefault(index, images) != images or index in self.shared:
+                    self._disagree(index)
 
-    def _agree(self, known: dict[str, str], index: str, value: str) -> None:
-        """Note what a row says unless another row of its index says something else."""
-        other = self.shared if known is self.found else self.found
-        if known.setdefault(index, value) != value or index in other:
-            known.pop(index)
-            other.pop(index, None)
-            self.problems[index] = (NONE, f"{self.path} has several rows {index} with different images")
+    def _disagree(self, index: str) -> None:
+        """Note that rows of one index say different things."""
+        self.found.pop(index, None)
+        self.shared.pop(index, None)
+        self.problems[index] = (NONE, f"{self.path} has several rows {index} with different images")

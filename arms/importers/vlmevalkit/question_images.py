@@ -7,8 +7,7 @@ from pathlib import Path
 from arms.errors import ArmsError
 from arms.importers.base import Intake
 from arms.importers.set_aside import SetAside
-from arms.importers.texts import encodable
-from arms.importers.vlmevalkit.image_tsv import NONE, SEVERAL, Problem, TsvImages, as_list, read_images
+from arms.importers.vlmevalkit.image_tsv import NONE, Problem, TsvImages, as_list, read_images
 
 
 def split_named(text: str) -> tuple[str, Path]:
@@ -83,8 +82,10 @@ class QuestionImages:
         if path:
             self._paths.setdefault(query_id, path)
 
-    def find(self, tsv: Path | None, intake: Intake) -> dict[str, str]:
+    def find(self, tsv: Path | None, intake: Intake) -> dict[str, tuple[str, ...]]:
         """References to the images by query, from the benchmark's TSV or by the paths in the result files."""
+        if intake.no_images:
+            return dict.fromkeys(self._rows, ())
         read, missing = TsvImages(), f"the TSV of {self.benchmark} is not at hand"
         if tsv is not None:
             try:
@@ -98,21 +99,21 @@ class QuestionImages:
         references = {}
         for query_id, row in self._rows.items():
             problem = read.problems.get(row, (NONE, missing))
-            references[query_id] = encodable(read.found.get(row) or self._by_path(query_id, problem, intake))
+            references[query_id] = read.found.get(row) or self._by_path(query_id, problem, intake)
         return references
 
-    def _by_path(self, query_id: str, problem: Problem, intake: Intake) -> str:
-        """The image at the path in the result file, unless the TSV says that there are several."""
+    def _by_path(self, query_id: str, problem: Problem, intake: Intake) -> tuple[str, ...]:
+        """The images at the path in the result file, or at the paths that it lists."""
         path = self._paths.get(query_id)
-        if path is not None and problem[0] != SEVERAL:
+        if path is not None:
             try:
                 parts = as_list(path)
             except ArmsError as error:
-                return intake.images.add_missing(NONE, str(error))
-            if len(parts) == 1:
-                return intake.images.add_recorded(parts[0])
-            problem = (SEVERAL if parts else NONE, f"{len(parts)} images: {path[:80]}")
-        return intake.images.add_missing(*problem)
+                return (intake.images.add_missing(NONE, str(error)),)
+            if parts:
+                return tuple(map(intake.images.add_recorded, parts))
+            problem = (NONE, f"0 images: {path[:80]}")
+        return (intake.images.add_missing(*problem),)
 
 
 def _key(name: str) -> str:

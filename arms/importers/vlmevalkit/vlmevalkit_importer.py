@@ -47,7 +47,7 @@ class VlmEvalKitImporter(Importer):
         "Reads evaluated files in xlsx, tsv or json: _result with hit, _results with eval_match, _auxmatch and others "
         "with score, MathVista's with res. Runs are joined on benchmark and index; of several runs of a VLM the "
         "newest verdict on each question counts. Rows of one index in a file that disagree are set aside. Images come "
-        "from the benchmarks' TSVs. Questions asked with rotated options count once. "
+        "from the benchmarks' TSVs, all of a question in their order. Questions asked with rotated options count once. "
         "Answers that were never obtained are unknown. VLMEvalKit records neither tokens nor latencies."
     )
     example: ClassVar[str] = "arms import vlmevalkit ~/VLMEvalKit/outputs --tsv ~/LMUData --name mmbench"
@@ -101,7 +101,7 @@ class VlmEvalKitImporter(Importer):
         rule = GradeRule(threshold=self.threshold, lower_is_better=self.lower_is_better)
         builder = LogBuilder(intake.aside, rule, VERDICTS)
         questions = {one.benchmark: QuestionImages(one.benchmark) for one in chosen}
-        images: dict[str, str] = {}
+        images: dict[str, tuple[str, ...]] = {}
         with progress_bar("read", "files") as progress:
             parts = len(chosen) + len(questions)
             for done, evaluation in enumerate(chosen, start=1):
@@ -112,7 +112,8 @@ class VlmEvalKitImporter(Importer):
                 images.update(asked.find(benchmarks.find(asked.benchmark), intake))
                 progress(done, parts)
         log = builder.build()
-        return replace(log, queries=log.queries.assign(image=log.queries["query_id"].map(images).astype("str")))
+        found = log.queries["query_id"].map(images).astype(object)
+        return replace(log, queries=log.queries.assign(images=found))
 
     def _read_file(
         self,

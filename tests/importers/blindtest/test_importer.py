@@ -91,7 +91,7 @@ def test_all_spellings_and_nestings_are_joined(load: Import, clone: Path, tmp_pa
     assert (report.images_found, report.rows_set_aside) == (6, 0)
     assert kinds(report) == {}
     (lines,) = (row for row in queries if row["task"] == "LineIntersection")
-    kept = (tmp_path / "out" / lines["image"]).read_bytes()
+    kept = (tmp_path / "out" / lines["images"][0]).read_bytes()
     assert kept == picture_path(clone, LINES, "gpt-4o", correct=True).read_bytes()
 
 
@@ -110,7 +110,7 @@ def test_queries_that_share_a_picture(load: Import, clone: Path) -> None:
     queries = read_dataset(clone.parent / "out").queries.query("task == 'CountingCircles'")
     assert queries["question"].str.startswith("How many circles do you see?").tolist().count(True) == 1
     assert len(queries) == 3
-    assert queries["image"].nunique() == 1
+    assert queries["images"].nunique() == 1
     assert report.report.distinct_images == 6
 
 

@@ -22,7 +22,7 @@ def test_joined_tables(tmp_path: Path, output: Output) -> None:
     (source,) = write_log(tmp_path / "log")
     found = output.read(source)
     question = "Which shape?\nA. circle\nB. square\nC. star"
-    assert [[value for key, value in query.items() if key != "image"] for query in found.queries] == [
+    assert [[value for key, value in query.items() if key != "images"] for query in found.queries] == [
         *([f"gqa/id{n}", "gqa", "gqa", "en", "Which colour?", f"colour {n}"] for n in range(3)),
         *(
             [f"{ART}/id{n}", "mmmu", "Art", "en", question, shape]

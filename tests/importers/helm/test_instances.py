@@ -67,7 +67,14 @@ def test_answers() -> None:
 
 
 def test_missing_keys() -> None:
-    assert parse({"id": "id0", "input": {"text": "Words alone."}}, instructions="") == Question("", (), (), None)
+    assert parse({"id": "id0", "input": {}}, instructions="") == Question("", (), (), None)
+
+
+def test_words_alone() -> None:
+    asked = {"id": "id0", "input": {"text": "Words alone."}}
+    assert parse(asked, instructions="Answer.") == Question("Words alone.", (), (), None)
+    options = asked | {"references": [reference("red", correct=True), reference("blue")]}
+    assert parse(options, "multiple_choice_joint").text == "Words alone.\nA. red\nB. blue"
 
 
 def media(*objects: Any) -> dict[str, Any]:
@@ -123,15 +130,18 @@ def test_number_of_images(output: Output) -> None:
         output,
         ask(),
         instance("id1", [words("None?")], []),
-        instance("id2", [picture("/a.png"), picture("/b.png"), words("Two?")], []),
+        instance("id2", [picture("gqa/1.png"), words("Two?"), picture("gqa/0.png")], []),
         instance("id3", [picture("/a.png"), VIDEO, words("A video?")], []),
         instance("id4", [], []),
         instance("id5", [{}], []),
     )
-    assert (kept, found.report.rows_set_aside) == (["id0"], 5)
+    assert (kept, found.report.rows_set_aside) == (["id0", "id1", "id2", "id4"], 2)
+    assert [len(query["images"]) for query in found.queries] == [1, 0, 2, 0]
+    originals = [output.folder / f"scenarios/gqa/{number}.png" for number in (1, 0)]
+    assert found.pictures(found.queries[2]) == [path.read_bytes() for path in originals]
+    assert found.queries[3]["question"] == "Answer."
     assert found.kinds == {
-        "question without an image": 2,
-        "question with several images": 1,
+        "query without an image": 2,
         "question with media other than images": 1,
         "instance that cannot be read": 1,
     }
@@ -186,7 +196,7 @@ def test_paths_that_lead_astray(output: Output) -> None:
         "https://example.org/scenarios/gqa/0.png": "image on the web",
         "gqa/none.png": "missing image file",
         f"{ELSEWHERE}/gqa": "image outside the roots",
-        "": "no image",
+        "": "image unknown",
     }
     kept, found = read_images(output, *locations)
     assert kept == ["id0"]

@@ -27,6 +27,7 @@ from tests.importers.logs.lmms_eval import (
 
 GPT, LLAVA, QWEN = VLMS
 LATER = "20260401_000000"
+FEWER = "question with more images than the log names"
 OLDER, SMALLER = "older run, joined by row", "run much smaller than another on the same questions"
 
 Import = Callable[..., Imported]
@@ -90,7 +91,7 @@ def test_log(load: Import, tmp_path: Path) -> None:
     assert found.report.verdicts == ("mme_cognition_score >= 1", "mme_perception_score >= 1", "exact_match >= 0.5")
     prompt = "\nAnswer the question using a single word or phrase."
     lite = "vqav2_val_lite"
-    assert [[value for key, value in query.items() if key != "image"] for query in found.queries] == [
+    assert [[value for key, value in query.items() if key != "images"] for query in found.queries] == [
         *([f"mme/{doc_id}", "mme", part, "en", text + prompt, answer] for doc_id, _, text, answer, part, _ in MME),
         [f"{lite}/0", lite, lite, "en", "\nWhat colour is it?", "red"],
         [f"{lite}/7", lite, lite, "en", "\nWhat shade is it?", "blue"],
@@ -273,7 +274,7 @@ class TestHarness:
     def test_the_way_that_is_named(self, log: Path, path: Path, tmp_path: Path) -> None:
         importer = RecordsImporter(
             question_column="doc.question",
-            image_column="doc.image",
+            image_column=("doc.image",),
             id_column="doc_id",
             correct_column="exact_match",
             vlm_from_filename="{vlm}/samples_*.jsonl",
@@ -297,7 +298,7 @@ class TestImages:
 
     def test_media(self, load: Import, log: Path) -> None:
         uri = "data:image/png;base64," + base64.b64encode(png((9, 9, 9))).decode()
-        good = [["a.png"], "a.png", ["a.png", "a.png"], ["gone.png", uri]]
+        good = [["a.png"], "a.png", ["a.png", "a.png"], ["a.png", "b.png"], ["gone.png", uri]]
         lost = {
             **{
                 "https://example.org/a.png": "image on the web",
@@ -306,16 +307,75 @@ class TestImages:
             **{"../a.png": "image path with '..'", "/root/.cache/a.png": "image outside the roots"},
             "not/there.png": "missing image file",
         }
-        others = {"question with several images": [["a.png", "b.png"]], "question without an image": [[], None]}
+        others = {"question without an image": [[], None]}
         others["row that cannot be read"] = [{"a": 1}, [None]]
         medias = [*good, *([path] for path in lost), *(media for of_kind in others.values() for media in of_kind)]
         rows = [row(number, input_media=media) for number, media in enumerate(medias)]
+        (log / "b.png").write_bytes(png((8, 8, 8)))
         write_rows(log, *rows, row(99, input="<image 1> or <image 2>?"))
         found = load()
         assert found.column("query_id") == [f"ai2d/{number}" for number in range(len(good))]
         assert found.image(found.queries[-1]) == png((9, 9, 9))
-        expected = {kind: len(of_kind) for kind, of_kind in others.items()} | {"question with several images": 2}
+        assert found.pictures(found.queries[3]) == [(log / name).read_bytes() for name in ("a.png", "b.png")]
+        expected = {kind: len(of_kind) for kind, of_kind in others.items()} | {FEWER: 1}
+        assert found.examples(FEWER) == [("20260310_101500_samples_ai2d.jsonl, line 15", "doc_id 99: 1 of 2")]
         assert found.kinds == {**dict.fromkeys(lost.values(), 1), **expected, "query set aside": len(lost)}
+
+    def test_as_many_images_as_placeholders(self, load: Import, log: Path) -> None:
+        """An image that a question shows twice is there twice."""
+        (log / "b.png").write_bytes(png((8, 8, 8)))
+        uris = ["data:image/png;base64," + base64.b64encode(png((9, 9, n))).decode() for n in range(2)]
+        medias = {
+            "<image 1> or <image 2>?": (["a.png", "b.png"], ["a.png", "b.png"]),
+            "<image> then <image>?": (["b.png", "b.png"], ["b.png", "b.png"]),
+            "<image 1> <image 2> <image 1>?": (["b.png", "a.png"], ["b.png", "a.png"]),
+            "Both?": (["gone.png", uris[0], "gone too.png", uris[1]], uris),
+            "<image 1> <image 2> named and kept?": (["gone.png", uris[0], "gone too.png", uris[1]], uris),
+        }
+        rows = [row(number, input=text, input_media=of) for number, (text, (of, _)) in enumerate(medias.items())]
+        write_rows(log, *rows)
+        found = load()
+        contents = {"a.png": (log / "a.png").read_bytes(), "b.png": png((8, 8, 8))}
+        contents |= {uri: png((9, 9, n)) for n, uri in enumerate(uris)}
+        expected = [[contents[one] for one in images] for _, images in medias.values()]
+        assert [found.pictures(query) for query in found.queries] == expected
+        assert found.kinds == {}
+
+    def test_of_more_than_four_the_log_keeps_four(self, load: Import, log: Path) -> None:
+        names = [f"{number}.png" for number in range(6)]
+        for number, name in enumerate(names):
+            (log / name).write_bytes(png((number, 9, 9)))
+        six = "Which? " + " ".join(f"<image {number}>" for number in range(1, 7))
+        rows = [
+            row(0, input=six, input_media=names[:4]),
+            row(1, input="Four, or more?", input_media=names[:4]),
+            row(2, input=six.partition(" <image 5>")[0], input_media=names[:4]),
+        ]
+        write_rows(log, *rows)
+        found = load()
+        assert found.column("query_id") == ["ai2d/1", "ai2d/2"]
+        assert [len(query["images"]) for query in found.queries] == [4, 4]
+        assert found.kinds == {FEWER: 1, "question with 4 images in the log": 1}
+        assert found.examples(FEWER)[0][1] == "doc_id 0: 4 of 6"
+        (told,) = (one for one in found.report.report.findings if one.kind == FEWER)
+        assert told.advice.startswith("the log keeps 4 of a question at most; save the benchmark's images")
+        for number in range(6):
+            (log / f"ai2d_0_{number + 1}.png").write_bytes(png((number, 9, 9)))
+        found = load(image_pattern="{task}_{doc_id}_{number}.png")
+        assert found.pictures(found.queries[0]) == [png((number, 9, 9)) for number in range(6)]
+
+    def test_a_pattern_of_one_image_where_there_are_several(self, load: Import, log: Path) -> None:
+        write_rows(log, row(0), row(1, input="<image 1> or <image 2>?", input_media=None))
+        found = load(image_pattern="{task}/{doc_id}.png")
+        assert found.examples(FEWER)[0][1] == "doc_id 1: 1 of 2"
+
+    def test_questions_only(self, load: Import, log: Path) -> None:
+        rows = [row(0), row(1, input_media=None), row(2, input="<image 1> or <image 2>?", input_media=None)]
+        write_rows(log, *rows, row(3, input="<image>", input_media=None))
+        found = load(options=replace(FREE, no_images=True))
+        assert [query["images"] for query in found.queries] == [(), (), ()]
+        assert found.kinds == {"query without an image": 3, "neither question nor image": 1, "query set aside": 1}
+        assert not (found.folder / "images").exists()
 
     def test_one_of_a_run_serves_the_others(self, load: Import, log: Path) -> None:
         write_rows(log, row(0, input_media=[]), row(1), vlm=QWEN)
@@ -339,7 +399,7 @@ class TestImages:
     )
     def test_a_pattern_that_asks_for_more(self, pattern: str) -> None:
         with pytest.raises(
-            ArmsError, match=r"--image-pattern: expected a path with \{doc_id\} and \{task\} as the only braces"
+            ArmsError, match=r"--image-pattern: expected a path with \{doc_id\}, \{task\} and \{number\} as the only "
         ):
             LmmsEvalImporter(image_pattern=pattern)
 
@@ -393,7 +453,7 @@ class TestMetrics:
         }
         write_rows(log, mmmu, mmmu | {"doc_id": 1}, task="mmmu_val")
         message = (
-            r"(?s)expected rows with a grade and one image, got none.*2 set aside: run without a grade in its rows "
+            r"(?s)expected rows with a grade and their images, got none.*2 set aside: run without a grade in its rows "
         )
         with pytest.raises(
             ArmsError, match=message + r"\(.*mmmu_acc: id, subdomain, answer, parsed_pred\); name a met"
@@ -461,7 +521,7 @@ class TestOlderForm:
         for number in range(2):
             (log / f"{number}.png").write_bytes(png((number, 0, 0)))
         found = load(image_pattern="{doc_id}.png")
-        assert [[value for key, value in query.items() if key != "image"] for query in found.queries] == [
+        assert [[value for key, value in query.items() if key != "images"] for query in found.queries] == [
             ["chartqa/0", "chartqa", "chartqa", "en", "How high is the bar?", "['3', 'three']"],
             ["chartqa/1", "chartqa", "charts", "en", "How low?", "2"],
         ]
@@ -527,7 +587,7 @@ class TestFiles:
             ("ai2d.csv", "a,b", "ai2d.csv: expected a log of lmms-eval"),
             ("ai2d.json", '{"args": {', r"found none to use; .*ai2d.json: expected JSON in UTF-8"),
             (f"{LATER}_results.json", "{}", "found none to use; run lmms-eval with --log_samples"),
-            (f"{LATER}_samples_ai2d.jsonl", "", "expected rows with a grade and one image, got none"),
+            (f"{LATER}_samples_ai2d.jsonl", "", "expected rows with a grade and their images, got none"),
             ("", "", r"expected DATE_samples_TASK.jsonl files of lmms-eval, found none to use"),
         ],
     )

@@ -56,7 +56,7 @@ class Outcome:
 
     def pixel(self, query_id: str) -> int:
         """The number of the `image` of a query."""
-        with Image.open(self.folder / self.queries.loc[query_id, "image"]) as found:
+        with Image.open(self.folder / self.queries.loc[query_id, "images"][0]) as found:
             return found.getpixel((0, 0))[0]
 
     def findings(self) -> dict[str, int]:

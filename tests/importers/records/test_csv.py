@@ -188,7 +188,7 @@ class TestColumns:
             (
                 "question,vlm,correct",
                 {},
-                r"t\.csv: expected a column 'image', got 'question', 'vlm', 'correct' \(split",
+                r"t\.csv: expected a column 'image' or 'images', got 'question', 'vlm', 'correct' \(split",
             ),
             ("prompt,image,vlm,correct", {}, r"column 'question', got 'prompt', .*which one it is: --question-col"),
             ("question,image,vlm", {}, "expected a column 'correct', .* say which one it is: --correct-column"),
@@ -200,8 +200,8 @@ class TestColumns:
             (
                 "frage,bild,modell,urteil",
                 {},
-                "columns 'question', 'image', 'vlm', 'correct', got .*; say which ones these are: --question-column, "
-                "--image-column, --vlm-column, --correct-column; or, where each VLM",
+                "columns 'question', 'image' or 'images', 'vlm', 'correct', got .*; say which ones these are: "
+                "--question-column, --image-column, --vlm-column, --correct-column; or, where each VLM",
             ),
             ("question,image,vlm,correct", {"answer_column": "gold"}, "a column 'gold', .* one it is: --answer-col"),
             (
@@ -254,7 +254,7 @@ class TestColumns:
         other = write_cells(tmp_path / "other.csv", [["vlm", "correct"], ["a", "1"]])
         with pytest.raises(ArmsError, match=r"other\.csv: expected a column 'query_id', got 'vlm', 'corr.*--id-column"):
             load(*sources, other)
-        with pytest.raises(ArmsError, match=r"outcomes\.csv: expected columns 'question', 'image', got"):
+        with pytest.raises(ArmsError, match=r"outcomes\.csv: expected columns 'question', 'image' or 'images', got"):
             load(sources[1])
 
 
@@ -446,7 +446,7 @@ class TestRows:
             "row without a query id": 1,
             "outcome without a VLM's name": 2,
             "query without words": 1,
-            "no image": 1,
+            "image unknown": 1,
             "query without outcome": 2,
             "query set aside": 1,
         }

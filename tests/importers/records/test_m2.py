@@ -113,7 +113,8 @@ class TestFields:
         found = load(write({**decoys, **{names[held]: value for held, value in VALUES.items()}}), **settings)
         (query,), (outcome,) = found.queries, found.outcomes
         held = {**VALUES, "query_id": "ocr/7", "correct": False}
-        assert query == {name: held[name] for name in query} | {"image": query["image"]}
+        assert len(query.pop("images")) == 1
+        assert query == {name: held[name] for name in query}
         assert outcome == {name: held[name] for name in outcome}
         assert found.kinds == ({"fields that are not read": 1, "split that is not used": 1} if settings else {})
 
@@ -263,7 +264,7 @@ class TestImages:
             "only a path": {"path": "a.png"},
             "path": "a.png",
         }
-        broken = [5, [], ["a.png", "a.png"], {"url": "a.png"}, {"path": 5}]
+        broken = [5, ["a.png", 5], ["a.png", None], {"url": "a.png"}, {"path": 5}]
         nothing = [None, " ", {"bytes": None, "path": None}]
         lost = {
             **{"https://example.org/a.png": "image on the web", "../a.png": "image path with '..'"},
@@ -279,11 +280,9 @@ class TestImages:
         kinds = found.kinds
         assert kinds.pop("query set aside") == len(nothing) + len(lost)
         assert kinds.pop("record that cannot be used") == len(broken)
-        assert kinds.pop("no image") == len(nothing)
+        assert kinds.pop("image unknown") == len(nothing)
         assert set(kinds) == set(lost.values())
-        assert (
-            found.examples("record that cannot be used")[0][1] == "expected one image, a path, base64 or bytes, got 5"
-        )
+        assert found.examples("record that cannot be used")[0][1] == "expected an image, a path, base64 or bytes, got 5"
 
     @pytest.mark.parametrize(
         ("images", "kind"),
@@ -359,7 +358,7 @@ class TestRecords:
             *(("task", 10), ("language", 10), ("benchmark", 10), ("id", 10)),  # all but null and the blank text
             ("question", 4),  # the texts, and the blank one and null, which are one: a picture may be all that is sent
             ("vlm", 2),  # and but the one that cannot be printed
-            ("image", 0),
+            ("image", 1),  # the empty list: none was sent
             ("label", 1),  # true, as 5 and 1.5 are no verdicts
         ],
     )

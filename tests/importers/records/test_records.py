@@ -1,25 +1,34 @@
+import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from arms.errors import ArmsError
 from arms.importers.records.records_importer import RecordsImporter
-from tests.importers.helpers import Imported, load_log
+from arms.importers.run import ImportOptions
+from tests.importers.helpers import FREE, Imported, load_log
 from tests.importers.logs.csv import queries, write_images, write_log, write_rows, write_wide
 from tests.importers.logs.m2 import write_lines, write_parquet
 from tests.importers.logs.vlmevalkit import write_json, write_sheet
 
 Import = Callable[..., Imported]
-NESTED = {"question_column": "doc.question", "answer_column": "doc.gold.text", "image_column": "doc.image"}
+NESTED = {"question_column": "doc.question", "answer_column": "doc.gold.text", "image_column": ("doc.image",)}
 
 
 @pytest.fixture
 def load(tmp_path: Path) -> Import:
-    return lambda *sources, **settings: load_log(tmp_path / "out", RecordsImporter(**settings), *sources)
+    def run(*sources: Path, options: ImportOptions = FREE, **settings: Any) -> Imported:
+        return load_log(tmp_path / "out", RecordsImporter(**settings), *sources, options=options)
+
+    return run
 
 
 def nested(number: int, **more: Any) -> dict[str, Any]:
@@ -119,3 +128,114 @@ def test_folders(load: Import, tmp_path: Path) -> None:
     (tmp_path / "log/queries.csv").write_text(json.dumps({}))
     with pytest.raises(ArmsError, match=r"queries\.csv: expected a header of several columns"):
         load(tmp_path / "log/queries.csv")
+
+
+class TestImages:
+    """Any number of images a row."""
+
+    RECORD: ClassVar[dict[str, Any]] = {"question": "Q?", "vlm": "a", "correct": 1}
+
+    @pytest.fixture
+    def contents(self, tmp_path: Path) -> list[bytes]:
+        write_images(tmp_path)
+        return [(tmp_path / f"images/{number}.png").read_bytes() for number in range(3)]
+
+    def rows(self, cells: Sequence[Any], name: str = "image") -> list[dict[str, Any]]:
+        return [{**self.RECORD, "query_id": f"q{number}", name: cell} for number, cell in enumerate(cells)]
+
+    @pytest.mark.parametrize("name", ["image", "images", "pictures"])
+    def test_a_list_in_a_cell(self, load: Import, tmp_path: Path, contents: list[bytes], name: str) -> None:
+        paths = [f"images/{number}.png" for number in range(3)]
+        inline = {"bytes": base64.b64encode(contents[2]).decode(), "path": None}
+        cells = [
+            *(paths[:2], [paths[1], paths[0], paths[1]], [paths[0]], paths[0], []),
+            *(json.dumps(paths), str(paths[:2]), "[]", [{"bytes": None, "path": paths[1]}, inline]),
+        ]
+        settings = {} if name != "pictures" else {"image_column": (name,)}
+        found = load(write_lines(tmp_path / "t.jsonl", self.rows(cells, name)), **settings)
+        a, b, c = contents
+        expected = [[a, b], [b, a, b], [a], [a], [], [a, b, c], [a, b], [], [b, c]]
+        assert [found.pictures(query) for query in found.queries] == expected
+        assert found.kinds == {"query without an image": 2}
+
+    def test_lists_of_bytes_as_hugging_face_keeps_them(
+        self, load: Import, tmp_path: Path, contents: list[bytes]
+    ) -> None:
+        images = [{"bytes": content, "path": f"{number}.png"} for number, content in enumerate(contents)]
+        lists = [images, images[:1], [], None]
+        table = pa.Table.from_pylist(self.rows(lists))
+        pq.write_table(table, tmp_path / "t.parquet")
+        found = load(tmp_path / "t.parquet")
+        assert [found.pictures(query) for query in found.queries] == [contents, contents[:1], []]
+        assert found.kinds == {"query without an image": 1, "image unknown": 1, "query set aside": 1}
+
+    @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+    def test_several_columns(self, load: Import, tmp_path: Path, contents: list[bytes], suffix: str) -> None:
+        names = ("image_1", "image_2", "image_3")
+        numbers = [(0, 1, 2), (2, None, 0), (None, 1, None), (None, None, None)]
+        rows = [
+            {**row, **{name: None if at is None else f"images/{at}.png" for name, at in zip(names, of, strict=True)}}
+            for row, of in zip(self.rows([None] * 4, "other"), numbers, strict=True)
+        ]
+        path = tmp_path / f"t.{suffix}"
+        pd.DataFrame(rows).to_csv(path, index=False) if suffix == "csv" else write_lines(path, rows)
+        found = load(path, image_column=names)
+        expected = [[contents[at] for at in of if at is not None] for of in numbers[:3]]
+        assert [found.pictures(query) for query in found.queries] == expected
+        assert found.kinds["image unknown"] == 1
+        turned = load(path, image_column=names[::-1])
+        assert [found.pictures(query)[::-1] for query in found.queries] == [turned.pictures(q) for q in turned.queries]
+        with pytest.raises(ArmsError, match=r"--image-column image_9: expected a column 'image_9', got none; .*t\."):
+            load(path, image_column=(*names, "image_9"))
+
+    def test_columns_with_lists_and_paths_into_documents(
+        self, load: Import, tmp_path: Path, contents: list[bytes]
+    ) -> None:
+        document = {"images": ["images/1.png", "images/2.png"], "last": "images/0.png"}
+        path = write_lines(tmp_path / "t.jsonl", [{**self.RECORD, "query_id": "q", "doc": document}])
+        found = load(path, image_column=("doc.images", "doc.last"))
+        assert found.pictures(found.queries[0]) == [contents[at] for at in (1, 2, 0)]
+
+    def test_without_ids_a_query_is_its_images_in_their_order(
+        self, load: Import, tmp_path: Path, contents: list[bytes]
+    ) -> None:
+        a, b = "images/0.png", "images/1.png"
+        rows = [{**self.RECORD, "image": image, "vlm": vlm} for image in ([a, b], [b, a], a) for vlm in ("a", "b")]
+        found = load(write_lines(tmp_path / "t.jsonl", rows))
+        assert (len(found.queries), len(found.outcomes)) == (3, 6)
+
+    def test_rows_of_a_query_with_other_images(self, load: Import, tmp_path: Path, contents: list[bytes]) -> None:
+        rows = self.rows([["images/0.png", "images/1.png"], ["images/1.png", "images/0.png"]])
+        rows[1] |= {"query_id": "q0", "vlm": "b"}
+        found = load(write_lines(tmp_path / "t.jsonl", rows))
+        assert (len(found.outcomes), found.kinds) == (1, {"image differs from that of the query's first row": 1})
+
+    @pytest.mark.parametrize("cell", [5, [5], ["images/0.png", None], [["images/0.png"]], {"a": 1}])
+    def test_cells_that_hold_something_else(
+        self, load: Import, tmp_path: Path, contents: list[bytes], cell: Any
+    ) -> None:
+        found = load(write_lines(tmp_path / "t.jsonl", self.rows(["images/0.png", cell])))
+        assert (len(found.queries), found.kinds) == (1, {"record that cannot be used": 1})
+
+    @pytest.mark.parametrize("name", ["[a]", "images:[", "images:[]", '["a"', "images:a.png"])
+    def test_a_path_that_looks_like_a_list(
+        self, load: Import, tmp_path: Path, contents: list[bytes], name: str
+    ) -> None:
+        (tmp_path / name).write_bytes(contents[0])
+        found = load(write_lines(tmp_path / "t.jsonl", self.rows([name, [name, "images/1.png"]])))
+        assert [found.pictures(query) for query in found.queries] == [contents[:1], contents[:2]]
+
+    def test_questions_only(self, load: Import, tmp_path: Path) -> None:
+        """The images are not at hand, or there is not even a column of them."""
+        options = replace(FREE, no_images=True)
+        rows = self.rows(["gone.png", ["gone.png", "too.png"], None])
+        found = load(write_lines(tmp_path / "t.jsonl", rows), options=options)
+        assert [query["images"] for query in found.queries] == [()] * 3
+        assert found.kinds == {"query without an image": 3}
+        assert found.report.to_dict()["images"] == {"left_out": True}
+        assert found.report.text().startswith("images: left out, as --no-images asks: every query is its question only")
+        bare = write_lines(tmp_path / "t.jsonl", [{**self.RECORD, "vlm": vlm} for vlm in ("a", "b")])
+        found = load(bare, options=options)
+        assert (len(found.queries), len(found.outcomes)) == (1, 2)
+        with pytest.raises(ArmsError, match="expected a column 'image' or 'images', got 'question', 'vlm', 'correct'"):
+            load(bare)

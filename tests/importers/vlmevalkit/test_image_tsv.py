@@ -12,7 +12,7 @@ from arms.importers.set_aside import SetAside
 from arms.importers.vlmevalkit.image_tsv import TsvImages, as_index, as_list, read_images
 from tests.importers.logs.vlmevalkit import image, write_tsv
 
-GONE, SEVERAL = "no image in the log", "several images"
+GONE = "no image in the log"
 
 
 class Reader:
@@ -29,11 +29,19 @@ class Reader:
             write_tsv(self.path, rows)
         return read_images(self.path, wanted, self.intake, self.aside)
 
-    def pixel(self, reference: str) -> int:
-        """The number of the `image` that a reference leads to."""
-        self.intake.check([reference])
-        with Image.open(self.folder / self.intake.name(reference)) as found:
-            return found.getpixel((0, 0))[0]
+    def pixels(self, references: tuple[str, ...]) -> list[int]:
+        """The numbers of the images that references lead to."""
+        self.intake.check(references)
+        numbers = []
+        for reference in references:
+            with Image.open(self.folder / self.intake.name(reference)) as found:
+                numbers.append(found.getpixel((0, 0))[0])
+        return numbers
+
+    def pixel(self, references: tuple[str, ...]) -> int:
+        """The number of the one image."""
+        (number,) = self.pixels(references)
+        return number
 
     def files(self) -> int:
         """How many images were written."""
@@ -116,28 +124,49 @@ def test_one_pass_where_one_is_enough(reader: Reader, monkeypatch: pytest.Monkey
 
 def test_shares_that_lead_nowhere(reader: Reader) -> None:
     rows = [row(1, "9"), row(2, "3"), row(3, "2"), row(4, "4"), row(5, "6"), row(6, ""), row(7, "8")]
-    rows.append(row(8, f"['{image(0)}', '{image(1)}']"))
+    rows.append(row(8, "[]"))
     result = reader.read(rows, ["1", "2", "4", "5", "6", "7", "10"])
     assert result.found == {}
-    assert {index: kind for index, (kind, _) in result.problems.items()} == {
-        **dict.fromkeys(["1", "2", "4", "5", "6", "10"], GONE),
-        "7": SEVERAL,
-    }
+    kinds = {index: kind for index, (kind, _) in result.problems.items()}
+    assert kinds == dict.fromkeys(["1", "2", "4", "5", "6", "7", "10"], GONE)
     details = {index: detail for index, (_, detail) in result.problems.items()}
     assert details["1"] == f"{reader.path} has no row 9, whose image row 1 shares"
     assert details["2"] == "rows that share each other's images: 2, 3, 2"
     assert details["4"] == "rows that share each other's images: 4, 4"
     assert details["5"] == details["6"] == f"row 6 of {reader.path} has no image"
-    assert details["7"] == f"row 8 of {reader.path} has 2 images"
+    assert details["7"] == f"row 8 of {reader.path} has 0 images"
     assert details["10"] == f"{reader.path} has no row 10"
 
 
-def test_several_images_and_broken_lists(reader: Reader) -> None:
-    rows = [row(1, f"['{image(1)}', '{image(2)}']"), row(2, "[]"), row(3, f"[{image(3)}]")]
-    result = reader.read(rows, ["1", "2", "3"])
-    assert {index: kind for index, (kind, _) in result.problems.items()} == {"1": SEVERAL, "2": GONE, "3": GONE}
+def test_several_images_come_in_their_order(reader: Reader) -> None:
+    lists = {1: [1, 2], 2: [2, 1, 2], 3: [3], 4: [5, 4, 3, 2, 1, 0]}
+    rows = [row(index, str([image(number) for number in numbers])) for index, numbers in lists.items()]
+    rows += [row(5, "4"), row(6, "['5']"), row(7, f"data:image/png;base64,{image(7)}")]
+    result = reader.read(rows, ["1", "2", "3", "4", "5", "6"])
+    assert result.problems == {}
+    found = {index: reader.pixels(images) for index, images in result.found.items()}
+    assert found == {**{str(index): numbers for index, numbers in lists.items()}, "5": lists[4], "6": lists[4]}
+    assert reader.files() == 6
+
+
+def test_several_images_of_a_row_that_was_not_asked_for(reader: Reader) -> None:
+    result = reader.read([row(1, str([image(3), image(4)])), row(2, "1")], ["2"])
+    assert reader.pixels(result.found["2"]) == [3, 4]
+
+
+def test_broken_lists(reader: Reader) -> None:
+    result = reader.read([row(2, "[]"), row(3, f"[{image(3)}]")], ["2", "3"])
+    assert {index: kind for index, (kind, _) in result.problems.items()} == {"2": GONE, "3": GONE}
     assert "expected a list of quoted texts, got" in result.problems["3"][1]
     assert reader.files() == 0
+
+
+def test_rows_of_one_index_with_several_images(reader: Reader) -> None:
+    one, turned = str([image(1), image(2)]), str([image(2), image(1)])
+    rows = [row(1, one), row(1, one), row(2, one), row(2, turned), row(3, one), row(3, "1")]
+    result = reader.read(rows, ["1", "2", "3"])
+    assert {index: reader.pixels(images) for index, images in result.found.items()} == {"1": [1, 2]}
+    assert set(result.problems) == {"2", "3"}
 
 
 def test_rows_of_one_index(reader: Reader) -> None:
@@ -157,7 +186,7 @@ def test_rows_of_one_index(reader: Reader) -> None:
 def test_images_that_do_not_open_come_out_in_their_check(reader: Reader) -> None:
     short = base64.b64encode(b"no image at all, however long this is " * 3).decode()
     result = reader.read([row(1, short), row(2, "%" * 80)], ["1", "2"])
-    checks = reader.intake.check(list(result.found.values()))
+    checks = reader.intake.check([image for images in result.found.values() for image in images])
     assert [check.problem for check in checks.values()] == ["unreadable image", "unreadable image"]
 
 
@@ -169,13 +198,14 @@ def test_paths_where_there_are_no_images(reader: Reader, tmp_path: Path) -> None
     rows = [{"image_path": path, "index": number} for number, path in enumerate(paths)]
     result = reader.read(rows, ["0", "1", "2", "3"])
     assert [reader.pixel(result.found[index]) for index in ("0", "1")] == [7, 7]
-    assert {index: kind for index, (kind, _) in result.problems.items()} == {"2": SEVERAL, "3": GONE}
+    assert result.found["2"] == ("seven.png", "b.png")
+    assert {index: kind for index, (kind, _) in result.problems.items()} == {"3": GONE}
 
 
 def test_images_go_before_paths(reader: Reader) -> None:
     rows = [row(1, image(1), image_path="a.png"), row(2, "", image_path="b.png"), row(3, "1", image_path="c.png")]
     result = reader.read(rows, ["1", "2", "3"])
-    assert (reader.pixel(result.found["1"]), result.found["2"]) == (1, "b.png")
+    assert (reader.pixel(result.found["1"]), result.found["2"]) == (1, ("b.png",))
     assert result.found["3"] == result.found["1"]
 
 

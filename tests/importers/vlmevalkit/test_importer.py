@@ -11,7 +11,7 @@ from tests.importers.logs.vlmevalkit_case import Log
 
 def test_whole_log(log: Log) -> None:
     found = log.read(*write_log(log.folder))
-    assert found.queries.drop(columns="image").reset_index().to_dict("records") == [
+    assert found.queries.drop(columns="images").reset_index().to_dict("records") == [
         {
             "query_id": f"MMStar/{number}",
             "benchmark": "MMStar",

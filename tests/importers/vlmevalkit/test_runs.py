@@ -220,4 +220,4 @@ def test_images_of_any_format(log: Log) -> None:
     Image.new("RGB", (32, 32), (9, 9, 9)).save(content, "JPEG")
     write_tsv(log.tsvs / "MMStar.tsv", [question(1, image=base64.b64encode(content.getvalue()).decode())])
     log.result("M", "MMStar_openai_result", hit(1))
-    assert log.read().queries.loc["MMStar/1", "image"].endswith(".jpeg")
+    assert log.read().queries.loc["MMStar/1", "images"][0].endswith(".jpeg")
