@@ -56,6 +56,7 @@ STARTER_NOTE = ", the starter: it knows simulated VLMs only; train your own rout
     metavar="PER_USD",
     help="Choose by confidence less this times the cost: at 50, a cost of $0.002 weighs as much as 0.1 of confidence.",
 )
+@click.option("--tools", is_flag=True, help="Leave out VLMs that call no tools, as far as their profiles say.")
 @click.option("--why", is_flag=True, help="Say what decided, and who was right on the most similar training queries.")
 @json_option
 def route(
@@ -66,6 +67,7 @@ def route(
     cheapest_above: float | None,
     budget: float | None,
     cost_penalty: float | None,
+    tools: bool,
     why: bool,
     as_json: bool,
 ) -> None:
@@ -100,7 +102,7 @@ def route(
 
     know_settings()
     router = Router.load(used)
-    result = router.route(pictures, question, exclude=exclude, policy=policy, why=why)
+    result = router.route(pictures, question, exclude=exclude, policy=policy, why=why, tools=tools)
     if folder is None or router.origin is not None:
         made = "" if router.origin is None else f", of the dataset {router.origin}"
         echo(f"router: {_shown(used)}{made}{STARTER_NOTE if used == STARTER else ''}", err=True)
@@ -112,6 +114,8 @@ def route(
     for place, ranked in enumerate(result.ranking, start=1):
         cost = "" if ranked.expected_cost_usd is None else f"  ${ranked.expected_cost_usd:.6f}"
         echo(f"{place}. {ranked.vlm:<{width}}  {ranked.confidence:.3f}{cost}")
+    for vlm, reason in result.unable.items():
+        echo(f"left out: {vlm} {reason}")
     if result.why is not None:
         echo("\n".join(_why_lines(result.why)))
 

@@ -79,6 +79,9 @@ def vlms_list(path: Path, sentences: bool, as_json: bool) -> None:
 @click.option("--price-in", type=float, metavar="USD", help="Price of a million prompt tokens.")
 @click.option("--price-out", type=float, metavar="USD", help="Price of a million output tokens.")
 @click.option("--released", metavar="DATE", help="When it came out: 2024, 2024-05 or 2024-05-13.")
+@click.option("--max-images", type=int, metavar="NUMBER", help="Images that it takes in one query, at most.")
+@click.option("--context-tokens", type=int, metavar="NUMBER", help="Tokens of prompt and answer together, at most.")
+@click.option("--tools/--no-tools", default=None, help="Whether it calls tools.")
 @click.option(
     "--file",
     "path",

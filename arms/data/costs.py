@@ -159,6 +159,12 @@ def estimate_costs(
     return (prompt_tokens_N[:, None] * price_in_S + params.answer_tokens * price_out_S) / _MILLION
 
 
+def estimate_tokens(num_characters: int, num_images: int, params: CostsParams) -> int:
+    """About how many tokens a prompt and its answer have."""
+    prompt_tokens = num_characters / params.characters_per_token + num_images * params.image_tokens
+    return round(prompt_tokens + params.answer_tokens)
+
+
 def _prices(profile: VlmProfile, pool: Sequence[VlmProfile], params: CostsParams) -> tuple[float, float]:
     """USD per million prompt tokens and output tokens; NaN where unknown."""
     if profile.price_in is not None and profile.price_out is not None:

@@ -21,6 +21,7 @@ ProfileKind = Literal["full", "name"]
 QUERY_ID = "query_id"
 ASKED = "asked: "  # begins the names of columns
 
+CAPABILITIES = ("max_images", "context_tokens", "tools")  # unknown ones are no obstacle
 _TEXTS = ("provider", "architecture", "language_model", "vision_model", "released")
 
 
@@ -44,6 +45,9 @@ class VlmProfile:
     price_in: float | None = None  # USD per million prompt tokens; >= 0
     price_out: float | None = None  # USD per million output tokens; >= 0
     released: str | None = None  # a date as text: 2024, 2024-05 or 2024-05-13
+    max_images: int | None = None  # in one query; >= 0
+    context_tokens: int | None = None  # of prompt and answer together; > 0
+    tools: bool | None = None  # whether it calls tools
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
@@ -70,6 +74,12 @@ class VlmProfile:
                 if not _is_amount(value) or (key == "params_b" and value == 0):
                     raise ArmsError(f"{key}: expected {expected}, or null where undisclosed, got {value!r}")
                 object.__setattr__(self, key, float(value))
+        for key, least in (("max_images", 0), ("context_tokens", 1)):
+            value = getattr(self, key)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+                raise ArmsError(f"{key}: expected an integer >= {least}, or null where unknown, got {value!r}")
+        if not (self.tools is None or isinstance(self.tools, bool)):
+            raise ArmsError(f"tools: expected true or false, or null where unknown, got {self.tools!r}")
 
 
 def read_vlms(path: str | Path) -> tuple[VlmProfile, ...]:
@@ -107,7 +117,9 @@ def read_vlms(path: str | Path) -> tuple[VlmProfile, ...]:
 
 
 def write_vlms(vlms: Iterable[VlmProfile], path: str | Path) -> None:
-    """Write profiles as vlms.yaml, every fact named (null where undisclosed); the same profiles give the same bytes.
+    """Write profiles as vlms.yaml; the same profiles give the same bytes.
+
+    Every fact is named (null where undisclosed), and of the capabilities those that are known.
 
     Parameters
     ----------
@@ -121,7 +133,7 @@ def write_vlms(vlms: Iterable[VlmProfile], path: str | Path) -> None:
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.width = 2**16  # one line per fact
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
-        yaml.dump([asdict(vlm) for vlm in vlms], stream)
+        yaml.dump([_written(vlm) for vlm in vlms], stream)
 
 
 def check_distinct_names(vlms: Sequence[VlmProfile], where: str | Path) -> None:
@@ -186,6 +198,11 @@ def parse_entry(entry: Any, where: str) -> VlmProfile:
         return VlmProfile(**facts)
     except ArmsError as error:
         raise ArmsError(f"{where}: {error}") from error
+
+
+def _written(vlm: VlmProfile) -> dict[str, Any]:
+    facts = asdict(vlm)
+    return {key: value for key, value in facts.items() if value is not None or key not in CAPABILITIES}
 
 
 def _is_amount(value: Any) -> bool:

@@ -1,14 +1,14 @@
 """Routing with a trained router: open pictures, estimate costs and rank the pool, for one query or many."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from arms.data.costs import estimate_costs, price_costs
+from arms.data.costs import estimate_costs, estimate_tokens, price_costs
 from arms.data.pictures import PictureSource, open_picture
 from arms.data.profiles import VlmProfile
 from arms.device import survive_forks
@@ -21,6 +21,7 @@ from arms.routers.hub import Portable
 from arms.routers.loading import load_whole
 from arms.routers.messages import CONTEXT_TOKENS, Asked, pictures_of, read_messages
 from arms.routers.origin import Origin
+from arms.selection.capabilities import Needs, lacking
 from arms.selection.policies import EXPENSES
 from arms.selection.select import check_is_mapping, ranking
 
@@ -96,12 +97,14 @@ class RankedVlm:
 class Route:
     """Where one query goes: the policy's choice first, the rest of the pool by falling confidence.
 
-    `why` says what stands behind it, if that was asked for; `asked` what was taken of a conversation.
+    `why` says what stands behind it, if that was asked for; `asked` what was taken of a conversation; `unable` which
+    VLMs of the pool cannot answer, and why.
     """
 
     ranking: tuple[RankedVlm, ...]
     why: "Why | None" = None
     asked: Asked | None = None
+    unable: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def vlm(self) -> str:
@@ -109,12 +112,14 @@ class Route:
         return self.ranking[0].vlm
 
     def to_json(self) -> dict[str, Any]:
-        """What JSON can hold, as `arms route --json` prints it: vlm, ranking, and why and asked if there are."""
+        """What JSON can hold, as `arms route --json` prints it: vlm, ranking; why, asked and unable if there are."""
         content: dict[str, Any] = {"vlm": self.vlm, "ranking": [ranked.to_json() for ranked in self.ranking]}
         if self.why is not None:
             content["why"] = asdict(self.why)
         if self.asked is not None:
             content["asked"] = self.asked.to_json()
+        if self.unable:
+            content["unable"] = dict(self.unable)
         return content
 
 
@@ -185,6 +190,7 @@ class Router(Portable):
         policy: Mapping[str, Any] | None = None,
         costs: CostsParams | None = None,
         why: bool = False,
+        tools: bool = False,
     ) -> Route:
         """Rank the pool for one query.
 
@@ -211,17 +217,21 @@ class Router(Portable):
             by `arms.params.STANDARD_COSTS`, if the router does not know its dataset's.
         why : bool
             Say what stands behind the route, in `Route.why`.
+        tools : bool
+            The VLM has to call tools. A VLM that cannot, or takes fewer images or tokens than the query has, as its
+            profile says, is left out, with the reason in `Route.unable`. What a profile does not say is no obstacle.
 
         Raises
         ------
         ArmsError
             If an image cannot be read, the question is no text, there is neither question nor image, or there are
-            messages beside them, `exclude` names an unknown VLM, no VLM is left, the policy needs something unknown
-            (latencies, or the costs of a VLM without prices), or `why` is asked of a router without a memory.
+            messages beside them, `exclude` names an unknown VLM, no VLM is left that can answer, the policy needs
+            something unknown (latencies, or the costs of a VLM without prices), or `why` is asked of a router without a
+            memory.
         ValueError
             If the policy is unknown or has a wrong setting; see `arms.selection.select`.
         """
-        options: dict[str, Any] = {"exclude": exclude, "policy": policy, "costs": costs, "why": why}
+        options: dict[str, Any] = {"exclude": exclude, "policy": policy, "costs": costs, "why": why, "tools": tools}
         if messages is None:
             return self.route_batch([image], [question], **options)[0]
         if question or not isinstance(image, Sequence) or image:
@@ -238,6 +248,7 @@ class Router(Portable):
         policy: Mapping[str, Any] | None = None,
         costs: CostsParams | None = None,
         why: bool = False,
+        tools: bool = False,
     ) -> list[Route]:
         """Rank the pool for N queries at once; see `route`. Pictures are given for each query, none included."""
         if len(images) != len(questions):
@@ -252,6 +263,12 @@ class Router(Portable):
         _check_asked(sources, questions)
         policy = self.router.policy if policy is None else policy
         check_is_mapping(policy)
+        estimate = costs or STANDARD_COSTS
+        needs = [
+            Needs(len(of), estimate_tokens(len(question), len(of), estimate), tools)
+            for of, question in zip(sources, questions, strict=True)
+        ]
+        able, unable = self._able(needs, left)
         expected = self._expected_costs(questions, left, policy, costs)
         pictures = [[open_picture(source) for source in of_query] for of_query in sources]
         queries = self.router.encode(pictures, list(questions))
@@ -259,14 +276,31 @@ class Router(Portable):
         confidence = self.router.score(queries)
         if not np.isfinite(confidence).all():
             raise ArmsError("expected confidences from the router, got values that are no numbers; train it anew")
-        known = np.tile(left, (len(images), 1))
-        # The excluded VLMs come last in the ranking, and are cut off.
-        order = ranking(confidence, policy, self.vlms, known, costs=expected)[:, : left.sum()]
+        order = ranking(confidence, policy, self.vlms, able, costs=expected)
         cost = (np.full(confidence.shape, None) if expected is None else expected).tolist()
         return [
-            Route(tuple(RankedVlm(self.vlms[j], float(confidence[i, j]), cost[i][j]) for j in positions), reasons[i])
+            Route(
+                # VLMs that are excluded or cannot answer come last, and are cut off.
+                tuple(RankedVlm(self.vlms[j], float(confidence[i, j]), cost[i][j]) for j in positions[: able[i].sum()]),
+                reasons[i],
+                unable=unable[i],
+            )
             for i, positions in enumerate(order)
         ]
+
+    def _able(self, needs: Sequence[Needs], left: np.ndarray) -> tuple[np.ndarray, list[dict[str, str]]]:
+        """Which VLMs can answer each query, bool of shape (N, S), and why others cannot; an ArmsError if none can."""
+        lacks, reasons = lacking(self.router.profiles, needs)
+        able = left & ~lacks
+        if not able.any(axis=1).all():
+            row = int((~able.any(axis=1)).argmax())
+            said = "; ".join(f"{vlm} {reason}" for vlm, reason in reasons[row].items())
+            raise ArmsError(
+                f"query {row}: expected a VLM of the pool that can answer it, none is left: {said}; ask with less, or "
+                "correct the profiles in vlms.yaml"
+            )
+        names = np.array(self.vlms)[left].tolist()
+        return able, [{vlm: reason for vlm, reason in of.items() if vlm in names} for of in reasons]
 
     def _explain(self, queries: Queries) -> "Sequence[Why | None]":
         """Why each query goes where it goes; an ArmsError if the router cannot say."""
