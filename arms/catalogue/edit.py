@@ -12,7 +12,7 @@ from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from arms.data.atomic import atomic_file
-from arms.data.profiles import VlmProfile, read_vlms, write_vlms
+from arms.data.profiles import VlmProfile, read_vlms, write_vlms, written_facts
 from arms.errors import ArmsError
 
 _HEAD = re.compile(r"(?:[ \t]*(?:#.*)?\n|%.*\n)*---[ \t]*(?:#.*)?\n")  # up to the line that opens the document
@@ -99,8 +99,8 @@ def _first_dash(text: str) -> str | None:
 
 
 def _append(entries: CommentedSeq, profile: VlmProfile) -> None:
-    """A last entry that names every fact, null where undisclosed."""
-    entries.append(CommentedMap(asdict(profile)))
+    """A last entry with the facts of `written_facts`."""
+    entries.append(CommentedMap(written_facts(profile)))
 
 
 def _replace_facts(entry: CommentedMap, facts: dict[str, Any]) -> None:

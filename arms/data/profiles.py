@@ -133,7 +133,13 @@ def write_vlms(vlms: Iterable[VlmProfile], path: str | Path) -> None:
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.width = 2**16  # one line per fact
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
-        yaml.dump([_written(vlm) for vlm in vlms], stream)
+        yaml.dump([written_facts(vlm) for vlm in vlms], stream)
+
+
+def written_facts(vlm: VlmProfile) -> dict[str, Any]:
+    """The facts that a file names: all, null where undisclosed, but of the capabilities those that are known."""
+    facts = asdict(vlm)
+    return {key: value for key, value in facts.items() if value is not None or key not in CAPABILITIES}
 
 
 def check_distinct_names(vlms: Sequence[VlmProfile], where: str | Path) -> None:
@@ -198,11 +204,6 @@ def parse_entry(entry: Any, where: str) -> VlmProfile:
         return VlmProfile(**facts)
     except ArmsError as error:
         raise ArmsError(f"{where}: {error}") from error
-
-
-def _written(vlm: VlmProfile) -> dict[str, Any]:
-    facts = asdict(vlm)
-    return {key: value for key, value in facts.items() if value is not None or key not in CAPABILITIES}
 
 
 def _is_amount(value: Any) -> bool:
