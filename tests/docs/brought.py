@@ -24,7 +24,7 @@ Bring = Callable[[Project], None]
 
 def photos(project: Project) -> None:
     """Pictures that somebody took."""
-    for name in ("photo", "a", "b"):
+    for name in ("photo", "a", "b", "before", "after"):
         Image.new("RGB", (40, 30), (200, 180, 40)).save(project.folder / f"{name}.png")
 
 
