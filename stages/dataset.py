@@ -24,7 +24,7 @@ def open_dataset(workspace: Workspace) -> tuple[Dataset, EncoderPair]:
         prepared,
         FeatureStore(workspace.features("image"), encoders.image.fingerprint),
         FeatureStore(workspace.features("text"), encoders.text.fingerprint),
-        max_images=encoders.params.image.max_images,
+        max_images=encoders.image.max_images,
         budget_bytes=params.runtime.cache_budget_gb * 2**30,
         window_bytes=params.train.shuffle_window_mb * 2**20,
     )

@@ -4,7 +4,7 @@ import pandas as pd
 
 
 def each_image(lists: pd.Series) -> pd.Series:
-    """All images of all queries, one after the other, each under its query's index; of a null list there are none."""
+    """All images of all queries, one after the other, each under its query's index; a null list has none."""
     return lists.explode().dropna().astype("str")
 
 

@@ -308,7 +308,7 @@ def _conform_lists(column: pd.Series, where: str | Path) -> pd.Series:
 
 
 def _texts_in(value: object) -> tuple[str, ...] | None:
-    """The texts of a list, empty where one is null; None if it is no list, or holds something else."""
+    """The texts of a list, a null one as an empty text; None if the value is no list of texts."""
     if not isinstance(value, tuple | list | np.ndarray):
         return None
     texts = tuple("" if text is None else text for text in value)

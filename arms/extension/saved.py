@@ -108,7 +108,7 @@ def open_dataset(request: Request, router: Net | SafeRouter, prepared: Prepared,
         prepared,
         images,
         texts,
-        max_images=phi.encoders.params.image.max_images,
+        max_images=phi.encoders.image.max_images,
         budget_bytes=params.cache_budget_gb * 2**30,
         window_bytes=phi.training.shuffle_window_mb * 2**20,
     )

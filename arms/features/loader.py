@@ -212,7 +212,7 @@ def _load_rows(features: Features, rows: np.ndarray) -> tuple[Features, np.ndarr
 
 
 def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct rows, ascending, and for each of `rows` its place among them; -1 stands for none, and stays."""
+    """The distinct rows, ascending, and the place of each of `rows` among them; -1, which is no row, stays -1."""
     distinct, places = np.unique(rows, return_inverse=True)
     has_none = int(len(distinct) > 0 and distinct[0] < 0)
     return distinct[has_none:], places.reshape(rows.shape) - has_none

@@ -28,7 +28,7 @@ def encode_queries(
         Each query's images, none included; beyond the encoders' `max_images` they are not read.
     """
     lists = [[of_query] if isinstance(of_query, Image.Image) else list(of_query) for of_query in images]
-    most = encoders.params.image.max_images
+    most = encoders.image.max_images
     if more := sum(len(of_query) > most for of_query in lists):
         logger.warning("%d of %d queries have more than %d images; the first %d are read", more, len(lists), most, most)
     kept = [of_query[:most] for of_query in lists]

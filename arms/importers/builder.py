@@ -145,12 +145,12 @@ class LogBuilder:
         outcomes.insert(2, "correct", pd.Series(correct, dtype="boolean"))
         rows = [vars(row) for row in self._queries.values()]
         queries = encodable_texts(pd.DataFrame(rows, columns=["query_id", *_TEXTS], dtype=object)).astype("str")
-        images = pd.DataFrame({"images": pd.Series([as_list(row["image"]) for row in rows], dtype=object)})
+        images = pd.DataFrame({"images": pd.Series([_listed(row["image"]) for row in rows], dtype=object)})
         queries = queries.join(encodable_texts(images))
         return Log(queries, encodable_texts(outcomes), tuple(self._vlms), verdicts)
 
 
-def as_list(image: str | Sequence[str] | None) -> tuple[str, ...] | None:
+def _listed(image: str | Sequence[str] | None) -> tuple[str, ...] | None:
     """The references of a query's images, where there may be one by itself."""
     return (image,) if isinstance(image, str) else None if image is None else tuple(image)
 

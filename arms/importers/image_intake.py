@@ -1,12 +1,11 @@
 """The images of a log on their way into a dataset: found under the given roots or decoded, checked, kept by content."""
 
-import base64
 import hashlib
 import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from urllib.parse import unquote, unquote_to_bytes
 
+from arms.data.data_uris import decode_text, is_data_uri
 from arms.data.images import ImageCheck, check_content, check_images, read_image
 from arms.data.pictures import LARGEST_FILE
 from arms.errors import ArmsError
@@ -74,14 +73,14 @@ class ImageIntake:
         if len(text) > 3 * LARGEST_FILE:  # in base64 4/3 of that, and all of it may be escaped
             return self._add_broken(text, "oversized image", f"the image: {len(text):,} characters of base64")
         try:
-            content = _decode_base64(text)
+            content = decode_text(text)
         except ValueError as error:
             return self._add_broken(text, "unreadable image", f"expected base64, got {text[:40]!r}...: {error}")
         return self.add(content)
 
     def add_recorded(self, text: str) -> str:
         """A reference to an image that a log names by a path, or holds as a data URI."""
-        return self.add_base64(text) if _is_data_uri(text) else text
+        return self.add_base64(text) if is_data_uri(text) else text
 
     def add_missing(self, problem: str, detail: str) -> str:
         """A reference to an image that the log does not hold, for a problem of `arms.data.images.IMAGE_ADVICE`."""
@@ -159,19 +158,3 @@ class ImageIntake:
 def _name_of(check: ImageCheck) -> str:
     """The path of an image that is named by its content."""
     return f"images/{check.sha256[:20]}.{check.format.lower()}"
-
-
-def _decode_base64(text: str) -> bytes:
-    """The bytes that base64 or a data URI (RFC 2397) holds; a ValueError says what is wrong with it."""
-    if _is_data_uri(text):
-        head, comma, text = text.partition(",")
-        if not comma:
-            raise ValueError("a data URI without a comma")
-        if not head.rstrip().lower().endswith("base64"):
-            return unquote_to_bytes(text)
-        text = unquote(text)
-    return base64.b64decode("".join(text.split()), altchars=b"-_", validate=True)
-
-
-def _is_data_uri(text: str) -> bool:
-    return text.lstrip()[:5].lower() == "data:"

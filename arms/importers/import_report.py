@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from arms.data.validation import Report
+from arms.data.validation_report import Report
 
 
 @dataclass(frozen=True)

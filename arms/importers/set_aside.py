@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from arms.data.validation import Finding
+from arms.data.validation_report import Finding
 from arms.importers.texts import encodable
 
 REPORT_FILE = "import_report.json"

@@ -119,7 +119,7 @@ class CrossAttention(nn.Module):
 
     def _each_place(self, project: nn.Linear, tokens_MTD: Tensor, image_NP: Tensor) -> Tensor:
         """Projected tokens of each query's images, one after the other, shape (N, P T, width)."""
-        # index_select, because the gradient of x[image_N] is summed in a random order, so that runs would differ.
+        # index_select, because the gradient of x[rows] is summed in a random order, so that runs would differ.
         projected_MTD = project(tokens_MTD)
         if image_NP.shape[1] == 1:
             return projected_MTD.index_select(0, image_NP[:, 0])

@@ -154,7 +154,7 @@ class RouterNet(nn.Module):
         return self.classifier(queries.question_ND, fused_ND, profile_SD)
 
     def head_parameters(self) -> list[nn.Parameter]:
-        """Parameters of gate, experts and classifier, and what stands for no image."""
+        """Parameters of gate, experts and classifier, and the vectors in the place of an image that is not there."""
         parts = [p for part in (self.gate, self.experts, self.classifier) for p in part.parameters()]
         return [*parts, self.no_image_D, self.no_token_D]
 
@@ -171,7 +171,7 @@ def mean_of_images(pooled_MD: Tensor, image_NP: Tensor) -> Tensor:
     ----------
     pooled_MD : Tensor of shape (M, D)
     image_NP : Tensor of shape (N, P), int64
-        Rows of `pooled_MD`; -1 beyond a query's images, of which it has one at least.
+        Rows of `pooled_MD`; each query has one image or more, and -1 beyond them.
     """
     if image_NP.shape[1] == 1:
         return pooled_MD.index_select(0, image_NP[:, 0])

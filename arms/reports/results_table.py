@@ -52,7 +52,7 @@ def read_files(folder: Path) -> dict[str, Any]:
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:
-    """Metrics by router, as `shown_routers` and `read_files` have it; an ArmsError if there are none."""
+    """Metrics by router, without what `shown_routers` leaves out; an ArmsError if there are none."""
     routers = shown_routers(read_files(folder))
     if not routers:
         raise ArmsError(f"{folder}: expected metrics files, found none; run: dvc repro")

@@ -4,13 +4,12 @@ Conversations are lists of messages as OpenAI's chat completions take them: each
 text or a list of parts.
 """
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
+from arms.data.data_uris import decode_text, is_data_uri
 from arms.errors import ArmsError
 from arms.params import STANDARD_COSTS
 
@@ -82,7 +81,8 @@ def read_messages(messages: Sequence[Mapping[str, Any]], *, context_tokens: int)
     Raises
     ------
     ArmsError
-        If it is no such list, no turn is a user's, the last one asks nothing, or an image is no data URI.
+        If these are no such messages, none of them is a user's, the last user turn asks nothing and no image comes
+        before it, or an image is no data URI.
     """
     if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Sequence):
         raise ArmsError(f"messages: expected a list of messages, got {messages!r:.80}")
@@ -149,15 +149,15 @@ def _image_of(part: Mapping[str, Any], at: str) -> bytes:
     url = url.get("url") if isinstance(url, Mapping) else url
     if not isinstance(url, str):
         raise ArmsError(f"{at}: expected image_url with a url, got {url!r:.80}")
-    head, comma, body = url.partition(",")
-    if head[:5].lower() != "data:" or not comma or not head.rstrip().lower().endswith(";base64"):
+    head, _, body = url.partition(",")
+    if not (is_data_uri(url) and head.rstrip().lower().endswith(";base64")):
         raise ArmsError(
             f"{at}: expected an image as a data URI with base64, got {url!r:.60}; nothing is downloaded and no file is "
             "opened here: read the image, and pass its bytes as data:image/png;base64,..."
         )
     try:
-        return base64.b64decode("".join(body.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
+        return decode_text(url)
+    except ValueError as error:
         raise ArmsError(f"{at}: expected base64, got {body[:40]!r}...: {error}") from error
 
 

@@ -13,7 +13,8 @@ from arms.data import pictures
 from arms.data.images import ImageCheck
 from arms.data.profiles import VlmProfile
 from arms.data.tables import OutcomeTables, write_table
-from arms.data.validation import Finding, Validated, validate
+from arms.data.validation import Validated, validate
+from arms.data.validation_report import Finding
 from arms.errors import ArmsError
 
 MakeDataset = Callable[..., OutcomeTables]

@@ -67,15 +67,18 @@ def assert_same_batch(got, expected):
         assert all(torch.equal(one[key], other[key]) for key in one)
 
 
+def assert_same_batches(loaded, opened, index):
+    """From disk, and from a part of it that was loaded."""
+    assert_same_batch(opened.batch(index), loaded.batch(index))
+    part = opened.subset(index).load()
+    assert part.in_memory
+    assert_same_batch(part.batch(np.arange(len(index))), loaded.batch(index))
+
+
 @settings(deadline=None, max_examples=50)
 @given(index=st.lists(st.integers(0, NUM_QUERIES - 1), min_size=1, max_size=30))
 def test_batches_are_the_same(both_ways, index):
-    loaded, opened = both_ways
-    assert_same_batch(opened.batch(np.array(index)), loaded.batch(np.array(index)))
-    part = opened.subset(np.array(index)).load()
-    assert part.in_memory
-    everything = np.arange(len(index))
-    assert_same_batch(part.batch(everything), loaded.batch(np.array(index)))
+    assert_same_batches(*both_ways, np.array(index))
 
 
 @settings(deadline=None, max_examples=50)
@@ -231,11 +234,7 @@ def any_number(request, tmp_path_factory):
 @settings(deadline=None, max_examples=30)
 @given(index=st.lists(st.integers(0, NUM_QUERIES - 1), min_size=1, max_size=20))
 def test_batches_of_any_number_of_images_are_the_same(any_number, index):
-    loaded, opened = any_number
-    assert_same_batch(opened.batch(np.array(index)), loaded.batch(np.array(index)))
-    part = opened.subset(np.array(index)).load()
-    assert part.in_memory
-    assert_same_batch(part.batch(np.arange(len(index))), loaded.batch(np.array(index)))
+    assert_same_batches(*any_number, np.array(index))
 
 
 @pytest.mark.parametrize("num_bytes", [1, 300, 1500, 10**7])

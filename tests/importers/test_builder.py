@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from arms.data.validation import Finding
+from arms.data.validation_report import Finding
 from arms.errors import ArmsError
 from arms.importers.builder import LogBuilder, QueryRow, as_amount
 from arms.importers.set_aside import SetAside

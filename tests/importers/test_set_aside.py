@@ -1,6 +1,6 @@
 import pandas as pd
 
-from arms.data.validation import Finding
+from arms.data.validation_report import Finding
 from arms.importers.set_aside import SetAside
 
 

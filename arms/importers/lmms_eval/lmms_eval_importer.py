@@ -19,13 +19,13 @@ from arms.importers.texts import shown
 from arms.importers.verdicts import GradeRule
 from arms.progress import progress_bar
 
-# What to do about a question of which the log names no image, or some.
-_MISSING = {
-    False: "the log names none; save the benchmark's images and say where: --image-pattern '{task}/{doc_id}.png'; or "
-    "import questions only: --no-images",
-    True: f"the log keeps {MOST_KEPT} of a question at most; save the benchmark's images and say where: "
-    "--image-pattern '{task}/{doc_id}_{number}.png'; or import questions only: --no-images",
-}
+_NAME_THEM = "save the benchmark's images and say where: --image-pattern"
+_ONLY_QUESTIONS = "or import questions only: --no-images"
+_NO_IMAGE = f"the log names none; {_NAME_THEM} '{{task}}/{{doc_id}}.png'; {_ONLY_QUESTIONS}"
+_TOO_FEW = (
+    f"the log keeps {MOST_KEPT} of a question at most; {_NAME_THEM} '{{task}}/{{doc_id}}_{{number}}.png'; "
+    f"{_ONLY_QUESTIONS}"
+)
 _OTHER_VERSION = 0.01  # of the answers that a run shares with others and that differ: more are no corrected labels
 
 
@@ -186,7 +186,7 @@ class LmmsEvalImporter(Importer):
             aside.note(f"question with {MOST_KEPT} images in the log", row.where, advice, detail=f"doc_id {row.doc_id}")
         if not intake.no_images and len(found) < max(1, row.num_images):
             kind = "question with more images than the log names" if found else "question without an image"
-            aside.add(kind, row.where, _MISSING[len(found) > 0], detail=_describe(row, found))
+            aside.add(kind, row.where, _TOO_FEW if found else _NO_IMAGE, detail=_describe(row, found))
             return
         query = QueryRow(
             query_id=f"{run.task}/{row.doc_id}",

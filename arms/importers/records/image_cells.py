@@ -27,7 +27,7 @@ def _join_images(references: list[str]) -> str:
 
 
 def split_images(text: str) -> tuple[str, ...]:
-    """The references of the images that one text of `ImageCells.of` stands for."""
+    """The references in a text that `ImageCells.of` made."""
     return tuple(json.loads(text.removeprefix(_SEVERAL))) if text.startswith(_SEVERAL) else (text,)
 
 
@@ -47,7 +47,7 @@ class ImageCells:
         Raises
         ------
         ArmsError
-            If it is something else, or something in a list is no image.
+            If the value, or an item of a list, is no image.
         """
         value = _listed(value)
         if isinstance(value, list):
