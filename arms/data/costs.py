@@ -1,7 +1,7 @@
 """What answers cost and how long they take: as recorded, as estimated from prices, and as expected beforehand."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from arms.params import CostsParams
 if TYPE_CHECKING:
     from arms.data.prepared import Prepared
 
+Prompts = tuple[NDArray[np.float64], NDArray[np.float64]]  # of N queries: the number of characters, and of images
 Source = Literal["recorded", "partly recorded", "estimated", "unknown"]
 _MILLION = 1e6
 _THOUSAND = 1000.0
@@ -52,36 +53,41 @@ class Expenses:
 
 @dataclass(frozen=True)
 class AnswerPrice:
-    """What a router expects one VLM's answer to cost, in USD: a fixed part, and a part for each character asked."""
+    """What a router expects one VLM's answer to cost, in USD: a fixed part, and one for each character and image.
+
+    Routers that were saved before images were counted have the price of one image in the fixed part.
+    """
 
     usd_per_answer: float
     usd_per_character: float
+    usd_per_image: float = 0.0
 
 
 def answer_prices(prepared: "Prepared", vlms: Iterable[str], params: CostsParams) -> dict[str, AnswerPrice]:
-    """The expected costs of `costs_of` as two numbers for each VLM, to be saved with a router; unknown ones left out.
+    """The expected costs of `costs_of` as three numbers for each VLM, to be saved with a router; unknown ones left out.
 
     Parameters
     ----------
     prepared, vlms, params : as for `costs_of`
     """
-    vlms, lengths = tuple(vlms), np.array([0.0, _THOUSAND])
-    expected = _expected_at(prepared, lengths, vlms, params)
-    slopes = (expected[1] - expected[0]) / _THOUSAND
+    vlms, prompts = tuple(vlms), (np.array([0.0, _THOUSAND, 0.0]), np.array([0.0, 0.0, 1.0]))
+    nothing_S, characters_S, image_S = _expected_at(prepared, prompts, vlms, params)
+    per_character_S, per_image_S = (characters_S - nothing_S) / _THOUSAND, image_S - nothing_S
     return {
-        vlm: AnswerPrice(float(fixed), float(slope))
-        for vlm, fixed, slope in zip(vlms, expected[0], slopes, strict=True)
-        if not np.isnan(fixed)
+        vlm: AnswerPrice(*price)
+        for vlm, *price in zip(vlms, *map(np.ndarray.tolist, (nothing_S, per_character_S, per_image_S)), strict=True)
+        if not np.isnan(price[0])
     }
 
 
 def price_costs(
-    vlms: Iterable[str], num_characters_N: ArrayLike, prices: Mapping[str, AnswerPrice]
+    vlms: Iterable[str], num_characters_N: ArrayLike, num_images_N: ArrayLike, prices: Mapping[str, AnswerPrice]
 ) -> NDArray[np.float64]:
-    """What S VLMs are expected to cost on N questions by saved prices: shape (N, S), USD; NaN without a price."""
+    """What S VLMs are expected to cost on N queries by saved prices: shape (N, S), USD; NaN without a price."""
     known = [prices.get(vlm, AnswerPrice(np.nan, np.nan)) for vlm in vlms]
-    fixed_S, slope_S = (np.array([getattr(p, key) for p in known]) for key in ("usd_per_answer", "usd_per_character"))
-    costs: NDArray[np.float64] = fixed_S + np.asarray(num_characters_N, dtype=np.float64)[:, None] * slope_S
+    fixed_S, per_character_S, per_image_S = np.array([astuple(price) for price in known]).reshape(-1, 3).T
+    characters_N1, images_N1 = (np.asarray(n, dtype=np.float64)[:, None] for n in (num_characters_N, num_images_N))
+    costs: NDArray[np.float64] = fixed_S + characters_N1 * per_character_S + images_N1 * per_image_S
     return costs
 
 
@@ -106,7 +112,7 @@ def costs_of(prepared: "Prepared", query_ids: Iterable[str], vlms: Iterable[str]
     """
     query_ids, vlms = list(query_ids), tuple(vlms)
     recorded = prepared.cost_matrix(query_ids, vlms).astype(np.float64)
-    expected = _expected_at(prepared, _num_characters(prepared, query_ids), vlms, params)
+    expected = _expected_at(prepared, _prompts(prepared, query_ids), vlms, params)
     charged = np.where(np.isnan(recorded), expected, recorded)
     return _expenses(prepared, query_ids, vlms, recorded=recorded, charged=charged, expected=expected)
 
@@ -133,12 +139,12 @@ def latencies_of(prepared: "Prepared", query_ids: Iterable[str], vlms: Iterable[
 
 
 def estimate_costs(
-    profiles: Sequence[VlmProfile], num_characters_N: ArrayLike, params: CostsParams
+    profiles: Sequence[VlmProfile], num_characters_N: ArrayLike, num_images_N: ArrayLike, params: CostsParams
 ) -> NDArray[np.float64]:
     """Estimate from prices and token counts what each VLM of a pool costs on each query.
 
-    cost = (price_in * prompt_tokens + price_out * answer_tokens) / 1e6, where prompt_tokens counts the question and the
-    image. A free VLM without both prices costs its own compute: a price for each token and parameter. If its size is
+    cost = (price_in * prompt_tokens + price_out * answer_tokens) / 1e6, where prompt_tokens counts the question and its
+    images. A free VLM without both prices costs its own compute: a price for each token and parameter. If its size is
     undisclosed, it counts as large as the VLMs of the pool on average.
 
     Parameters
@@ -147,6 +153,8 @@ def estimate_costs(
         The pool, of S VLMs.
     num_characters_N : array of shape (N,)
         Length of each question in characters.
+    num_images_N : array of shape (N,)
+        How many images each query has.
     params : CostsParams
 
     Returns
@@ -154,15 +162,19 @@ def estimate_costs(
     ndarray of shape (N, S), float64, USD
         The column of a VLM is NaN if it is paid and a price is unknown, or free and no size in the pool is known.
     """
-    prompt_tokens_N = np.asarray(num_characters_N, dtype=np.float64) / params.characters_per_token + params.image_tokens
+    prompt_tokens_N = _prompt_tokens(num_characters_N, num_images_N, params)
     price_in_S, price_out_S = np.array([_prices(profile, profiles, params) for profile in profiles]).reshape(-1, 2).T
     return (prompt_tokens_N[:, None] * price_in_S + params.answer_tokens * price_out_S) / _MILLION
 
 
 def estimate_tokens(num_characters: int, num_images: int, params: CostsParams) -> int:
     """About how many tokens a prompt and its answer have."""
-    prompt_tokens = num_characters / params.characters_per_token + num_images * params.image_tokens
-    return round(prompt_tokens + params.answer_tokens)
+    return round(float(_prompt_tokens(num_characters, num_images, params)) + params.answer_tokens)
+
+
+def _prompt_tokens(num_characters: ArrayLike, num_images: ArrayLike, params: CostsParams) -> NDArray[np.float64]:
+    characters, images = (np.asarray(number, dtype=np.float64) for number in (num_characters, num_images))
+    return characters / params.characters_per_token + images * params.image_tokens
 
 
 def _prices(profile: VlmProfile, pool: Sequence[VlmProfile], params: CostsParams) -> tuple[float, float]:
@@ -180,23 +192,22 @@ def _prices(profile: VlmProfile, pool: Sequence[VlmProfile], params: CostsParams
 
 
 def _expected_at(
-    prepared: "Prepared", num_characters_N: NDArray[np.float64], vlms: tuple[str, ...], params: CostsParams
+    prepared: "Prepared", prompts: Prompts, vlms: tuple[str, ...], params: CostsParams
 ) -> NDArray[np.float64]:
-    """What S VLMs are expected to cost on questions of these lengths; see `costs_of`."""
+    """What S VLMs are expected to cost on N queries with these numbers of characters and images; see `costs_of`."""
     train_ids = prepared.split("train")["query_id"].tolist()
     pool = [profile.name for profile in prepared.vlms]
     columns = [pool.index(vlm) for vlm in vlms]
     estimate, train_estimate = (
-        estimate_costs(prepared.vlms, lengths, params)[:, columns]
-        for lengths in (num_characters_N, _num_characters(prepared, train_ids))
+        estimate_costs(prepared.vlms, *of, params)[:, columns] for of in (prompts, _prompts(prepared, train_ids))
     )
     return _scaled(estimate, train_estimate, prepared.cost_matrix(train_ids, vlms).astype(np.float64))
 
 
-def _num_characters(prepared: "Prepared", query_ids: list[str]) -> NDArray[np.float64]:
-    """Length of each question."""
-    lengths = prepared.queries.set_index("query_id")["question"].str.len()
-    return lengths.loc[query_ids].to_numpy()
+def _prompts(prepared: "Prepared", query_ids: list[str]) -> Prompts:
+    """How many characters and images each query has."""
+    queries = prepared.queries.set_index("query_id").loc[query_ids]
+    return queries["question"].str.len().to_numpy(), queries["images"].str.len().to_numpy()
 
 
 def _scaled(

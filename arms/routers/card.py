@@ -92,12 +92,17 @@ print(router.route("photo.png", "How many chairs are there?").vlm)
 
 def _pool(router: Known) -> str:
     prices = {} if router.origin is None else router.origin.prices
-    costs = price_costs([vlm.name for vlm in router.profiles], [_CHARACTERS], prices)[0].tolist()
+    costs = price_costs([vlm.name for vlm in router.profiles], [_CHARACTERS], [1], prices)[0].tolist()
     rows = [
         (vlm.name, vlm.provider or "-", vlm.access, "-" if cost != cost else f"{cost:.2g}")
         for vlm, cost in zip(router.profiles, costs, strict=True)
     ]
-    head = ("VLM", "provider", "access", f"expected cost of an answer, USD ({_CHARACTERS} characters asked)")
+    head = (
+        "VLM",
+        "provider",
+        "access",
+        f"expected cost of an answer, USD ({_CHARACTERS} characters and an image asked)",
+    )
     return f"## Pool\n\n{_table([head, *rows])}"
 
 

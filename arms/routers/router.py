@@ -221,7 +221,8 @@ class Router(Portable):
             for of, question in zip(sources, questions, strict=True)
         ]
         able, unable = self._able(needs, left)
-        expected = self._expected_costs(questions, left, policy, costs)
+        sizes = [len(question) for question in questions], [len(of) for of in sources]
+        expected = self._expected_costs(*sizes, left, policy, costs)
         pictures = [[open_picture(source) for source in of_query] for of_query in sources]
         queries = self.router.encode(pictures, list(questions))
         reasons = self._explain(queries) if why else [None] * len(images)
@@ -264,9 +265,14 @@ class Router(Portable):
         return self.router.explain(queries)
 
     def _expected_costs(
-        self, questions: Sequence[str], left: np.ndarray, policy: Mapping[str, Any], params: CostsParams | None
+        self,
+        num_characters: Sequence[int],
+        num_images: Sequence[int],
+        left: np.ndarray,
+        policy: Mapping[str, Any],
+        params: CostsParams | None,
     ) -> np.ndarray | None:
-        """The expected cost of each VLM on each question, shape (N, S), USD; None if the policy weighs no expense.
+        """The expected cost of each VLM on each query, shape (N, S), USD; None if the policy weighs no expense.
 
         An excluded VLM of unknown cost counts as 0.
         """
@@ -275,11 +281,11 @@ class Router(Portable):
         where = f"policy {policy.get('name')}"
         if policy["of"] == "latency":
             raise ArmsError(f"{where}: expected of: cost, got latency, which is not known when routing")
-        lengths, origin = [len(question) for question in questions], self.router.origin
+        origin = self.router.origin
         if params is None and origin is not None:
-            expected = price_costs(self.vlms, lengths, origin.prices)
+            expected = price_costs(self.vlms, num_characters, num_images, origin.prices)
         else:
-            expected = estimate_costs(self.router.profiles, lengths, params or STANDARD_COSTS)
+            expected = estimate_costs(self.router.profiles, num_characters, num_images, params or STANDARD_COSTS)
         unknown = np.isnan(expected).any(axis=0)
         if (unknown & left).any():
             names = ", ".join(np.array(self.vlms)[unknown & left])

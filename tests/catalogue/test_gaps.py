@@ -64,10 +64,10 @@ def test_missing_facts(vlm, missing):
 def test_what_is_said_of_costs_is_so(access, price_in, price_out, params_b):
     """The check speaks of costs exactly where the estimate has none, or none of the VLM's own."""
     vlm = VlmProfile(name="x", access=access, price_in=price_in, price_out=price_out, params_b=params_b, **SAID)
-    (cost,) = estimate_costs([vlm], [100], STANDARD_COSTS)[0]
+    (cost,) = estimate_costs([vlm], [100], [1], STANDARD_COSTS)[0]
     told = facts_by_effect(vlm)
     assert (cost != cost) == bool({"its costs cannot be", "its own compute is"} & set(told))
-    (own,) = estimate_costs([profile(FREE, params_b=params_b)], [100], STANDARD_COSTS)[0]
+    (own,) = estimate_costs([profile(FREE, params_b=params_b)], [100], [1], STANDARD_COSTS)[0]
     if "one price without the" in told:
         assert cost == own or cost != cost
 

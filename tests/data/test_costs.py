@@ -23,28 +23,29 @@ BIG = VlmProfile(name="big", access="paid", params_b=8, price_in=0, price_out=0)
 class TestEstimate:
     def test_by_hand(self):
         # 110 and 120 tokens of prompt, 20 of answer; own compute: 4 * 0.5 USD per million tokens.
-        estimate = estimate_costs([PRICED, CHEAP, OPEN], [50, 100], PARAMS)
+        estimate = estimate_costs([PRICED, CHEAP, OPEN], [50, 100], [1, 1], PARAMS)
         assert estimate.dtype == np.float64
         np.testing.assert_allclose(estimate * 1e6, [[2100, 150, 260], [2200, 160, 280]])
 
     def test_a_price_goes_before_own_compute(self):
-        np.testing.assert_array_equal(*(estimate_costs([vlm], [50], PARAMS) for vlm in (PRICED, HOSTED)))
+        np.testing.assert_array_equal(*(estimate_costs([vlm], [50], [1], PARAMS) for vlm in (PRICED, HOSTED)))
 
     def test_a_size_that_is_undisclosed_is_the_mean_of_the_pool(self):
-        estimate = estimate_costs([UNSIZED, OPEN, BIG], [50], PARAMS)
+        estimate = estimate_costs([UNSIZED, OPEN, BIG], [50], [1], PARAMS)
         np.testing.assert_allclose(estimate * 1e6, [[6 * 0.5 * 130, 4 * 0.5 * 130, 0]])
 
     def test_unknown(self):
         # No price, or no size in the pool.
         assert (
-            np.isnan(estimate_costs([UNPRICED, UNSIZED, PRICED], [5, 9], PARAMS)).tolist() == [[True, True, False]] * 2
+            np.isnan(estimate_costs([UNPRICED, UNSIZED, PRICED], [5, 9], [1, 0], PARAMS)).tolist()
+            == [[True, True, False]] * 2
         )
 
     def test_own_compute_may_be_free(self):
-        assert estimate_costs([OPEN, UNSIZED], [5], NO_COMPUTE).tolist() == [[0, 0]]
+        assert estimate_costs([OPEN, UNSIZED], [5], [1], NO_COMPUTE).tolist() == [[0, 0]]
 
     def test_no_queries(self):
-        assert estimate_costs([OPEN, PRICED], [], PARAMS).shape == (0, 2)
+        assert estimate_costs([OPEN, PRICED], [], [], PARAMS).shape == (0, 2)
 
 
 VLMS = (PRICED, CHEAP, UNPRICED, OPEN)
@@ -60,6 +61,7 @@ def make_prepared(records, vlms=VLMS):
             "query_id": ids,
             # 50, 100, 150, 200 characters in training, 50 and 200 in the test.
             "question": ["x" * 50 * n for n in (1, 2, 3, 4, 1, 4)],
+            "images": [("a.png",)] * 6,
             "split": ["train"] * 4 + ["id"] * 2,
         }
     )
@@ -69,7 +71,7 @@ def make_prepared(records, vlms=VLMS):
 
 
 def estimates(*num_characters):
-    return estimate_costs(VLMS, num_characters, PARAMS)
+    return estimate_costs(VLMS, num_characters, [1] * len(num_characters), PARAMS)
 
 
 class TestPrices:
@@ -77,14 +79,14 @@ class TestPrices:
         records = [("t0", "priced", 2 * estimates(50)[0, 0], None), ("t1", "unpriced", 0.5, None)]
         prepared = make_prepared(records)
         prices = answer_prices(prepared, NAMES, PARAMS)
-        assert prices["unpriced"] == AnswerPrice(0.5, 0.0)
+        assert prices["unpriced"] == AnswerPrice(0.5, 0.0, 0.0)
         expected = costs_of(prepared, TEST, NAMES, PARAMS).expected
-        np.testing.assert_allclose(price_costs(NAMES, [50, 200], prices), expected, rtol=1e-9)
+        np.testing.assert_allclose(price_costs(NAMES, [50, 200], [1, 1], prices), expected, rtol=1e-9)
 
     def test_unknown(self):
         prices = answer_prices(make_prepared([]), NAMES, PARAMS)
         assert list(prices) == ["priced", "cheap", "open"]
-        assert np.isnan(price_costs(NAMES, [1, 2], prices)).tolist() == [[False, False, True, False]] * 2
+        assert np.isnan(price_costs(NAMES, [1, 2], [1, 0], prices)).tolist() == [[False, False, True, False]] * 2
 
 
 class TestCosts:

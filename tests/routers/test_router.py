@@ -86,7 +86,7 @@ def test_the_choice_comes_first_and_the_others_by_confidence(policy, expected):
 def test_expected_costs_are_those_of_the_estimate():
     router, questions = SetRouter(PROFILES), ["What?", "What is this? " * 20]
     routes = Router(router).route_batch(MADE.pictures[:2], questions, policy=cheapest(0.5))
-    expected = estimate_costs(PROFILES, [len(question) for question in questions], STANDARD_COSTS)
+    expected = estimate_costs(PROFILES, [len(question) for question in questions], [1, 1], STANDARD_COSTS)
     for row, routed in zip(expected, routes, strict=True):
         assert {ranked.vlm: ranked.expected_cost_usd for ranked in routed.ranking} == dict(
             zip(router.vlms, row.tolist(), strict=True)
@@ -133,7 +133,7 @@ def test_a_wrong_policy(policy, message):
 
 def test_routers_with_nets():
     phi, theta = make_router(PROFILES[:2]), make_router(PROFILES[2:])
-    expected = estimate_costs(PROFILES, [len("Read the sign.")], STANDARD_COSTS)[0].tolist()
+    expected = estimate_costs(PROFILES, [len("Read the sign.")], [1], STANDARD_COSTS)[0].tolist()
     for router in (make_router(), CascadeRouter(phi, [theta], theta=0.0)):
         routed = Router(router).route(MADE.pictures[0], "Read the sign.", policy=cheapest(0.0))
         assert routed.vlm == "counter-2b"
