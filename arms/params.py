@@ -85,6 +85,18 @@ class SplitParams(Section):
     seed: Seed = Field(description="decides which scene or image goes to which split")
 
 
+FormShare = Annotated[float, Field(ge=0, le=0.1)]
+
+
+class SampleFormsParams(Section):
+    """The queries of the embedded sample that are not one image with one question."""
+
+    seed: Seed = Field(description="of which queries these are, and of what they ask")
+    several_images: FormShare = Field(description="share of the queries that compare two images")
+    no_image: FormShare = Field(description="share of the queries that are words only")
+    no_question: FormShare = Field(description="share of the queries that are an image only")
+
+
 class SampleParams(Section):
     """The generator of the embedded sample dataset."""
 
@@ -92,6 +104,7 @@ class SampleParams(Section):
     images_per_benchmark: PositiveInt = Field(description="images of each benchmark")
     questions_per_image: int = Field(ge=1, le=2, description="one or two")
     missing_share: Share = Field(description="share of the paid VLMs' outcomes that is unknown")
+    forms: SampleFormsParams
 
 
 class DataParams(Section):

@@ -55,7 +55,7 @@ def main() -> None:
     with atomic_folder(PLOTS / "evaluate") as folder:
         write_json([bar for bar in bars if _is_headline(bar)], folder / "em.json")
         write_json([point for point in curves if _is_headline(point)], folder / "reliability.json")
-        for column in ("benchmark", "task", "language"):
+        for column in ("benchmark", "task", "language", "form"):
             write_json(judge.breakdown(shown, column), folder / f"em_by_{column}.json")
         write_json(judge.pairs(shown), folder / "pairs.json")
         write_json({name: judge.vlm_calibration(of) for name, of in shown.items()}, folder / "calibration.json")

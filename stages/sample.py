@@ -5,7 +5,7 @@ from pathlib import Path
 
 from arms.errors import ArmsError
 from arms.params import read_data_params
-from arms.sample import generate_sample
+from arms.sample import Forms, generate_sample
 from stages.workspace import Stopwatch, stage
 
 logger = logging.getLogger("stages.sample")
@@ -24,6 +24,7 @@ def main() -> None:
         images_per_benchmark=params.images_per_benchmark,
         questions_per_image=params.questions_per_image,
         missing_share=params.missing_share,
+        forms=Forms(**params.forms.model_dump()),
         workers=2,
     )
     logger.info("drew the sample dataset into %s in %.1f s", FOLDER, watch.elapsed_s)

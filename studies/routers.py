@@ -18,6 +18,7 @@ from arms.data.prepared import write_json
 from arms.data.scores import POOLS
 from arms.data.splits import SCORED_SPLITS
 from arms.errors import ArmsError
+from arms.evaluation.by_form import metrics_by_form
 from arms.evaluation.claims import against
 from arms.evaluation.cost_judge import CostJudge
 from arms.evaluation.judge import Judge
@@ -37,6 +38,7 @@ from studies.seed_scores import read_seed_runs
 from studies.settings import RESULTS, StudyParams, read_study_params
 
 SINGLE_QUERIES = 50
+ROUTERS_BY_FORM = ("arms", "best-single", "knn", "linear")
 Json = dict[str, Any]
 
 logger = logging.getLogger("studies.routers")
@@ -101,10 +103,16 @@ def judge_all(
         "claims": against(pairs),
         "metrics": metrics,
         "pairs": pairs,
+        "forms": metrics_by_form(dataset.prepared, _compared(routers), params.costs, **bootstrap),
         "sources": {pool: cost_judge.sources("id", vlms) for pool, vlms in _pools(dataset).items()},
     }
     first = {name: runs[0] for name, runs in routers.items()}
     return judged, [round_metrics(record, digits=8) for record in cost_judge.records(first)]
+
+
+def _compared(routers: Mapping[str, Runs]) -> dict[str, Runs]:
+    """Those that the tables by form show."""
+    return {name: runs for name, runs in routers.items() if name in ROUTERS_BY_FORM}
 
 
 def fit_all(jobs: Sequence[Job], dataset: Dataset) -> tuple[dict[str, list[ByPool]], dict[str, dict[str, Json]]]:

@@ -80,7 +80,7 @@ def main() -> None:
         "gates": _read(folder / "reading" / "gates.json"),
         "extension": extension_tables(extension),
         "routers": routers
-        and {key: routers[key] for key in ("leaderboard", "sources", "seeds", "em_by_seed", "claims")}
+        and {key: routers[key] for key in ("leaderboard", "sources", "seeds", "em_by_seed", "claims", "forms")}
         | {"beaten": beaten(routers["pairs"])},
         "unseen": unseen,
         "studies": {name: study_summary(prepared, workspace.params, of, name) for name, of in studies.items()},

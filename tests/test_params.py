@@ -52,7 +52,12 @@ pools: {base: [a, b], new: []}
 ood: {benchmarks: [], tasks: [reading]}
 splits: {by: scene, similarity: 0.98, thumbnail_side: 32, val_share: 0.1, id_share: 0.2, seed: 1}
 strict: false
-sample: {seed: 1, images_per_benchmark: 10, questions_per_image: 2, missing_share: 0.03}
+sample:
+  seed: 1
+  images_per_benchmark: 10
+  questions_per_image: 2
+  missing_share: 0.03
+  forms: {seed: 1, several_images: 0.06, no_image: 0.06, no_question: 0.06}
 """
 ENCODER_PAIR = """
 image: {model: ViT-B-32, architecture: null, pretrained: openai, resize: shortest, tunable_layers: 2,

@@ -74,7 +74,7 @@ def em_by(
     seed: int,
     **labels: str,
 ) -> list[Record]:
-    """Return a router's EM on each benchmark, task or language: on its answerable queries, and on all of them.
+    """Return a router's EM on each benchmark, task, language or form: on its answerable queries, and on all of them.
 
     Parameters
     ----------

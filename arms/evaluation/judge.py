@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from arms.data.prepared import Prepared
+from arms.data.query_forms import query_forms
 from arms.data.scores import Scores
 from arms.data.splits import TEST_SPLITS
 from arms.evaluation.calibration import vlm_calibration
@@ -111,7 +112,7 @@ class Judge:
         }
 
     def breakdown(self, routers: dict[str, ByPool], column: str) -> list[Json]:
-        """The EM of every router for each benchmark, task or language."""
+        """The EM of every router for each benchmark, task or language, or form of query; see `query_forms`."""
         return [
             round_metrics(record)
             for name, by_pool in routers.items()
@@ -120,7 +121,7 @@ class Judge:
             for cases in [self.cases(split, scores.vlms)]
             for record in em_by(
                 column,
-                self.prepared.split(split)[column].to_numpy()[cases.rows],
+                self._column(split, column)[cases.rows],
                 selected=self.selected(split, scores),
                 outcomes=cases.outcomes,
                 groups=cases.groups,
@@ -128,6 +129,10 @@ class Judge:
                 router=name, split=split, pool=pool,
             )
         ]  # fmt: skip
+
+    def _column(self, split: str, name: str) -> np.ndarray:
+        queries = self.prepared.split(split)
+        return query_forms(queries) if name == "form" else queries[name].to_numpy()
 
     def compare(self, one: Scores, other: Scores, split: str) -> Json:
         """Difference of EM between two routers over one pool, `one` minus `other`, with its paired 95 % interval."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from arms.reports.dataset_table import comparison_table, dataset_table, pool_table
 from arms.reports.extension_section import extension_section
+from arms.reports.forms_section import forms_section
 from arms.reports.leaderboard import routers_section
 from arms.reports.results_table import only_net_note, results_table, shown_routers
 from arms.reports.splits_section import splits_section
@@ -49,6 +50,7 @@ def dataset_page(name: str, summary: Mapping[str, Any], description: str, *, fig
         *studies_section(summary["studies"], figures),
         *extension_section(summary.get("extension", {}), figures),
         *routers_section(summary.get("routers", {}), figures),
+        *forms_section(summary.get("routers", {}).get("forms", {})),
         *unseen_section(summary.get("unseen", {}), summary["metrics"], figures),
         "## Inside the router",
         f"![Gate by task and load of each expert]({figures}/gates.png)",

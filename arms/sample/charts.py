@@ -48,6 +48,15 @@ class ChartScene:
         before, after = self.labels[:bar][-1:], self.labels[bar + 1 :][:1]
         return Fact(task=task, answer=self.labels[bar], under=(before or after,), over=(after or before,))
 
+    def tell(self, language: str) -> tuple[str, ...]:
+        """Give every bar its value, which reads the same in every language."""
+        return tuple(f"{label} = {value}" for label, value in zip(self.labels, self.values, strict=True))
+
+    @property
+    def amount(self) -> int:
+        """The value of the tallest bar."""
+        return max(self.values)
+
     def _bars(self, layout: "_Layout") -> Image.Image:
         mask = Image.new("L", (layout.width, layout.height), 0)
         pen = ImageDraw.Draw(mask)
@@ -98,5 +107,9 @@ def draw_chart(conditions: Conditions, rng: np.random.Generator) -> ChartScene:
 
 
 CHARTS_COMPARE = Benchmark(
-    name="charts-compare", tasks=("tallest-bar", "shortest-bar", "bar-value"), draw_scene=draw_chart
+    name="charts-compare",
+    tasks=("tallest-bar", "shortest-bar", "bar-value"),
+    told_tasks=("tallest-bar", "shortest-bar", "bar-value"),
+    comparison="taller-bar",
+    draw_scene=draw_chart,
 )

@@ -18,15 +18,16 @@ from arms.data.atomic import atomic_folder
 from arms.data.tables import OutcomeTables, write_dataset
 from arms.errors import ArmsError
 from arms.progress import progress_bar
+from arms.sample.asking import NO_LANGUAGE, Picture, ask_in_words, ask_one, compare_two, show_only
 from arms.sample.benchmarks import BENCHMARKS
 from arms.sample.canvas import Canvas
 from arms.sample.conditions import draw_conditions
 from arms.sample.fleet import FLEET
-from arms.sample.lexicon import LANGUAGES
-from arms.sample.questions import phrase, spell
+from arms.sample.forms import NO_FORMS, Forms, draw_form
+from arms.sample.questions import spell
+from arms.sample.scene import Benchmark
 from arms.sample.simulator import SimulatedQuery, answer, chance
 
-_ENGLISH_SHARE = 0.5  # the other languages share the rest evenly
 _PNG_LEVEL = 4  # of 9: higher ones cost time and save little
 _CHUNK = 16  # pictures handed to a worker process at once
 
@@ -41,6 +42,7 @@ class _Recipe:
     seed: int
     questions_per_image: int
     missing_share: float
+    forms: Forms
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ def generate_sample(
     images_per_benchmark: int,
     questions_per_image: int,
     missing_share: float,
+    forms: Forms = NO_FORMS,
     workers: int = 1,
 ) -> None:
     """Write the sample dataset to `folder`, whole or not at all; the same arguments give the same bytes.
@@ -80,6 +83,9 @@ def generate_sample(
         Each in a task of its own, so at most the number of tasks of a benchmark.
     missing_share : float in [0, 1)
         Share of the paid VLMs' outcomes that are absent, whatever they would have been.
+    forms : Forms
+        How many queries have two images, none, or no question. Each takes the place of a picture's last question; the
+        other queries stay as they were without.
     workers : int
         Processes that draw; 1 draws in this one.
 
@@ -93,7 +99,13 @@ def generate_sample(
     rows = _Rows()
     with atomic_folder(folder) as fresh:
         (fresh / "images").mkdir()
-        recipe = _Recipe(folder=fresh, seed=seed, questions_per_image=questions_per_image, missing_share=missing_share)
+        recipe = _Recipe(
+            folder=fresh,
+            seed=seed,
+            questions_per_image=questions_per_image,
+            missing_share=missing_share,
+            forms=forms,
+        )
         with _mapping(workers) as map_in_order, progress_bar("draw", "images") as progress:
             for done, picture in enumerate(map_in_order(partial(_make_picture, recipe), jobs), start=1):
                 rows.queries.extend(picture.queries)
@@ -155,40 +167,51 @@ def _make_picture(recipe: _Recipe, job: tuple[int, int]) -> _Rows:
     """Draw and write one picture and ask every VLM about it; `job` is its benchmark's place and its own number."""
     number, index = job
     benchmark = BENCHMARKS[number]
-    picture_rng, *question_rngs = np.random.default_rng([recipe.seed, number, index]).spawn(
-        1 + recipe.questions_per_image
-    )
-    conditions = draw_conditions(picture_rng)
-    scene = benchmark.draw_scene(conditions, picture_rng)
-    canvas = Canvas(conditions, picture_rng)
-    scene.paint(canvas)
-    name = f"{benchmark.name}-{index:05d}"
-    image = f"images/{name}.png"
-    canvas.image.save(recipe.folder / image, compress_level=_PNG_LEVEL)
+    picture, picture_rng, question_rngs = _draw_picture(recipe, job)
+    canvas = Canvas(picture.conditions, picture_rng)
+    picture.scene.paint(canvas)
+    canvas.image.save(recipe.folder / _path(benchmark, index), compress_level=_PNG_LEVEL)
     rows = _Rows()
     tasks = picture_rng.permutation(benchmark.tasks).tolist()
+    form_rng = np.random.default_rng([recipe.seed, number, index, recipe.forms.seed])
+    form = draw_form(recipe.forms, index, recipe.questions_per_image, form_rng)
     for turn, rng in enumerate(question_rngs):
-        fact = scene.ask(tasks[turn], rng)
-        language = _draw_language(rng)
-        query = SimulatedQuery(
-            fact=fact,
-            language=language,
-            question=phrase(fact, language, rng),
-            benchmark=benchmark.name,
-            conditions=conditions.traits(),
-            size=conditions.size,
-        )
-        _record(query, f"{name}-{turn}", image, rng, recipe.missing_share, rows)
+        last, images = turn == recipe.questions_per_image - 1, (_path(benchmark, index),)
+        if form is None or not last:
+            query = ask_one(benchmark, picture, tasks[turn], rng)
+        elif form == "several-images":
+            before, *_ = _draw_picture(recipe, (number, index - 1))
+            query = compare_two(benchmark, before, picture, form_rng)
+            images = (_path(benchmark, index - 1), *images)
+        elif form == "no-image":
+            query, images = ask_in_words(benchmark, form_rng), ()
+        else:
+            query = show_only(benchmark, picture)
+        _record(query, f"{benchmark.name}-{index:05d}-{turn}", images, rng, recipe.missing_share, rows)
     return rows
 
 
-def _draw_language(rng: np.random.Generator) -> str:
-    """English for its share of the queries, else one of the others."""
-    return "en" if rng.random() < _ENGLISH_SHARE else LANGUAGES[1 + rng.integers(len(LANGUAGES) - 1)]
+def _draw_picture(
+    recipe: _Recipe, job: tuple[int, int]
+) -> tuple[Picture, np.random.Generator, list[np.random.Generator]]:
+    """What a picture shows and how it looks, and the generators of its painting and of its questions."""
+    number, index = job
+    rng, *question_rngs = np.random.default_rng([recipe.seed, number, index]).spawn(1 + recipe.questions_per_image)
+    conditions = draw_conditions(rng)
+    return Picture(BENCHMARKS[number].draw_scene(conditions, rng), conditions), rng, question_rngs
+
+
+def _path(benchmark: Benchmark, index: int) -> str:
+    return f"images/{benchmark.name}-{index:05d}.png"
 
 
 def _record(
-    query: SimulatedQuery, query_id: str, image: str, rng: np.random.Generator, missing_share: float, rows: _Rows
+    query: SimulatedQuery,
+    query_id: str,
+    images: tuple[str, ...],
+    rng: np.random.Generator,
+    missing_share: float,
+    rows: _Rows,
 ) -> None:
     """Ask every VLM the query and add the known outcomes to the rows."""
     rows.queries.append(
@@ -196,10 +219,10 @@ def _record(
             "query_id": query_id,
             "benchmark": query.benchmark,
             "task": query.fact.task,
-            "language": query.language,
+            "language": query.language or NO_LANGUAGE,
             "question": query.question,
-            "images": (image,),
-            "answer": spell(query.fact.answer, query.language),
+            "images": images,
+            "answer": spell(query.fact.answer, query.answer_language),
         }
     )
     traits = query.traits()

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001  (Chinese is written with full-width punctuation)
 """Colours and shapes in six languages, in the forms that the questions need."""
 
 from collections.abc import Mapping
@@ -12,6 +13,16 @@ VERDICTS: Mapping[str, Mapping[str, str]] = {
     "fr": {"yes": "oui", "no": "non"},
     "zh": {"yes": "是", "no": "否"},
     "hi": {"yes": "हाँ", "no": "नहीं"},
+}
+
+# What comes before a scene that is told; {} is where it goes.
+TELLINGS: Mapping[str, str] = {
+    "en": "The picture shows: {}.",
+    "de": "Das Bild zeigt: {}.",
+    "es": "La imagen muestra: {}.",
+    "fr": "L'image montre : {}.",
+    "zh": "图中有：{}。",
+    "hi": "चित्र में है: {}।",
 }
 
 
@@ -139,6 +150,11 @@ def translate(subject: Mapping[str, str], language: str) -> dict[str, str]:
         else:
             words[key], words[f"of_{key}"] = _phrases(value, language)
     return words
+
+
+def name_shape(coloured_shape: str, language: str) -> str:
+    """A coloured shape ("red circle") as a phrase of the language, such as "der rote Kreis"."""
+    return _phrases(coloured_shape, language)[0]
 
 
 def _phrases(coloured_shape: str, language: str) -> tuple[str, str]:

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from arms.sample.comparisons import COMPARISONS
 from arms.sample.lexicon import VERDICTS, translate
 from arms.sample.scene import Fact
 
 # Fields in braces are filled in by `lexicon.translate`.
 PHRASINGS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    **COMPARISONS,
     "count-all": {
         "en": ("How many shapes are there?", "Count all the shapes.", "What is the total number of shapes?"),
         "de": ("Wie viele Formen gibt es?", "Zähle alle Formen.", "Wie viele Formen sind insgesamt zu sehen?"),

@@ -8,6 +8,7 @@ import numpy as np
 
 from arms.sample.canvas import COLOURS, Canvas
 from arms.sample.conditions import Conditions
+from arms.sample.lexicon import name_shape
 from arms.sample.scene import Benchmark, Fact, verdict_fact
 from arms.sample.shapes import SHAPES, Mark
 
@@ -44,6 +45,15 @@ class RelationScene:
             "overlap": math.dist((a.x, a.y), (b.x, b.y)) < _CLEAR_DISTANCE * a.radius,
         }
         return verdict_fact(task, holds[task], {"a": a.name, "b": b.name})
+
+    def tell(self, language: str) -> tuple[str, ...]:
+        """Say how far every shape is from the left side, which needs no words of a language."""
+        return tuple(f"{name_shape(mark.name, language)}: x = {round(mark.x)}" for mark in self.marks)
+
+    @property
+    def amount(self) -> int:
+        """The number of shapes."""
+        return len(self.marks)
 
 
 def draw_relation(conditions: Conditions, rng: np.random.Generator) -> RelationScene:
@@ -98,4 +108,10 @@ def _nearest(place: Place, others: list[Place]) -> float:
     return min(math.dist(place, other) for other in others)
 
 
-SPACE_RELATE = Benchmark(name="space-relate", tasks=("left-of", "above", "overlap"), draw_scene=draw_relation)
+SPACE_RELATE = Benchmark(
+    name="space-relate",
+    tasks=("left-of", "above", "overlap"),
+    told_tasks=("left-of",),
+    comparison="more-shapes",
+    draw_scene=draw_relation,
+)

@@ -1,6 +1,6 @@
 """What a picture shows, not how it looks: scenes, and the facts that one can ask about them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -42,13 +42,32 @@ class Scene(Protocol):
     def ask(self, task: str, rng: np.random.Generator) -> Fact:
         """Choose something to ask of this scene in the given task."""
 
+    def tell(self, language: str) -> tuple[str, ...]:
+        """The content in words, piece by piece, two or more."""
+
+    @property
+    def amount(self) -> int:
+        """How much there is of what two pictures of a benchmark are compared by."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
-    """A family of pictures and what is asked about them."""
+    """A family of pictures and what is asked about them.
+
+    Attributes
+    ----------
+    tasks : tuple of str
+        What can be asked of a picture.
+    told_tasks : tuple of str
+        Those that can also be asked of a scene that is only told.
+    comparison : str
+        The task that asks for the one of two pictures with the larger amount.
+    """
 
     name: str
     tasks: tuple[str, ...]
+    told_tasks: tuple[str, ...]
+    comparison: str
     draw_scene: Callable[[Conditions, np.random.Generator], Scene]
 
 
@@ -67,3 +86,20 @@ def verdict_fact(task: str, holds: bool, subject: Mapping[str, str]) -> Fact:
     """A fact whose answer is yes or no; wrong answers flip it."""
     right, wrong = ("yes", "no") if holds else ("no", "yes")
     return Fact(task=task, subject=subject, answer=right, under=(wrong,), over=(wrong,))
+
+
+def comparison_fact(task: str, first: int, second: int) -> Fact:
+    """A fact whose answer is the number of the picture with the larger amount, or 0 if there is none."""
+    answer = 0 if first == second else 1 if first > second else 2
+    wrong = tuple(str(number) for number in range(3) if number != answer)
+    return Fact(task=task, answer=str(answer), under=wrong[:1], over=wrong[1:])
+
+
+def description_fact(task: str, pieces: Sequence[str]) -> Fact:
+    """A fact whose answer tells the whole content of a picture; wrong answers leave a piece out, or tell one twice."""
+    return Fact(
+        task=task,
+        answer=", ".join(pieces),
+        under=(", ".join(pieces[1:]), ", ".join(pieces[:-1])),
+        over=(", ".join((pieces[0], *pieces)),),
+    )

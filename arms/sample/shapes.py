@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 
 from arms.sample.canvas import COLOURS, Canvas
 from arms.sample.conditions import Conditions
+from arms.sample.lexicon import name_shape
 from arms.sample.scene import Benchmark, Fact, number_fact
 
 SHAPES = ("circle", "square", "triangle", "star")
@@ -59,6 +60,15 @@ class ShapesScene:
         there = [getattr(mark, key) for mark in self.marks]
         asked = str(rng.choice(sorted(set(there))))
         return number_fact(task, there.count(asked), subject={key: asked})
+
+    def tell(self, language: str) -> tuple[str, ...]:
+        """Name every shape."""
+        return tuple(name_shape(mark.name, language) for mark in self.marks)
+
+    @property
+    def amount(self) -> int:
+        """The number of shapes."""
+        return len(self.marks)
 
 
 def draw_shapes(conditions: Conditions, rng: np.random.Generator) -> ShapesScene:
@@ -124,5 +134,9 @@ def _outline(shape: str, angle: float) -> list[tuple[float, float]]:
 
 
 SHAPES_COUNT = Benchmark(
-    name="shapes-count", tasks=("count-all", "count-colour", "count-shape"), draw_scene=draw_shapes
+    name="shapes-count",
+    tasks=("count-all", "count-colour", "count-shape"),
+    told_tasks=("count-all", "count-colour", "count-shape"),
+    comparison="more-shapes",
+    draw_scene=draw_shapes,
 )

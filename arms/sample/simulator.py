@@ -1,13 +1,15 @@
 """What a simulated VLM does with a query: whether it is right, what it says, what that costs and how long it takes."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from arms.sample.answers import say_right, say_wrong
+from arms.sample.conditions import Conditions
 from arms.sample.fleet import SimulatedVlm
+from arms.sample.forms import Form
 from arms.sample.lexicon import FAMILIES
 from arms.sample.scene import Fact
 
@@ -20,15 +22,22 @@ class SimulatedQuery:
     """A query as the simulator sees it, with facts that a router must find out for itself."""
 
     fact: Fact
-    language: str
+    language: str | None  # None: nothing is asked in words
     question: str
     benchmark: str
-    conditions: tuple[str, ...]  # traits of the picture
-    size: tuple[int, int]  # width, height of the picture in px
+    form: Form | None
+    pictures: tuple[Conditions, ...]
 
-    def traits(self) -> tuple[str, ...]:
-        """All that `skills` knows about."""
-        return (self.benchmark, self.fact.task, self.language, FAMILIES[self.language], *self.conditions)
+    @property
+    def answer_language(self) -> str:
+        """That of the question; English where there is none."""
+        return self.language or "en"
+
+    def traits(self) -> list[tuple[str, ...]]:
+        """All that `skills` knows about: for each picture, or once if there is none."""
+        words = () if self.language is None else (self.language, FAMILIES[self.language])
+        common = (self.benchmark, self.fact.task, *words, *((self.form,) if self.form else ()))
+        return [(*common, *picture.traits()) for picture in self.pictures] or [common]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,9 +51,9 @@ class Outcome:
     timed_out: bool  # the call failed by chance, so its outcome is unknown
 
 
-def chance(vlm: SimulatedVlm, traits: Collection[str]) -> float:
-    """The true probability that the VLM answers a query of these traits correctly."""
-    return 1 / (1 + math.exp(-vlm.skills.logit(traits)))
+def chance(vlm: SimulatedVlm, traits: Sequence[Collection[str]]) -> float:
+    """The true probability that the VLM answers a query correctly: of its log-odds on the pictures, the mean counts."""
+    return 1 / (1 + math.exp(-sum(map(vlm.skills.logit, traits)) / len(traits)))
 
 
 def answer(
@@ -66,9 +75,9 @@ def answer(
     luck, timeout, pace = rng.random(), rng.random(), rng.standard_normal()
     correct = bool(luck < probability)
     if correct:
-        output = say_right(query.fact, query.language, vlm.manner)
+        output = say_right(query.fact, query.answer_language, vlm.manner)
     else:
-        output = say_wrong(query.fact, query.language, vlm.manner, vlm.faults, rng)
+        output = say_wrong(query.fact, query.answer_language, vlm.manner, vlm.faults, rng)
     return Outcome(
         correct=correct,
         output=output,
@@ -79,11 +88,11 @@ def answer(
 
 
 def _cost_usd(vlm: SimulatedVlm, query: SimulatedQuery, output: str) -> float | None:
-    """The price of the picture, the question and the output; None for a VLM without prices."""
+    """The price of the pictures, the question and the output; None for a VLM without prices."""
     price_in, price_out = vlm.profile.price_in, vlm.profile.price_out
     if price_in is None or price_out is None:
         return None
-    image_tokens = math.prod(math.ceil(side / _PATCH_PX) for side in query.size)
+    image_tokens = sum(math.prod(math.ceil(side / _PATCH_PX) for side in of.size) for of in query.pictures)
     return ((image_tokens + _text_tokens(query.question)) * price_in + _text_tokens(output) * price_out) / 1e6
 
 

@@ -63,6 +63,15 @@ class WordScene:
         # Without the first letter the second one is first.
         return Fact(task=task, answer=first, under=(self.text[1] if self.text[1] != first else double,), over=(double,))
 
+    def tell(self, language: str) -> tuple[str, ...]:
+        """Spell the text, which is the same in every language."""
+        return tuple(self.text)
+
+    @property
+    def amount(self) -> int:
+        """The number of letters."""
+        return len(self.text)
+
     def _fitting_size(self, width: int, height: int) -> int:
         """Font size in px at which the turned text fills its share of the picture."""
         trial = text_mask(self.text, _TRIAL_SIZE)
@@ -81,4 +90,10 @@ def draw_word(conditions: Conditions, rng: np.random.Generator) -> WordScene:
     return WordScene(text, str(rng.choice(list(COLOURS))), conditions.tilt)
 
 
-WORDS_READ = Benchmark(name="words-read", tasks=("read-word", "count-letters", "first-letter"), draw_scene=draw_word)
+WORDS_READ = Benchmark(
+    name="words-read",
+    tasks=("read-word", "count-letters", "first-letter"),
+    told_tasks=("read-word", "count-letters", "first-letter"),
+    comparison="more-letters",
+    draw_scene=draw_word,
+)

@@ -28,6 +28,7 @@ def make_prepared(costs=None):
         {
             "query_id": [f"q{i}" for i in range(count)],
             "question": "ten chars.",
+            "images": [("a.png",)] * count,
             "images_sha256": [(str(i),) for i in range(count)],
             "scene": [str(i) for i in range(count)],
             "split": ["train"] * 2 + ["id"] * 4,

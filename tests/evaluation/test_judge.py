@@ -37,6 +37,7 @@ def make_judge(test=TEST, train=TRAIN):
             {
                 "query_id": name,
                 "question": "ten chars.",
+                "images": ("a.png",),
                 "images_sha256": (name,),
                 "scene": name,
                 "split": split,

@@ -26,6 +26,7 @@ def judge(request):
         {
             "query_id": [f"q{i}" for i in range(100)],
             "question": "why",
+            "images": [("a.png",)] * 100,
             "images_sha256": [(str(i // 2),) for i in range(100)],
             "scene": [str(i // 2) for i in range(100)],
             "split": ["train"] * 20 + ["id"] * 80,

@@ -11,17 +11,19 @@ from PIL import Image
 
 from arms.data.tables import OutcomeTables, read_dataset
 from arms.errors import ArmsError
-from arms.sample import generate_sample
+from arms.sample import Forms, generate_sample
 from arms.sample.answers import Fault, frame, say_right, say_wrong
+from arms.sample.asking import DESCRIBE, NO_LANGUAGE, ask_in_words
 from arms.sample.benchmarks import BENCHMARKS
 from arms.sample.canvas import Canvas
 from arms.sample.charts import ChartScene
 from arms.sample.conditions import Conditions, draw_conditions
 from arms.sample.fleet import FLEET
+from arms.sample.forms import draw_form
 from arms.sample.lexicon import FAMILIES, LANGUAGES
 from arms.sample.questions import PHRASINGS, phrase, spell
 from arms.sample.relations import draw_relation
-from arms.sample.scene import Fact
+from arms.sample.scene import Fact, comparison_fact, description_fact
 from arms.sample.shapes import draw_shapes
 from arms.sample.simulator import chance
 from arms.sample.skills import SKILLS, Skills
@@ -32,9 +34,11 @@ IMAGES = 20
 MISSING_SHARE = 0.2
 PAID = [vlm.profile.name for vlm in FLEET if vlm.profile.access == "paid"]
 TASKS = [task for benchmark in BENCHMARKS for task in benchmark.tasks]
+COMPARISONS = {benchmark.comparison for benchmark in BENCHMARKS}
+FORMS = Forms(seed=1, several_images=0.1, no_image=0.1, no_question=0.1)
 
 
-def generate(folder: Path, **changes: int | float) -> Path:
+def generate(folder: Path, **changes: int | float | Forms) -> Path:
     settings = {"seed": 3, "images_per_benchmark": 6, "questions_per_image": 2, "missing_share": MISSING_SHARE}
     generate_sample(folder, **{**settings, **changes})
     return folder
@@ -52,6 +56,11 @@ def random_generators(number: int = 60) -> Iterator[np.random.Generator]:
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> OutcomeTables:
     return read_dataset(generate(tmp_path_factory.mktemp("raw") / "sample", images_per_benchmark=IMAGES))
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> OutcomeTables:
+    return read_dataset(generate(tmp_path_factory.mktemp("raw") / "mixed", images_per_benchmark=80, forms=FORMS))
 
 
 class TestReproducibility:
@@ -78,6 +87,96 @@ class TestReproducibility:
         part = read_dataset(generate(tmp_path / "b")).outcomes
         assert len(part) < len(whole)
         pd.testing.assert_frame_equal(part, part[["query_id", "vlm"]].merge(whole, on=["query_id", "vlm"]))
+
+
+def describe_forms(queries: pd.DataFrame) -> pd.Series:
+    """The form of each query, as the tables show it."""
+    images = queries.images.str.len()
+    forms = images.map({0: "no-image", 1: "one", 2: "several-images"})
+    return forms.mask(queries.question == "", "no-question")
+
+
+class TestForms:
+    def test_each_has_its_share(self, mixed: OutcomeTables) -> None:
+        shares = describe_forms(mixed.queries).value_counts(normalize=True)
+        assert len(mixed.queries) == 80 * 2 * len(BENCHMARKS)
+        for form in ("several-images", "no-image", "no-question"):
+            assert shares[form] == pytest.approx(0.1, abs=0.04)
+
+    def test_all_other_queries_are_as_without(self, tmp_path: Path) -> None:
+        plain, mixed = (
+            read_dataset(generate(tmp_path / name, forms=forms))
+            for name, forms in (("plain", Forms(seed=5, several_images=0, no_image=0, no_question=0)), ("mixed", FORMS))
+        )
+        left = mixed.queries[(describe_forms(mixed.queries) == "one").to_numpy()]
+        assert 0 < len(left) < len(mixed.queries)
+        for table, other in ((left, plain.queries), (mixed.outcomes, plain.outcomes)):
+            of_left = table[table.query_id.isin(left.query_id)].reset_index(drop=True)
+            pd.testing.assert_frame_equal(of_left, other[other.query_id.isin(left.query_id)].reset_index(drop=True))
+
+    def test_another_seed_chooses_others(self, tmp_path: Path) -> None:
+        one, two = (
+            read_dataset(
+                generate(
+                    tmp_path / str(seed), forms=Forms(seed=seed, several_images=0.1, no_image=0.1, no_question=0.1)
+                )
+            )
+            for seed in (1, 2)
+        )
+        assert describe_forms(one.queries).tolist() != describe_forms(two.queries).tolist()
+        assert hashes(one.folder / "images") == hashes(two.folder / "images")
+
+    def test_pictures_are_compared_in_pairs(self, mixed: OutcomeTables) -> None:
+        several = mixed.queries[(mixed.queries.images.str.len() == 2).to_numpy()]
+        numbers = [[int(path[-9:-4]) for path in images] for images in several.images]
+        assert all((second % 2, second - first) == (1, 1) for first, second in numbers)
+        assert set(several.task) == COMPARISONS
+
+    def test_words_tell_a_scene_of_their_own(self, mixed: OutcomeTables) -> None:
+        told = mixed.queries[(mixed.queries.images.str.len() == 0).to_numpy()]
+        assert told.question.is_unique
+        assert set(told.task) <= {task for benchmark in BENCHMARKS for task in benchmark.told_tasks}
+
+    def test_a_picture_by_itself_has_no_language(self, mixed: OutcomeTables) -> None:
+        shown = mixed.queries[(mixed.queries.question == "").to_numpy()]
+        assert set(shown.language) == {NO_LANGUAGE}
+        assert set(shown.task) == {DESCRIBE}
+
+    @pytest.mark.parametrize("change", [{"seed": -1}, {"no_image": 0.2}, {"several_images": -0.1}])
+    def test_out_of_range(self, change: dict[str, float]) -> None:
+        shares = {"seed": 1, "several_images": 0.0, "no_image": 0.0, "no_question": 0.0}
+        with pytest.raises(ArmsError, match=f"forms.{next(iter(change))}: expected"):
+            Forms(**{**shares, **change})
+
+    def test_a_picture_with_an_even_number_is_compared_with_none(self) -> None:
+        only = Forms(seed=1, several_images=0.1, no_image=0, no_question=0)
+        drawn = [{draw_form(only, index, 2, rng) for rng in random_generators()} for index in (4, 5)]
+        assert drawn == [{None}, {None, "several-images"}]
+
+    @pytest.mark.parametrize(("amounts", "answer"), [((3, 2), "1"), ((2, 3), "2"), ((2, 2), "0")])
+    def test_comparisons(self, amounts: tuple[int, int], answer: str) -> None:
+        fact = comparison_fact("more-shapes", *amounts)
+        assert fact.answer == answer
+        assert {fact.answer, *fact.under, *fact.over} == {"0", "1", "2"}
+
+    def test_descriptions(self) -> None:
+        fact = description_fact(DESCRIBE, ("A = 5", "B = 10"))
+        assert (fact.answer, fact.under, fact.over) == ("A = 5, B = 10", ("B = 10", "A = 5"), ("A = 5, A = 5, B = 10",))
+
+    def test_what_is_told_holds_the_answer(self) -> None:
+        for rng in random_generators():
+            for benchmark in BENCHMARKS:
+                query = ask_in_words(benchmark, rng)
+                if query.fact.task in ("tallest-bar", "shortest-bar", "bar-value", "first-letter"):
+                    assert query.fact.answer in query.question
+                if query.fact.task == "count-all":
+                    assert query.question.split(".")[0].split("。")[0].count(",") + 1 == int(query.fact.answer)
+
+    def test_the_chance_on_two_pictures_is_between_those_on_each(self) -> None:
+        one, two = ("words-read", "more-letters", "dark"), ("words-read", "more-letters", "light")
+        for vlm in FLEET:
+            low, high = sorted((chance(vlm, [one]), chance(vlm, [two])))
+            assert low <= chance(vlm, [one, two]) <= high
 
 
 class TestTables:
@@ -254,7 +353,7 @@ class TestFacts:
 
 class TestLanguages:
     def test_every_task_has_several_wordings_in_every_language(self) -> None:
-        assert set(PHRASINGS) == set(TASKS)
+        assert set(PHRASINGS) == set(TASKS) | COMPARISONS
         for wordings in PHRASINGS.values():
             assert set(wordings) == set(LANGUAGES) == set(FAMILIES)
             assert all(len(set(some)) >= 3 for some in wordings.values())
@@ -324,12 +423,14 @@ class TestSkills:
     def test_every_skill_names_a_trait_that_occurs(self) -> None:
         conditions = {trait for rng in random_generators() for trait in draw_conditions(rng).traits()}
         languages = {*LANGUAGES, *FAMILIES.values()}
-        known = conditions | languages | set(TASKS)
+        forms = {"several-images", "no-image", "no-question"}
+        known = conditions | languages | set(TASKS) | forms
         for skills in SKILLS.values():
             assert set(skills.benchmarks) == {benchmark.name for benchmark in BENCHMARKS}
             assert set(skills.tasks) <= set(TASKS)
             assert set(skills.languages) <= languages
             assert set(skills.conditions) <= conditions
+            assert set(skills.forms) == forms
             assert all(set(pair) <= known for pair in skills.pairs)
 
     def test_every_vlm_has_skills_and_none_is_best_everywhere(self) -> None:
@@ -340,7 +441,7 @@ class TestSkills:
             benchmark = BENCHMARKS[rng.integers(len(BENCHMARKS))]
             task = str(rng.choice(benchmark.tasks))
             traits = (benchmark.name, task, language, FAMILIES[language], *draw_conditions(rng).traits())
-            winners.add(max(FLEET, key=lambda vlm, traits=traits: chance(vlm, traits)).profile.name)
+            winners.add(max(FLEET, key=lambda vlm, traits=traits: chance(vlm, [traits])).profile.name)
         assert winners == set(SKILLS)
 
 
