@@ -28,13 +28,13 @@ logger = logging.getLogger("stages.encode")
 @click.option("--encoders", help="A pair under conf/encoders/ other than the one that params.yaml names.")
 def main(modality: str, encoders: str | None) -> None:
     """Write data/features/<data>/<encoders>/<modality>.zarr."""
-    encode(open_workspace([] if encoders is None else [f"encoders={encoders}"]), modality)
+    workspace = open_workspace([] if encoders is None else [f"encoders={encoders}"])
+    encode(workspace, read_prepared(workspace.prepared), modality)
 
 
-def encode(workspace: Workspace, modality: str) -> None:
-    """Bring the feature store of one modality up to date."""
+def encode(workspace: Workspace, prepared: Prepared, modality: str) -> int:
+    """Bring the feature store of one modality up to date; return how many inputs were encoded."""
     watch = Stopwatch()
-    prepared = read_prepared(workspace.prepared)
     runtime = workspace.params.runtime
     encoder, keys, read = (_images if modality == "image" else _texts)(workspace, prepared)
     store = FeatureStore(workspace.features(modality), encoder.fingerprint)
@@ -59,6 +59,7 @@ def encode(workspace: Workspace, modality: str) -> None:
         "encoded %s of %s distinct %ss in %.1f s; the others were stored already, and are sound",
         f"{count:,}", f"{len(keys):,}", modality, watch.elapsed_s,
     )  # fmt: skip
+    return count
 
 
 Source = tuple[Encoder, list[str], Callable[[str], np.ndarray]]

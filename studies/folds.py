@@ -1,4 +1,4 @@
-"""Folds that leave a kind of queries out: each task or benchmark in turn, with what its training must not see."""
+"""Folds: queries that are left out, by kind or by scene, with what their training must not see."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -6,19 +6,22 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from arms.errors import ArmsError
+
 
 @dataclass(frozen=True, eq=False)
 class LeftOut:
-    """One kind of queries, as positions among the queries of train and val.
+    """Queries that are left out together, as positions among the queries of train and val.
 
     Attributes
     ----------
     kinds : dict of str to str
-        The kind by column, such as counting by task. Where a benchmark is one task, it has both names.
+        Their kind by column, such as counting by task. Where a benchmark is one task, it has both names; scenes have
+        none.
     test : ndarray of int64
-        The queries of this kind.
+        The queries that are left out.
     rest : ndarray of bool, one per query
-        The queries that may be trained on or chosen by: of another kind, and of no scene of this one.
+        The queries that may be trained on or chosen by: of another kind, and of no scene of these.
     """
 
     kinds: dict[str, str]
@@ -70,3 +73,30 @@ def by_column(folds: Sequence[LeftOut]) -> dict[str, list[int]]:
         if places not in found.values():
             found[column] = places
     return found
+
+
+def scene_folds(scenes: np.ndarray, number: int, seed: int, *, usable: Collection[int]) -> list[LeftOut]:
+    """Divide the queries by scene, evenly and by chance; every usable query is left out once.
+
+    Parameters
+    ----------
+    scenes : array of shape (N,)
+        The scene of each query.
+    number : int
+        Of folds, at least 2.
+    seed : int
+    usable : collection of int
+        Positions of the queries that can be judged.
+
+    Raises
+    ------
+    ArmsError
+        If there are fewer scenes than folds.
+    """
+    codes, place = np.unique(scenes, return_inverse=True)
+    if len(codes) < number:
+        raise ArmsError(f"expected {number} scenes or more to divide, got {len(codes)}; ask for fewer folds")
+    judged = np.zeros(len(scenes), dtype=bool)
+    judged[list(usable)] = True
+    fold_of = (np.random.default_rng(seed).permutation(len(codes)) % number)[place]
+    return [LeftOut({}, np.flatnonzero((fold_of == fold) & judged), fold_of != fold) for fold in range(number)]

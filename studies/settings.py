@@ -41,6 +41,16 @@ class CurveParams(Section):
     routers: Annotated[list[str], Field(min_length=1)]  # arms, plain, and names under `baselines` of params.yaml
 
 
+class EncoderStudyParams(Section):
+    """How pairs of encoders are compared by nested cross-validation."""
+
+    pairs: Annotated[list[Name], Field(min_length=1)]  # under conf/encoders/; differences are from the first
+    folds: Annotated[int, Field(ge=2)]  # by scene
+    seeds: Annotated[list[Seed], Field(min_length=1)]  # a division and a training each
+    settings: str  # that win over params.yaml, such as epochs=8
+    timed: Annotated[int, Field(ge=1)]  # queries that are encoded anew for the rates
+
+
 class StudyParams(Section):
     """studies/params.yaml."""
 
@@ -50,6 +60,7 @@ class StudyParams(Section):
     tuned_encoders: Name
     unseen: UnseenParams
     curve: CurveParams
+    encoders: EncoderStudyParams
     studies: Variants
     routers: RouterSettings  # too heavy for the pipeline; written as under `baselines` in params.yaml
 

@@ -6,6 +6,7 @@ studies then has a pipeline from which nothing is missing.
 
 import click
 
+from arms.data.prepared import read_prepared
 from stages.encode import encode
 from stages.workspace import open_workspace, stage
 from studies.settings import read_study_params
@@ -20,7 +21,7 @@ def main(variant: str, quick: bool) -> None:
     pair = f"encoders={read_study_params().tuned_encoders}"
     workspace = open_workspace([pair])
     for modality in ("image", "text"):
-        encode(workspace, modality)
+        encode(workspace, read_prepared(workspace.prepared), modality)
     study_variant("tuning", variant, [pair], quick=quick)
 
 

@@ -6,6 +6,7 @@ trained on train's other queries and chosen by val's, as long as they share no s
 
 import copy
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,10 +109,14 @@ class Study:
         size = len(train)
         return train.subset(np.flatnonzero(fold.rest[:size])), val.subset(np.flatnonzero(fold.rest[size:]))
 
+    def outcomes_to_learn(self, fold: LeftOut) -> np.ndarray:
+        """The outcomes of the training queries that a fold leaves, shape (N, S)."""
+        size = int((self.queries["split"] == "train").sum())
+        return self.outcomes[:size][fold.rest[:size]]
+
     def judged_fold(self, fold: LeftOut, choices: list[list[Choices]]) -> Fold:
         """What the choices of all routers were worth; those of several seeds count by their mean."""
-        test, size = fold.test, int((self.queries["split"] == "train").sum())
-        accuracy = comparable_accuracy(self.outcomes[:size][fold.rest[:size]])
+        test, accuracy = fold.test, comparable_accuracy(self.outcomes_to_learn(fold))
         outcomes = self.outcomes[test]
         return Fold(
             correct=np.stack([np.mean([one.correct for one in seeds], axis=0) for seeds in choices], axis=1),
@@ -132,9 +137,9 @@ def main() -> None:
     logger.info("left each kind out in turn in %.1f s; %s", watch.elapsed_s, _headline(found))
 
 
-def open_study() -> Study:
-    """Read the settings, and join train and val to the outcomes of the base pool."""
-    workspace = open_workspace()
+def open_study(settings: Sequence[str] = ()) -> Study:
+    """Read the settings, see `open_workspace`, and join train and val to the outcomes of the base pool."""
+    workspace = open_workspace(settings)
     dataset = open_embedded(workspace)
     prepared = dataset.prepared
     queries = pd.concat([prepared.split(split) for split in FIT], ignore_index=True)

@@ -97,7 +97,7 @@ def test_from_tables_to_routes(project, caplog):
     with caplog.at_level("WARNING"):
         prepare.main()
         for modality in ("image", "text"):
-            encode(open_workspace(), modality)
+            encode(open_workspace(), read_prepared(Path("data/prepared/mine")), modality)
     prepared = read_prepared(Path("data/prepared/mine"))
     assert len(prepared.queries) + prepared.num_excluded == len(MADE.questions)
     expected = [images_of(int(name[1:]), project) for name in prepared.queries["query_id"]]

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from arms.errors import ArmsError
 from arms.features.dataset import Dataset, Embedder
 from arms.features.store import FeatureStore
 from arms.params import read_section
 from stages.workspace import Workspace
 from studies import unseen
-from studies.folds import by_column, leave_out
+from studies.folds import by_column, leave_out, scene_folds
 from studies.settings import PARAMS, StudyParams, UnseenParams
 from tests.cached import ROOT, make_prepared, tiny_params, write_features
 from tests.fakes import CPU, make_encoders, watch_progress
@@ -61,6 +62,25 @@ def test_only_usable_queries_are_judged_but_all_of_the_kind_are_left_out():
     assert not fold.rest[:2].any()
 
 
+class TestSceneFolds:
+    def test_every_usable_query_is_left_out_once_with_its_scene(self):
+        scenes = np.repeat(np.arange(10), 3)
+        found = scene_folds(scenes, 4, 1, usable=range(1, 30))
+        assert sorted(np.concatenate([fold.test for fold in found]).tolist()) == list(range(1, 30))
+        for fold in found:
+            assert not np.isin(scenes[fold.test], scenes[fold.rest]).any()
+            assert len(np.unique(scenes[fold.test])) in (2, 3)
+
+    def test_another_seed_divides_otherwise(self):
+        first, again, other = (scene_folds(np.arange(50), 5, seed, usable=range(50)) for seed in (1, 1, 2))
+        assert [fold.test.tolist() for fold in first] == [fold.test.tolist() for fold in again]
+        assert [fold.test.tolist() for fold in first] != [fold.test.tolist() for fold in other]
+
+    def test_fewer_scenes_than_folds(self):
+        with pytest.raises(ArmsError, match="expected 3 scenes or more to divide, got 2"):
+            scene_folds(np.array([0, 1, 1]), 3, 1, usable=range(3))
+
+
 ROUTERS = {
     "knn": {"features": "normalised", "num_neighbours": [4], "weights": "uniform", "index": "flat"},
     "to-router": {"features": "normalised", "hidden_width": 4, "temperature": [1.0], "epochs": 1, "batch_size": 16,
@@ -91,6 +111,7 @@ def made_study(tmp_path, monkeypatch):
         workspace,
         StudyParams(seeds=[1], fewer_seeds={}, quick=False, tuned_encoders="tuned", unseen=of, routers={},
                     curve=read_section(ROOT / PARAMS, StudyParams).curve,
+                    encoders=read_section(ROOT / PARAMS, StudyParams).encoders,
                     studies=read_section(ROOT / PARAMS, StudyParams).studies),
         embedded, queries, prepared.outcome_matrix(ids, prepared.base), prepared.scene_groups(ids),
     )  # fmt: skip
