@@ -38,7 +38,7 @@ def metrics_by_form(
     found = [form for form in FORMS if (is_test & (forms == form)).any()]
     if len(found) < 2:
         return {}
-    judged = {}
+    judged: Json = {}
     for form in found:
         part = replace(prepared, queries=queries[~is_test | (forms == form)].reset_index(drop=True))
         judge = Judge(part, {}, samples=samples, seed=seed)

@@ -176,7 +176,8 @@ def _make_picture(recipe: _Recipe, job: tuple[int, int]) -> _Rows:
     form_rng = np.random.default_rng([recipe.seed, number, index, recipe.forms.seed])
     form = draw_form(recipe.forms, index, recipe.questions_per_image, form_rng)
     for turn, rng in enumerate(question_rngs):
-        last, images = turn == recipe.questions_per_image - 1, (_path(benchmark, index),)
+        last = turn == recipe.questions_per_image - 1
+        images: tuple[str, ...] = (_path(benchmark, index),)
         if form is None or not last:
             query = ask_one(benchmark, picture, tasks[turn], rng)
         elif form == "several-images":
