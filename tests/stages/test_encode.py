@@ -28,12 +28,11 @@ def workspace(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "image_encoder", lambda workspace: encoder)
     images = pd.Series([(name,) for name in names.values()])
     prepared = SimpleNamespace(images=lambda most: names, queries=pd.DataFrame({"images": images}))
-    monkeypatch.setattr(module, "read_prepared", lambda folder: prepared)
     runtime = SimpleNamespace(extract_batch_size=2, shard_mb=1, num_workers=0, device="cpu", compile=False)
     return SimpleNamespace(
         params=SimpleNamespace(runtime=runtime),
         raw=tmp_path / "raw",
-        prepared=tmp_path / "prepared",
+        prepared=prepared,
         features=lambda modality: tmp_path / f"{modality}.zarr",
         store=FeatureStore(tmp_path / "image.zarr", encoder.fingerprint),
     )
@@ -44,7 +43,7 @@ def test_a_picture_replaced_since_prepare_is_named_and_not_stored(workspace):
     Image.new("RGB", (8, 8), "red").save(other)
     message = rf"{other}: expected an image as prepare found it, got other bytes; run: dvc repro prepare"
     with pytest.raises(ArmsError, match=message):
-        module.encode(workspace, "image")
+        module.encode(workspace, workspace.prepared, "image")
     with pytest.raises(ArmsError, match="the extraction was stopped before it ended"):
         workspace.store.open()
 
@@ -52,15 +51,15 @@ def test_a_picture_replaced_since_prepare_is_named_and_not_stored(workspace):
 def test_a_picture_that_is_gone_is_named(workspace):
     (workspace.raw / "1.png").unlink()
     with pytest.raises(ArmsError, match=r"1\.png: expected an image as prepare found it, got no such file; run: "):
-        module.encode(workspace, "image")
+        module.encode(workspace, workspace.prepared, "image")
 
 
 def test_a_damaged_store_is_named_and_not_called_stored(workspace, caplog):
     with caplog.at_level("INFO"):
-        module.encode(workspace, "image")
-        module.encode(workspace, "image")
+        module.encode(workspace, workspace.prepared, "image")
+        module.encode(workspace, workspace.prepared, "image")
     assert "encoded 0 of 3 distinct images in" in caplog.text
     (values,) = (workspace.store.folder / "shard-00000/pooled").glob("c/*/*")
     flip(values, 3)
     with pytest.raises(ArmsError, match=r"shard-00000 is damaged: pooled/c/0/0: its bytes do not match their checksum"):
-        module.encode(workspace, "image")
+        module.encode(workspace, workspace.prepared, "image")
