@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -59,7 +59,13 @@ QUERIES = TableFormat(
 OUTCOMES = TableFormat(
     "outcomes.parquet",
     {"query_id": "text", "vlm": "text", "correct": "verdict"},
-    {"output": "text", "cost_usd": "number", "latency_s": "number"},  # null where unknown
+    {  # null where unknown
+        "output": "text",
+        "cost_usd": "number",
+        "latency_s": "number",
+        "score": "number",  # how good the answer was, in [0, 1], where more is known than right or wrong
+        "propensity": "number",  # the chance with which whoever logged this asked this VLM, in (0, 1]
+    },
 )
 PROBABILITIES = TableFormat(
     "probabilities.parquet",
@@ -79,6 +85,23 @@ _EXPECTED: dict[Kind, str] = {
     "number": "numbers (a float column)",
     "verdict": "true or false (a bool column, or integers 0 and 1)",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """The numbers from 0 to 1, with or without 0 itself."""
+
+    with_zero: bool
+
+    def hold(self, numbers: Any) -> Any:
+        """Which of some numbers, in a series or an array, are among them; NaN never is."""
+        return ((numbers >= 0) if self.with_zero else (numbers > 0)) & (numbers <= 1)
+
+    def __str__(self) -> str:
+        return "[0, 1]" if self.with_zero else "(0, 1]"
+
+
+SHARES = {"score": Shares(with_zero=True), "propensity": Shares(with_zero=False)}  # columns of `OUTCOMES`
 
 
 @dataclass(frozen=True, eq=False)

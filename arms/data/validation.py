@@ -11,7 +11,7 @@ import pandas as pd
 
 from arms.data.image_lists import distinct_images, each_image, num_images
 from arms.data.images import IMAGE_ADVICE, ImageCheck, ImageChecker, folder_checker
-from arms.data.tables import OutcomeTables, conform_dataset, is_in, parse_verdicts
+from arms.data.tables import SHARES, OutcomeTables, conform_dataset, is_in, parse_verdicts
 from arms.data.validation_report import Finding, Report
 from arms.errors import ArmsError
 
@@ -238,6 +238,10 @@ def _check_outcome_rows(outcomes: _Sieve, queries: _Sieve, vlms: list[str]) -> N
         if column in frame:
             wrong = (frame[column] < 0) | np.isinf(frame[column])
             outcomes.set_aside(wrong.to_numpy(), f"{column} is negative or infinite", "correct it; null where unknown")
+    for column, shares in SHARES.items():
+        if column in frame:
+            wrong = frame[column].notna() & ~shares.hold(frame[column])
+            outcomes.set_aside(wrong.to_numpy(), f"{column} is not in {shares}", "correct it; null where unknown")
 
 
 def _clean_dataset(dataset: OutcomeTables, queries: pd.DataFrame, outcomes: pd.DataFrame) -> OutcomeTables:

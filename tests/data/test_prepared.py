@@ -178,6 +178,19 @@ def test_texts_and_images(prepared: Prepared) -> None:
     assert {(path,) for path in images.values()} <= set(prepared.queries["images"])
 
 
+def test_scores_and_propensities_stay(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    dataset = make_dataset(40)
+    shares = {"score": [0.25, None, 1.0] * 40, "propensity": [0.5] * 120}
+    validated = validate(replace(dataset, outcomes=dataset.outcomes.assign(**shares)))
+    prepared = prepare(validated)
+    write(prepared, validated, tmp_path / "prepared")
+    again = read_prepared(tmp_path / "prepared")
+    assert_frame_equal(again.outcomes, prepared.outcomes)
+    assert_frame_equal(again.outcomes[[*shares]], pd.DataFrame(shares))
+    plain = prepare(validate(dataset))
+    assert list(plain.outcomes) == [name for name in prepared.outcomes if name not in shares]
+
+
 def test_round_trip(prepared: Prepared, validated: Validated, tmp_path: Path) -> None:
     write(prepared, validated, tmp_path / "out")
     read = read_prepared(tmp_path / "out")

@@ -67,6 +67,16 @@ def test_writing_keeps_images_and_drops_old_probabilities(folder: Path) -> None:
     assert len(list((folder / "images").iterdir())) == 4
 
 
+def test_scores_and_propensities(folder: Path, tmp_path: Path) -> None:
+    shares = {"score": [0.25, None] * 12, "propensity": [1.0] * 24}
+    rewrite(folder, "outcomes", **shares)
+    dataset = read_dataset(folder)
+    assert list(dataset.outcomes)[-2:] == ["score", "propensity"]
+    assert_frame_equal(dataset.outcomes[[*shares]], pd.DataFrame(shares))
+    write_dataset(dataset, tmp_path / "copy")
+    assert_frame_equal(read_dataset(tmp_path / "copy").outcomes, dataset.outcomes)
+
+
 @pytest.mark.parametrize("dtype", ["int64", "float64", "uint8", "bool", "boolean", "Int64"])
 def test_correct_as_zeros_and_ones(folder: Path, dtype: str) -> None:
     expected = read_dataset(folder).outcomes["correct"]

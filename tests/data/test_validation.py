@@ -275,6 +275,23 @@ def test_impossible_amount(make_dataset: MakeDataset, column: str, value: float)
     json.dumps(validated.report.to_dict(), allow_nan=False)
 
 
+@pytest.mark.parametrize(
+    ("column", "wrong", "right"),
+    [("score", [-0.1, 1.1, float("inf")], [0.0, 1.0, 0.5]), ("propensity", [0.0, 1.01, -1.0], [1e-9, 1.0, 0.5])],
+)
+def test_shares(make_dataset: MakeDataset, column: str, wrong: list[float], right: list[float]) -> None:
+    dataset = make_dataset()
+    dataset = replace(dataset, outcomes=dataset.outcomes.assign(**{column: [*wrong, *right, None] + [0.5] * 17}))
+    validated = validate(dataset)
+    shares = {"score": "[0, 1]", "propensity": "(0, 1]"}[column]
+    assert finding(validated, f"{column} is not in {shares}").count == 3
+    kept = validated.dataset.outcomes[column]
+    assert kept[:3].tolist() == right
+    assert kept.isna().tolist() == [False] * 3 + [True] + [False] * 17
+    assert_all_rows_accounted_for(dataset, validated)
+    json.dumps(validated.report.to_dict(), allow_nan=False)
+
+
 def test_query_without_outcome(make_dataset: MakeDataset) -> None:
     dataset = make_dataset()
     dataset = replace(dataset, outcomes=dataset.outcomes[dataset.outcomes["query_id"] != "q005"])
