@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from arms.errors import ArmsError
 from arms.importers.rows.json_tables import as_records
 from arms.importers.rows.packed import open_unpacked
+from arms.importers.rows.paths import follow
 from arms.importers.rows.table import Row, Table, UnreadableError
 from arms.importers.set_aside import SetAside
 
@@ -75,8 +76,15 @@ def open_lines(path: Path, aside: SetAside) -> Iterator[Table]:
 
 
 @contextmanager
-def open_document(path: Path, aside: SetAside) -> Iterator[Table]:
+def open_document(path: Path, aside: SetAside, rows: str | None = None) -> Iterator[Table]:
     """Open a table in JSON in any of the forms of `json_tables`.
+
+    Parameters
+    ----------
+    path : Path
+    aside : SetAside
+    rows : str, optional
+        The path at which it is in the document; by default it is the document.
 
     Raises
     ------
@@ -84,13 +92,25 @@ def open_document(path: Path, aside: SetAside) -> Iterator[Table]:
         If the file cannot be read, or is not such a table.
     """
     try:
-        records = as_records(read_json(path, (list, dict)), path)
+        records = as_records(_table_at(rows, read_json(path, (list, dict)), path), path)
     except ArmsError as error:
         raise UnreadableError(str(error)) from error
     columns = tuple(dict.fromkeys(key for record in records if isinstance(record, dict) for key in record))
     if not columns:
         raise UnreadableError(f"{path}: expected a table in JSON (records, or lists by column), got no record")
     yield Table(path, columns, lambda wanted: _read_records(path, records, wanted or [], aside))
+
+
+def _table_at(rows: str | None, content: Any, path: Path) -> Any:
+    """What a path leads to in a document; an ArmsError if that is no table."""
+    if rows is None:
+        return content
+    found = follow(content, rows)
+    if not isinstance(found, list | dict):
+        keys = ", ".join(content) if isinstance(content, dict) else f"a list of {len(content):,}"
+        got = "nothing" if found is None else f"a {_JSON_NAMES[type(found)]}"
+        raise ArmsError(f"{path}: expected a table in JSON at {rows!r}, as --rows says, got {got} there; got {keys}")
+    return found
 
 
 def _first_lines(stream: BinaryIO) -> tuple[str, str]:

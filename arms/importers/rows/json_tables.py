@@ -41,7 +41,10 @@ def as_records(content: Any, path: Path) -> list[Any]:
         return _by_index(content) if _are_columns(values) else [{KEY: key, **one} for key, one in content.items()]
     lists = [name for name, value in content.items() if _are_records(value)]
     if len(lists) > 1:
-        raise ArmsError(f"{path}: expected one list of records, got several: {', '.join(lists)}; keep one of them")
+        raise ArmsError(
+            f"{path}: expected one list of records, got several: {', '.join(lists)}; keep one of them, or "
+            "name it: arms import records --rows PATH"
+        )
     if not lists:
         raise ArmsError(f"{path}: expected a table in JSON (records, or lists by column), got another object")
     return content[lists[0]]

@@ -14,19 +14,20 @@ from arms.importers.rows.table import Table, UnreadableError
 from arms.importers.rows.workbook import open_sheet
 from arms.importers.set_aside import SetAside
 
-_OPENERS: dict[str, Callable[[Path, SetAside, Dialect], AbstractContextManager[Table]]] = {
-    **dict.fromkeys((".csv", ".tsv", ".tab"), open_delimited),
-    ".xlsx": lambda path, aside, dialect: open_sheet(path),
-    ".json": lambda path, aside, dialect: open_document(path, aside),
-    **dict.fromkeys((".jsonl", ".ndjson"), lambda path, aside, dialect: open_lines(path, aside)),
-    ".parquet": lambda path, aside, dialect: open_parquet(path),
+_Opener = Callable[[Path, SetAside, Dialect, str | None], AbstractContextManager[Table]]
+_OPENERS: dict[str, _Opener] = {
+    **dict.fromkeys((".csv", ".tsv", ".tab"), lambda path, aside, dialect, rows: open_delimited(path, aside, dialect)),
+    ".xlsx": lambda path, aside, dialect, rows: open_sheet(path),
+    ".json": lambda path, aside, dialect, rows: open_document(path, aside, rows),
+    **dict.fromkeys((".jsonl", ".ndjson"), lambda path, aside, dialect, rows: open_lines(path, aside)),
+    ".parquet": lambda path, aside, dialect, rows: open_parquet(path),
 }
 SUFFIXES = tuple(_OPENERS)
 _PACKED_ALREADY = (".xlsx", ".parquet")  # others may end in .gz
 
 
 def open_table(
-    path: Path, aside: SetAside, *, dialect: Dialect = PLAIN, suffix: str | None = None
+    path: Path, aside: SetAside, *, dialect: Dialect = PLAIN, suffix: str | None = None, rows: str | None = None
 ) -> AbstractContextManager[Table]:
     """Open a file of rows.
 
@@ -39,6 +40,8 @@ def open_table(
         How a CSV or TSV file is written.
     suffix : str, optional
         One of `SUFFIXES`: reads the file as one of that kind, whatever its name ends in.
+    rows : str, optional
+        Where the table is in a JSON document, a path; see `paths`.
 
     Returns
     -------
@@ -55,7 +58,7 @@ def open_table(
         raise ArmsError(f"{path}: expected a file of rows ({', '.join(SUFFIXES)}), got {path.suffix or 'no ending'}")
     if is_packed(path) and kind in _PACKED_ALREADY:
         raise UnreadableError(f"{path}: expected {kind} files as they are, got one in .gz; unpack it")
-    return opener(path, aside, dialect)
+    return opener(path, aside, dialect, rows)
 
 
 def find_files(sources: Iterable[Path], is_wanted: Callable[[Path], bool]) -> list[Path]:
