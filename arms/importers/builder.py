@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from arms.data.tables import QUERIES, SHARES
 from arms.importers.base import Log
 from arms.importers.joined_runs import JoinedRuns
 from arms.importers.set_aside import SetAside
@@ -14,6 +15,12 @@ from arms.importers.texts import as_text, encodable_texts, shown
 from arms.importers.verdicts import GradeRule, grade_all, parse_grade
 
 _TEXTS = ("benchmark", "task", "language", "question", "answer")
+_NUMBERS = {
+    "cost_usd": "cost",
+    "latency_s": "latency",
+    **{column: column for column in SHARES},
+}  # as messages call them
+_COLUMNS = ("query_id", "vlm", "grade", "metric", "output", *_NUMBERS, "run", "known")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +34,8 @@ class QueryRow:
     question: Any  # text, or the row is set aside
     image: str | Sequence[str] | None  # references, see `ImageIntake`; an empty list: none was sent; None: unknown
     answer: Any = None  # text or what can be written as text; None where unknown
+    group: str | None = None  # queries of one stay on one side of a split
+    split: str | None = None  # as recorded
 
 
 @dataclass
@@ -49,9 +58,7 @@ class LogBuilder:
     verdict_metrics: Collection[str] = ()
     _queries: dict[str, QueryRow] = field(default_factory=dict)
     _first_seen: dict[str, str] = field(default_factory=dict)  # where a query was described
-    _outcomes: list[tuple[str, str, Any, str, str | None, float | None, float | None, int, bool]] = field(
-        default_factory=list
-    )
+    _outcomes: list[tuple[Any, ...]] = field(default_factory=list)  # by `_COLUMNS`
     _vlms: dict[str, None] = field(default_factory=dict)
     _runs: JoinedRuns = field(default_factory=JoinedRuns)
 
@@ -107,11 +114,14 @@ class LogBuilder:
         output: Any = None,
         cost_usd: Any = None,
         latency_s: Any = None,
+        score: Any = None,
+        propensity: Any = None,
         run: int = -1,
     ) -> None:
         """Add how a VLM did on a query that `add_query` took; a value that is not a grade is reported, and unknown.
 
-        Without a VLM's name, a text on one line, it is set aside. Of several runs the newest verdict counts.
+        Without a VLM's name, a text on one line, it is set aside. Of several runs the newest verdict counts. Without a
+        score, a grade that is a share is the score too.
         """
         if not isinstance(vlm, str) or not vlm.strip() or not vlm.isprintable():
             self.aside.add("outcome without a VLM's name", where, "name the VLM", detail=shown(vlm))
@@ -124,27 +134,33 @@ class LogBuilder:
             )
             grade = None
         known = number is not None and not math.isnan(number)
-        amounts = []
-        for name, amount in (("cost", cost_usd), ("latency", latency_s)):
-            read = as_amount(amount)
-            if read is None and amount is not None and amount == amount:
-                self.aside.note(
-                    f"{name} that is not an amount", where, "correct it; it is taken as unknown", detail=shown(amount)
-                )
-            amounts.append(read)
-        self._outcomes.append((query_id, vlm, grade, metric, as_text(output), *amounts, run, known))
+        given = {"cost_usd": cost_usd, "latency_s": latency_s, "score": score, "propensity": propensity}
+        numbers = [None if value is None else self._number(column, value, where) for column, value in given.items()]
+        self._outcomes.append((query_id, vlm, grade, metric, as_text(output), *numbers, run, known))
+
+    def _number(self, column: str, value: Any, where: str) -> float | None:
+        """An amount or share; what is something else is noted, and unknown."""
+        number, shares = as_amount(value), SHARES.get(column)
+        if number is not None and shares is not None and not shares.hold(number):
+            number = None
+        if number is None and value == value:
+            self.aside.note(not_a_number(column), where, "correct it; it is taken as unknown", detail=shown(value))
+        return number
 
     def build(self) -> Log:
         """The log as tables."""
-        columns = ["query_id", "vlm", "grade", "metric", "output", "cost_usd", "latency_s", "run", "known"]
-        outcomes = pd.DataFrame(self._outcomes, columns=columns, dtype=object)
-        outcomes = outcomes.astype({"cost_usd": float, "latency_s": float, "run": int, "known": bool})
+        outcomes = pd.DataFrame(self._outcomes, columns=list(_COLUMNS), dtype=object)
+        outcomes = outcomes.astype({**dict.fromkeys(_NUMBERS, float), "run": int, "known": bool})
         kept = self._runs.newest(outcomes, self.aside)
         outcomes = outcomes[kept].drop(columns=["run", "known"]).reset_index(drop=True)
-        correct, verdicts = grade_all(outcomes.pop("grade"), outcomes.pop("metric"), self.rule, self.verdict_metrics)
+        graded = grade_all(outcomes.pop("grade"), outcomes.pop("metric"), self.rule, self.verdict_metrics)
+        correct, scores, verdicts = graded
         outcomes.insert(2, "correct", pd.Series(correct, dtype="boolean"))
+        outcomes["score"] = outcomes["score"].fillna(pd.Series(scores))
+        outcomes = outcomes.drop(columns=[column for column in SHARES if outcomes[column].isna().all()])
         rows = [vars(row) for row in self._queries.values()]
-        queries = encodable_texts(pd.DataFrame(rows, columns=["query_id", *_TEXTS], dtype=object)).astype("str")
+        columns = ["query_id", *_TEXTS, *(name for name in QUERIES.optional if any(row.get(name) for row in rows))]
+        queries = encodable_texts(pd.DataFrame(rows, columns=columns, dtype=object)).astype("str")
         images = pd.DataFrame({"images": pd.Series([_listed(row["image"]) for row in rows], dtype=object)})
         queries = queries.join(encodable_texts(images))
         return Log(queries, encodable_texts(outcomes), tuple(self._vlms), verdicts)
@@ -153,6 +169,11 @@ class LogBuilder:
 def _listed(image: str | Sequence[str] | None) -> tuple[str, ...] | None:
     """The references of a query's images, where there may be one by itself."""
     return (image,) if isinstance(image, str) else None if image is None else tuple(image)
+
+
+def not_a_number(column: str) -> str:
+    """What is wrong with a value of a column of numbers that is none, or none that it can hold."""
+    return f"{_NUMBERS[column]} that is not {f'in {SHARES[column]}' if column in SHARES else 'an amount'}"
 
 
 def as_amount(value: Any) -> float | None:

@@ -9,7 +9,7 @@ from arms.importers.base import Importer, Intake, Log, setting
 from arms.importers.records.join import read_records
 from arms.importers.records.plan import Plan
 from arms.importers.records.records_importer import field_of
-from arms.importers.verdicts import GradeRule
+from arms.importers.verdicts import RANGE_HELP, GradeRule, parse_range
 
 FIELDS: dict[str, tuple[str, ...]] = {  # the names in M2 itself are not published
     "query_id": ("id", "query_id"),
@@ -26,6 +26,8 @@ FIELDS: dict[str, tuple[str, ...]] = {  # the names in M2 itself are not publish
     "output": ("output", "response", "answer_text"),
     "cost_usd": ("cost", "cost_usd"),
     "latency_s": ("latency", "latency_s"),
+    "score": ("score",),
+    "propensity": ("propensity",),
 }
 _CALLED = {"query_id": "id", "answer": "ground-truth", "grade": "label", "cost_usd": "cost", "latency_s": "latency"}
 FLAGS = {held: f"--{_CALLED.get(held, held)}-field" for held in FIELDS}
@@ -65,6 +67,10 @@ class M2Importer(Importer):
     split_field: str | None = setting("Field of the recorded split: train, val, id or test, ood.", metavar="FIELD")
     cost_field: str | None = setting("Field of the cost in USD.", metavar="FIELD")
     latency_field: str | None = setting("Field of the latency in seconds.", metavar="FIELD")
+    score_field: str | None = setting("Field of the score in [0, 1], kept beside the label.", metavar="FIELD")
+    propensity_field: str | None = setting(
+        "Field of the chance in (0, 1] with which the VLM was asked, where a policy drew it.", metavar="FIELD"
+    )
     benchmark: str = setting("The benchmark, where there is no field of it.", "m2")
     language: str = setting("The questions' language, where there is no field of it.", "en")
     exact_match: bool = setting(
@@ -74,6 +80,7 @@ class M2Importer(Importer):
     wrong: tuple[str, ...] = setting("A word that means wrong; repeat for several.", (), metavar="WORD")
     threshold: float | None = setting("The grade from which on an answer is correct, if labels are grades.")
     lower_is_better: bool = setting("Less is better: an answer is correct up to the threshold.", False)
+    grade_range: str | None = setting(RANGE_HELP, metavar="LOW,HIGH")
 
     def read(self, sources: Sequence[Path], intake: Intake) -> Log:
         """Read files, and join their records."""
@@ -87,7 +94,11 @@ class M2Importer(Importer):
             noun="field",
             metric=self.label_field or "label",
             rule=GradeRule(
-                threshold=self.threshold, lower_is_better=self.lower_is_better, right=self.right, wrong=self.wrong
+                threshold=self.threshold,
+                lower_is_better=self.lower_is_better,
+                grade_range=parse_range(self.grade_range),
+                right=self.right,
+                wrong=self.wrong,
             ),
             benchmark=self.benchmark,
             language=self.language,

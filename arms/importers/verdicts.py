@@ -12,6 +12,9 @@ import pandas as pd
 
 from arms.errors import ArmsError
 
+RANGE_HELP = (
+    "The least and the greatest grade, such as 1,5, where grades are no shares: only then can they be kept as scores."
+)
 _SHARE_THRESHOLD = 0.5  # of a grade in [0, 1], unless the user says otherwise
 
 _WORDS = {
@@ -39,17 +42,20 @@ class GradeRule:
         An answer is correct up to the threshold (0 if there is none); metrics that count what is bad need it.
     right, wrong : tuple of str
         Words of the log that mean 1 and 0, beside those that are known; case does not matter.
+    grade_range : tuple of two floats, or None
+        The least and the greatest grade, where grades are on another scale than shares: scores are made by it.
 
     Raises
     ------
     ArmsError
-        If the threshold is not a finite number, or a word is said to mean both.
+        If the threshold is not a finite number, the range is none, or a word is said to mean both.
     """
 
     threshold: float | None = None
     lower_is_better: bool = False
     right: tuple[str, ...] = ()
     wrong: tuple[str, ...] = ()
+    grade_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         both = {_folded(word) for word in self.right} & {_folded(word) for word in self.wrong}
@@ -59,6 +65,8 @@ class GradeRule:
             )
         if self.threshold is not None and not np.isfinite(self.threshold):
             raise ArmsError(f"--threshold: expected a finite number, got {self.threshold}")
+        if self.grade_range is not None and not -np.inf < self.grade_range[0] < self.grade_range[1] < np.inf:
+            raise ArmsError(f"--grade-range: expected the least and the greatest grade, as 1,5, got {self.grade_range}")
 
     @cached_property
     def words(self) -> dict[str, float]:
@@ -149,6 +157,42 @@ def to_verdicts(grades: np.ndarray, metric: str, rule: GradeRule) -> tuple[np.nd
     return correct, f"{metric} {'<=' if rule.lower_is_better else '>='} {threshold:g}"
 
 
+def to_scores(grades: np.ndarray, rule: GradeRule) -> np.ndarray:
+    """All grades of one metric as scores in [0, 1], where more is better.
+
+    Parameters
+    ----------
+    grades : ndarray of shape (N,), float64
+        NaN where unknown.
+    rule : GradeRule
+
+    Returns
+    -------
+    ndarray of shape (N,), float64
+        NaN where unknown, and everywhere if the grades are 0 and 1, which say no more than right or wrong. Grades on
+        another scale are scaled by the rule's range; NaN without one, and for those beyond it.
+    """
+    known = grades[~np.isnan(grades)]
+    if np.isin(known, (0, 1)).all():
+        return np.full(len(grades), np.nan)
+    is_share = ((known >= 0) & (known <= 1)).all()
+    low, high = (0.0, 1.0) if is_share else rule.grade_range or (np.nan, np.nan)
+    scores = (grades - low) / (high - low)
+    scores = np.where((scores >= 0) & (scores <= 1), scores, np.nan)
+    return 1 - scores if rule.lower_is_better else scores
+
+
+def parse_range(text: str | None) -> tuple[float, float] | None:
+    """The least and the greatest grade as a user names them, such as "1,5"; an ArmsError if it is something else."""
+    if text is None:
+        return None
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError as error:
+        raise ArmsError(f"--grade-range: expected the least and the greatest grade, as 1,5, got {text!r}") from error
+    return low, high
+
+
 def lower_is_better(metric: str) -> bool:
     """Whether a metric's name says that less of it is better."""
     words = re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", metric).lower())
@@ -177,7 +221,7 @@ def _threshold(grades: np.ndarray, metric: str, rule: GradeRule) -> float:
 
 def grade_all(
     grades: Sequence[Any], metrics: Sequence[str], rule: GradeRule, verdict_metrics: Collection[str] = ()
-) -> tuple[np.ndarray, tuple[str, ...]]:
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Tell right from wrong row by row, each row by its metric; a value that is not a grade counts as unknown.
 
     Parameters
@@ -192,6 +236,8 @@ def grade_all(
     Returns
     -------
     correct : ndarray of shape (N,), object
+    scores : ndarray of shape (N,), float64
+        See `to_scores`.
     statements : tuple of str
         One for each metric.
 
@@ -202,14 +248,15 @@ def grade_all(
     """
     numbers, _ = parse_grades(pd.Series(list(grades), dtype=object), rule.words)
     names = np.asarray(metrics, dtype=object)
-    correct = np.full(len(numbers), None, dtype=object)
+    correct, scores = np.full(len(numbers), None, dtype=object), np.full(len(numbers), np.nan)
     statements = []
     for metric in dict.fromkeys(metrics):
         of_metric = names == metric
         rule_of_metric = GradeRule() if metric in verdict_metrics else rule
         correct[of_metric], statement = to_verdicts(numbers[of_metric], metric, rule_of_metric)
+        scores[of_metric] = to_scores(numbers[of_metric], rule_of_metric)
         statements.append(statement)
-    return correct, tuple(statements)
+    return correct, scores, tuple(statements)
 
 
 def _folded(word: str) -> str:

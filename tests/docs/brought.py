@@ -1,5 +1,6 @@
 """What the reader of each page has before the first command: logs, photos, another dataset, weights."""
 
+import gzip
 import json
 import os
 import shutil
@@ -56,8 +57,26 @@ def other_logs(project: Project) -> None:
     csv.write_log(project.folder)
     csv.write_wide(project.folder)
     m2.write_log(project.folder)
+    nested_log(project)
     (source,) = tables.write_log(project.folder / "tables-log")
     source.rename(project.folder / "tables")
+
+
+def nested_log(project: Project) -> None:
+    """One JSON document of a VLM's run, with the records in it, as some evaluations write it."""
+    items = [
+        {
+            "messages": [{"text": f"How many, {number}?"}, {"text": f"{number}"}],
+            "picture": f"images/{number}.png",
+            "grades": {"overall": number / 4, "chance": 0.5},
+        }
+        for number in range(4)
+    ]
+    runs = project.folder / "runs"
+    runs.mkdir()
+    for vlm in ("gpt-4o", "phi-4"):
+        content = json.dumps({"made": "2026", "data": {"items": items}, "errors": [{"id": 7}]})
+        (runs / f"{vlm}_results.json.gz").write_bytes(gzip.compress(content.encode(), mtime=0))
 
 
 def own_log(project: Project) -> None:

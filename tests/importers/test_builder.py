@@ -49,6 +49,19 @@ def test_two_runs_are_joined_on_the_query(builder: LogBuilder) -> None:
     assert builder.aside.findings() == ()
 
 
+def test_scores_and_propensities(builder: LogBuilder) -> None:
+    for number, (grade, score, propensity) in enumerate(
+        [(0.25, None, 0.5), (0.75, "0.9", None), (None, 1, 1), (1, 1.5, 0), (0, "high", "1/2")]
+    ):
+        assert builder.add_query(row(f"q{number}"), "here")
+        builder.add_outcome("here", f"q{number}", "a", grade=grade, metric="m", score=score, propensity=propensity)
+    outcomes = builder.build().outcomes
+    assert outcomes["score"].tolist() == [0.25, 0.9, 1, 1, 0], "a grade that is a share stands in"
+    assert outcomes["propensity"].dropna().tolist() == [0.5, 1]
+    kinds = {"score that is not in [0, 1]": 2, "propensity that is not in (0, 1]": 2}
+    assert {kind: found.count for kind, found in findings(builder).items()} == kinds
+
+
 def test_later_runs_fill_in_what_the_first_left_open(builder: LogBuilder) -> None:
     assert builder.add_query(row(image=None), "first")
     assert builder.add_query(row(answer="B"), "second")

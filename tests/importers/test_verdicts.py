@@ -8,7 +8,16 @@ import pandas as pd
 import pytest
 
 from arms.errors import ArmsError
-from arms.importers.verdicts import GradeRule, grade_all, lower_is_better, parse_grade, parse_grades, to_verdicts
+from arms.importers.verdicts import (
+    GradeRule,
+    grade_all,
+    lower_is_better,
+    parse_grade,
+    parse_grades,
+    parse_range,
+    to_scores,
+    to_verdicts,
+)
 
 UNKNOWN = [None, math.nan, pd.NA, pd.NaT, "", "  ", "NaN", "n/a", "None", "null", "-"]
 GRADES = [
@@ -127,14 +136,47 @@ def test_metrics_that_count_what_is_bad(metric: str, lower: bool) -> None:
 def test_each_row_by_its_metric() -> None:
     grades = [1, 0.5, "no", [1], None, 0.2]
     metrics = ["exact", "share", "exact", "exact", "share", "share"]
-    correct, statements = grade_all(grades, metrics, GradeRule())
+    correct, scores, statements = grade_all(grades, metrics, GradeRule())
     assert correct.tolist() == [True, True, False, None, None, False]
+    np.testing.assert_array_equal(scores, [math.nan, 0.5, math.nan, math.nan, math.nan, 0.2])
     assert statements == ("exact >= 1", "share >= 0.5")
-    assert [one.tolist() if hasattr(one, "tolist") else one for one in grade_all([], [], GradeRule())] == [[], ()]
+    assert [list(one) for one in grade_all([], [], GradeRule())] == [[], [], []]
 
 
 def test_metrics_that_are_verdicts_need_no_rule() -> None:
     rule = GradeRule(threshold=4)
-    correct, statements = grade_all([1, 5, 0, 3], ["hit", "grade", "hit", "grade"], rule, {"hit"})
+    correct, scores, statements = grade_all([1, 5, 0, 3], ["hit", "grade", "hit", "grade"], rule, {"hit"})
     assert correct.tolist() == [True, True, False, False]
+    assert np.isnan(scores).all(), "verdicts, and grades on another scale"
     assert statements == ("hit >= 1", "grade >= 4")
+
+
+@pytest.mark.parametrize(
+    ("grades", "rule", "scores"),
+    [
+        ([0, 0.25, 1, math.nan], {}, [0, 0.25, 1, math.nan]),
+        ([0.25, 1], {"threshold": 0.9}, [0.25, 1]),
+        ([0.25, 1], {"lower_is_better": True, "threshold": 0.5}, [0.75, 0]),
+        ([0, 1, math.nan], {}, [math.nan] * 3),  # as good as the verdicts
+        ([1, 3, 5], {"threshold": 4}, [math.nan] * 3),
+        ([-0.5, 0.5], {"threshold": 0}, [math.nan] * 2),
+        ([1, 3, 5, 6, math.nan], {"threshold": 4, "grade_range": (1, 5)}, [0, 0.5, 1, math.nan, math.nan]),
+        ([5, 3], {"threshold": 2, "grade_range": (1, 5), "lower_is_better": True}, [0, 0.5]),
+        ([0.5, 1], {"grade_range": (1, 5)}, [0.5, 1]),  # shares are shares
+        ([], {}, []),
+    ],
+)
+def test_shares_are_scores(grades: list[float], rule: dict[str, Any], scores: list[float]) -> None:
+    found = to_scores(np.array(grades, dtype=float), GradeRule(**rule))
+    np.testing.assert_array_equal(found, scores)
+
+
+@pytest.mark.parametrize(("text", "expected"), [(None, None), ("1,5", (1, 5)), (" -1 , 1e2 ", (-1, 100))])
+def test_ranges(text: str | None, expected: tuple[float, float] | None) -> None:
+    assert parse_range(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "5", "1,2,3", "low,high", "5,1", "1,1", "nan,1", "0,inf"])
+def test_ranges_that_are_none(text: str) -> None:
+    with pytest.raises(ArmsError, match=r"--grade-range: expected the least and the greatest grade, as 1,5, got "):
+        GradeRule(grade_range=parse_range(text))

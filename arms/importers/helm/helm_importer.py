@@ -18,7 +18,7 @@ from arms.importers.joined_runs import leave_out_disputed
 from arms.importers.metric_names import HELP as METRIC_HELP
 from arms.importers.metric_names import MetricNames, parse_metrics
 from arms.importers.texts import as_text
-from arms.importers.verdicts import GradeRule
+from arms.importers.verdicts import RANGE_HELP, GradeRule, parse_range
 from arms.progress import progress_bar
 
 _TASK_ARGS = ("subject", "subset", "category", "task", "subject_grouped", "grade", "location")
@@ -58,6 +58,7 @@ class HelmImporter(Importer):
     )
     threshold: float | None = setting("The grade from which on an answer is correct.")
     lower_is_better: bool = setting("Less of the metric is better.", False)
+    grade_range: str | None = setting(RANGE_HELP, metavar="LOW,HIGH")
     benchmark: tuple[str, ...] = setting(
         "Read this benchmark (the run's name before the colon) and no other; repeat for several.", (), metavar="NAME"
     )
@@ -82,7 +83,9 @@ class HelmImporter(Importer):
 
     def read(self, sources: Sequence[Path], intake: Intake) -> Log:
         """Read the runs of all names and VLMs."""
-        rule = GradeRule(threshold=self.threshold, lower_is_better=self.lower_is_better)
+        rule = GradeRule(
+            threshold=self.threshold, lower_is_better=self.lower_is_better, grade_range=parse_range(self.grade_range)
+        )
         metrics = parse_metrics(self.metric)
         builder = LogBuilder(intake.aside, rule, () if metrics.shared else EXACT)
         reader = _Reader(self, metrics, builder, intake)

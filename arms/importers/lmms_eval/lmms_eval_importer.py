@@ -16,7 +16,7 @@ from arms.importers.lmms_eval.samples import MOST_KEPT, Row, choose_metric, pars
 from arms.importers.metric_names import MetricNames, parse_metrics
 from arms.importers.set_aside import SetAside
 from arms.importers.texts import shown
-from arms.importers.verdicts import GradeRule
+from arms.importers.verdicts import RANGE_HELP, GradeRule, parse_range
 from arms.progress import progress_bar
 
 _NAME_THEM = "save the benchmark's images and say where: --image-pattern"
@@ -64,6 +64,7 @@ class LmmsEvalImporter(Importer):
     )
     threshold: float | None = setting("The grade from which on an answer is correct.")
     lower_is_better: bool = setting("Less of the metric is better.", False)
+    grade_range: str | None = setting(RANGE_HELP, metavar="LOW,HIGH")
 
     def __post_init__(self) -> None:
         pattern = self.image_pattern
@@ -77,7 +78,14 @@ class LmmsEvalImporter(Importer):
         by_task: dict[str, list[Run]] = defaultdict(list)
         for run in runs:
             by_task[run.task].append(run)
-        builder = LogBuilder(intake.aside, GradeRule(threshold=self.threshold, lower_is_better=self.lower_is_better))
+        builder = LogBuilder(
+            intake.aside,
+            GradeRule(
+                threshold=self.threshold,
+                lower_is_better=self.lower_is_better,
+                grade_range=parse_range(self.grade_range),
+            ),
+        )
         with progress_bar("read", "tasks") as progress:
             for done, task in enumerate(sorted(by_task), start=1):
                 self._read_task(task, by_task[task], builder, intake)

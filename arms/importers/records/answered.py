@@ -7,15 +7,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from arms.importers.builder import as_amount
+from arms.data.tables import SHARES
+from arms.importers.builder import as_amount, not_a_number
 from arms.importers.records.described import Coded, Part, code, constant
 from arms.importers.records.plan import Plan, of_vlm
 from arms.importers.set_aside import SetAside
 from arms.importers.texts import shown
-from arms.importers.verdicts import UNKNOWN_WORDS, parse_grades, to_verdicts
+from arms.importers.verdicts import UNKNOWN_WORDS, parse_grades, to_scores, to_verdicts
 
-_TEXTS = ("query_id", "vlm", "grade", "output", "cost_usd", "latency_s")
-_AMOUNTS = {"cost_usd": "cost", "latency_s": "latency"}
+_NUMBERS = ("cost_usd", "latency_s", *SHARES)
+_TEXTS = ("query_id", "vlm", "grade", "output", *_NUMBERS)
 _COMMA = r"^\s*([+-]?\d*),(\d+)\s*$"
 
 
@@ -52,7 +53,9 @@ def gather_outcomes(parts: Sequence[Part], plan: Plan, aside: SetAside) -> tuple
         frame, statement = _read_outcomes(pa.concat_tables(tables), name, plan, aside)
         frames.append(frame)
         statements.append(statement)
-    return pd.concat(frames, ignore_index=True), tuple(statements)
+    outcomes = pd.concat(frames, ignore_index=True)
+    unknown = [column for column in SHARES if outcomes[column].isna().all()]
+    return outcomes.drop(columns=unknown), tuple(statements)
 
 
 def vlms_of(outcomes: pd.DataFrame, wide: Iterable[str]) -> tuple[str, ...]:
@@ -75,7 +78,7 @@ def _long_piece(part: Part, aside: SetAside) -> pa.Table:
 def _wide_piece(part: Part, vlm: str) -> pa.Table:
     """The outcomes of the columns of one VLM; without a verdict and an output there is none."""
     table, rows = part.table, part.table.num_rows
-    own = {held: of_vlm(held, vlm) for held in ("grade", "output", "cost_usd", "latency_s")}
+    own = {held: of_vlm(held, vlm) for held in ("grade", "output", *_NUMBERS)}
     columns = {held: table[name] if name in table.column_names else constant(None, rows) for held, name in own.items()}
     grades = code(pa.chunked_array(columns["grade"]))
     known = np.append(~_is_unknown(grades.texts), False)[grades.codes]
@@ -94,7 +97,7 @@ def _read_outcomes(table: pa.Table, metric: str, plan: Plan, aside: SetAside) ->
     """The outcomes of one metric; what is not a grade or an amount is noted, and unknown."""
     columns = {name: code(table[name]) for name in _TEXTS}
     if plan.decimal_comma:
-        columns |= {name: _with_points(columns[name]) for name in ("grade", *_AMOUNTS)}
+        columns |= {name: _with_points(columns[name]) for name in ("grade", *_NUMBERS)}
 
     def note(kind: str, wrong: np.ndarray, values: Coded, advice: str) -> None:
         if wrong.any():
@@ -118,13 +121,23 @@ def _read_outcomes(table: pa.Table, metric: str, plan: Plan, aside: SetAside) ->
     texts = pa.table({name: columns[name].take() for name in ("query_id", "vlm", "output")})
     frame = texts.to_pandas().astype("str")
     frame.insert(2, "correct", pd.array(correct, dtype="boolean"))
-    for name, word in _AMOUNTS.items():
+    for name in _NUMBERS:
         values = columns[name]
-        amounts, wrong = _read_amounts(values.texts)
+        numbers_of, wrong = _read_numbers(name, values.texts)
         comma = _comma_advice(values.texts, wrong, plan)
-        note(f"{word} that is not an amount", wrong[values.codes], values, f"correct it{comma}; it is taken as unknown")
-        frame[name] = amounts[values.codes]
+        note(not_a_number(name), wrong[values.codes], values, f"correct it{comma}; it is taken as unknown")
+        frame[name] = numbers_of[values.codes]
+    frame["score"] = frame["score"].fillna(pd.Series(to_scores(numbers[grades.codes], plan.rule)))
     return frame, statement
+
+
+def _read_numbers(column: str, texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """The same as `_read_amounts`, for a column of shares only those that it can hold."""
+    amounts, wrong = _read_amounts(texts)
+    if column in SHARES:
+        outside = ~np.isnan(amounts) & ~SHARES[column].hold(amounts)
+        amounts, wrong = np.where(outside, np.nan, amounts), wrong | outside
+    return amounts, wrong
 
 
 def _read_amounts(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,7 @@ from arms.importers.base import Intake
 from arms.importers.records.image_cells import ImageCells
 from arms.importers.records.plan import Plan
 from arms.importers.rows.packed import suffix_of
+from arms.importers.rows.paths import follow, head_of, is_path
 from arms.importers.rows.reader import open_table
 from arms.importers.rows.table import Table, cell_text
 from arms.importers.set_aside import SetAside
@@ -23,6 +24,7 @@ TEXT = pa.dictionary(pa.int32(), pa.large_string())
 
 _CHUNK = 4_000  # rows that are held as objects; of more the garbage collector takes longer
 _TEXTS_ONLY = ("question", "vlm")
+_NOWHERE = object()  # where a path leads
 _WHOLE = (".json", ".xlsx")  # files whose columns cost as much as their rows
 
 
@@ -96,15 +98,15 @@ def encode(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 def _open(path: Path, plan: Plan, aside: SetAside) -> AbstractContextManager[Table]:
     known = suffix_of(path) in plan.suffixes or plan.others_are is None
-    return open_table(path, aside, dialect=plan.dialect, suffix=None if known else plan.others_are)
+    return open_table(path, aside, dialect=plan.dialect, suffix=None if known else plan.others_are, rows=plan.rows)
 
 
 def _sheet_of(table: Table, plan: Plan) -> Sheet:
     """A file's columns, and the paths into them that the plan names."""
     if table.columns is None:
         return Sheet(table.path, None, vlm=_vlm_of(table.path, plan))
-    paths = {name for names in plan.wanted.values() for name in names if "." in name}
-    nested = [name for name in sorted(paths - {*table.columns}) if name.partition(".")[0] in table.columns]
+    paths = {name for names in plan.wanted.values() for name in names if is_path(name)}
+    nested = [name for name in sorted(paths - {*table.columns}) if head_of(name) in table.columns]
     return Sheet(table.path, (*table.columns, *nested), table.delimiter, vlm=_vlm_of(table.path, plan))
 
 
@@ -124,7 +126,7 @@ def _vlm_of(path: Path, plan: Plan) -> str | None:
 
 def _head(name: str, table: Table) -> str:
     """The column that holds what a name or path leads to."""
-    return name if name in (table.columns or ()) else name.partition(".")[0]
+    return name if name in (table.columns or ()) else head_of(name)
 
 
 class _Collector:
@@ -139,7 +141,7 @@ class _Collector:
         self._held = list(self._names)
         self._image = self._held.index("image") if "image" in self._names else None
         self._images = ImageCells(intake.images)
-        self._paths = [name for names in self._names.values() for name in names if "." in name]
+        self._paths = {name for names in self._names.values() for name in names if is_path(name)}
         flat = [names[0] for names in self._names.values() if len(names) == 1]
         self._flat = flat if len(flat) == len(self._names) and not self._paths else None  # one plain column for each
         self._wheres: list[str] = []
@@ -178,13 +180,13 @@ class _Collector:
         if not self._plan.joins_images:
             return self._images.of(value)
         names = self._names["image"]
-        return self._images.of_columns([self._follow(cells, one) if "." in one else cells.get(one) for one in names])
+        return self._images.of_columns([self._cell(cells, one) for one in names])
 
     def _pick(self, cells: Mapping[str, Any], names: Sequence[str], held: str, where: str) -> Any:
         """What a row says in the first of some columns; an ArmsError if another one says something else."""
         found: dict[str, Any] = {}
         for name in names:
-            value = self._follow(cells, name) if "." in name else cells.get(name)
+            value = self._cell(cells, name)
             if value is not None:
                 found[name] = value
         if len(found) > 1:
@@ -197,16 +199,14 @@ class _Collector:
                     )
         return next(iter(found.values()), None)
 
-    def _follow(self, cells: Mapping[str, Any], path: str) -> Any:
-        """What is at the end of a path such as `doc.question`."""
-        if path in cells:
-            return cells[path]
-        value: Any = cells
-        for name in path.split("."):
-            if not isinstance(value, Mapping) or name not in value:
-                return None
-            value = value[name]
-        self.seen.setdefault(path)
+    def _cell(self, cells: Mapping[str, Any], name: str) -> Any:
+        """What is in a column, or at the end of a path."""
+        if name in cells or name not in self._paths:
+            return cells.get(name)
+        value = follow(cells, name, _NOWHERE)
+        if value is _NOWHERE:
+            return None
+        self.seen.setdefault(name)
         return value
 
     def _flush(self) -> None:

@@ -12,6 +12,7 @@ from arms.importers.records.described import describe_queries, make_part
 from arms.importers.records.layouts import Layout, gives_something, lay_out
 from arms.importers.records.plan import Plan
 from arms.importers.rows.packed import stem_of, suffix_of
+from arms.importers.rows.paths import head_of
 from arms.importers.rows.reader import SUFFIXES, find_files
 from arms.importers.rows.table import UnreadableError
 from arms.importers.set_aside import SetAside
@@ -31,6 +32,7 @@ def read_records(sources: Sequence[Path], plan: Plan, intake: Intake) -> Log:
         If a named file cannot be read, a column is missing, or no row can be used.
     """
     files = find_files(sources, lambda path: suffix_of(path) in plan.suffixes) if plan.suffixes else [*sources]
+    _check_rows(files, plan)
     sheets = _look_into_all(files, sources, plan, intake.aside)
     if sheets and all(sheet.columns is not None for sheet in sheets):
         lay_out(_with_columns(sheets, sources, plan), plan)  # what is missing is found before anything long is read
@@ -50,6 +52,16 @@ def read_records(sources: Sequence[Path], plan: Plan, intake: Intake) -> Log:
     outcomes, verdicts = gather_outcomes(parts, plan, intake.aside)
     exact = (EXACT,) if plan.exact_match else ()
     return Log(queries, outcomes, vlms_of(outcomes, plan.wide), (*verdicts, *exact))
+
+
+def _check_rows(files: Sequence[Path], plan: Plan) -> None:
+    """Raise an ArmsError if a place in documents is named, and there is none."""
+    endings = sorted({suffix_of(path) or "no ending" for path in files})
+    if plan.rows is not None and files and ".json" not in endings:
+        raise ArmsError(
+            f"--rows {plan.rows}: expected a JSON document among the files, got {', '.join(endings)}; leave it out: "
+            "their rows need no path"
+        )
 
 
 def _look_into_all(files: Sequence[Path], sources: Sequence[Path], plan: Plan, aside: SetAside) -> list[Sheet]:
@@ -120,7 +132,7 @@ def _found_in(sources: Sequence[Path], plan: Plan) -> str:
 def _note_unread(layout: Layout, aside: SetAside) -> None:
     """Say which columns are not read."""
     used = {name for names in layout.columns.values() for name in names}
-    used |= {name.partition(".")[0] for name in used}
+    used |= set(map(head_of, used))
     unread = [name for name in layout.sheet.columns or () if name not in used]
     splits = [name for name in unread if name.lower() in _SPLITS]
     others = [name for name in unread if name not in splits]

@@ -26,9 +26,18 @@ OUTCOME_FLAGS = {
     "output": "--output-column",
     "cost_usd": "--cost-column",
     "latency_s": "--latency-column",
+    "score": "--score-column",
+    "propensity": "--propensity-column",
 }
 FLAGS = {**QUERY_FLAGS, **OUTCOME_FLAGS}
-WIDE_FLAGS = {"grade": "--verdict", "output": "--output", "cost_usd": "--cost", "latency_s": "--latency"}
+WIDE_FLAGS = {
+    "grade": "--verdict",
+    "output": "--output",
+    "cost_usd": "--cost",
+    "latency_s": "--latency",
+    "score": "--score",
+    "propensity": "--propensity",
+}
 
 Wide = Mapping[str, Mapping[str, str]]  # by VLM, by what it holds: a column
 
@@ -40,7 +49,7 @@ class Plan:
     Attributes
     ----------
     columns : mapping of str to tuple of str
-        By what it holds, a key of `FLAGS`: the columns that may hold it; in nested JSON a path, as `doc.question`.
+        By what it holds, a key of `FLAGS`: the columns that may hold it; in nested JSON a path, see `rows.paths`.
     flags : mapping of str to str
         By what it holds: the flag that names its column.
     named : sequence of str
@@ -59,6 +68,8 @@ class Plan:
     language : str
     dialect : Dialect
         How CSV and TSV files are written.
+    rows : str or None
+        Where the table is in JSON documents, a path; None: the document is one.
     suffixes : tuple of str
         Which files are read in a folder; none: a folder is an error.
     others_are : str or None
@@ -89,6 +100,7 @@ class Plan:
     task: str | None = None
     language: str = "en"
     dialect: Dialect = PLAIN
+    rows: str | None = None
     suffixes: tuple[str, ...] = ()
     others_are: str | None = None
     exact_match: bool = False

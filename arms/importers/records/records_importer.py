@@ -8,10 +8,10 @@ from typing import ClassVar
 from arms.importers.base import Importer, Intake, Log, setting
 from arms.importers.records.file_names import VlmPattern
 from arms.importers.records.join import read_records
-from arms.importers.records.plan import FLAGS, Plan, parse_wide
+from arms.importers.records.plan import FLAGS, WIDE_FLAGS, Plan, parse_wide
 from arms.importers.rows.delimited import Dialect
 from arms.importers.rows.reader import SUFFIXES
-from arms.importers.verdicts import GradeRule
+from arms.importers.verdicts import RANGE_HELP, GradeRule, parse_range
 
 JOINED = (
     "Files with the columns of question and image describe queries; files with a column of VLMs, or with the "
@@ -34,7 +34,7 @@ class RecordsImporter(Importer):
     description: ClassVar[str] = (
         f"{JOINED} A JSON document may hold records, lists by column, records by a key (then the column key), or one "
         "list of records beside other things; CSV, TSV and JSON may be packed with gzip (.gz). Where JSON or Parquet "
-        "nests, name a column by its path, such as doc.question. An image is a path, a "
+        "nests, name a column by its path, such as doc.question or choices[0].text. An image is a path, a "
         "data URI, base64, bytes, or the {bytes, path} of Hugging Face's datasets; a list of them, which text may "
         "write out, is a query's images in their order, and an empty list says that none was sent."
     )
@@ -67,6 +67,16 @@ class RecordsImporter(Importer):
     output_column: str = setting("Column of its output; may be missing.", "output", metavar="COLUMN")
     cost_column: str = setting("Column of its cost in USD; may be missing.", "cost_usd", metavar="COLUMN")
     latency_column: str = setting("Column of its latency in seconds; may be missing.", "latency_s", metavar="COLUMN")
+    score_column: str = setting(
+        "Column of its score in [0, 1], kept beside the verdict; may be missing: a grade in [0, 1] is the score too.",
+        "score",
+        metavar="COLUMN",
+    )
+    propensity_column: str = setting(
+        "Column of the chance in (0, 1] with which this VLM was asked, where a policy drew it; may be missing.",
+        "propensity",
+        metavar="COLUMN",
+    )
     verdict: tuple[str, ...] = setting(
         "A VLM and the column of its verdicts or grades, where VLMs have columns of their own; repeat for each.",
         (),
@@ -78,6 +88,15 @@ class RecordsImporter(Importer):
     )
     latency: tuple[str, ...] = setting(
         "A VLM and the column of its latencies in seconds; repeat for each.", (), metavar="VLM=COLUMN"
+    )
+    score: tuple[str, ...] = setting("A VLM and the column of its scores; repeat for each.", (), metavar="VLM=COLUMN")
+    propensity: tuple[str, ...] = setting(
+        "A VLM and the column of the chances with which it was asked; repeat for each.", (), metavar="VLM=COLUMN"
+    )
+    rows: str | None = setting(
+        "Where the records are in JSON documents, a path such as data.items or runs[0]; by default the document is the "
+        "table, or its only list of records.",
+        metavar="PATH",
     )
     benchmark: str | None = setting("The benchmark, where there is no column of it.")
     task: str | None = setting("The task, where there is no column of it.")
@@ -94,6 +113,7 @@ class RecordsImporter(Importer):
     decimal_comma: bool = setting("A comma in a grade, cost or latency opens its decimals: 0,5 is a half.", False)
     threshold: float | None = setting("The grade from which on an answer is correct.")
     lower_is_better: bool = setting("Less is better: an answer is correct up to the threshold.", False)
+    grade_range: str | None = setting(RANGE_HELP, metavar="LOW,HIGH")
     delimiter: str | None = setting(
         "What splits a row: a character, or tab. If not given, the file's header and suffix tell."
     )
@@ -105,24 +125,28 @@ class RecordsImporter(Importer):
         delimiter = "\t" if self.delimiter in ("tab", "\\t") else self.delimiter
         quote = "" if self.quote == "none" else self.quote
         defaults = {one.name: one.default for one in fields(self)}
-        columns = {held: getattr(self, field_of(flag)) for held, flag in FLAGS.items() if held != "image"}
+        flags = {held: flag for held, flag in FLAGS.items() if held != "score" or not self._score_is_grade}
+        columns = {held: getattr(self, field_of(flag)) for held, flag in flags.items() if held != "image"}
         named = (self.image_column,) if isinstance(self.image_column, str) else self.image_column
         images = tuple(column.strip() for column in named)
         plan = Plan(
             columns={held: (column.strip(),) for held, column in columns.items()} | {"image": images or _IMAGES},
             joins_images=len(images) > 1,
             no_images=intake.no_images,
-            named=[held for held, flag in FLAGS.items() if getattr(self, field_of(flag)) != defaults[field_of(flag)]],
-            wide=parse_wide(
-                {"grade": self.verdict, "output": self.output, "cost_usd": self.cost, "latency_s": self.latency}
-            ),
+            named=[held for held, flag in flags.items() if getattr(self, field_of(flag)) != defaults[field_of(flag)]],
+            wide=parse_wide({held: getattr(self, field_of(flag)) for held, flag in WIDE_FLAGS.items()}),
             metric=self.correct_column,
             rule=GradeRule(
-                threshold=self.threshold, lower_is_better=self.lower_is_better, right=self.right, wrong=self.wrong
+                threshold=self.threshold,
+                lower_is_better=self.lower_is_better,
+                grade_range=parse_range(self.grade_range),
+                right=self.right,
+                wrong=self.wrong,
             ),
             benchmark=self.benchmark,
             task=self.task,
             language=self.language,
+            rows=self.rows,
             dialect=Dialect(delimiter=delimiter, encoding=self.encoding, quote=quote, has_flags=True),
             suffixes=self.suffixes,
             others_are=self.others_are,
@@ -130,6 +154,11 @@ class RecordsImporter(Importer):
             vlm_pattern=None if self.vlm_from_filename is None else VlmPattern(self.vlm_from_filename),
         )
         return read_records(sources, plan, intake)
+
+    @property
+    def _score_is_grade(self) -> bool:
+        """One column holds the grade that is to tell right from wrong and the score."""
+        return self.score_column.strip() == self.correct_column.strip()
 
 
 def field_of(flag: str) -> str:

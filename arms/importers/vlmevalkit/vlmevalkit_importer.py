@@ -16,7 +16,7 @@ from arms.importers.rows.reader import open_table
 from arms.importers.rows.table import ErrorCell, Formula, Row, cell_text
 from arms.importers.set_aside import SetAside
 from arms.importers.texts import encodable
-from arms.importers.verdicts import GradeRule
+from arms.importers.verdicts import RANGE_HELP, GradeRule, parse_range
 from arms.importers.vlmevalkit.evaluations import Evaluation, Headers, choose_evaluations, report_unreadable, sort_files
 from arms.importers.vlmevalkit.image_tsv import as_index
 from arms.importers.vlmevalkit.question_forms import (
@@ -72,6 +72,7 @@ class VlmEvalKitImporter(Importer):
         "The grade from which on an answer is correct, on every benchmark with grades; hit and the like need none."
     )
     lower_is_better: bool = setting("An answer is correct up to the threshold.", default=False)
+    grade_range: str | None = setting(RANGE_HELP, metavar="LOW,HIGH")
 
     def image_roots(self, sources: Sequence[Path]) -> tuple[Path, ...]:
         """The folders of the sources and of the TSVs, with the images that VLMEvalKit unpacks there."""
@@ -98,7 +99,9 @@ class VlmEvalKitImporter(Importer):
                 "with what its evaluation adds, got none; name its outputs folder, or a folder in it"
             )
         metrics.check_benchmarks({one.benchmark for one in chosen})
-        rule = GradeRule(threshold=self.threshold, lower_is_better=self.lower_is_better)
+        rule = GradeRule(
+            threshold=self.threshold, lower_is_better=self.lower_is_better, grade_range=parse_range(self.grade_range)
+        )
         builder = LogBuilder(intake.aside, rule, VERDICTS)
         questions = {one.benchmark: QuestionImages(one.benchmark) for one in chosen}
         images: dict[str, tuple[str, ...]] = {}

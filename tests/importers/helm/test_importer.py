@@ -200,6 +200,7 @@ class TestMetrics:
         assert set(output.read(metric=("gqa=f1_score",)).column("query_id")) == {"gqa/id0", "pope/id0"}
         found = output.read(metric=("f1_score",))
         assert [(row["query_id"], row["correct"]) for row in found.outcomes] == [("gqa/id0", True)]
+        assert found.column("score") == [0.7]
         assert found.report.verdicts == ("f1_score >= 0.5",)
         detail = set_aside(found)["run without the metric that says what is right"]
         assert "expected f1_score, got estimated_num_tokens_cost, exact_match, num_ref" in detail
@@ -219,6 +220,9 @@ class TestMetrics:
         found = output.read(threshold=3.0)
         assert found.column("correct") == [*(grade >= 3 for grade in grades), True]
         assert found.report.verdicts == ("prometheus_vision >= 3", "quasi_prefix_exact_match >= 1")
+        assert "score" not in found.outcomes[0], "nobody said which scale it is"
+        if len({*grades}) > 1:
+            assert output.read(threshold=3.0, grade_range="1,5").column("score") == [0, 0.5, 1, None]
 
     def test_lower_is_better(self, output: Output) -> None:
         output.run(

@@ -123,7 +123,8 @@ def test_single_sources(load: Import, tmp_path: Path) -> None:
     assert right(found) == {("mme/0", QWEN): False, ("mme/1", QWEN): False, ("mme/2", QWEN): True}
     # The same file twice, and the results beside it, as a shell's * gives them, change nothing.
     again = load(samples, samples.parent, samples.with_name(f"{TIME}_results.json"), options=options)
-    assert [row for row in again.outcomes if row["query_id"].startswith("mme")] == found.outcomes
+    of_mme = [row for row in again.outcomes if row["query_id"].startswith("mme")]
+    assert of_mme == [row | {"score": None} for row in found.outcomes], "another task has shares"
     assert again.kinds == {}
 
 
@@ -489,6 +490,9 @@ class TestMetrics:
         assert [*right(load()).values()] == [False, False, True, True]
         found = load(threshold=0.3)
         assert ([*right(found).values()], found.report.verdicts) == ([False, True, True, True], ("exact_match >= 0.3",))
+        assert found.column("score") == [0.0, 0.3, 0.6, 1.0]
+        write_rows(log, row(0, exact_match=3), row(1, exact_match=5))
+        assert load(threshold=4, grade_range="1,5").column("score") == [0.5, 1]
         write_rows(log, row(0, exact_match=55.0))
         with pytest.raises(
             ArmsError, match=r"metric exact_match: expected 0 and 1, or shares .* got grades from 55 to 5"
@@ -499,7 +503,8 @@ class TestMetrics:
         write_rows(log, *({**row(n), "wer": wer, "exact_match": "-"} for n, wer in enumerate((0.2, 0.9))))
         with pytest.raises(ArmsError, match="metric wer: expected one where more is better"):
             load()
-        assert right(load(lower_is_better=True, threshold=0.5)) == {"0": True, "1": False}
+        found = load(lower_is_better=True, threshold=0.5)
+        assert (right(found), found.column("score")) == ({"0": True, "1": False}, [0.8, pytest.approx(0.1)])
         # The results file says so of metrics whose names do not.
         write_rows(log, {**row(0), "exact_match": "-", "distort": 0.2})
         write_results(log, GPT, higher_is_better={"ai2d": {"distort": False}})

@@ -26,6 +26,7 @@ VALUES = {
     "split": "id",  # by what a field holds
     **{"query_id": "7", "benchmark": "ocr", "task": "reading", "language": "de", "question": "Was?", "image": "a.png"},
     **{"answer": "Halt", "vlm": "v1", "grade": False, "output": "Hals", "cost_usd": 0.25, "latency_s": 2.5},
+    **{"score": 0.25, "propensity": 0.5},
 }
 STRUCT = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 

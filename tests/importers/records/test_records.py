@@ -1,4 +1,5 @@
 import base64
+import gzip
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -239,3 +240,118 @@ class TestImages:
         assert (len(found.queries), len(found.outcomes)) == (1, 2)
         with pytest.raises(ArmsError, match="expected a column 'image' or 'images', got 'question', 'vlm', 'correct'"):
             load(bare)
+
+
+def test_a_place_in_a_list(load: Import, tmp_path: Path) -> None:
+    write_images(tmp_path)
+    row = {"messages": [{"text": "Q?"}, {"text": "A"}], "pictures": [{"path": "images/0.png"}], "vlm": "a", "ok": [1]}
+    paths = {"question_column": "messages[0].text", "output_column": "messages[1].text", "correct_column": "ok[0]"}
+    for write, suffix in ((write_json, "json"), (write_lines, "jsonl"), (write_parquet, "parquet")):
+        found = load(write(tmp_path / f"t.{suffix}", [row]), **paths, image_column=("pictures[0].path",))
+        assert (found.right, found.column("output"), found.kinds) == ({("Q?", "a"): True}, ["A"], {})
+    with pytest.raises(ArmsError, match=r"expected columns 'messages\[5\]\.text', .*--question-column"):
+        load(write_lines(tmp_path / "t.jsonl", [row]), **paths | {"question_column": "messages[5].text"})
+
+
+class TestRows:
+    """--rows: where the table is in a document."""
+
+    DOCUMENT: ClassVar[dict[str, Any]] = {
+        "train": [{"question": "T?", "image": "images/0.png", "vlm": "a", "correct": 0}],
+        "runs": [{"name": "x", "items": {"q1": {"question": "Q?", "image": "images/1.png", "vlm": "a", "correct": 1}}}],
+        "model": "x",
+        "test": [{"question": "E?"}],
+    }
+
+    @pytest.mark.parametrize("suffix", ["json", "json.gz"])
+    def test_a_path(self, load: Import, tmp_path: Path, suffix: str) -> None:
+        write_images(tmp_path)
+        content = json.dumps(self.DOCUMENT).encode()
+        (tmp_path / f"t.{suffix}").write_bytes(gzip.compress(content) if suffix.endswith("gz") else content)
+        assert load(tmp_path / f"t.{suffix}", rows="train").right == {("T?", "a"): False}
+        assert load(tmp_path / f"t.{suffix}", rows="runs[0].items", id_column="key").column("query_id") == ["q1"]
+
+    @pytest.mark.parametrize(
+        ("rows", "message"),
+        [
+            (None, "expected one list of records, got several: train, runs, test; .*: arms import records --rows PATH"),
+            ("nowhere", "expected a table in JSON at 'nowhere', as --rows says, got nothing there; got train, runs, m"),
+            ("runs[0].name", "expected a table in JSON at 'runs.0..name', as --rows says, got a string there"),
+            ("runs[1]", "got nothing there"),
+        ],
+    )
+    def test_errors(self, load: Import, tmp_path: Path, rows: str | None, message: str) -> None:
+        with pytest.raises(ArmsError, match=message):
+            load(write_json(tmp_path / "t.json", self.DOCUMENT), rows=rows)
+
+    def test_without_a_document(self, load: Import, tmp_path: Path) -> None:
+        with pytest.raises(ArmsError, match=r"--rows data: expected a JSON document among the files, got \.csv"):
+            load(*write_log(tmp_path), rows="data")
+
+
+class TestScores:
+    def test_columns(self, load: Import, tmp_path: Path) -> None:
+        write_images(tmp_path)
+        shown = {"question": "Q?", "image": "images/0.png"}
+        rows = [
+            {**shown, "vlm": "a", "correct": 1, "score": 0.25, "propensity": 0.5},
+            {**shown, "vlm": "b", "correct": 0, "score": "", "propensity": 1},
+            {**shown, "vlm": "c", "correct": 1, "score": 25, "propensity": 0},
+        ]
+        found = load(write_rows(tmp_path / "t.csv", rows))
+        assert found.column("correct") == [True, False, True]
+        assert found.column("score") == [0.25, None, None]
+        assert found.column("propensity") == [0.5, 1, None]
+        assert found.kinds == {"score that is not in [0, 1]": 1, "propensity that is not in (0, 1]": 1}
+        renamed = [{"s": row.pop("score"), "p": row.pop("propensity"), **row} for row in rows[:2]]
+        again = load(write_rows(tmp_path / "t.csv", renamed), score_column="s", propensity_column="p")
+        assert again.outcomes == found.outcomes[:2]
+
+    @pytest.mark.parametrize("settings", [{}, {"score_column": "correct"}, {"threshold": 0.3}])
+    def test_a_grade_that_is_a_share_is_the_score(self, load: Import, tmp_path: Path, settings: Any) -> None:
+        write_images(tmp_path)
+        shown = {"question": "Q?", "image": "images/0.png"}
+        path = write_rows(
+            tmp_path / "t.csv", [{**shown, "vlm": v, "correct": g} for v, g in zip("abc", (0.4, 1, ""), strict=True)]
+        )
+        found = load(path, **settings)
+        assert found.column("score") == [0.4, 1]
+        assert found.column("correct") == ["threshold" in settings, True]
+
+    def test_columns_of_each_vlm(self, load: Import, tmp_path: Path) -> None:
+        write_images(tmp_path)
+        row = {"question": "Q?", "image": "images/0.png", "a": 1, "a s": 0.75, "a p": 0.5, "b": 0.25}
+        wide = {"verdict": ("a=a", "b=b"), "score": ("a=a s",), "propensity": ("a=a p",)}
+        found = load(write_rows(tmp_path / "t.csv", [row]), **wide)
+        assert [(one["vlm"], one["score"], one["propensity"]) for one in found.outcomes] == [
+            ("a", 0.75, 0.5),
+            ("b", 0.25, None),
+        ]
+
+    def test_without_any_there_is_no_column(self, load: Import, tmp_path: Path) -> None:
+        found = load(*write_log(tmp_path))
+        assert {"score", "propensity"}.isdisjoint(found.outcomes[0])
+
+
+def test_what_dynamaths_own_evaluation_writes(load: Import, tmp_path: Path) -> None:
+    write_images(tmp_path)
+    record = {
+        "question": "What is the period?",
+        "subject": "analytic geometry",
+        "knowledge level": "high school",
+        "Ground truth": "2.0944",
+        "image": "images/0.png",
+        "response": {"solution": "From the graph.", "short answer": "2.094"},
+        "result": "correct",
+    }
+    failed = {**record, "question": "Which is larger?", "image": "images/1.png", "result": "fail"}
+    path = write_json(tmp_path / "gpt-4o_report.json", {"1": record, "2": failed})
+    found = load(
+        path,
+        **{"id_column": "key", "answer_column": "Ground truth", "task_column": "subject", "correct_column": "result"},
+        output_column="response.short answer",
+        vlm_from_filename="{vlm}_report.json",
+    )
+    assert found.right == {("What is the period?", "gpt-4o"): True, ("Which is larger?", "gpt-4o"): False}
+    assert (found.column("answer")[0], found.column("task")[0]) == ("2.0944", "analytic geometry")
+    assert found.column("output") == ["2.094", "2.094"]

@@ -125,6 +125,11 @@ def test_threshold(log: Log) -> None:
     found = log.read(threshold=0.7)
     assert found.verdicts() == {"MMStar/1": True, "MMStar/2": False, "TextVQA_VAL/1": True, "TextVQA_VAL/2": False}
     assert sorted(found.report.verdicts) == ["eval_score of TextVQA_VAL >= 0.7", "hit >= 1"]
+    scores = dict(zip(found.outcomes["query_id"], found.outcomes["score"].astype(object), strict=True))
+    assert {name: scores[name] for name in scores if scores[name] == scores[name]} == {
+        "TextVQA_VAL/1": 0.9,
+        "TextVQA_VAL/2": 0.6,
+    }
 
 
 def test_grades_on_another_scale_need_a_threshold(log: Log) -> None:
@@ -141,6 +146,9 @@ def test_grades_on_another_scale_need_a_threshold(log: Log) -> None:
     assert not (log.folder / "out").exists()
     found = log.read(threshold=5)
     assert found.verdicts() == {"LLaVABench/1": True, "LLaVABench/2": False, "MMStar/1": True}
+    assert "score" not in found.outcomes
+    scored = log.read(threshold=5, grade_range="0,10").outcomes
+    assert scored["score"].tolist()[:2] == [0.8, 0.3]
     found = log.read(threshold=5, lower_is_better=True)  # hit stays what it is
     assert found.verdicts() == {"LLaVABench/1": False, "LLaVABench/2": True, "MMStar/1": True}
 
