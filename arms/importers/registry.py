@@ -15,9 +15,11 @@ ENTRY_POINTS = "arms.importers"  # the group under which a package names its own
 IMPORTERS = {
     "blindtest": "arms.importers.blindtest.blindtest_importer:BlindTestImporter",
     "csv": "arms.importers.csv_importer:CsvImporter",
+    "dynamath": "arms.importers.dynamath_importer:DynaMathImporter",
     "helm": "arms.importers.helm.helm_importer:HelmImporter",
     "lmms-eval": "arms.importers.lmms_eval.lmms_eval_importer:LmmsEvalImporter",
     "m2": "arms.importers.m2_importer:M2Importer",
+    "mmr-bench": "arms.importers.mmr_bench_importer:MmrBenchImporter",
     "records": "arms.importers.records.records_importer:RecordsImporter",
     "tables": "arms.importers.outcome_tables:TablesImporter",
     "vlmevalkit": "arms.importers.vlmevalkit.vlmevalkit_importer:VlmEvalKitImporter",

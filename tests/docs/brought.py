@@ -17,7 +17,17 @@ from transformers import DistilBertConfig, DistilBertModel, PreTrainedTokenizerF
 
 from tests.docs.reader import write_yaml
 from tests.fakes import DISTILBERT, VIT, tiny_tokenizer
-from tests.importers.logs import blindtest, csv, helm, lmms_eval, m2, tables, vlmevalkit_many
+from tests.importers.logs import (
+    blindtest,
+    csv,
+    dynamath,
+    helm,
+    lmms_eval,
+    m2,
+    mmr_bench,
+    tables,
+    vlmevalkit_many,
+)
 from tests.pipeline import ROOT, Project
 
 Bring = Callable[[Project], None]
@@ -57,6 +67,8 @@ def other_logs(project: Project) -> None:
     csv.write_log(project.folder)
     csv.write_wide(project.folder)
     m2.write_log(project.folder)
+    mmr_bench.write_log(project.folder)
+    dynamath.write_log(project.folder)
     nested_log(project)
     (source,) = tables.write_log(project.folder / "tables-log")
     source.rename(project.folder / "tables")
