@@ -21,7 +21,9 @@ IMPORTERS = {
     "m2": "arms.importers.m2_importer:M2Importer",
     "mmr-bench": "arms.importers.mmr_bench_importer:MmrBenchImporter",
     "records": "arms.importers.records.records_importer:RecordsImporter",
+    "scope": "arms.importers.vl_routerbench.vl_routerbench_importer:ScopeImporter",
     "tables": "arms.importers.outcome_tables:TablesImporter",
+    "vl-routerbench": "arms.importers.vl_routerbench.vl_routerbench_importer:VlRouterBenchImporter",
     "vlmevalkit": "arms.importers.vlmevalkit.vlmevalkit_importer:VlmEvalKitImporter",
 }
 

@@ -25,7 +25,9 @@ from tests.importers.logs import (
     lmms_eval,
     m2,
     mmr_bench,
+    scope,
     tables,
+    vl_routerbench,
     vlmevalkit_many,
 )
 from tests.pipeline import ROOT, Project
@@ -68,6 +70,8 @@ def other_logs(project: Project) -> None:
     csv.write_wide(project.folder)
     m2.write_log(project.folder)
     mmr_bench.write_log(project.folder)
+    vl_routerbench.write_log(project.folder)
+    scope.write_log(project.folder)
     dynamath.write_log(project.folder)
     nested_log(project)
     (source,) = tables.write_log(project.folder / "tables-log")
