@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from arms.baselines.registry import build_router
+from arms.data.prepared import read_prepared
 from arms.data.scores import Scores
 from arms.data.splits import SCORED_SPLITS
 from arms.encoders.pair import EncoderPair
@@ -88,7 +89,8 @@ def measure_routing(workspace: Workspace, compared: dict[str, EncodersParams], j
 
 
 def _run(workspace: Workspace, name: str, budget_s: float | None) -> _Run:
-    encode_s = sum(_timed(partial(encode, workspace, modality))[1] for modality in ("image", "text"))
+    prepared = read_prepared(workspace.prepared)
+    encode_s = sum(_timed(partial(encode, workspace, prepared, modality))[1] for modality in ("image", "text"))
     dataset, encoders = open_dataset(workspace)
     epochs = workspace.params.epochs
     if budget_s is not None:
