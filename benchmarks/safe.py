@@ -15,6 +15,7 @@ from PIL import Image
 
 from arms.cli.completers import STARTER
 from arms.data.atomic import atomic_file
+from arms.data.query_forms import FORMS
 from arms.features.dataset import Embedder
 from arms.params import SafeParams
 from arms.routers.arms import ArmsRouter
@@ -26,7 +27,7 @@ from arms.safe.joint import SOURCES, Joint
 from arms.safe.left_out import LeftOut
 from arms.safe.memory import Memory
 from arms.safe.router import SafeRouter
-from arms.safe.trust import Trust
+from arms.safe.trust import Trust, TrustByForm
 from arms.safe.weights import Weights
 from benchmarks.record import RESULTS, Clock, Line, format_table, write_report
 from benchmarks.timing import interleave, seconds
@@ -92,7 +93,7 @@ def joined(net: ArmsRouter, size: int) -> SafeRouter:
     everyone, sources = np.ones(pool), len(SOURCES)
     weights = Weights(np.full((sources, 4), 0.1), np.array([0.1, 0.3, 0.5]))
     joint = Joint(
-        np.zeros(pool), everyone, everyone.astype(bool), weights, Trust(9.0, 0.1, 6),
+        np.zeros(pool), everyone, everyone.astype(bool), weights, TrustByForm.everywhere(Trust(9.0, 0.1, 6)),
         Confidence(1.0, 1.0, 0.0, np.zeros(sources)),
     )  # fmt: skip
     return SafeRouter(net, memory, joint, Embedder(encoders, 64, CPU))
@@ -104,7 +105,8 @@ def measure_fit(size: int, pool: int) -> list[Line]:
     contrasts = random.normal(size=(size, pool, sources))
     outcomes = (random.normal(size=(size, pool)) < contrasts.mean(axis=2)).astype(np.float32)
     evidence = Evidence(
-        np.zeros((size, pool)), contrasts, np.ones(contrasts.shape), np.zeros((size, sources)), random.random(size)
+        np.zeros((size, pool)), contrasts, np.ones(contrasts.shape), np.zeros((size, sources)), random.random(size),
+        np.full(size, FORMS[0]),
     )
     half = np.arange(size // 2)
     parts = [

@@ -14,6 +14,7 @@ from arms.routers.cascade import Net
 from arms.routers.origin import Origin
 from arms.routers.router import load_router
 from arms.safe.router import SafeRouter
+from arms.safe.trust import Trust
 from stages.dataset import open_embedded
 from stages.phi import load_phi, training_data
 from stages.workspace import ROUTERS, SCORES, Stopwatch, Workspace, open_workspace, stage
@@ -74,12 +75,13 @@ def extend_safely(dataset: Dataset, base: SafeRouter, extended: Net) -> SafeRout
 def _summary(router: SafeRouter | Net) -> str:
     if not isinstance(router, SafeRouter):
         return "safe.use is false: ARMS is only its net"
-    trust = router.joint.trust
+    return f"joined; {'; '.join(_certified(form, trust) for form, trust in router.joint.trust.by_form.items())}"
+
+
+def _certified(form: str, trust: Trust) -> str:
     if not trust.num_kinds:
-        return (
-            "joined; too few kinds to certify unseen ones, so far from the training queries the best single VLM decides"
-        )
-    return f"joined; {trust.num_kinds} left-out kinds trust the router up to a novelty of {trust.limit:.2f}"
+        return f"{form}: too few kinds to certify unseen ones, so far from such queries the best single VLM decides"
+    return f"{form}: {trust.num_kinds} left-out kinds trust the router up to a novelty of {trust.limit:.2f}"
 
 
 if __name__ == "__main__":

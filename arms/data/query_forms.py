@@ -16,7 +16,10 @@ def query_forms(queries: pd.DataFrame) -> np.ndarray:
 
     One without a question is that, however many images it has.
     """
-    images = num_images(queries["images"]).to_numpy()
-    forms = np.array(FORMS, dtype=object)[np.select([images == 1, images > 1], [0, 1], 2)]
-    forms[(queries["question"].str.strip() == "").to_numpy()] = "no question"
-    return forms
+    return forms_of(num_images(queries["images"]).to_numpy(), (queries["question"].str.strip() == "").to_numpy())
+
+
+def forms_of(images_N: np.ndarray, no_question_N: np.ndarray) -> np.ndarray:
+    """The forms of N queries, from how many images each has, and from which have no question."""
+    place_N = np.select([no_question_N, images_N == 1, images_N > 1], [3, 0, 1], 2)
+    return np.array(FORMS)[place_N]

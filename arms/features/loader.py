@@ -5,6 +5,7 @@ features are loaded into memory whole; while they are used, those of the next wi
 on where the features are, so both cases give the same batches.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -14,11 +15,14 @@ from typing import Self
 import numpy as np
 import torch
 
+from arms.data.query_forms import forms_of
 from arms.encoders.batch import Batch, QueryBatch
 from arms.errors import ArmsError
 from arms.features.arrays import Array, Ragged
 from arms.features.chunks import DiskArray, DiskRagged
 from arms.features.pooled import Embeddings
+
+_EMPTY_TEXT = ("", hashlib.sha256(b"").hexdigest())  # its key where texts are keyed by themselves, and in stores
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,13 @@ class Queries:
     def first_images(self) -> np.ndarray:
         """The row of each query's first image, shape (N,), int64; -1 without one."""
         return self.image_rows[:, 0]
+
+    @property
+    def forms(self) -> np.ndarray:
+        """The form of each query, shape (N,), each a `QueryForm`."""
+        images_N = (self.image_rows >= 0).sum(axis=1)
+        empty = [row for key in _EMPTY_TEXT if (row := self.texts.row_of.get(key)) is not None]
+        return forms_of(images_N, np.isin(self.text_rows, empty))
 
     def subset(self, index: np.ndarray) -> Self:
         """The queries at these positions, in this order."""

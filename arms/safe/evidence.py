@@ -5,7 +5,7 @@ from typing import Self
 
 import numpy as np
 
-_FIELDS = ("base", "contrasts", "support", "levels", "novelty")
+_FIELDS = ("base", "contrasts", "support", "levels", "novelty", "forms")
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +25,7 @@ class Evidence:
     levels : ndarray of shape (M, C), logits
     novelty : ndarray of shape (M,), at least 0
         1 less the mean cosine of the nearest training queries.
+    forms : ndarray of shape (M,), each a `QueryForm`
     """
 
     base: np.ndarray
@@ -32,6 +33,7 @@ class Evidence:
     support: np.ndarray
     levels: np.ndarray
     novelty: np.ndarray
+    forms: np.ndarray
 
     def __len__(self) -> int:
         return len(self.novelty)

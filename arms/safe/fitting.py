@@ -15,7 +15,7 @@ from arms.safe.folds import make_folds
 from arms.safe.joint import SOURCES, Joint
 from arms.safe.left_out import LeftOut, NewNet, evidence_on, leave_out
 from arms.safe.memory import Memory
-from arms.safe.trust import KindResult, certify
+from arms.safe.trust import KindResult, TrustByForm, certify
 from arms.safe.weights import Weights, fit_share, fit_weights
 
 _SWEEPS = 2  # over the new VLMs, as each is compared with the others too
@@ -71,12 +71,15 @@ def join(base: np.ndarray, parts: Sequence[LeftOut], params: SafeParams) -> Join
     shares = np.where(inside, 1 / max(1, inside.sum()), 1 / max(1, (~inside).sum()))
     weights = fit_weights(evidence, outcomes, shares)
     contrasts = weights.contrasts(evidence)
-    by_kind = {}
-    for kind in np.unique(kinds[~inside]):
-        of = ~inside & (kinds == kind)
-        by_kind[str(kind)] = KindResult(evidence.base[of], contrasts[of], evidence.novelty[of], outcomes[of])
-    trust = certify(by_kind, evidence.novelty[inside], params.tolerance)
-    scores = evidence.base + trust.at(evidence.novelty)[:, None] * contrasts
+    trusts = {}
+    for form in np.unique(evidence.forms).tolist():
+        of_form, by_kind = evidence.forms == form, {}
+        for kind in np.unique(kinds[of_form & ~inside]):
+            of = of_form & ~inside & (kinds == kind)
+            by_kind[str(kind)] = KindResult(evidence.base[of], contrasts[of], evidence.novelty[of], outcomes[of])
+        trusts[form] = certify(by_kind, evidence.novelty[of_form & inside], params.tolerance)
+    trust = TrustByForm(trusts)
+    scores = evidence.base + trust.at(evidence.novelty, evidence.forms)[:, None] * contrasts
     everyone = np.ones(len(base))
     confidence = fit_confidence(scores, evidence.levels, outcomes)
     return Joint(base, everyone, everyone.astype(bool), weights, trust, confidence)
@@ -87,7 +90,7 @@ def _only_base(base: np.ndarray) -> Joint:
     weights = Weights(np.zeros((len(SOURCES), 1)), np.zeros(0))
     everyone = np.ones(len(base))
     confidence = Confidence(1.0, 1.0, 0.0, np.zeros(len(SOURCES)))
-    return Joint(base, everyone, everyone.astype(bool), weights, certify({}, np.zeros(0), 0.0), confidence)
+    return Joint(base, everyone, everyone.astype(bool), weights, TrustByForm({}), confidence)
 
 
 def extend_joint(joint: Joint, net: BaseRouter, memory: Memory, val: Labelled | None) -> Joint:
@@ -115,7 +118,7 @@ def extend_joint(joint: Joint, net: BaseRouter, memory: Memory, val: Labelled | 
     if val is None or not len(val):
         return extended
     evidence = evidence_on(net, memory, base, old, val.queries)
-    net_weight = joint.weights.at(evidence.novelty)[:, 0] * joint.trust.at(evidence.novelty)
+    net_weight = joint.weights.at(evidence.novelty)[:, 0] * joint.trust.at(evidence.novelty, evidence.forms)
     for vlm in [vlm for _ in range(_SWEEPS) for vlm in range(num_old, len(base))]:
         shares[vlm] = 0.0
         scores, added = extended.scores(evidence), np.zeros_like(evidence.base)

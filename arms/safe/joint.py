@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 from arms.safe.confidence import Confidence
 from arms.safe.evidence import Evidence, centred
 from arms.safe.memory import KERNELS, Found, Memory, novelty
-from arms.safe.trust import Trust
+from arms.safe.trust import TrustByForm
 from arms.safe.weights import Weights
 
 SOURCES = ("net", *("neighbours" for _ in KERNELS))
@@ -18,7 +18,7 @@ _LOWEST = 1e-4  # of a confidence of the net, before it becomes a logit
 
 @dataclass(frozen=True, eq=False)
 class Joint:
-    """s_ij = base_j + trust(z_i) sum_c w_c(z_i) contrast_ijc, for query i of novelty z_i and VLM j.
+    """s_ij = base_j + trust_f(z_i) sum_c w_c(z_i) contrast_ijc, for query i of form f and novelty z_i, and VLM j.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Joint:
     old : ndarray of shape (S,), bool
         These VLMs; the net's level is their mean.
     weights : Weights
-    trust : Trust
+    trust : TrustByForm
     confidence : Confidence
     """
 
@@ -37,7 +37,7 @@ class Joint:
     net_shares: np.ndarray
     old: np.ndarray
     weights: Weights
-    trust: Trust
+    trust: TrustByForm
     confidence: Confidence
 
     @property
@@ -47,7 +47,7 @@ class Joint:
 
     def scores(self, evidence: Evidence) -> np.ndarray:
         """Scores of shape (M, S), logits; only their differences count."""
-        shares = self.trust.at(evidence.novelty)[:, None]
+        shares = self.trust.at(evidence.novelty, evidence.forms)[:, None]
         scores: np.ndarray = evidence.base + shares * self.weights.contrasts(self._shrunk(evidence))
         return scores
 
@@ -57,7 +57,8 @@ class Joint:
 
     def parts(self, evidence: Evidence) -> dict[str, np.ndarray]:
         """What net and neighbours add to the base, each of shape (M, S), logits; with the base they are the scores."""
-        added_MSC = self.weights.parts(self._shrunk(evidence)) * self.trust.at(evidence.novelty)[:, None, None]
+        added_MSC = self.weights.parts(self._shrunk(evidence))
+        added_MSC *= self.trust.at(evidence.novelty, evidence.forms)[:, None, None]
         return {
             name: added_MSC[:, :, [c for c, source in enumerate(SOURCES) if source == name]].sum(axis=2)
             for name in dict.fromkeys(SOURCES)
@@ -94,13 +95,18 @@ class Joint:
             arrays["net_shares"],
             arrays["old"],
             Weights(arrays["weight_values"], arrays["weight_cuts"]),
-            Trust(**trust),
+            TrustByForm.from_json(trust),
             Confidence(slope, mean_slope, offset, np.array(levels)),
         )
 
 
 def gather_evidence(
-    net_confidence: np.ndarray, memory: Memory, found: Found, base_S: np.ndarray, old_S: np.ndarray
+    net_confidence: np.ndarray,
+    memory: Memory,
+    found: Found,
+    forms_M: np.ndarray,
+    base_S: np.ndarray,
+    old_S: np.ndarray,
 ) -> Evidence:
     """What net and memory say about M queries.
 
@@ -109,6 +115,7 @@ def gather_evidence(
     net_confidence : ndarray of shape (M, S), in [0, 1]
     found : Found
         The queries' neighbours in the memory.
+    forms_M : ndarray of shape (M,), each a `QueryForm`
     base_S : ndarray of shape (S,), logits
     old_S : ndarray of shape (S,), bool
         See `Joint.old`.
@@ -122,4 +129,5 @@ def gather_evidence(
         np.concatenate([np.ones_like(net_contrasts)[:, :, None], local.support], axis=2),
         np.concatenate([net_level[:, None], local.levels], axis=1),
         novelty(found),
+        forms_M,
     )

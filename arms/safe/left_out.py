@@ -61,7 +61,7 @@ def leave_out(
 def evidence_on(net: BaseRouter, memory: Memory, base: np.ndarray, old: np.ndarray, queries: Queries) -> Evidence:
     """What a net and a memory say about queries with embeddings; for `base` and `old` see `Joint`."""
     assert queries.embeddings is not None, "joining: expected queries with embeddings"
-    return gather_evidence(net.score(queries), memory, memory.search(queries.embeddings), base, old)
+    return gather_evidence(net.score(queries), memory, memory.search(queries.embeddings), queries.forms, base, old)
 
 
 def _left_out(new_net: NewNet, fold: Fold, train: Labelled, val: Labelled | None, params: SafeParams) -> LeftOut:

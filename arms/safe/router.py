@@ -133,7 +133,8 @@ class SafeRouter(Scorer):
         assert queries.embeddings is not None
         found = self.memory.search(queries.embeddings)
         joint = self.joint
-        return gather_evidence(self.net.score(queries), self.memory, found, joint.base, joint.old), found
+        confidence = self.net.score(queries)
+        return gather_evidence(confidence, self.memory, found, queries.forms, joint.base, joint.old), found
 
     def explain(self, queries: Queries) -> list[Why]:
         """Why each query goes where it goes."""

@@ -1,12 +1,18 @@
-"""The certificate: how far from the training queries the router may leave the best single VLM."""
+"""The certificate: how far from the training queries the router may leave the best single VLM.
+
+Queries of one form, such as those without an image, are certified by left-out queries of that form: how far apart two
+queries are says something else where one side is missing or is a mean over images.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy.special import expit
+
+from arms.data.query_forms import FORMS
 
 _STEPS = 21  # novelties that are tried as the limit
 _WIDTH = 0.1  # of the fall at the limit, as a share of the median novelty
@@ -44,6 +50,37 @@ class Trust:
     def to_json(self) -> dict[str, Any]:
         """For the router's description."""
         return {"limit": self.limit, "width": self.width, "num_kinds": self.num_kinds}
+
+
+@dataclass(frozen=True)
+class TrustByForm:
+    """The trust for each form of queries; for one that training never had there is none."""
+
+    by_form: Mapping[str, Trust]
+
+    @classmethod
+    def everywhere(cls, trust: Trust) -> Self:
+        """The same trust for all forms."""
+        return cls(dict.fromkeys(FORMS, trust))
+
+    def at(self, novelty_M: np.ndarray, forms_M: np.ndarray) -> np.ndarray:
+        """The share of the contrasts that counts, shape (M,), in [0, 1]."""
+        share = np.zeros(len(novelty_M))
+        for form, trust in self.by_form.items():
+            of_form = forms_M == form
+            share[of_form] = trust.at(novelty_M[of_form])
+        return share
+
+    def to_json(self) -> dict[str, Any]:
+        """For the router's description."""
+        return {form: trust.to_json() for form, trust in self.by_form.items()}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        """What `to_json` gave; in routers saved before forms were told apart, one trust for all."""
+        if "limit" in content:
+            return cls.everywhere(Trust(**content))
+        return cls({form: Trust(**trust) for form, trust in content.items()})
 
 
 @dataclass(frozen=True, eq=False)

@@ -66,7 +66,7 @@ def explain(joint: Joint, memory: Memory, vlms: tuple[str, ...], evidence: Evide
         Of the queries.
     """
     scores, parts = joint.scores(evidence), joint.parts(evidence)
-    first, trust, chance = scores.argmax(axis=1), joint.trust.at(evidence.novelty), joint.beats_default(scores)
+    first, trust, chance = scores.argmax(axis=1), joint.trust.at(evidence.novelty, evidence.forms), joint.beats_default(scores)
     return [
         Why(
             novelty=float(evidence.novelty[row]),

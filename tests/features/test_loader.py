@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -53,6 +55,17 @@ def test_rows(features):
 def made_queries(features):
     ids, image_keys, text_keys = ["q0", "q1", "q2", "q3", "q4"], ["b", "a", "b", "c", "b"], ["z", "w", "z", "z", "x"]
     return gather_queries(ids, image_keys, text_keys, *features)
+
+
+@pytest.mark.parametrize("empty", ["", hashlib.sha256(b"").hexdigest()])
+def test_forms(features, empty):
+    images, texts = features
+    texts = Features(texts.arrays, {empty: 0, "x": 1, "y": 2, "z": 3})
+    image_keys, text_keys = ["b", [], ["a", "b"], "c", ["a", "c"]], ["x", "y", "z", empty, empty]
+    queries = gather_queries(list("01234"), image_keys, text_keys, images, texts)
+    expected = ["one image", "no image", "several images", "no question", "no question"]
+    assert queries.forms.tolist() == expected
+    assert queries.subset(np.array([4, 0])).load().forms.tolist() == ["no question", "one image"]
 
 
 def test_a_batch_holds_each_image_and_question_once_and_reproduces_them(features):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from arms.data.query_forms import FORMS
 from arms.features.loader import Features, Queries
 from arms.features.pooled import Embeddings
 from arms.params import SafeParams
@@ -62,7 +63,8 @@ def evidence_of(contrasts, base=None, novelty=None):
     size, pool, sources = contrasts.shape
     base = np.zeros(pool) if base is None else np.asarray(base, dtype=np.float64)
     novelty = np.full(size, 0.5) if novelty is None else np.asarray(novelty, dtype=np.float64)
-    return Evidence(np.tile(base, (size, 1)), contrasts, np.ones(contrasts.shape), np.zeros((size, sources)), novelty)
+    levels, forms = np.zeros((size, sources)), np.full(size, FORMS[0])
+    return Evidence(np.tile(base, (size, 1)), contrasts, np.ones(contrasts.shape), levels, novelty, forms)
 
 
 def contrasts_of(**by_source):

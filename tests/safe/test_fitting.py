@@ -36,7 +36,7 @@ def fitted(net, train, val=None, **changes):
 
 def evidence_on(joint, net, memory, queries):
     found = memory.search(queries.embeddings)
-    return gather_evidence(net.score(queries), memory, found, joint.base, joint.old)
+    return gather_evidence(net.score(queries), memory, found, queries.forms, joint.base, joint.old)
 
 
 def routed(net, train, val=None, **changes):
@@ -79,7 +79,7 @@ def test_val_counts_where_no_fold_is_left_out():
     train, val = made(400, 0)[0], made(200, 3)[0]
     joint, evidence, cluster = routed(knowing_net(), train, val, num_folds=0, most_kinds=0)
     assert (joint.scores(evidence).argmax(axis=1) == BY_CLUSTER.argmax(axis=1)[cluster]).mean() > 0.97
-    assert joint.trust.num_kinds == 0
+    assert joint.trust.by_form["one image"].num_kinds == 0
 
 
 def test_without_anything_left_out_the_base_rates_decide():
@@ -91,8 +91,8 @@ def test_without_anything_left_out_the_base_rates_decide():
 
 def test_kinds_that_gain_are_trusted():
     joint, evidence, _ = routed(knowing_net(), made(600, 0)[0], most_kinds=5)
-    assert joint.trust.num_kinds == 5
-    assert joint.trust.at(evidence.novelty).mean() > 0.98
+    assert joint.trust.by_form["one image"].num_kinds == 5
+    assert joint.trust.at(evidence.novelty, evidence.forms).mean() > 0.98
 
 
 def test_a_kind_on_which_the_router_would_lose_is_left_to_the_default():
@@ -111,13 +111,40 @@ def test_a_kind_on_which_the_router_would_lose_is_left_to_the_default():
 
     net, data = FakeNet(confidence), label_vectors(vectors, outcomes, tags=tags)
     joint, memory = fitted(net, data, most_kinds=5)
-    assert joint.trust.num_kinds == 5
+    assert joint.trust.by_form["one image"].num_kinds == 5
     unlike = np.zeros((50, 16))
     unlike[:, 3:8] = np.random.default_rng(6).normal(size=(50, 5))
     scores = joint.scores(evidence_on(joint, net, memory, queries_of(unlike)))
     assert (scores.argmax(axis=1) == joint.default).all()
     like = joint.scores(evidence_on(joint, net, memory, made(100, 7)[0].queries))
     assert (like.argmax(axis=1) == BY_CLUSTER.argmax(axis=1)[made(100, 7)[1]]).mean() > 0.9
+
+
+def test_a_form_on_which_the_router_would_lose_takes_nothing_from_another():
+    """Queries without an image are far from the others, and there the net prefers a VLM that is never right."""
+    train, _ = made(500, 0, kinds=4)
+    words = np.zeros((160, 16))
+    words[:, 8:] = np.random.default_rng(5).normal(size=(160, 8))
+    vectors = np.concatenate([train.queries.embeddings.text, words])
+    outcomes = np.concatenate([train.outcomes, np.tile([1.0, 0.0, 0.0], (160, 1))])
+    tags = np.concatenate([train.tags, [f"kind {row % 4}" for row in range(160)]])
+    chances = np.concatenate([BY_CLUSTER, [[0.1, 0.1, 0.99]]])
+
+    def confidence(vectors):
+        near = np.abs(vectors[:, :3]).max(axis=1) > 0.5
+        return chances[np.where(near, vectors[:, :3].argmax(axis=1), 3)]
+
+    net, limits = FakeNet(confidence), []
+    for without_image in (False, True):
+        data = label_vectors(vectors, outcomes, tags=tags)
+        rows = data.queries.image_rows.copy()
+        rows[500:] = -1 if without_image else rows[500:]
+        data = replace(data, queries=replace(data.queries, image_rows=rows))
+        joint, _ = fitted(net, data, most_kinds=4)
+        limits.append({form: trust.limit for form, trust in joint.trust.by_form.items()})
+    assert list(limits[0]) == ["one image"]
+    assert limits[0]["one image"] < limits[1]["one image"]
+    assert limits[1]["no image"] < limits[0]["one image"]
 
 
 def test_left_out_nets_see_neither_the_folds_queries_nor_its_kinds_in_val():

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from arms.safe.trust import FEWEST_KINDS, KindResult, Trust, certify
+from arms.safe.trust import FEWEST_KINDS, KindResult, Trust, TrustByForm, certify
 
 GRID = np.linspace(0, 2, 41)
 EVERYWHERE = Trust(9.0, 0.1, 5)
@@ -107,3 +107,24 @@ def test_it_falls_from_1_to_0(trust):
     assert ((at >= 0) & (at <= 1)).all()
     assert (np.diff(at) <= 0).all()
     assert Trust(**trust.to_json()) == trust
+
+
+class TestByForm:
+    NEAR, FAR = Trust(0.3, 0.01, 5), Trust(1.5, 0.01, 5)
+    FORMS = np.array(["one image", "no image", "one image", "no question"])
+    NOVELTY = np.array([1.0, 1.0, 0.1, 0.1])
+
+    def test_each_form_has_its_own_limit(self):
+        trust = TrustByForm({"one image": self.NEAR, "no image": self.FAR, "no question": self.NEAR})
+        np.testing.assert_allclose(trust.at(self.NOVELTY, self.FORMS), [0, 1, 1, 1], atol=1e-6)
+
+    def test_a_form_that_training_never_had_is_not_trusted(self):
+        assert TrustByForm({"one image": self.FAR}).at(self.NOVELTY, self.FORMS).round(6).tolist() == [1, 0, 1, 0]
+
+    def test_as_json_and_back(self):
+        trust = TrustByForm({"one image": self.NEAR, "no image": self.FAR})
+        assert TrustByForm.from_json(trust.to_json()) == trust
+
+    def test_one_trust_saved_before_forms_were_told_apart_is_that_of_all(self):
+        old = TrustByForm.from_json(self.NEAR.to_json())
+        assert old.at(np.zeros(4), self.FORMS).tolist() == self.NEAR.at(np.zeros(4)).tolist()

@@ -4,14 +4,14 @@ import pytest
 from arms.safe.confidence import Confidence
 from arms.safe.joint import SOURCES, Joint
 from arms.safe.memory import Found
-from arms.safe.trust import Trust
+from arms.safe.trust import Trust, TrustByForm
 from arms.safe.weights import Weights
 from arms.safe.why import SHOWN_NEIGHBOURS, Neighbour, explain
 from tests.safe.made import contrasts_of, directions, evidence_of, remember
 
 VLMS = ("best", "other", "third")
 BASE = np.array([0.5, 0.0, -0.5])
-EVERYWHERE = Trust(9.0, 0.1, 5)
+EVERYWHERE = TrustByForm.everywhere(Trust(9.0, 0.1, 5))
 MEMORY = remember(directions(10), np.tile([1.0, 0.0, np.nan], (10, 1)))
 FOUND = Found(np.linspace(0.9, 0.2, 8, dtype=np.float32)[None], np.arange(8)[None])
 
@@ -64,7 +64,7 @@ def test_whoever_speaks_most_for_the_surest_over_the_default_decides(net, neighb
 
 def test_far_from_the_training_queries_the_default_decides():
     contrasts = contrasts_of(net=np.array([0.0, 2.0, 0.0]))
-    limit = Trust(0.5, 0.02, 5)
+    limit = TrustByForm.everywhere(Trust(0.5, 0.02, 5))
     near, far = (explained(contrasts, limit, novelty=novelty) for novelty in (0.1, 0.9))
     assert (near.decided_by, far.decided_by) == ("net", "default")
     assert (near.novelty, far.novelty) == (0.1, 0.9)
