@@ -1,7 +1,7 @@
 """Routing with a trained router: open pictures, estimate costs and rank the pool, for one query or many."""
 
 import logging
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence, Sized
 from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -228,7 +228,7 @@ class Router(Portable):
         tools: bool = False,
         window_queries: int = WINDOW_QUERIES,
         cache_mb: int = CACHE_MB,
-    ) -> Iterator[Route]:
+    ) -> Generator[Route]:
         """Rank the pool for any number of queries, and yield each route as soon as it is known, in their order.
 
         Queries are taken window by window. All cores read the pictures of the next window while this one is routed. A
