@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from arms.data.costs import estimate_costs, estimate_tokens, price_costs
-from arms.data.pictures import open_picture
 from arms.data.profiles import VlmProfile
 from arms.device import survive_forks
 from arms.encoders.pair import EncoderPair
 from arms.errors import ArmsError
 from arms.features.loader import Queries
-from arms.features.online import Pictures, Question
+from arms.features.online import Item, Pictures, Question
 from arms.features.recent import Recent
 from arms.params import STANDARD_COSTS, CostsParams
 from arms.progress import progress_bar
@@ -211,7 +210,8 @@ class Router(Portable):
             image, question = pictures_of(asked), asked.text
         wanted = self._wanted(exclude, policy, costs, why, tools)
         query = self._checked(Asked(0, listed(image), question), wanted)
-        pictures = [open_picture(source) for source in query.sources]
+        read = self.router.encoders.image.read
+        pictures = [Item.of(str(place), read(source)) for place, source in enumerate(query.sources)]
         scored = self._score(self.router.encode([pictures], [question]), [query], wanted)
         (route,) = self._rank(scored, wanted)
         return route if messages is None else replace(route, asked=asked)
