@@ -7,7 +7,7 @@ from a seed. What is compared runs in turn. benchmarks/record.py describes the r
 import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,11 @@ from arms.data.atomic import atomic_file
 from arms.device import choose_device, resolve_device
 from arms.params import read_params
 from arms.routers.router import Router
-from benchmarks.feature_parts.setup import write_photos
 from benchmarks.record import RESULTS, Clock, Line, format_table, write_report
 from benchmarks.routing_parts.memory import measure_memory
 from benchmarks.routing_parts.one import measure_one
 from benchmarks.routing_parts.rate import measure_rate
-from benchmarks.routing_parts.setup import SEED, Scale
+from benchmarks.routing_parts.setup import Scale, write_pictures
 
 FULL = Scale(rounds=3, queries=10_000, pictures=3_000, memory_queries=(1_000, 5_000, 10_000), routes=200)
 QUICK = Scale(rounds=1, queries=60, pictures=20, memory_queries=(20, 60), routes=3)
@@ -33,15 +32,17 @@ PARTS = ("rate", "memory", "one")
 @click.command()
 @click.option("--quick", is_flag=True, help="Run little of everything, to test that it works.")
 @click.option("--only", type=click.Choice(PARTS), multiple=True, help="Run only these parts.")
+@click.option("--rounds", type=click.IntRange(min=1), help="Runs of the rate, instead of three.")
 @click.option("--render", is_flag=True, help="Measure nothing; write the page from routing.json.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=RESULTS, help="Folder that the JSON goes into."
 )
-def main(quick: bool, only: tuple[str, ...], render: bool, out: Path) -> None:
+def main(quick: bool, only: tuple[str, ...], rounds: int | None, render: bool, out: Path) -> None:
     """Print a table, and write routing.json and routing.md; with --quick routing-quick.json and .md."""
     file = out / f"{'-'.join(['routing', *only, *(['quick'] if quick else [])])}.json"
     if not render:
-        measure(QUICK if quick else FULL, only or PARTS, file)
+        scale = QUICK if quick else FULL
+        measure(scale if rounds is None else replace(scale, rounds=rounds), only or PARTS, file)
     with atomic_file(file.with_suffix(".md")) as draft:
         draft.write_text(routing_page(json.loads(file.read_text())), encoding="utf-8")
 
@@ -55,7 +56,7 @@ def measure(scale: Scale, parts: tuple[str, ...], file: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="arms-routing-") as temporary:
         folder = Path(temporary)
         click.echo(f"writing {scale.pictures:,} photos ...", err=True)
-        photos = write_photos(folder / "photos", scale.pictures, SEED)
+        photos = write_pictures(folder, scale.pictures)
         clock = Clock()
         measured: dict[str, Callable[[], list[Line]]] = {
             "rate": lambda: measure_rate(router, photos, scale, runtime, folder),
@@ -82,8 +83,9 @@ def routing_page(report: dict[str, Any]) -> str:
         f"({machine['cpu']}), of which other processes kept {report['others_busy_cores']} busy. The starter routes "
         f"{settings['queries']:,} queries, each with a question of its own, about {settings['pictures']:,} photos of "
         "640 x 480 pixels. The limit of its rate is the extraction of these pictures and questions into a feature "
-        "store, as the encode stage does it. Memory is that of a fresh process; the caches are those of pictures and "
-        f"of questions. Figures are medians, of {settings['rounds']} runs or {settings['routes']} routes.",
+        "store, as the encode stage does it; time on the cores is that of the process and its workers, whatever else "
+        "the machine does. Memory is that of a fresh process; the caches are those of pictures and of questions. "
+        f"Figures are medians: of the rate over {settings['rounds']} runs, of one route over {settings['routes']}.",
         "",
         "| what | median | low to high | ratio | to | target |",
         "|---|---|---|---|---|---|",

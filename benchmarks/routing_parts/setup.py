@@ -5,7 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.feature_parts.setup import write_photos
+
 SEED = 1
+_DRAWN = 300
 _OPENINGS = ("How many", "Are there any", "Where are the", "What is written on the", "Which of these are the")
 _QUALITIES = ("red", "small", "striped", "broken", "wooden", "nearest", "largest", "hidden")
 _THINGS = ("chairs", "signs", "bottles", "children", "windows", "bicycles", "numbers", "plants")
@@ -21,6 +24,17 @@ class Scale:
     pictures: int
     memory_queries: tuple[int, ...]
     routes: int  # one by one
+
+
+def write_pictures(folder: Path, count: int) -> list[Path]:
+    """JPEG files that are all different; where these are more than 300, some show the same and have other bytes."""
+    drawn = write_photos(folder / "drawn", min(count, _DRAWN), SEED)
+    paths = [folder / "photos" / f"{number:05d}.jpg" for number in range(count)]
+    paths[0].parent.mkdir()
+    for number, path in enumerate(paths):
+        # What follows the end of a JPEG is not looked at.
+        path.write_bytes(drawn[number % len(drawn)].read_bytes() + number.to_bytes(8))
+    return paths
 
 
 def make_queries(photos: list[Path], count: int) -> tuple[list[Path], list[str]]:
