@@ -18,7 +18,7 @@ from arms.cli.route_parts import RouteParts, routes_table
 from arms.data.atomic import reserved
 from arms.data.disk import read_bytes
 from arms.errors import ArmsError
-from arms.routers.batches import QueryError
+from arms.routers.queries import QueryError
 from arms.routers.router import Router
 
 

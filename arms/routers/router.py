@@ -1,9 +1,8 @@
 """Routing with a trained router: open pictures, estimate costs and rank the pool, for one query or many."""
 
-import logging
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence, Sized
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from operator import length_hint
 from pathlib import Path
@@ -18,34 +17,22 @@ from arms.encoders.pair import EncoderPair
 from arms.errors import ArmsError
 from arms.features.loader import Queries
 from arms.features.online import Item, Pictures, Question
-from arms.features.recent import Recent
 from arms.params import STANDARD_COSTS, CostsParams
-from arms.progress import progress_bar
-from arms.routers.batches import (
-    CACHE_MB,
-    WINDOW_QUERIES,
-    Asked,
-    QueryError,
-    Sources,
-    listed,
-    pair_queries,
-    picture_reader,
-    read_windows,
-)
+from arms.routers.batches import CACHE_MB, WINDOW_QUERIES, encode_windows
 from arms.routers.checkpoint import read_description
 from arms.routers.hub import Portable
 from arms.routers.loading import load_whole
 from arms.routers.messages import CONTEXT_TOKENS, pictures_of, read_messages
 from arms.routers.origin import Origin
+from arms.routers.queries import Query, QueryError, Sources, listed, pair_queries
 from arms.routers.route import RankedVlm, Route
+from arms.routers.scored import Scored, Wanted, join_scored
 from arms.selection.capabilities import Needs, lacking
 from arms.selection.policies import EXPENSES, OVER_ALL_QUERIES
 from arms.selection.select import check_is_mapping, ranking
 
 if TYPE_CHECKING:
     from arms.safe.why import Why
-
-logger = logging.getLogger(__name__)
 
 # The routers that can be saved, by the `kind` in their description.
 SAVED_ROUTERS = {
@@ -209,7 +196,7 @@ class Router(Portable):
             asked = read_messages(messages, context_tokens=context_tokens)
             image, question = pictures_of(asked), asked.text
         wanted = self._wanted(exclude, policy, costs, why, tools)
-        query = self._checked(Asked(0, listed(image), question), wanted)
+        query = self._checked(Query(0, listed(image), question), wanted)
         read = self.router.encoders.image.read
         pictures = [Item.of(str(place), read(source)) for place, source in enumerate(query.sources)]
         scored = self._score(self.router.encode([pictures], [question]), [query], wanted)
@@ -272,41 +259,24 @@ class Router(Portable):
         wanted = self._wanted(exclude, policy, costs, why, tools)
         total = length_hint(images) or length_hint(questions) or None
         queries = (self._checked(query, wanted) for query in pair_queries(images, questions))
-        return self._route_all(self._score_windows(queries, window_queries, cache_mb * 2**20, total, wanted), wanted)
+        windows = encode_windows(
+            queries,
+            self.router.encoders,
+            self.router.encode,
+            window_queries=window_queries,
+            cache_bytes=cache_mb * 2**20,
+            total=total,
+        )
+        return self._route_all(windows, wanted)
 
-    def _route_all(self, scored: "Generator[_Scored]", wanted: "_Wanted") -> Generator[Route]:
-        """Rank each window as it is scored; all at the end if the policy looks at all queries."""
-        with closing(scored):
+    def _route_all(self, windows: Generator[tuple[list[Query], Queries]], wanted: Wanted) -> Generator[Route]:
+        """Rank each window as it comes; all at the end if the policy looks at all queries."""
+        with closing(windows):
+            scored: Iterable[Scored] = (self._score(encoded, queries, wanted) for queries, encoded in windows)
             if wanted.policy.get("name") in OVER_ALL_QUERIES:
-                windows = list(scored)
-                yield from self._rank(_joined(windows), wanted) if windows else ()
-            else:
-                for window in scored:
-                    yield from self._rank(window, wanted)
-
-    def _score_windows(
-        self, queries: Iterable[Asked], window_queries: int, cache_bytes: int, total: int | None, wanted: "_Wanted"
-    ) -> "Generator[_Scored]":
-        """Encode and score the queries window by window; an error comes after the window before it."""
-        encoders, done, warned = self.router.encoders, 0, False
-        pictures, texts = Recent(cache_bytes), Recent(cache_bytes)
-        with (
-            progress_bar("route", "queries") as progress,
-            picture_reader(encoders.image, pictures) as reader,
-            closing(read_windows(queries, reader, window_queries)) as windows,
-        ):
-            for window in windows:
-                if window.queries:
-                    warned = warned or _warn_of_many(window.queries, encoders.image.max_images)
-                    questions = [texts.claim(query.question)[0] for query in window.queries]
-                    encoded = self.router.encode(window.pictures, questions)
-                    pictures.settle(item for of_query in window.pictures for item in of_query)
-                    texts.settle(questions)
-                    yield self._score(encoded, window.queries, wanted)
-                    done += len(window.queries)
-                    progress(done, total)
-                if window.error is not None:
-                    raise window.error
+                scored = join_scored(scored)
+            for window in scored:
+                yield from self._rank(window, wanted)
 
     def _wanted(
         self,
@@ -315,13 +285,13 @@ class Router(Portable):
         costs: CostsParams | None,
         why: bool,
         tools: bool,
-    ) -> "_Wanted":
+    ) -> Wanted:
         left = self._without(exclude)
         policy = self.router.policy if policy is None else policy
         check_is_mapping(policy)
-        return _Wanted(left, policy, costs, why, tools)
+        return Wanted(left, policy, costs, why, tools)
 
-    def _checked(self, query: Asked, wanted: "_Wanted") -> Asked:
+    def _checked(self, query: Query, wanted: Wanted) -> Query:
         """The query, if it asks something that a VLM of the pool can answer; else an ArmsError."""
         if not isinstance(query.question, str):
             raise ArmsError(f"question {query.number}: expected text, got {query.question!r:.80}")
@@ -330,7 +300,7 @@ class Router(Portable):
         self._able([query], wanted)
         return query
 
-    def _score(self, encoded: Queries, asked: Sequence[Asked], wanted: "_Wanted") -> "_Scored":
+    def _score(self, encoded: Queries, asked: Sequence[Query], wanted: Wanted) -> Scored:
         able, unable = self._able(asked, wanted)
         sizes = [len(query.question) for query in asked], [len(query.sources) for query in asked]
         expected = self._expected_costs(*sizes, wanted.left, wanted.policy, wanted.costs)
@@ -338,9 +308,9 @@ class Router(Portable):
         confidence = self.router.score(encoded)
         if not np.isfinite(confidence).all():
             raise ArmsError("expected confidences from the router, got values that are no numbers; train it anew")
-        return _Scored(confidence, able, expected, unable, list(reasons))
+        return Scored(confidence, able, expected, unable, list(reasons))
 
-    def _rank(self, scored: "_Scored", wanted: "_Wanted") -> list[Route]:
+    def _rank(self, scored: Scored, wanted: Wanted) -> list[Route]:
         confidence, able, expected = scored.confidence, scored.able, scored.expected
         order = ranking(confidence, wanted.policy, self.vlms, able, costs=expected)
         cost = (np.full(confidence.shape, None) if expected is None else expected).tolist()
@@ -354,7 +324,7 @@ class Router(Portable):
             for i, positions in enumerate(order)
         ]
 
-    def _able(self, asked: Sequence[Asked], wanted: "_Wanted") -> tuple[np.ndarray, list[dict[str, str]]]:
+    def _able(self, asked: Sequence[Query], wanted: Wanted) -> tuple[np.ndarray, list[dict[str, str]]]:
         """Which VLMs can answer each query, bool of shape (N, S), and why others cannot; an ArmsError if none can."""
         estimate = wanted.costs or STANDARD_COSTS
         needs = [
@@ -424,47 +394,3 @@ class Router(Portable):
         if not left.any():
             raise ArmsError(f"exclude: expected one VLM or more to be left, got all: {', '.join(self.vlms)}")
         return left
-
-
-@dataclass(frozen=True, eq=False)
-class _Wanted:
-    """What is wanted for all queries of a call; `left` are the VLMs that are not excluded, bool of shape (S,)."""
-
-    left: np.ndarray
-    policy: Mapping[str, Any]
-    costs: CostsParams | None
-    why: bool
-    tools: bool
-
-
-@dataclass(frozen=True, eq=False)
-class _Scored:
-    """What N queries are ranked by: arrays of shape (N, S), `expected` in USD; and what their routes say besides."""
-
-    confidence: np.ndarray
-    able: np.ndarray
-    expected: np.ndarray | None
-    unable: list[dict[str, str]]
-    reasons: "list[Why | None]"
-
-
-def _warn_of_many(asked: Sequence[Asked], most: int) -> bool:
-    """Warn of the first query with more images than are read; whether there is one."""
-    many = next((query for query in asked if len(query.sources) > most), None)
-    if many is not None:
-        logger.warning(
-            "query %d has %d images; of a query with more than %d the first %d are read",
-            many.number, len(many.sources), most, most,
-        )  # fmt: skip
-    return many is not None
-
-
-def _joined(windows: Sequence[_Scored]) -> _Scored:
-    expected = [window.expected for window in windows if window.expected is not None]
-    return _Scored(
-        np.concatenate([window.confidence for window in windows]),
-        np.concatenate([window.able for window in windows]),
-        np.concatenate(expected) if expected else None,
-        [unable for window in windows for unable in window.unable],
-        [reason for window in windows for reason in window.reasons],
-    )

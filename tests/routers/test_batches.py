@@ -12,8 +12,8 @@ from PIL import Image
 
 from arms.errors import ArmsError
 from arms.features import online
-from arms.routers import batches
-from arms.routers.batches import QueryError
+from arms.routers import read_ahead
+from arms.routers.queries import QueryError
 from arms.routers.router import Router
 from arms.selection.select import select
 from tests.fakes import NAMES, make_queries, make_router, watch_progress
@@ -71,7 +71,7 @@ class TestOnce:
     def counted(self, monkeypatch):
         """How often pictures were decoded, and images and texts encoded."""
         counts = Counter()
-        decode, run_trunk = batches.decode_picture, online.run_trunk
+        decode, run_trunk = read_ahead.decode_picture, online.run_trunk
 
         def count_decoded(*arguments):
             counts["decoded"] += 1
@@ -81,7 +81,7 @@ class TestOnce:
             counts[encoder.fingerprint["modality"]] += len(inputs)
             return run_trunk(encoder, inputs, device)
 
-        monkeypatch.setattr(batches, "decode_picture", count_decoded)
+        monkeypatch.setattr(read_ahead, "decode_picture", count_decoded)
         monkeypatch.setattr(online, "run_trunk", count_encoded)
         return counts
 
