@@ -60,7 +60,7 @@ def measure(scale: Scale, parts: tuple[str, ...], file: Path) -> None:
         clock = Clock()
         measured: dict[str, Callable[[], list[Line]]] = {
             "rate": lambda: measure_rate(router, photos, scale, runtime, folder),
-            "memory": lambda: measure_memory(router, folder / "photos", scale),
+            "memory": lambda: measure_memory(folder / "photos", scale),
             "one": lambda: measure_one(router, device, scale, folder),
         }
         for part in parts:
@@ -84,7 +84,7 @@ def routing_page(report: dict[str, Any]) -> str:
         f"{settings['queries']:,} queries, each with a question of its own, about {settings['pictures']:,} photos of "
         "640 x 480 pixels. The limit of its rate is the extraction of these pictures and questions into a feature "
         "store, as the encode stage does it; time on the cores is that of the process and its workers, whatever else "
-        "the machine does. Memory is that of a fresh process; the caches are those of pictures and of questions. "
+        "the machine does. Memory is that of a fresh process. "
         f"Figures are medians: of the rate over {settings['rounds']} runs, of one route over {settings['routes']}.",
         "",
         "| what | median | low to high | ratio | to | target |",

@@ -20,7 +20,7 @@ from arms.features.trunk import run_trunk
 
 logger = logging.getLogger(__name__)
 
-_BATCH = 64  # inputs encoded at a time
+_BATCH = 32  # inputs encoded at a time; more are no faster on a CPU, and take more memory
 
 
 class Item:

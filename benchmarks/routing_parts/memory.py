@@ -12,7 +12,6 @@ from pathlib import Path
 import psutil
 
 from arms.cli.completers import STARTER
-from arms.routers.batches import CACHE_MB, WINDOW_QUERIES
 from arms.routers.router import Router
 from benchmarks.record import Line
 from benchmarks.routing_parts.setup import Scale, make_queries
@@ -21,11 +20,9 @@ PART = "memory"
 _MB = 2**20
 
 
-def measure_memory(router: Router, photos: Path, scale: Scale) -> list[Line]:
+def measure_memory(photos: Path, scale: Scale) -> list[Line]:
     """The peak of a process that routes so many queries, and what it grew by after the router was loaded."""
-    pixels = router.router.encoders.image.example(1)["pixels"].nbytes
-    bound_mb = 2 * CACHE_MB + 2 * WINDOW_QUERIES * pixels / _MB
-    bound = Line(part=PART, name="two caches and two windows", unit="MiB", runs=(bound_mb,))
+    bound = Line(part=PART, name="1 GiB", unit="MiB", runs=(1024.0,))
     peaks, growths = list[Line](), list[Line]()
     for queries in scale.memory_queries:
         command = [sys.executable, "-m", "benchmarks.routing_parts.memory", str(photos), str(queries)]
