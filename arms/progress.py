@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from tqdm import tqdm
 
-Progress = Callable[[int, int], None]  # how much is done, and how much there is
+Progress = Callable[[int, int | None], None]  # how much is done, and how much there is, where that is known
 Show = Callable[[str, str], AbstractContextManager[Progress]]  # takes the label and the unit of the work
 
 _LINE_EVERY_S = 10.0
@@ -38,7 +38,7 @@ def progress_bar(label: str, unit: str) -> Iterator[Progress]:
     Yields
     ------
     callable
-        Call it with how much is done and how much there is.
+        Call it with how much is done and how much there is, None where that is not known.
     """
     if _show is None:
         yield _nobody_watches
@@ -55,7 +55,7 @@ def _on_stderr(label: str, unit: str) -> Iterator[Progress]:
         return
     bar: tqdm | None = None
 
-    def update(done: int, total: int) -> None:
+    def update(done: int, total: int | None) -> None:
         nonlocal bar
         if bar is None:  # not `if not bar`: a bar with a total of 0 is false
             # From the first report on, as what came before it (weights that load, say) tells nothing of the rate.
@@ -84,7 +84,7 @@ class _Lines:
         self._last = time.monotonic()
         self._first: tuple[float, int] | None = None  # when the first report came, and what was done then
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int | None) -> None:
         now = time.monotonic()
         start, before = self._first = self._first or (now, done)
         if now - self._last < _LINE_EVERY_S:
@@ -93,10 +93,12 @@ class _Lines:
         measured = ""
         if done > before and now > start:
             rate = (done - before) / (now - start)
-            measured = f", {rate:,.1f} {self._unit}/s, {(total - done) / rate:,.0f} s left"
-        sys.stderr.write(f"{self._label}: {done:,} of {total:,} {self._unit}{measured}\n")
+            left = "" if total is None else f", {(total - done) / rate:,.0f} s left"
+            measured = f", {rate:,.1f} {self._unit}/s{left}"
+        of_total = "" if total is None else f" of {total:,}"
+        sys.stderr.write(f"{self._label}: {done:,}{of_total} {self._unit}{measured}\n")
         sys.stderr.flush()
 
 
-def _nobody_watches(done: int, total: int) -> None:
+def _nobody_watches(done: int, total: int | None) -> None:
     pass

@@ -167,3 +167,18 @@ def test_a_quick_run_of_the_importing_goes_through(tmp_path):
     page = (tmp_path / "importing-quick.md").read_text()
     assert page.startswith("## Importing\n")
     assert "| long: import, peak memory | " in page
+
+
+@pytest.mark.slow
+def test_a_quick_run_of_the_routing_goes_through(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.routing", "--quick", "--out", str(tmp_path)]
+    finished = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    lines = {line["name"]: line for line in json.loads((tmp_path / "routing-quick.json").read_text())["lines"]}
+    assert {line["part"] for line in lines.values()} == {"rate", "memory", "one route"}
+    assert lines["route_batch"]["ratio_to"] == "extraction of their pictures and questions"
+    assert lines["route_batch"]["target"] == ">= 0.9"
+    assert lines["route"]["target"] == "<= 1.3"
+    page = (tmp_path / "routing-quick.md").read_text()
+    assert page.startswith("## Routing many queries\n")
+    assert "| peak, 60 queries | " in page

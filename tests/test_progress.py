@@ -43,6 +43,14 @@ class TestTerminal:
         assert "\n" not in terminal.getvalue()
         assert last_state(terminal) == "", "the bar goes away at the end"
 
+    def test_a_bar_without_a_total(self) -> None:
+        terminal = Terminal()
+        with shown_in(terminal) as update:
+            update(1, None)
+            time.sleep(0.11)
+            update(5, None)
+            assert "encode image: 5 images [" in terminal.getvalue()
+
     def test_nothing_without_work(self) -> None:
         terminal = Terminal()
         with shown_in(terminal):
@@ -105,6 +113,17 @@ class TestPipe:
             at(10)
             update(0, 10)
         assert stream.getvalue() == "encode image: 0 of 10 images\n"
+
+    def test_without_a_total_there_is_no_time_left(self, at: Callable[[float], None]) -> None:
+        stream = io.StringIO()
+        with shown_in(stream) as update:
+            for second in range(1, 21):
+                at(second)
+                update(second * 200, None)
+        assert stream.getvalue().splitlines() == [
+            "encode image: 2,000 images, 200.0 images/s",
+            "encode image: 4,000 images, 200.0 images/s",
+        ]
 
     def test_what_came_before_the_first_report_is_no_part_of_the_rate(self, at: Callable[[float], None]) -> None:
         """Of 32,000 images one was done after 22 s of loading: that is no estimate of 711,126 s."""

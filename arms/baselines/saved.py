@@ -16,11 +16,12 @@ from arms.baselines.registry import build_router, find_router, foreign_source
 from arms.data.atomic import atomic_folder
 from arms.data.profiles import VlmProfile
 from arms.device import choose_device
+from arms.encoders.pair import EncoderPair
 from arms.errors import ArmsError
 from arms.features.dataset import Embedder
 from arms.features.labelled import Labelled
 from arms.features.loader import Queries
-from arms.features.online import Pictures, encode_queries
+from arms.features.online import Pictures, Question, encode_queries
 from arms.routers.arms import TOKENIZER, read_tokenizer
 from arms.routers.base import BaseRouter, Scorer
 from arms.routers.checkpoint import read_description, read_weights, write_checkpoint
@@ -81,7 +82,12 @@ class SavedBaseline(Scorer):
         """The baseline's confidences; see `Scorer.score`."""
         return self.router.score(queries)
 
-    def encode(self, images: Sequence[Pictures], questions: Sequence[str]) -> Queries:
+    @property
+    def encoders(self) -> EncoderPair:
+        """Those that its queries are embedded by."""
+        return self.embedder.encoders
+
+    def encode(self, images: Sequence[Pictures], questions: Sequence[Question]) -> Queries:
         """Encode queries, with their embeddings."""
         encoders = self.embedder.encoders
         return self.embedder.queries(encode_queries(encoders, images, questions, self.embedder.device))

@@ -17,7 +17,7 @@ STARTER = Path(__file__).resolve().parent / "starter"  # comes with the package;
 RAW = Path("data/raw")
 DATA_SETTINGS = Path("conf/data")
 
-_DESCRIPTION = "router.json"  # of `arms.routers.checkpoint`, which loads torch
+DESCRIPTION = "router.json"  # of `arms.routers.checkpoint`, which loads torch
 _QUERIES = "queries.parquet"  # of `arms.data.tables`, which loads pandas
 
 
@@ -28,7 +28,7 @@ def default_router() -> Path:
 
 def complete_router(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The trained routers under data/routers, baselines too, or folders if none fits."""
-    found = [*_folders(ROUTERS, _DESCRIPTION, incomplete), *_folders(BASELINES, _DESCRIPTION, incomplete)]
+    found = [*_folders(ROUTERS, DESCRIPTION, incomplete), *_folders(BASELINES, DESCRIPTION, incomplete)]
     return found or [CompletionItem(incomplete, type="dir")]
 
 
@@ -68,8 +68,8 @@ def _items(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
 def _pool(folder: Path) -> list[str]:
     """The VLMs of a router: its own, or those of the routers inside it, at most two deep; none if it cannot be read."""
     names: dict[str, None] = {}
-    inside = [file for depth in ("*", "*/*") for file in folder.glob(f"{depth}/{_DESCRIPTION}")]
-    for file in filter(Path.is_file, (folder / _DESCRIPTION, *inside)):
+    inside = [file for depth in ("*", "*/*") for file in folder.glob(f"{depth}/{DESCRIPTION}")]
+    for file in filter(Path.is_file, (folder / DESCRIPTION, *inside)):
         try:
             entries = json.loads(file.read_text(encoding="utf-8")).get("vlms", [])
             names |= dict.fromkeys(entry["name"] for entry in entries)

@@ -1,6 +1,7 @@
-"""`arms route`: rank the pool for one query."""
+"""`arms route`: rank the pool for one query, or for each query of a table."""
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from arms.cli.base import echo, json_option, print_json
 from arms.cli.completers import STARTER, complete_router, complete_vlm, default_router
 
 if TYPE_CHECKING:
+    from arms.routers.router import Router
     from arms.safe.why import Why
 
 STARTER_NOTE = ", the starter: it knows simulated VLMs only; train your own router with: make repro"
@@ -56,6 +58,29 @@ STARTER_NOTE = ", the starter: it knows simulated VLMs only; train your own rout
     metavar="PER_USD",
     help="Choose by confidence less this times the cost: at 50, a cost of $0.002 weighs as much as 0.1 of confidence.",
 )
+@click.option(
+    "--table",
+    type=click.Path(path_type=Path),
+    help="A table with a query in each row (CSV, TSV, XLSX, JSON, JSON Lines, Parquet), in the place of --image and "
+    "--question; its columns: query_id, images, question.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The file that the table's routes go into, in .parquet, .csv or .jsonl.",
+)
+@click.option(
+    "--images-root",
+    type=click.Path(path_type=Path),
+    help="The folder that the table's image paths are relative to.  [default: the table's]",
+)
+@click.option(
+    "--part-queries",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="Routes of so many of the table's queries are kept at a time while it goes on; a kill loses the last ones.",
+)
 @click.option("--tools", is_flag=True, help="Leave out VLMs that call no tools, as far as their profiles say.")
 @click.option("--why", is_flag=True, help="Say what decided, and who was right on the most similar training queries.")
 @json_option
@@ -67,17 +92,24 @@ def route(
     cheapest_above: float | None,
     budget: float | None,
     cost_penalty: float | None,
+    table: Path | None,
+    out: Path | None,
+    images_root: Path | None,
+    part_queries: int,
     tools: bool,
     why: bool,
     as_json: bool,
 ) -> None:
-    """Rank the pool for one query.
+    """Rank the pool for one query, or for each query of a table.
 
     The VLM chosen comes first, the others by confidence. With --cheapest-above, --budget or --cost-penalty, one of the
     three, costs count too, in USD, as the evaluation of the router expects them.
 
     Without --router, and before a router was trained, the starter answers: it knows seven simulated VLMs, and is only
     for trying this command. The error stream says which router was used, and which dataset it was made on.
+
+    With --table the routes go into the file --out: for each query_id the VLM chosen, its confidence and expected cost,
+    and the confidence of each VLM. A run that was stopped goes on where it was if the same is run again.
 
     \b
     Examples:
@@ -87,9 +119,17 @@ def route(
       arms route --image photo.png --question "What is this?" --cheapest-above 0.7
       arms route --image photo.png --question "What is this?" --budget 0.001
       arms route --image photo.png --question "What is this?" --why
+      arms route --table queries.csv --out routes.parquet
     """
     policy = _policy(cheapest_above, budget, cost_penalty)
     used = folder or default_router()
+    options: dict[str, Any] = {"exclude": exclude, "policy": policy, "why": why, "tools": tools}
+    if _asks_table(table, out, images_root, has_query=bool(images or question)):
+        assert table is not None
+        assert out is not None
+        root = table.parent if images_root is None else images_root
+        _route_table(table, out, root, used, part_queries, options, named=folder is not None, as_json=as_json)
+        return
     if not images and not question.strip():
         raise click.UsageError("expected --question, --image or both, got neither")
 
@@ -102,10 +142,8 @@ def route(
 
     know_settings()
     router = Router.load(used)
-    result = router.route(pictures, question, exclude=exclude, policy=policy, why=why, tools=tools)
-    if folder is None or router.origin is not None:
-        made = "" if router.origin is None else f", of the dataset {router.origin}"
-        echo(f"router: {_shown(used)}{made}{STARTER_NOTE if used == STARTER else ''}", err=True)
+    result = router.route(pictures, question, **options)
+    _tell_router(router, used, named=folder is not None)
     if as_json:
         data = None if router.origin is None else router.origin.data
         print_json({**result.to_json(), "router": _shown(used), "data": data}, indent=None)
@@ -118,6 +156,53 @@ def route(
         echo(f"left out: {vlm} {reason}")
     if result.why is not None:
         echo("\n".join(_why_lines(result.why)))
+
+
+def _asks_table(table: Path | None, out: Path | None, images_root: Path | None, *, has_query: bool) -> bool:
+    """Whether a table is to be routed; a UsageError if the options do not go together."""
+    if table is None:
+        for option, value in (("--out", out), ("--images-root", images_root)):
+            if value is not None:
+                raise click.UsageError(f"{option}: expected --table with it, got none")
+        return False
+    if has_query:
+        raise click.UsageError("expected --table, or --image and --question, got both")
+    if out is None:
+        raise click.UsageError("--table: expected --out, the file that its routes go into, got none")
+    return True
+
+
+def _route_table(
+    table: Path,
+    out: Path,
+    root: Path,
+    used: Path,
+    part_queries: int,
+    options: dict[str, Any],
+    *,
+    named: bool,
+    as_json: bool,
+) -> None:
+    from arms.cli.route_parts import check_ending
+    from arms.cli.route_table import route_table
+    from arms.encoders.origins import know_settings
+
+    check_ending(out)
+    know_settings()
+    router, routed = route_table(table, out, root=root, folder=used, part_queries=part_queries, options=options)
+    _tell_router(router, used, named=named)
+    if as_json:
+        data = None if router.origin is None else router.origin.data
+        print_json({**asdict(routed), "out": str(out), "router": _shown(used), "data": data}, indent=None)
+        return
+    echo(f"{out}: {routed.text}")
+
+
+def _tell_router(router: "Router", used: Path, *, named: bool) -> None:
+    """Say on the error stream which router answered, unless it was named and nothing is known of it."""
+    if not named or router.origin is not None:
+        made = "" if router.origin is None else f", of the dataset {router.origin}"
+        echo(f"router: {_shown(used)}{made}{STARTER_NOTE if used == STARTER else ''}", err=True)
 
 
 def _shown(folder: Path) -> str:

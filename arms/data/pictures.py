@@ -9,6 +9,7 @@ import stat
 import warnings
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
@@ -25,6 +26,18 @@ PictureSource = str | Path | BinaryIO | Image.Image
 _READ_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _FROM_JPEG = "MPO"  # what Pillow calls a JPEG with further pictures behind the first
 _EXPECTED = f"expected one of {', '.join(FORMATS)}"
+
+# The filter of warnings is the process's: of threads that set it side by side, one would leave it set for good.
+_opening = Lock()
+
+
+def _renew_lock() -> None:
+    global _opening
+    _opening = Lock()  # a thread that held it does not come along into a forked process
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 class PictureError(ArmsError):
@@ -72,7 +85,7 @@ def open_picture(source: PictureSource) -> Image.Image:
     if not hasattr(source, "read"):
         raise ArmsError(f"expected an image as a path, binary file or PIL image, got {type(source).__name__}")
     where = str(getattr(source, "name", "the image"))
-    return decode_picture(_read_stream(source, where), where)
+    return decode_picture(read_stream(source, where), where)
 
 
 def read_file(path: str | Path, where: str | None = None) -> bytes:
@@ -99,6 +112,19 @@ def read_file(path: str | Path, where: str | None = None) -> bytes:
     return content
 
 
+def read_stream(source: BinaryIO, where: str) -> bytes:
+    """The bytes of a binary file, from its beginning; a PictureError if it cannot be read."""
+    try:
+        if source.seekable():
+            source.seek(0)
+        content = source.read(LARGEST_FILE + 1)
+    except (OSError, ValueError) as error:
+        raise PictureError("unreadable image", f"{where}: {error}") from error
+    if not isinstance(content, bytes):
+        raise ArmsError(f"{where}: expected a binary file, got one that reads {type(content).__name__}")
+    return content
+
+
 def format_of(content: bytes, where: str) -> str:
     """The format of a picture, as Pillow calls it, by its header only; a PictureError if it cannot be used."""
     with _open(content, where) as image:
@@ -115,7 +141,7 @@ def _open(content: bytes, where: str) -> Image.Image:
     """Read the header, and check all that it says."""
     _check_bytes(content, where)
     try:
-        with warnings.catch_warnings(action="ignore"):  # Pillow warns of sizes, which are checked below
+        with _opening, warnings.catch_warnings(action="ignore"):  # Pillow warns of sizes, which are checked below
             image = Image.open(BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError as error:
         raise PictureError("unreadable image", f"{where} is {_kind_of(content)}; {_EXPECTED}") from error
@@ -144,18 +170,6 @@ def _seen(image: Image.Image, where: str) -> Image.Image:
 
 def _broken(where: str, error: Exception) -> PictureError:
     return PictureError("unreadable image", f"{where}: not a readable image: {type(error).__name__}: {error}")
-
-
-def _read_stream(source: BinaryIO, where: str) -> bytes:
-    try:
-        if source.seekable():
-            source.seek(0)
-        content = source.read(LARGEST_FILE + 1)
-    except (OSError, ValueError) as error:
-        raise PictureError("unreadable image", f"{where}: {error}") from error
-    if not isinstance(content, bytes):
-        raise ArmsError(f"{where}: expected a binary file, got one that reads {type(content).__name__}")
-    return content
 
 
 def _check_regular(found: os.stat_result, where: str) -> None:

@@ -1,7 +1,12 @@
-"""Features of queries that arrive one by one: encoded at once and never stored."""
+"""Features of queries that arrive one by one: encoded at once and never stored.
+
+What arrives again soon can be kept in memory, see `arms.features.recent`.
+"""
 
 import logging
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
 
 import numpy as np
 import torch
@@ -9,44 +14,137 @@ from PIL import Image
 
 from arms.encoders.base import Encoder
 from arms.encoders.pair import EncoderPair
+from arms.features.arrays import Array, Ragged, join_arrays, offsets_of
 from arms.features.loader import Features, Queries, gather_queries
 from arms.features.trunk import run_trunk
 
 logger = logging.getLogger(__name__)
 
-Pictures = Image.Image | Sequence[Image.Image]  # of one query
+_BATCH = 32  # inputs encoded at a time; more are no faster on a CPU, and take more memory
+
+
+class Item:
+    """An image or a text on its way into a query: what the encoder takes of it, and once it is encoded its features.
+
+    Attributes
+    ----------
+    key : str
+        Equal keys stand for equal contents.
+    read : Future of ndarray, or None
+        Pixels or token ids; None once they are encoded.
+    features : dict of str to ndarray or Ragged, or None
+        One row each.
+    """
+
+    __slots__ = ("features", "key", "read")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.read: Future[np.ndarray] | None = Future()
+        self.features: dict[str, Array] | None = None
+
+    @classmethod
+    def of(cls, key: str, value: np.ndarray) -> "Item":
+        """An item that is read."""
+        item = cls(key)
+        item.set_read(value)
+        return item
+
+    def set_read(self, value: np.ndarray) -> None:
+        """Let those who wait for it go on."""
+        assert self.read is not None, "it is read once, and then encoded"
+        self.read.set_result(value)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the key and the features."""
+        return sys.getsizeof(self.key) + sum(array.nbytes for array in (self.features or {}).values())
+
+
+Pictures = Image.Image | Sequence[Image.Image | Item]  # of one query
+Question = str | Item
 
 
 def encode_queries(
-    encoders: EncoderPair, images: Sequence[Pictures], questions: Sequence[str], device: torch.device
+    encoders: EncoderPair, images: Sequence[Pictures], questions: Sequence[Question], device: torch.device
 ) -> Queries:
     """Encode N queries up to the cut; a repeated question is encoded once, and so is one and the same picture object.
 
     Parameters
     ----------
     images : sequence of N PIL images, or sequences of them
-        Each query's images, none included; beyond the encoders' `max_images` they are not read.
+        Each query's images, none included; beyond the encoders' `max_images` they are not read. In the place of an
+        image there may be an item; one that has features is not encoded again.
+    questions : sequence of N str or Item
     """
     lists = [[of_query] if isinstance(of_query, Image.Image) else list(of_query) for of_query in images]
     most = encoders.image.max_images
     if more := sum(len(of_query) > most for of_query in lists):
         logger.warning("%d of %d queries have more than %d images; the first %d are read", more, len(lists), most, most)
     kept = [of_query[:most] for of_query in lists]
-    pictures = {str(id(picture)): picture for of_query in kept for picture in of_query}
-    read = [encoders.image.read(picture) for picture in pictures.values()]
-    image_features = _features(encoders.image, list(pictures), read, device)
-    image_keys = [[str(id(picture)) for picture in of_query] for of_query in kept]
-    text_features = encode_texts(encoders, list(dict.fromkeys(questions)), device)
+    opened = {id(one): _opened(encoders, one) for of_query in kept for one in of_query}
+    items = [[opened[id(one)] for one in of_query] for of_query in kept]
+    texts = _tokenized(encoders, questions)
+    image_features = _features_of(encoders.image, [item for of_query in items for item in of_query], device)
+    text_features = _features_of(encoders.text, texts, device)
     ids = [str(row) for row in range(len(kept))]
-    return gather_queries(ids, image_keys, questions, image_features, text_features)
+    keys = [[item.key for item in of_query] for of_query in items]
+    return gather_queries(ids, keys, [text.key for text in texts], image_features, text_features)
 
 
 def encode_texts(encoders: EncoderPair, texts: Sequence[str], device: torch.device) -> Features:
     """Features of distinct texts, keyed by the texts themselves."""
-    return _features(encoders.text, list(texts), encoders.text.tokenize(texts), device)
-
-
-def _features(encoder: Encoder, keys: list[str], inputs: list[np.ndarray], device: torch.device) -> Features:
-    if not inputs:
+    if not texts:
         return Features({}, {})
-    return Features(run_trunk(encoder, inputs, device), {key: row for row, key in enumerate(keys)})
+    arrays = run_trunk(encoders.text, encoders.text.tokenize(texts), device)
+    return Features(arrays, {text: row for row, text in enumerate(texts)})
+
+
+def _opened(encoders: EncoderPair, picture: Image.Image | Item) -> Item:
+    return picture if isinstance(picture, Item) else Item.of(str(id(picture)), encoders.image.read(picture))
+
+
+def _tokenized(encoders: EncoderPair, questions: Sequence[Question]) -> list[Item]:
+    """An item for each question; questions of the same text share one."""
+    texts = [question.key if isinstance(question, Item) else question for question in questions]
+    items = {question.key: question for question in questions if isinstance(question, Item)}
+    new = [text for text in dict.fromkeys(texts) if text not in items or _waits(items[text])]
+    for text, ids in zip(new, encoders.text.tokenize(new) if new else [], strict=True):
+        items.setdefault(text, Item(text)).set_read(ids)
+    return [items[text] for text in texts]
+
+
+def _waits(item: Item) -> bool:
+    """Whether an item is still to be read."""
+    return item.read is not None and not item.read.done()
+
+
+def _features_of(encoder: Encoder, items: Iterable[Item], device: torch.device) -> Features:
+    """The features of all distinct items; those that have none yet are encoded, inputs of one length together."""
+    distinct = list({item.key: item for item in items}.values())
+    new = [(item, item.read.result()) for item in distinct if item.read is not None]
+    new.sort(key=lambda pair: len(pair[1]))  # hardly any padding is computed; pixels all have the same length
+    for start in range(0, len(new), _BATCH):
+        batch = new[start : start + _BATCH]
+        rows = _rows(run_trunk(encoder, [value for _, value in batch], device), len(batch))
+        for (item, _), features in zip(batch, rows, strict=True):
+            item.features, item.read = features, None
+    if not distinct:
+        return Features({}, {})
+    of_items = [item.features for item in distinct if item.features is not None]
+    arrays = {name: join_arrays([features[name] for features in of_items]) for name in of_items[0]}
+    return Features(arrays, {item.key: row for row, item in enumerate(distinct)})
+
+
+def _rows(arrays: dict[str, Array], count: int) -> list[dict[str, Array]]:
+    """Each row by itself; a copy, as one row would else keep the whole batch in memory."""
+    if count == 1:
+        return [arrays]
+    return [{name: _row(array, row) for name, array in arrays.items()} for row in range(count)]
+
+
+def _row(array: Array, row: int) -> Array:
+    if isinstance(array, Ragged):
+        values = array.values[array.offsets[row] : array.offsets[row + 1]].copy()
+        return Ragged(values, offsets_of([len(values)]))
+    return array[row : row + 1].copy()

@@ -72,13 +72,17 @@ def _load(pieces: list[list[str]], read: Reader, workers: int, *, yielding: bool
         batch_size=None,
         num_workers=min(workers, len(pieces)),
         multiprocessing_context="fork",
-        worker_init_fn=_yield_cores if yielding else None,
+        worker_init_fn=yield_cores if yielding else None,
     )
 
 
-def _yield_cores(_: int) -> None:
-    # The trunk's threads wait for each other, so a decoder that displaces one of them delays all. Decoders can wait.
-    os.nice(_NICENESS)
+def yield_cores(_: int = 0) -> None:
+    """Let the trunk go first, in a worker: a process, or on Linux a thread.
+
+    The trunk's threads wait for each other, so a decoder that displaces one of them delays all. Decoders can wait.
+    """
+    if sys.platform == "linux":  # elsewhere it would slow down all threads of a process
+        os.nice(_NICENESS)
 
 
 def _join(parts: list[Tensor], *, pinned: bool) -> Tensor:

@@ -18,7 +18,7 @@ from arms.encoders.pair import EncoderPair
 from arms.errors import ArmsError
 from arms.features.labelled import Labelled
 from arms.features.loader import Queries
-from arms.features.online import Pictures, encode_queries, encode_texts
+from arms.features.online import Pictures, Question, encode_queries, encode_texts
 from arms.nn.router_net import RouterNet
 from arms.params import FitParams, RouterParams
 from arms.routers.base import BaseRouter
@@ -144,7 +144,7 @@ class ArmsRouter(BaseRouter):
             device=self.device,
         )
 
-    def encode(self, images: Sequence[Pictures], questions: Sequence[str]) -> Queries:
+    def encode(self, images: Sequence[Pictures], questions: Sequence[Question]) -> Queries:
         """Encode queries up to the cut with this router's own encoders."""
         check_usable_here(self.device)
         return encode_queries(self.encoders, images, questions, self.device)

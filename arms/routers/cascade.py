@@ -8,10 +8,11 @@ import numpy as np
 
 from arms.data.atomic import atomic_folder
 from arms.data.profiles import VlmProfile
+from arms.encoders.pair import EncoderPair
 from arms.errors import ArmsError
 from arms.features.labelled import Labelled
 from arms.features.loader import Queries
-from arms.features.online import Pictures
+from arms.features.online import Pictures, Question
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import BaseRouter
 from arms.routers.checkpoint import nested_sha256, read_description, write_checkpoint
@@ -74,7 +75,12 @@ class CascadeRouter(BaseRouter):
         """All routers' confidences side by side; see `BaseRouter.score`."""
         return np.concatenate([router.score(queries) for router in self.routers], axis=1)
 
-    def encode(self, images: Sequence[Pictures], questions: Sequence[str]) -> Queries:
+    @property
+    def encoders(self) -> EncoderPair:
+        """Phi's, whose settings all routers share."""
+        return self.phi.encoders
+
+    def encode(self, images: Sequence[Pictures], questions: Sequence[Question]) -> Queries:
         """Encode queries up to the cut, which all routers share."""
         return self.phi.encode(images, questions)
 

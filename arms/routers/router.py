@@ -1,35 +1,38 @@
 """Routing with a trained router: open pictures, estimate costs and rank the pool, for one query or many."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence, Sized
+from contextlib import closing
 from dataclasses import replace
 from importlib import import_module
+from operator import length_hint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from arms.data.costs import estimate_costs, estimate_tokens, price_costs
-from arms.data.pictures import PictureSource, open_picture
 from arms.data.profiles import VlmProfile
 from arms.device import survive_forks
+from arms.encoders.pair import EncoderPair
 from arms.errors import ArmsError
 from arms.features.loader import Queries
-from arms.features.online import Pictures
+from arms.features.online import Item, Pictures, Question
 from arms.params import STANDARD_COSTS, CostsParams
+from arms.routers.batches import CACHE_MB, WINDOW_QUERIES, encode_windows
 from arms.routers.checkpoint import read_description
 from arms.routers.hub import Portable
 from arms.routers.loading import load_whole
 from arms.routers.messages import CONTEXT_TOKENS, pictures_of, read_messages
 from arms.routers.origin import Origin
+from arms.routers.queries import Query, QueryError, Sources, listed, pair_queries
 from arms.routers.route import RankedVlm, Route
+from arms.routers.scored import Scored, Wanted, join_scored
 from arms.selection.capabilities import Needs, lacking
-from arms.selection.policies import EXPENSES
+from arms.selection.policies import EXPENSES, OVER_ALL_QUERIES
 from arms.selection.select import check_is_mapping, ranking
 
 if TYPE_CHECKING:
     from arms.safe.why import Why
-
-Sources = PictureSource | Sequence[PictureSource]  # of one query
 
 # The routers that can be saved, by the `kind` in their description.
 SAVED_ROUTERS = {
@@ -57,7 +60,11 @@ class EncodingRouter(Protocol):
     def policy(self) -> dict[str, Any]:
         """See `BaseRouter.policy`."""
 
-    def encode(self, images: Sequence[Pictures], questions: Sequence[str]) -> Queries:
+    @property
+    def encoders(self) -> EncoderPair:
+        """What `encode` encodes with."""
+
+    def encode(self, images: Sequence[Pictures], questions: Sequence[Question]) -> Queries:
         """Turn pictures and questions into what `score` takes; a query has any number of pictures."""
 
     def score(self, queries: Queries) -> np.ndarray:
@@ -183,76 +190,158 @@ class Router(Portable):
         ValueError
             If the policy is unknown or has a wrong setting; see `arms.selection.select`.
         """
-        options: dict[str, Any] = {"exclude": exclude, "policy": policy, "costs": costs, "why": why, "tools": tools}
-        if messages is None:
-            return self.route_batch([image], [question], **options)[0]
-        if question or not isinstance(image, Sequence) or image:
-            raise ArmsError("expected messages, or image and question, got both")
-        asked = read_messages(messages, context_tokens=context_tokens)
-        return replace(self.route_batch([pictures_of(asked)], [asked.text], **options)[0], asked=asked)
+        if messages is not None:
+            if question or not isinstance(image, Sequence) or image:
+                raise ArmsError("expected messages, or image and question, got both")
+            asked = read_messages(messages, context_tokens=context_tokens)
+            image, question = pictures_of(asked), asked.text
+        wanted = self._wanted(exclude, policy, costs, why, tools)
+        query = self._checked(Query(0, listed(image), question), wanted)
+        read = self.router.encoders.image.read
+        pictures = [Item.of(str(place), read(source)) for place, source in enumerate(query.sources)]
+        scored = self._score(self.router.encode([pictures], [question]), [query], wanted)
+        (route,) = self._rank(scored, wanted)
+        return route if messages is None else replace(route, asked=asked)
 
     def route_batch(
         self,
-        images: Sequence[Sources],
-        questions: Sequence[str],
+        images: Iterable[Sources],
+        questions: Iterable[str],
         *,
         exclude: Collection[str] = (),
         policy: Mapping[str, Any] | None = None,
         costs: CostsParams | None = None,
         why: bool = False,
         tools: bool = False,
-    ) -> list[Route]:
-        """Rank the pool for N queries at once; see `route`. Pictures are given for each query, none included."""
-        if len(images) != len(questions):
+        window_queries: int = WINDOW_QUERIES,
+        cache_mb: int = CACHE_MB,
+    ) -> Generator[Route]:
+        """Rank the pool for any number of queries, and yield each route as soon as it is known, in their order.
+
+        Queries are taken window by window. All cores read the pictures of the next window while this one is routed. A
+        picture or a question that comes again is not encoded again, as long as its features are kept. So the memory
+        does not grow with the queries, and the routes do not depend on the window.
+
+        Parameters
+        ----------
+        images : iterable
+            For each query what `route` takes: a picture, or a sequence of them, none included. A PIL image or an open
+            file may be closed or changed once the next entry is asked for.
+        questions : iterable of str
+            As many.
+        exclude, policy, costs, why, tools
+            As for `route`. With mean_budget the choice on a query depends on the others, so that routes come only
+            when the last query is scored.
+        window_queries : int
+            The most queries of a window, and the most pictures, if no single query has more. Two windows are held.
+        cache_mb : int
+            MiB of features of recent pictures that are kept, and as many of questions.
+
+        Yields
+        ------
+        Route
+
+        Raises
+        ------
+        ArmsError, ValueError
+            As `route`; of `exclude` and `policy` at once. An error of a query comes after the routes of all queries
+            before it, as a `QueryError`, which knows the query's number.
+        """
+        if window_queries < 1 or cache_mb < 0:
+            raise ValueError(
+                f"route_batch: expected window_queries >= 1 and cache_mb >= 0, got {window_queries} and {cache_mb}"
+            )
+        if isinstance(images, Sized) and isinstance(questions, Sized) and len(images) != len(questions):
             raise ArmsError(
                 f"expected as many questions as entries of images, got {len(images)} entries and {len(questions)} "
                 "questions"
             )
+        wanted = self._wanted(exclude, policy, costs, why, tools)
+        total = length_hint(images) or length_hint(questions) or None
+        queries = (self._checked(query, wanted) for query in pair_queries(images, questions))
+        windows = encode_windows(
+            queries,
+            self.router.encoders,
+            self.router.encode,
+            window_queries=window_queries,
+            cache_bytes=cache_mb * 2**20,
+            total=total,
+        )
+        return self._route_all(windows, wanted)
+
+    def _route_all(self, windows: Generator[tuple[list[Query], Queries]], wanted: Wanted) -> Generator[Route]:
+        """Rank each window as it comes; all at the end if the policy looks at all queries."""
+        with closing(windows):
+            scored: Iterable[Scored] = (self._score(encoded, queries, wanted) for queries, encoded in windows)
+            if wanted.policy.get("name") in OVER_ALL_QUERIES:
+                scored = join_scored(scored)
+            for window in scored:
+                yield from self._rank(window, wanted)
+
+    def _wanted(
+        self,
+        exclude: Collection[str],
+        policy: Mapping[str, Any] | None,
+        costs: CostsParams | None,
+        why: bool,
+        tools: bool,
+    ) -> Wanted:
         left = self._without(exclude)
-        if not images:
-            return []
-        sources = [_listed(of) for of in images]
-        _check_asked(sources, questions)
         policy = self.router.policy if policy is None else policy
         check_is_mapping(policy)
-        estimate = costs or STANDARD_COSTS
-        needs = [
-            Needs(len(of), estimate_tokens(len(question), len(of), estimate), tools)
-            for of, question in zip(sources, questions, strict=True)
-        ]
-        able, unable = self._able(needs, left)
-        sizes = [len(question) for question in questions], [len(of) for of in sources]
-        expected = self._expected_costs(*sizes, left, policy, costs)
-        pictures = [[open_picture(source) for source in of_query] for of_query in sources]
-        queries = self.router.encode(pictures, list(questions))
-        reasons = self._explain(queries) if why else [None] * len(images)
-        confidence = self.router.score(queries)
+        return Wanted(left, policy, costs, why, tools)
+
+    def _checked(self, query: Query, wanted: Wanted) -> Query:
+        """The query, if it asks something that a VLM of the pool can answer; else an ArmsError."""
+        if not isinstance(query.question, str):
+            raise ArmsError(f"question {query.number}: expected text, got {query.question!r:.80}")
+        if not query.sources and not query.question.strip():
+            raise QueryError(query.number, "expected a question, an image or both, got neither")
+        self._able([query], wanted)
+        return query
+
+    def _score(self, encoded: Queries, asked: Sequence[Query], wanted: Wanted) -> Scored:
+        able, unable = self._able(asked, wanted)
+        sizes = [len(query.question) for query in asked], [len(query.sources) for query in asked]
+        expected = self._expected_costs(*sizes, wanted.left, wanted.policy, wanted.costs)
+        reasons = self._explain(encoded) if wanted.why else [None] * len(asked)
+        confidence = self.router.score(encoded)
         if not np.isfinite(confidence).all():
             raise ArmsError("expected confidences from the router, got values that are no numbers; train it anew")
-        order = ranking(confidence, policy, self.vlms, able, costs=expected)
+        return Scored(confidence, able, expected, unable, list(reasons))
+
+    def _rank(self, scored: Scored, wanted: Wanted) -> list[Route]:
+        confidence, able, expected = scored.confidence, scored.able, scored.expected
+        order = ranking(confidence, wanted.policy, self.vlms, able, costs=expected)
         cost = (np.full(confidence.shape, None) if expected is None else expected).tolist()
         return [
             Route(
                 # VLMs that are excluded or cannot answer come last, and are cut off.
                 tuple(RankedVlm(self.vlms[j], float(confidence[i, j]), cost[i][j]) for j in positions[: able[i].sum()]),
-                reasons[i],
-                unable=unable[i],
+                scored.reasons[i],
+                unable=scored.unable[i],
             )
             for i, positions in enumerate(order)
         ]
 
-    def _able(self, needs: Sequence[Needs], left: np.ndarray) -> tuple[np.ndarray, list[dict[str, str]]]:
+    def _able(self, asked: Sequence[Query], wanted: Wanted) -> tuple[np.ndarray, list[dict[str, str]]]:
         """Which VLMs can answer each query, bool of shape (N, S), and why others cannot; an ArmsError if none can."""
+        estimate = wanted.costs or STANDARD_COSTS
+        needs = [
+            Needs(len(query.sources), estimate_tokens(len(query.question), len(query.sources), estimate), wanted.tools)
+            for query in asked
+        ]
         lacks, reasons = lacking(self.router.profiles, needs)
-        able = left & ~lacks
+        able = wanted.left & ~lacks
         if not able.any(axis=1).all():
             row = int((~able.any(axis=1)).argmax())
             said = "; ".join(f"{vlm} {reason}" for vlm, reason in reasons[row].items())
-            raise ArmsError(
-                f"query {row}: expected a VLM of the pool that can answer it, none is left: {said}; ask with less, or "
-                "correct the profiles in vlms.yaml"
+            raise QueryError(
+                asked[row].number,
+                f"expected a VLM of the pool that can answer it, none is left: {said}; ask with less, or "
+                "correct the profiles in vlms.yaml",
             )
-        names = np.array(self.vlms)[left].tolist()
+        names = np.array(self.vlms)[wanted.left].tolist()
         return able, [{vlm: reason for vlm, reason in of.items() if vlm in names} for of in reasons]
 
     def _explain(self, queries: Queries) -> "Sequence[Why | None]":
@@ -305,19 +394,3 @@ class Router(Portable):
         if not left.any():
             raise ArmsError(f"exclude: expected one VLM or more to be left, got all: {', '.join(self.vlms)}")
         return left
-
-
-def _listed(sources: Sources) -> list[PictureSource]:
-    """The pictures of one query; one alone may be given as it is."""
-    if isinstance(sources, Sequence) and not isinstance(sources, str):
-        return list(sources)
-    return [sources]
-
-
-def _check_asked(sources: Sequence[list[PictureSource]], questions: Sequence[str]) -> None:
-    """Raise an ArmsError unless each query asks something."""
-    for row, (of_query, question) in enumerate(zip(sources, questions, strict=True)):
-        if not isinstance(question, str):
-            raise ArmsError(f"question {row}: expected text, got {question!r:.80}")
-        if not of_query and not question.strip():
-            raise ArmsError(f"query {row}: expected a question, an image or both, got neither")

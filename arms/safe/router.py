@@ -19,7 +19,7 @@ from arms.errors import ArmsError
 from arms.features.dataset import Embedder
 from arms.features.labelled import Labelled
 from arms.features.loader import Queries
-from arms.features.online import Pictures
+from arms.features.online import Pictures, Question
 from arms.params import FitParams, RouterParams, SafeParams
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import Scorer
@@ -141,7 +141,12 @@ class SafeRouter(Scorer):
         evidence, found = self.evidence(queries)
         return explain(self.joint, self.memory, self.vlms, evidence, found)
 
-    def encode(self, images: Sequence[Pictures], questions: Sequence[str]) -> Queries:
+    @property
+    def encoders(self) -> EncoderPair:
+        """The net's."""
+        return self.phi.encoders
+
+    def encode(self, images: Sequence[Pictures], questions: Sequence[Question]) -> Queries:
         """Encode queries, with the embeddings that neighbours are searched by."""
         return self.embedder.queries(self.net.encode(images, questions))
 

@@ -172,6 +172,8 @@ POLICIES: dict[str, Callable[..., IntArray]] = {
     "query_budget": query_budget,
 }
 
+OVER_ALL_QUERIES = ("mean_budget",)  # the choice on one query depends on the others
+
 
 def _best(confidence: FloatArray, allowed: BoolArray) -> tuple[IntArray, FloatArray]:
     """Return the best allowed VLM of each query and its confidence; -1 and -inf where none is allowed."""

@@ -5,6 +5,9 @@ import os
 import pickle
 import subprocess
 import sys
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -192,3 +195,17 @@ def test_nothing_else_in_the_library_opens_pictures():
         if "Image.open(" in file.read_text()
     ]  # fmt: skip
     assert users == ["pictures.py"]
+
+
+def test_threads_leave_the_filter_of_warnings_as_it_was(monkeypatch):
+    content, opened = encoded(drawn(), "PNG"), Image.open
+
+    def slowly(*arguments, **settings):
+        time.sleep(0.001 * np.random.default_rng().random())
+        return opened(*arguments, **settings)
+
+    monkeypatch.setattr(Image, "open", slowly)
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: decode_picture(content, str(number)), range(200)))
+    assert warnings.filters == before

@@ -41,6 +41,13 @@ def photos(project: Project) -> None:
         Image.new("RGB", (40, 30), (200, 180, 40)).save(project.folder / f"{name}.png")
 
 
+def queries(project: Project) -> None:
+    """A table of queries about them."""
+    rows = [("q1", "photo.png", "What is this?"), ("q2", '["before.png", "after.png"]', "What has changed?")]
+    frame = pd.DataFrame(rows, columns=["query_id", "images", "question"])
+    frame.to_csv(project.folder / "queries.csv", index=False)
+
+
 def environment(project: Project) -> None:
     """The environment that `make` would build, and build again if a file is newer: the one that the tests run in."""
     ready = project.folder / ".venv/.ready"
@@ -162,7 +169,7 @@ def paper_encoders(project: Project) -> None:
 # By page, from the project's root.
 BROUGHT: dict[str, tuple[Bring, ...]] = {
     "README.md": (environment, vlmevalkit_log, nova, nova_profile),
-    "docs/route.md": (photos,),
+    "docs/route.md": (photos, queries),
     "docs/safe.md": (photos,),
     "docs/experiments.md": (environment, studies, paper_encoders),
     "docs/your-data.md": (photos, vlmevalkit_log),

@@ -188,7 +188,7 @@ class TestRoute:
     @pytest.mark.parametrize("question", ["", " \n\t"])
     def test_neither(self, router, question):
         with pytest.raises(ArmsError, match="query 1: expected a question, an image or both, got neither"):
-            router.route_batch([MADE.pictures[0], []], ["", question])
+            list(router.route_batch([MADE.pictures[0], []], ["", question]))
 
     def test_something_that_is_no_image(self, router):
         for images in (None, [None], [MADE.pictures[0], 5]):

@@ -160,7 +160,7 @@ class TestRoute:
 
     def test_a_batch_is_one_after_the_other(self, router):
         pictures, questions = MADE.pictures[:9], MADE.questions[:9]
-        batch = Router(router).route_batch(pictures, questions)
+        batch = list(Router(router).route_batch(pictures, questions))
         for route, picture, question in zip(batch, pictures, questions, strict=True):
             alone = Router(router).route(picture, question)
             assert [ranked.vlm for ranked in route.ranking] == [ranked.vlm for ranked in alone.ranking]
@@ -169,14 +169,14 @@ class TestRoute:
         assert len({route.vlm for route in batch}) > 1
 
     def test_an_empty_batch(self, router):
-        assert Router(router).route_batch([], []) == []
+        assert list(Router(router).route_batch([], [])) == []
 
     def test_images_from_anywhere(self, router, tmp_path):
         MADE.pictures[0].save(tmp_path / "a.png")
         content = (tmp_path / "a.png").read_bytes()
         with (tmp_path / "a.png").open("rb") as opened:
             sources = [tmp_path / "a.png", str(tmp_path / "a.png"), opened, io.BytesIO(content), MADE.pictures[0]]
-            routes = Router(router).route_batch(sources, MADE.questions[:1] * 5)
+            routes = list(Router(router).route_batch(sources, MADE.questions[:1] * 5))
         assert (
             len({tuple((ranked.vlm, round(ranked.confidence, 5)) for ranked in route.ranking) for route in routes}) == 1
         )
@@ -218,7 +218,8 @@ class TestRoute:
         ]  # as JSON, and a terminal of another encoding, give them
         replaced = ["Count \ufffd dots.", "Gr\ufffdn?", "\ufffd"]
         pictures = MADE.pictures[:3]
-        assert Router(router).route_batch(pictures, halves) == Router(router).route_batch(pictures, replaced)
+        routes = [list(Router(router).route_batch(pictures, questions)) for questions in (halves, replaced)]
+        assert routes[0] == routes[1]
         joined = [Router(router).route(pictures[0], text) for text in ("\ud83d\ude00 dots", "\U0001f600 dots")]
         assert joined[0] == joined[1]
 
@@ -237,8 +238,8 @@ class TestRoute:
         watched = copy.copy(router)
         watched.encoders = replace(router.encoders, text=text)
         questions = [middle.join(ends) for middle in ("a " * 5_000_000, "\u0915" * 10_000_000)]
-        routes = Router(watched).route_batch(MADE.pictures[:1] * 2, questions)
-        assert routes[0] == routes[1]
+        one, other = Router(watched).route_batch(MADE.pictures[:1] * 2, questions)
+        assert one == other
         assert max(seen) <= 2 * 64 * text.max_tokens + 1
 
     @pytest.mark.parametrize("question", ["", " \n"])
@@ -250,7 +251,7 @@ class TestRoute:
     @pytest.mark.parametrize("question", [None, 3])
     def test_no_question(self, router, question):
         with pytest.raises(ArmsError, match=re.escape(f"question 1: expected text, got {question!r}")):
-            Router(router).route_batch(MADE.pictures[:2], ["Read the sign.", question])
+            list(Router(router).route_batch(MADE.pictures[:2], ["Read the sign.", question]))
 
     def test_unequal_lengths(self, router):
         with pytest.raises(
@@ -289,7 +290,7 @@ class TestRoute:
         phi, theta_router = router.over(PROFILES[:2]), router.over(PROFILES[2:])
         for theta in (0.0, 1.0):
             cascade = CascadeRouter(phi, [theta_router], theta=theta)
-            routes = Router(cascade).route_batch(MADE.pictures, MADE.questions)
+            routes = list(Router(cascade).route_batch(MADE.pictures, MADE.questions))
             best = [max(route.ranking, key=lambda ranked: ranked.confidence).vlm for route in routes]
             assert "painter" in best
             if theta == 0:

@@ -150,7 +150,7 @@ class TestExclude:
     def test_the_others_are_ranked(self, router, exclude):
         gone = {exclude} if isinstance(exclude, str) else set(exclude)
         whole = Router(router).route_batch(MADE.pictures, MADE.questions)
-        routes = Router(router).route_batch(MADE.pictures, MADE.questions, exclude=exclude)
+        routes = list(Router(router).route_batch(MADE.pictures, MADE.questions, exclude=exclude))
         left = [name for name in router.vlms if name not in gone]
         pools = router.policy.get("pools", [router.vlms])
         smaller = [[name for name in pool if name not in gone] for pool in pools]

@@ -13,7 +13,7 @@ from arms.params import STANDARD_COSTS
 from arms.routers.base import BaseRouter
 from arms.routers.cascade import CascadeRouter
 from arms.routers.router import Router
-from tests.fakes import PROFILES, make_queries, make_router
+from tests.fakes import PROFILES, make_encoders, make_queries, make_router
 
 MADE = make_queries(4)
 CONFIDENCE = {"counter-2b": 0.6, "reader-7b": 0.7, "painter": 0.9, "sculptor": 0.95}
@@ -22,6 +22,8 @@ SCULPTOR = VlmProfile(name="sculptor", access="paid")  # its prices are unknown
 
 class SetRouter(BaseRouter):
     """Equally sure of a VLM whatever the query."""
+
+    encoders = make_encoders()
 
     def __init__(self, profiles):
         self.profiles = tuple(profiles)

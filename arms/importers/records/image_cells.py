@@ -49,7 +49,7 @@ class ImageCells:
         ArmsError
             If the value, or an item of a list, is no image.
         """
-        value = _listed(value)
+        value = listed(value)
         if isinstance(value, list):
             return self._of_all(value)
         reference = self._of_one(value)
@@ -57,7 +57,7 @@ class ImageCells:
 
     def of_columns(self, values: Sequence[Any]) -> str | None:
         """The same for the images in several columns, one after the other; what is empty is passed over."""
-        lists = [value if isinstance(value, list) else [value] for value in map(_listed, values)]
+        lists = [value if isinstance(value, list) else [value] for value in map(listed, values)]
         images = [image for of_column in lists for image in of_column if image not in (None, "")]
         return self._of_all(images) if images else None
 
@@ -91,7 +91,7 @@ class ImageCells:
         return self._known.setdefault(text, take(text))
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
     """A list that a text writes out, as JSON or as Python does; anything else as it is."""
     if not isinstance(value, str) or not _LIST.fullmatch(value):
         return value
