@@ -132,8 +132,17 @@ PrecisionChoice = Literal["auto", "float32", "bfloat16"]
 
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-Hashes = dict[str, Sha256] | None
-_HASHES = "of each file with weights, by its name; a download needs it, and any file that is named is checked"
+Hashes = Sha256 | dict[str, Sha256] | None
+_HASHES = (
+    "of the weights in model.safetensors (of open_clip in open_clip_model.safetensors), or of other files by their "
+    "names; a download needs it, and what is given is checked"
+)
+
+
+def _by_file(sha256: str | dict[str, str] | None, library: str) -> dict[str, str] | None:
+    """Hashes by file; the weights' file is the one that a library saves."""
+    file = "open_clip_model.safetensors" if library == "open_clip" else "model.safetensors"
+    return {file: sha256} if isinstance(sha256, str) else sha256
 
 
 class ImageEncoderParams(Section):
@@ -165,6 +174,11 @@ class ImageEncoderParams(Section):
     max_images: PositiveInt = Field(
         default=8, description="of a query with more images the first ones are read, and the others counted"
     )
+
+    @property
+    def hashes(self) -> dict[str, str] | None:
+        """`sha256` by file."""
+        return _by_file(self.sha256, self.library)
 
     @property
     def has_source(self) -> bool:
@@ -208,10 +222,15 @@ class TextEncoderParams(Section):
         description="a text's vector: the state of its first or last token, or the mean of all; own: as the model "
         "itself makes it, of sentence-transformers and open_clip always"
     )
-    normalise: bool = Field(default=False, description="scale a text's vector to length 1, where it is frozen whole")
+    normalise: bool = Field(default=False, description="scale a text's vector to length 1")
     max_tokens: PositiveInt = Field(description="of longer texts the middle is left out, and reported")
     tunable_layers: TunableLayers = Field(description="blocks above the cut, trained with the head; 0: all are frozen")
     precision: PrecisionChoice = Field(description="of the frozen blocks; auto: bfloat16 where it measures faster")
+
+    @property
+    def hashes(self) -> dict[str, str] | None:
+        """`sha256` by file."""
+        return _by_file(self.sha256, self.library)
 
     @property
     def has_source(self) -> bool:
@@ -225,7 +244,9 @@ class TextEncoderParams(Section):
         if self.library != "transformers" and (self.model is None or self.pooling != "own"):
             raise ValueError(f"library {self.library} goes with a model, and with pooling: own")
         if (self.pretrained is not None) != (self.library == "open_clip"):
-            raise ValueError(f"library {self.library}: pretrained goes with open_clip, which needs it, and only with it")
+            raise ValueError(
+                f"library {self.library}: pretrained goes with open_clip, which needs it, and only with it"
+            )
         return _check_source(self, self.model, self.architecture, self.model)
 
 

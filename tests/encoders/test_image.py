@@ -169,8 +169,13 @@ def test_a_tag_brings_its_preprocessing_and_activation(hub, tag):
             "image encoder tiny-timm/seed 1: timm's ByobNet cannot be cut; set tunable_layers: 0, got 1",
         ),
         (
-            {"architecture": {"embed_dim": 8, "vision_cfg": {"timm_model_name": "test_vit", "timm_model_pretrained": True}}},
-            "image.architecture names a further model, timm_model_name 'test_vit', which would be loaded from elsewhere",
+            {
+                "architecture": {
+                    "embed_dim": 8,
+                    "vision_cfg": {"timm_model_name": "test_vit", "timm_model_pretrained": True},
+                }
+            },
+            "image.architecture names a further model, timm_model_name 'test_vit', which would be loaded",
         ),
     ],
 )

@@ -115,7 +115,12 @@ def test_the_fast_tokenizer_is_clips(text):
 
 
 def test_the_fast_tokenizer_on_questions():
-    for text in (*TEXTS, "It's 12.5% of naïve cafés’ ☕️ bills, isn't it?", "画像には何が写っていますか", "don't\n\n  STOP &amp; go"):
+    for text in (
+        *TEXTS,
+        "It's 12.5% of naïve cafés' ☕️ bills, isn't it?",
+        "画像には何が写っていますか",
+        "don't\n\n  STOP &amp; go",
+    ):
         ids = SIMPLE([text])[0].tolist()
         assert FAST.encode(SIMPLE.clean_fn(text)).ids == ids[: ids.index(SIMPLE.eot_token_id) + 1]
 
@@ -134,7 +139,9 @@ def test_what_is_refused(hub, changes, message):
 
 def test_a_tokenizer_from_elsewhere(hub, monkeypatch, tmp_path):
     """A model by its name comes without its tokenizer, unless it is CLIP's own."""
-    (tmp_path / "tiny-siglip.json").write_text(json.dumps({"embed_dim": 8, **VIT, "text_cfg": SIGLIP, "custom_text": True}))
+    (tmp_path / "tiny-siglip.json").write_text(
+        json.dumps({"embed_dim": 8, **VIT, "text_cfg": SIGLIP, "custom_text": True})
+    )
     open_clip.add_model_config(tmp_path / "tiny-siglip.json")
     checkpoint = str(hub / "siglip" / "open_clip_model.safetensors")
     with pytest.raises(ArmsError, match=r"its tokenizer timm/nowhere would be loaded from elsewhere; name the model"):

@@ -81,7 +81,9 @@ def test_a_vit_is_cut(hub, name, tunable_layers):
 
 
 def test_any_other_is_refused_by_name(hub):
-    with pytest.raises(ArmsError, match=r"mobileclip/own: timm's ByobNet cannot be cut; set tunable_layers: 0, got all"):
+    with pytest.raises(
+        ArmsError, match=r"mobileclip/own: timm's ByobNet cannot be cut; set tunable_layers: 0, got all"
+    ):
         build(hub, "mobileclip", tunable_layers="all")
 
 

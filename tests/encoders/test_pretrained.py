@@ -124,9 +124,7 @@ def cached(tmp_path, monkeypatch):
     torch.save(open_clip.CLIP(**model).state_dict(), image / "open_clip_pytorch_model.bin")
     names = f"acme/bert@{COMMIT}", f"hf-hub:acme/clip@{COMMIT}"
     files = text / "model.safetensors", image / "open_clip_pytorch_model.bin"
-    return [
-        {"model": name, "sha256": {file.name: hash_file(file)}} for name, file in zip(names, files, strict=True)
-    ]
+    return [{"model": name, "sha256": {file.name: hash_file(file)}} for name, file in zip(names, files, strict=True)]
 
 
 def test_what_the_cache_has_may_be_named_by_routers_too(work, cached):
@@ -140,7 +138,9 @@ def test_what_the_cache_has_may_be_named_by_routers_too(work, cached):
     other = text | {"model": text["model"].replace(COMMIT, "0" * 40)}
     with pytest.raises(ArmsError, match=f"not on this machine.* --revision {'0' * 40}"):
         build_text_encoder(text_params(**other, **NO_MODEL), tokenizer=tiny_tokenizer(), seed=1, download=False)
-    with pytest.raises(ArmsError, match="not on this machine, and the hub cannot be reached; where it can, run: hf down"):
+    with pytest.raises(
+        ArmsError, match="not on this machine, and the hub cannot be reached; where it can, run: hf down"
+    ):
         build_text_encoder(text_params(**other, **NO_MODEL), tokenizer=tiny_tokenizer(), seed=1)
 
 
@@ -154,7 +154,7 @@ def test_routers_of_before_name_no_hashes(work, cached):
 
 def test_a_download_needs_the_hash_of_its_weights(work, cached):
     text, image = ({"model": named["model"]} for named in cached)
-    expected = r"expected the sha256 of its weights beside its name, as in sha256: \{model.safetensors: ...\}"
+    expected = "expected the sha256 of its weights beside its name"
     with pytest.raises(ArmsError, match=f"text encoder 'acme/bert': {expected}"):
         build_text_encoder(text_params(**text, **NO_MODEL), tokenizer=tiny_tokenizer(), seed=1)
     with pytest.raises(ArmsError, match=f"image encoder 'acme/clip': {expected}"):
@@ -227,7 +227,9 @@ class TestTag:
         assert encoder.name == f"mine/acme@{COMMIT}"
 
     def test_without_either(self, tag):
-        with pytest.raises(ArmsError, match="image encoder's weights 'acme': expected a pinned commit, as in acme@COMM"):
+        with pytest.raises(
+            ArmsError, match="image encoder's weights 'acme': expected a pinned commit, as in acme@COMM"
+        ):
             build_image_encoder(image_params(**tag | {"pretrained": "acme"}), seed=1)
         with pytest.raises(ArmsError, match="image encoder's weights 'acme': expected the sha256 of its weights"):
             build_image_encoder(image_params(**tag | {"sha256": None}), seed=1)
@@ -257,8 +259,10 @@ def test_nothing_else_in_the_library_loads_models():
     )
     users = {file.relative_to(root.parent).as_posix() for folder in (root, root.parent / "stages")
              for file in folder.rglob("*.py") if calls.search(file.read_text())}  # fmt: skip
-    loaders = {f"arms/encoders/pretrained/{name}.py" for name in ("clips", "sentences", "timm_models", "transformers_models")}
-    weights_only = {"arms/encoders/natural.py", "arms/training/snapshot.py"}
+    loaders = {
+        f"arms/encoders/pretrained/{name}.py" for name in ("clips", "sentences", "timm_models", "transformers_models")
+    }
+    weights_only = {"arms/encoders/pretrained/timm_models.py", "arms/training/snapshot.py"}
     assert users == {*loaders, *weights_only}
     for other in weights_only:
         assert "weights_only=True" in (root.parent / other).read_text()

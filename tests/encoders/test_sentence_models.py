@@ -9,7 +9,8 @@ import torch
 from arms.encoders.pretrained.sentences import load_sentence_model
 from arms.encoders.text import build_text_encoder
 from arms.errors import ArmsError
-from tests.encoders.cuts import EXACT, TEXTS as QUESTIONS, check_bfloat16, run, text_batch
+from tests.encoders.cuts import EXACT, check_bfloat16, run, text_batch
+from tests.encoders.cuts import TEXTS as QUESTIONS
 from tests.encoders.libraries import TEXTS, save_text, text_settings
 
 sentence_transformers = pytest.importorskip("sentence_transformers", reason="pip install 'arms[sentences]'")
@@ -82,7 +83,11 @@ def test_features_are_the_librarys(hub, name):
 
 @pytest.mark.parametrize(
     ("prompt", "named"),
-    [("query", {"prompt_name": "query"}), ("document", {"prompt_name": "document"}), ("Count: ", {"prompt": "Count: "})],
+    [
+        ("query", {"prompt_name": "query"}),
+        ("document", {"prompt_name": "document"}),
+        ("Count: ", {"prompt": "Count: "}),
+    ],
 )
 def test_prompts(hub, prompt, named):
     for name in ("mean", "prompted", "without-prompt"):
@@ -120,14 +125,18 @@ class TestNoCodeOfTheirOwn:
         listed = json.loads((folder / "modules.json").read_text())
         listed[1]["type"] = "evil.Pooling"
         (folder / "modules.json").write_text(json.dumps(listed))
-        with pytest.raises(ArmsError, match=r"evil' could not be loaded: it wants to run modules of its own \(evil.Pool"):
+        with pytest.raises(
+            ArmsError, match=r"evil' could not be loaded: it wants to run modules of its own \(evil.Pool"
+        ):
             build(folder)
 
     def test_a_family(self, folder):
         config = json.loads((folder / "config.json").read_text())
         own = {"model_type": "evil", "auto_map": {"AutoModel": "evil.EvilModel"}}
         (folder / "config.json").write_text(json.dumps(config | own))
-        with pytest.raises(ArmsError, match="a 'evil' model is of no family that transformers knows, it wants to run code"):
+        with pytest.raises(
+            ArmsError, match="a 'evil' model is of no family that transformers knows, it wants to run code"
+        ):
             build(folder)
 
     def test_a_setting_that_trusts_it(self, folder):

@@ -67,7 +67,9 @@ def test_in_bfloat16(hub, name):
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_what_cannot_be_cut_is_refused_by_name(hub, name):
-    with pytest.raises(ArmsError, match=r"image encoder timm/.*: timm's \w+ cannot be cut; set tunable_layers: 0, got 1"):
+    with pytest.raises(
+        ArmsError, match=r"image encoder timm/.*: timm's \w+ cannot be cut; set tunable_layers: 0, got 1"
+    ):
         build(hub, name, tunable_layers=1)
 
 
@@ -99,7 +101,7 @@ def test_weights_that_do_not_fit(hub, tmp_path):
     folder = save_timm(tmp_path / "model", "resnet")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"architecture": "test_efficientnet"}))
-    with pytest.raises(ArmsError, match="image encoder '.*model' could not be loaded: EfficientNet has"):
+    with pytest.raises(ArmsError, match=r"image encoder '.*model' could not be loaded: EfficientNet has"):
         build_image_encoder(image_settings("timm", folder), seed=1)
     (folder / "config.json").write_text("{}")
     with pytest.raises(ArmsError, match=r"expected timm's config.json with an architecture in"):
@@ -108,6 +110,6 @@ def test_weights_that_do_not_fit(hub, tmp_path):
 
 def test_tokens_where_there_are_none(hub, monkeypatch):
     monkeypatch.setattr("arms.encoders.images.timm_models.tokens_of", lambda features, width: None)
-    with pytest.raises(ArmsError, match="hands out no token states; set image.store_tokens: false"):
+    with pytest.raises(ArmsError, match=r"hands out no token states; set image.store_tokens: false"):
         build(hub, "resnet", store_tokens=True)
     assert build(hub, "resnet").token_width == 0

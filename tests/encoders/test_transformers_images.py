@@ -116,7 +116,9 @@ def test_a_checkpoint_without_a_pooler(tmp_path):
     message = r"its files hold no weights for pooler.dense.bias, pooler.dense.weight; set image.pooling: cls or mean"
     with pytest.raises(ArmsError, match=message):
         build_image_encoder(image_settings("transformers", folder), seed=1)
-    encoders = [build_image_encoder(image_settings("transformers", folder, pooling="cls"), seed=seed) for seed in (1, 2)]
+    encoders = [
+        build_image_encoder(image_settings("transformers", folder, pooling="cls"), seed=seed) for seed in (1, 2)
+    ]
     assert encoders[0].fingerprint == encoders[1].fingerprint
 
 

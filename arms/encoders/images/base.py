@@ -117,7 +117,7 @@ def widths_of(whole: nn.Module, pixels: np.ndarray, what: str) -> tuple[int, int
 
 
 def tokens_of(features: Tensor, width: int) -> Tensor | None:
-    """Token states of shape (N, T, D_v) from a model's last features: of a ViT, or a map with D_v channels; else None."""
+    """Token states of shape (N, T, D_v) from a ViT's last features, or a map of D_v channels; None of anything else."""
     if features.ndim == 3:
         return features
     if features.ndim != 4:

@@ -14,10 +14,10 @@ from arms.encoders.batch import Batch
 from arms.encoders.bundled import BUNDLED
 from arms.encoders.images import timm_vits
 from arms.encoders.images.base import Normalise, Prepare, Tower, Whole, channels_first, tokens_of, widths_of
-from arms.encoders.without import without
 from arms.encoders.pretrained.clips import check_self_contained, load_open_clip, open_clip_config
 from arms.encoders.pretrained.folders import digest_of
 from arms.encoders.torchvision_guard import import_torchvision
+from arms.encoders.without import without
 from arms.errors import ArmsError
 from arms.params import ImageEncoderParams
 
@@ -66,14 +66,14 @@ def load_tower(params: ImageEncoderParams, seed: int, *, load_weights: bool, dow
         "resize": preprocess.resize_mode,
         "interpolation": preprocess.interpolation,
     }
-    computed = {
+    computed: dict[str, Any] = {
         "architecture": params.architecture,  # the weights do not show the number of heads, for one
         "mean": list(preprocess.mean),
         "std": list(preprocess.std),
     }
     if isinstance(visual, TimmModel):
         if params.model is not None:
-            config = open_clip_config(params.model, params.sha256, what="image encoder", download=download)
+            config = open_clip_config(params.model, params.hashes, what="image encoder", download=download)
             computed["config"] = digest_of(config["vision_cfg"])
         return _timm_tower(visual, normalise, name=name, prepare=prepare, read=read, computed=computed)
     embed, blocks, finish, token_width = _take_apart(visual, name)
@@ -101,9 +101,7 @@ def _timm_tower(visual: Any, normalise: nn.Module, *, name: str, prepare: Prepar
         embed, blocks, finish = timm_vits.take_apart(visual.trunk, visual.image_size)
         layers = {"embed": nn.Sequential(normalise, embed), "blocks": blocks}
         layers["finish"] = nn.Sequential(finish, _Project(visual.head))
-    return Tower(
-        name=name, prepare=prepare, width=width, token_width=token_width, uncut=uncut, **layers, **described
-    )
+    return Tower(name=name, prepare=prepare, width=width, token_width=token_width, uncut=uncut, **layers, **described)
 
 
 def _encode_timm(visual: Any, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -125,7 +123,7 @@ def _build_visual(params: ImageEncoderParams, seed: int, load_weights: bool, dow
         return _build_own_visual(params.architecture), f"own architecture, seed {seed}"
     assert params.model is not None
     clip = load_open_clip(
-        params.model, params.pretrained, load_weights=load_weights, download=download, sha256=params.sha256
+        params.model, params.pretrained, load_weights=load_weights, download=download, sha256=params.hashes
     )
     weights = params.pretrained or f"seed {seed}"
     return clip.visual, BUNDLED if weights == BUNDLED else f"{params.model}/{weights}"

@@ -20,7 +20,7 @@ from timm.data import create_transform, resolve_data_config  # noqa: E402
 def load_tower(params: ImageEncoderParams, seed: int, *, load_weights: bool, download: bool) -> Tower:
     """Load a timm model; see `arms.encoders.images.open_clip_towers.load_tower`."""
     assert params.model is not None
-    model, config_sha256 = load_timm_model(params.model, download=download, sha256=params.sha256)
+    model, config_sha256 = load_timm_model(params.model, download=download, sha256=params.hashes)
     data = resolve_data_config({}, model=model)
     resize = create_transform(**data, is_training=False).transforms[:-2]  # the last two make a tensor and normalise it
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from arms.encoders.batch import Batch
-from arms.encoders.without import without
 from arms.encoders.torchvision_guard import import_torchvision
+from arms.encoders.without import without
 
 import_torchvision()
 
@@ -51,10 +51,8 @@ class _Embed(nn.Module):
     def forward(self, batch: Batch) -> Batch:
         patches = self.model.patch_embed(batch["pixels"].to(next(self.model.parameters()).dtype))
         states = self.model._pos_embed(patches)
-        if isinstance(states, tuple):  # of an Eva, with the rotary positions, which its blocks make themselves
-            states = states[0]
-        else:
-            states = self.model.patch_drop(states)
+        # An Eva's come with the rotary positions, which its blocks make themselves.
+        states = states[0] if isinstance(states, tuple) else self.model.patch_drop(states)
         return {"states": self.model.norm_pre(states)}
 
 

@@ -24,7 +24,7 @@ _ABOUT_FILES = ("_", "transformers_version", "processor_class", "image_processor
 def load_tower(params: ImageEncoderParams, seed: int, *, load_weights: bool, download: bool) -> Tower:
     """Load a transformers model; see `arms.encoders.images.open_clip_towers.load_tower`."""
     assert params.model is not None
-    loaded, processor = load_image_model(params.model, download=download, sha256=params.sha256)
+    loaded, processor = load_image_model(params.model, download=download, sha256=params.hashes)
     name = f"{params.library}/{params.model}"
     what = f"image encoder {name}"
     _check_weights(loaded, params.pooling, what)
@@ -57,11 +57,11 @@ def _settings(processor: Any) -> str:
 def _check_weights(loaded: Loaded, pooling: Literal["own", "cls", "mean"], what: str) -> None:
     lacking = [name for name in loaded.missing if pooling == "own" or not name.startswith("pooler.")]
     if loaded.missing and not lacking:
-        loaded.model.pooler = None  # made up, and not asked for
+        loaded.model.register_module("pooler", None)  # made up, and not asked for
     if lacking:
         raise ArmsError(
-            f"{what}: its files hold no weights for {', '.join(lacking[:3])}; set image.pooling: cls or mean where these "
-            "are of its pooling, else use another model"
+            f"{what}: its files hold no weights for {', '.join(lacking[:3])}; set image.pooling: cls or mean where "
+            "these are of its pooling, else use another model"
         )
 
 
@@ -73,8 +73,8 @@ def _check_pixels(prepare: Any, what: str) -> np.ndarray:
         raise ArmsError(f"{what}: its image processor gives no pixels: {type(error).__name__}: {error}") from error
     if pixels.shape != turned.shape or pixels.ndim != 3:
         raise ArmsError(
-            f"{what}: its image processor gives pixels of shape {pixels.shape} and {turned.shape} for two pictures; use "
-            "a model whose pictures are all of one size"
+            f"{what}: its image processor gives pixels of shape {pixels.shape} and {turned.shape} for two pictures; "
+            "use a model whose pictures are all of one size"
         )
     return pixels
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HFValidationError, HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from arms.encoders.bundled import BUNDLED, bundled_folder
 from arms.encoders.natural import NATURAL, natural_folder
@@ -87,8 +87,7 @@ def check_hashes(sha256: Mapping[str, str] | None, what: str) -> None:
     """Raise an ArmsError if a model that is to be downloaded comes without hashes."""
     if not sha256:
         raise ArmsError(
-            f"{what}: expected the sha256 of its weights beside its name, as in sha256: {{model.safetensors: ...}}; "
-            "the page of the file on the hub shows it"
+            f"{what}: expected the sha256 of its weights beside its name; the page of the file on the hub shows it"
         )
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from arms.encoders.natural import ARCHITECTURE, NATURAL, natural_image_weights
+from arms.encoders.natural import ARCHITECTURE, CHECKPOINT, NATURAL, natural_folder, timm_name
 from arms.encoders.origins import hub
 from arms.encoders.pretrained.folders import digest_of, model_folder, naming, read_json
 from arms.encoders.torchvision_guard import import_torchvision
@@ -34,7 +35,7 @@ def load_timm_model(model: str, *, download: bool, sha256: Mapping[str, str] | N
     """
     with naming(_WHAT, model), hub(reachable=False):
         if model == NATURAL:
-            made = timm.create_model(ARCHITECTURE)
+            made: Any = timm.create_model(ARCHITECTURE)
             made.load_state_dict(natural_image_weights())
             config: Any = {"architecture": ARCHITECTURE}
         else:
@@ -47,3 +48,9 @@ def load_timm_model(model: str, *, download: bool, sha256: Mapping[str, str] | N
         if getattr(made, "num_classes", 0):
             made.reset_classifier(0)
     return made, digest_of(config)
+
+
+def natural_image_weights() -> dict[str, Tensor]:
+    """EfficientNet-Lite0's weights, with its classifier, under the names that they have in timm."""
+    state = torch.load(natural_folder("image") / CHECKPOINT, map_location="cpu", weights_only=True)
+    return {timm_name(name): tensor for name, tensor in state.items()}

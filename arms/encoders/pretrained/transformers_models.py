@@ -29,7 +29,7 @@ _LOCAL: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
 
 
 class Loaded(NamedTuple):
-    """A model in float32, the parameters that its files had no values for, a digest of its configuration, its folder."""
+    """A model in float32, the parameters that its files lack, a digest of its configuration, and its folder."""
 
     model: PreTrainedModel
     missing: tuple[str, ...] = ()
@@ -102,10 +102,10 @@ def refuse_own_code(folder: Path, what: str) -> None:
     """Raise an ArmsError if a model is of no family that transformers knows, and so wants to run code of its own."""
     config = read_json(folder / "config.json")
     if config.get("auto_map") and config.get("model_type") not in CONFIG_MAPPING:
+        wanted = ", ".join(sorted(map(str, config["auto_map"])))
         raise ArmsError(
-            f"{what} could not be loaded: a {config.get('model_type')!r} model is of no family that transformers knows, "
-            f"it wants to run code of its own ({', '.join(sorted(map(str, config['auto_map'])))}). {OWN_CODE}; use a "
-            "model of a known family"
+            f"{what} could not be loaded: a {config.get('model_type')!r} model is of no family that transformers "
+            f"knows, it wants to run code of its own ({wanted}). {OWN_CODE}; use a model of a known family"
         )
 
 

@@ -7,13 +7,13 @@ from typing import Any
 from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor
 
-from arms.encoders.without import without
 from arms.encoders.origins import LOCAL_DIR
 from arms.encoders.pretrained.clips import load_open_clip, open_clip_config
 from arms.encoders.pretrained.folders import digest_of
 from arms.encoders.pretrained.transformers_models import fast_tokenizer, load_tokenizer
 from arms.encoders.texts.base import TextModel, WholeText, width_of
 from arms.encoders.torchvision_guard import import_torchvision
+from arms.encoders.without import without
 from arms.errors import ArmsError
 from arms.params import TextEncoderParams
 
@@ -36,7 +36,7 @@ def load_model(
 ) -> TextModel:
     """Load the text tower of an open_clip model; see `arms.encoders.texts.transformers_models.load_model`."""
     assert params.model is not None
-    source: dict[str, Any] = {"sha256": params.sha256, "what": _WHAT, "download": download}
+    source: dict[str, Any] = {"sha256": params.hashes, "what": _WHAT, "download": download}
     clip = load_open_clip(params.model, params.pretrained, load_weights=True, **source)
     found = open_clip_config(params.model, **source)
     text = found["text_cfg"]

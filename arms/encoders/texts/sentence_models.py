@@ -24,7 +24,7 @@ def load_model(
     """Load a model of sentence-transformers; see `arms.encoders.texts.transformers_models.load_model`."""
     assert params.model is not None
     what = f"text encoder {name}"
-    model, config_sha256 = load_sentence_model(params.model, download=download, sha256=params.sha256)
+    model, config_sha256 = load_sentence_model(params.model, download=download, sha256=params.hashes)
     first = model[0]
     if type(first).__name__ != "Transformer" or "message" in getattr(first, "modality_config", ()):
         raise ArmsError(

@@ -60,7 +60,7 @@ def load_model(
         loaded = Loaded(_build_own_model(params.architecture, tokenizer))
     else:
         assert params.model is not None
-        loaded, tokenizer = load_text_model(params.model, tokenizer, download=download, sha256=params.sha256)
+        loaded, tokenizer = load_text_model(params.model, tokenizer, download=download, sha256=params.hashes)
     assert tokenizer is not None
     if lacking := [missing for missing in loaded.missing if not missing.startswith("pooler.")]:
         raise ArmsError(f"{what}: its files hold no weights for {', '.join(lacking[:3])}; use another model")
