@@ -105,11 +105,11 @@ class TimmLoop:
 
     def __init__(self, paths: list[str]) -> None:
         self.paths, self.first = paths, np.empty(0)
-        self._model: Any = timm.create_model(ARCHITECTURE)
-        self._model.load_state_dict(natural_image_weights())
-        self._model.reset_classifier(0)
-        self._model.eval()
-        self._transform = create_transform(**resolve_data_config({}, model=self._model))
+        model: Any = timm.create_model(ARCHITECTURE)
+        model.load_state_dict(natural_image_weights())
+        model.reset_classifier(0)
+        self._model = model.eval()
+        self._transform = create_transform(**resolve_data_config({}, model=model))
 
     def run(self) -> float:
         """Images a second, in batches that processes read ahead."""
