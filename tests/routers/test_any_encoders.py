@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from joblib import Parallel, delayed
 from safetensors.torch import load_file, save_file
 
 from arms.encoders import natural, origins
@@ -12,6 +13,7 @@ from arms.encoders.pair import build_encoders
 from arms.encoders.torchvision_guard import import_torchvision
 from arms.errors import ArmsError
 from arms.features.extract import extract
+from arms.features.online import encode_queries
 from arms.features.store import FeatureStore
 from arms.params import EncodersParams, read_encoders_params
 from arms.routers.arms import ArmsRouter
@@ -123,6 +125,23 @@ def test_through_the_store(hub, name, tmp_path):
     for row, question in enumerate(inputs["text"][2]):
         ours = stored["text"].arrays["pooled"][stored["text"].row_of[f"{row:04}"]]
         close(ours, online.texts.arrays["pooled"][online.text_rows[MADE.questions.index(question)]])
+
+
+def test_in_a_process_that_is_handed_them(hub):
+    """As the folds of the safe router are, each in its own."""
+    pairs = [build_encoders(params_of(hub, name), seed=1) for name in ("timm-decoder", "clip-clip", "tuned-siglip")]
+    there = Parallel(n_jobs=2)(delayed(embed)(pair) for pair in pairs)
+    for pair, ours in zip(pairs, there, strict=True):
+        for here, other in zip(embed(pair), ours, strict=True):
+            np.testing.assert_allclose(here, other, atol=1e-4, rtol=1e-4)
+
+
+def embed(encoders):
+    """The first picture and question, as they cross the cut."""
+    queries = encode_queries(encoders, MADE.pictures[:1], MADE.questions[:1], CPU)
+    return [np.asarray(array, dtype=np.float32) for array in queries.images.arrays.values()] + [
+        np.asarray(queries.texts.arrays["pooled"])
+    ]
 
 
 def close(ours, expected):

@@ -10,7 +10,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from arms.encoders.batch import Batch
+from arms.encoders.torchvision_guard import import_torchvision
 from arms.errors import ArmsError
+
+import_torchvision()  # a process that is handed an encoder imports its library by the names of its classes
 
 Prepare = Callable[[Image.Image], np.ndarray]
 
