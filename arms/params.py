@@ -131,13 +131,43 @@ TunableLayers = Annotated[int | Literal["all"], BeforeValidator(_check_layers)]
 PrecisionChoice = Literal["auto", "float32", "bfloat16"]
 
 
-class ImageEncoderParams(Section):
-    """The image encoder, an open_clip visual tower."""
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Hashes = Sha256 | dict[str, Sha256] | None
+_HASHES = (
+    "of the weights in model.safetensors (of open_clip in open_clip_model.safetensors), or of other files by their "
+    "names; a download needs it, and what is given is checked"
+)
 
-    model: str | None = Field(description="bundled, or an open_clip architecture; null: see `architecture`")
+
+def _by_file(sha256: str | dict[str, str] | None, library: str) -> dict[str, str] | None:
+    """Hashes by file; the weights' file is the one that a library saves."""
+    file = "open_clip_model.safetensors" if library == "open_clip" else "model.safetensors"
+    return {file: sha256} if isinstance(sha256, str) else sha256
+
+
+class ImageEncoderParams(Section):
+    """The image encoder: an open_clip visual tower, or a model of timm or transformers."""
+
+    library: Literal["open_clip", "timm", "transformers"] = Field(
+        default="open_clip", description="whose model it is, which builds it and brings its preprocessing"
+    )
+    model: str | None = Field(
+        description="bundled, natural, an open_clip architecture, a hub name as name@commit, or a folder like the "
+        "hub's; of open_clip with hf-hub: or local-dir: before the last two; null: see `architecture`"
+    )
     architecture: dict[str, Any] | None = Field(description="an open_clip model configuration: embed_dim, vision_cfg")
-    pretrained: str | None = Field(description="bundled, an open_clip tag or a checkpoint's path; null: from the seed")
-    resize: Literal["shortest", "longest", "squash"] = Field(description="to a square: crop, pad or distort")
+    pretrained: str | None = Field(
+        description="of open_clip: bundled, a tag as tag@commit or a checkpoint's path; null: from the seed. Models of "
+        "other libraries bring their weights: null"
+    )
+    sha256: Hashes = Field(default=None, description=_HASHES)
+    pooling: Literal["own", "cls", "mean"] = Field(
+        default="own", description="a picture's vector: the model's own, or of transformers a token's state or the mean"
+    )
+    resize: Literal["shortest", "longest", "squash", "own"] = Field(
+        description="to a square: crop, pad or distort; own: as the model's preprocessing does it, of timm and "
+        "transformers always"
+    )
     tunable_layers: TunableLayers = Field(description="blocks above the cut, trained with the head; 0: all are frozen")
     precision: PrecisionChoice = Field(description="of the frozen blocks; auto: bfloat16 where it measures faster")
     store_tokens: bool = Field(description="keep token states where all blocks are frozen, for `fusion: tokens`")
@@ -145,30 +175,78 @@ class ImageEncoderParams(Section):
         default=8, description="of a query with more images the first ones are read, and the others counted"
     )
 
+    @property
+    def hashes(self) -> dict[str, str] | None:
+        """`sha256` by file."""
+        return _by_file(self.sha256, self.library)
+
+    @property
+    def has_source(self) -> bool:
+        """Whether its weights can be loaded from elsewhere."""
+        return self.pretrained is not None or self.library != "open_clip"
+
     @model_validator(mode="after")
     def _one_source(self) -> Self:
+        if self.library != "open_clip":
+            if self.model is None or self.pretrained is not None:
+                raise ValueError(f"library {self.library} goes with a model, and with pretrained: null")
+            if self.resize != "own":
+                raise ValueError(f"library {self.library} goes with resize: own, got {self.resize!r}")
+        if self.pooling != "own" and self.library != "transformers":
+            raise ValueError(f"pooling {self.pooling!r} goes with library transformers; use own")
         return _check_source(self, self.model, self.architecture, self.pretrained)
 
 
 class TextEncoderParams(Section):
-    """The text encoder, a transformers model with a list of layers, such as DistilBERT or BERT."""
+    """The text encoder: a model of transformers or sentence-transformers, or the text tower of an open_clip model."""
 
+    library: Literal["transformers", "sentence-transformers", "open_clip"] = Field(
+        default="transformers", description="whose model it is, which builds it"
+    )
     model: str | None = Field(
-        description="bundled, a hub name as name@commit, or a folder like the hub's; null: see `architecture`"
+        description="bundled, natural, a hub name as name@commit, or a folder like the hub's; of open_clip as in "
+        "`image`; null: see `architecture`"
     )
     architecture: dict[str, Any] | None = Field(description="a DistilBertConfig; its weights start from the seed")
+    pretrained: str | None = Field(default=None, description="of open_clip as in `image`; otherwise null")
+    sha256: Hashes = Field(default=None, description=_HASHES)
     vocabulary_size: PositiveInt | None = Field(
         description="word pieces to learn from the questions, for `architecture`"
     )
-    pooling: Literal["cls", "mean"] = Field(description="a text's vector: its first token's state, or the mean of all")
+    prompt: str | None = Field(
+        default=None,
+        description="text before each question and profile, or the name of a prompt that a model of "
+        "sentence-transformers brings; null: none, or the model's default one",
+    )
+    pooling: Literal["cls", "mean", "last", "own"] = Field(
+        description="a text's vector: the state of its first or last token, or the mean of all; own: as the model "
+        "itself makes it, of sentence-transformers and open_clip always"
+    )
+    normalise: bool = Field(default=False, description="scale a text's vector to length 1")
     max_tokens: PositiveInt = Field(description="of longer texts the middle is left out, and reported")
     tunable_layers: TunableLayers = Field(description="blocks above the cut, trained with the head; 0: all are frozen")
     precision: PrecisionChoice = Field(description="of the frozen blocks; auto: bfloat16 where it measures faster")
+
+    @property
+    def hashes(self) -> dict[str, str] | None:
+        """`sha256` by file."""
+        return _by_file(self.sha256, self.library)
+
+    @property
+    def has_source(self) -> bool:
+        """Whether its weights can be loaded from elsewhere."""
+        return self.model is not None
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if (self.vocabulary_size is None) != (self.architecture is None):
             raise ValueError("vocabulary_size goes with architecture: set both or neither")
+        if self.library != "transformers" and (self.model is None or self.pooling != "own"):
+            raise ValueError(f"library {self.library} goes with a model, and with pooling: own")
+        if (self.pretrained is not None) != (self.library == "open_clip"):
+            raise ValueError(
+                f"library {self.library}: pretrained goes with open_clip, which needs it, and only with it"
+            )
         return _check_source(self, self.model, self.architecture, self.model)
 
 
@@ -177,6 +255,18 @@ class EncodersParams(Section):
 
     image: ImageEncoderParams
     text: TextEncoderParams
+
+    def saved(self) -> dict[str, Any]:
+        """As a saved router names the pair: settings that came later only where they are set, so files stay equal."""
+        later = {"library", "pretrained", "sha256", "prompt", "pooling", "normalise"}
+        return {
+            name: {
+                key: value
+                for key, value in section.model_dump().items()
+                if key not in later or value != type(section).model_fields[key].default
+            }
+            for name, section in (("image", self.image), ("text", self.text))
+        }
 
 
 def _check_source(section: Any, model: str | None, architecture: dict | None, pretrained: str | None) -> Any:

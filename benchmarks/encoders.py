@@ -2,6 +2,8 @@
 
 ``python -m benchmarks.encoders``. Probes and retrieval use drawn pictures of a seed that training never saw. Routing
 uses the datasets that --data names, which must be in data/raw, and the settings of params.yaml except the encoders.
+``--extraction`` measures only how fast the natural pair is extracted, beside the loops of timm's and
+sentence-transformers' users; it needs the extras `natural` and `sentences`.
 """
 
 import json
@@ -23,12 +25,14 @@ from arms.data.prepared import read_prepared
 from arms.errors import ArmsError
 from arms.evaluation.judge import Judge
 from arms.params import override, read_data_params, read_encoders_params, read_params
+from benchmarks.encoder_parts.extraction import FULL_SCALE, QUICK_SCALE, measure_extraction
 from benchmarks.encoder_parts.page import encoders_page
 from benchmarks.encoder_parts.pairs import Embeddings, build, bundled, embed, untrained
 from benchmarks.encoder_parts.probes import Probe, probe_labels, run_probe
 from benchmarks.encoder_parts.retrieval import Retrieval, run_retrieval
 from benchmarks.encoder_parts.routing import Variant, measure_routing, pairs
-from benchmarks.record import RESULTS, Clock, write_report
+from benchmarks.feature_parts import setup as features_setup
+from benchmarks.record import RESULTS, Clock, format_table, write_report
 from pretrain.settings import read_settings
 from pretrain.stream import DrawnBatch, draw_batch
 from stages.prepare import prepare
@@ -60,12 +64,19 @@ QUICK = Scale(train_pictures=300, test_pictures=100, components=16, settings=("e
 @click.command()
 @click.option("--data", multiple=True, help="Dataset to route on; may be given several times.")
 @click.option("--quick", is_flag=True, help="Run little of everything, to test that it works.")
+@click.option("--extraction", is_flag=True, help="Measure the natural pair's extraction, and nothing else.")
 @click.option("--render", is_flag=True, help="Measure nothing; write the page from encoders.json.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=RESULTS, help="Folder that the JSON goes into."
 )
-def main(data: tuple[str, ...], quick: bool, render: bool, out: Path) -> None:
-    """Write encoders.json, and its tables as encoders.md; with --quick encoders-quick.json and .md."""
+def main(data: tuple[str, ...], quick: bool, extraction: bool, render: bool, out: Path) -> None:
+    """Write encoders.json, and its tables as encoders.md; with --quick encoders-quick.json and .md.
+
+    With --extraction it is encoders-extraction.json, and the table is printed.
+    """
+    if extraction:
+        extract(out / f"encoders-extraction{'-quick' if quick else ''}.json", QUICK_SCALE if quick else FULL_SCALE)
+        return
     file = out / ("encoders-quick.json" if quick else "encoders.json")
     if not render:
         measure(data, file, QUICK if quick else FULL)
@@ -73,6 +84,15 @@ def main(data: tuple[str, ...], quick: bool, render: bool, out: Path) -> None:
     with atomic_file(file.with_suffix(".md")) as draft:
         draft.write_text(page, encoding="utf-8")
     click.echo(page, nl=False)
+
+
+def extract(file: Path, scale: features_setup.Scale) -> None:
+    """Measure the natural pair's extraction, print the table, and write it as JSON."""
+    clock = Clock()
+    lines = measure_extraction(scale)
+    click.echo(format_table(lines))
+    click.echo(f"\ntook {clock.elapsed_s:.0f} s; other processes kept {clock.others_busy_cores} cores busy")
+    write_report(file, [line.to_json() for line in lines], settings=asdict(scale), clock=clock, gpu=False)
 
 
 def measure(data: Sequence[str], file: Path, scale: Scale) -> None:

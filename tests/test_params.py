@@ -261,7 +261,11 @@ def test_data_errors(root, old, new, message):
             "model: null, architecture: {embed_dim: 8}",
             "pair.yaml.image: pretrained weights go with a model, not with `architecture`",
         ),
-        ("resize: shortest", "resize: crop", "image.resize: expected 'shortest', 'longest' or 'squash', got 'crop'"),
+        (
+            "resize: shortest",
+            "resize: crop",
+            "image.resize: expected 'shortest', 'longest', 'squash' or 'own', got 'crop'",
+        ),
     ],
 )
 def test_encoder_errors(root, old, new, message):

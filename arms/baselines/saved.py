@@ -111,7 +111,7 @@ class SavedBaseline(Scorer):
             **self.origin_entry(),
             "vlms": [asdict(profile) for profile in self.profiles],
             "batch_size": self.embedder.batch_size,
-            "encoders": encoders.params.model_dump(),
+            "encoders": encoders.params.saved(),
             "encoders_seed": encoders.seed,
             "text_config": encoders.text.config,
             "fingerprints": encoders.fingerprints,

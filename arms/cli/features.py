@@ -134,7 +134,8 @@ def _info_text(store: dict[str, Any]) -> str:
     title = f"{store['path']}/{store['fingerprint']}"
     if "error" in store:
         return f"{title}\n  error     {store['error']}"
-    frozen = f", {store['blocks_frozen']} blocks frozen, {store['precision']}" if store["precision"] else ""
+    blocks = f"{store['blocks_frozen']} blocks frozen" if store["blocks_frozen"] else "frozen whole"
+    frozen = f", {blocks}, {store['precision']}" if store["precision"] else ""
     lines = {
         "encoder": f"{store['encoder']}{frozen}",
         "arrays": ", ".join(f"{name} {kind}" for name, kind in store["arrays"].items()),

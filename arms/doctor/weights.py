@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Literal
 
 from arms.encoders.bundled import BUNDLED, bundled_folder
-from arms.encoders.origins import OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, URL_CACHE, HubName
+from arms.encoders.natural import NATURAL, natural_folder
+from arms.encoders.origins import HF_HUB, LOCAL_DIR, OPEN_CLIP_CONFIG, URL_CACHE, HubName, is_path
 from arms.errors import ArmsError
 from arms.params import EncodersParams, ImageEncoderParams, TextEncoderParams
 
-_TRANSFORMERS_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+_WEIGHTS_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer_config.json")
+_UNHASHED = "expected the sha256 of its weights beside its name; the page of the file on the hub shows it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Weights:
     def text(self) -> str:
         """As in 'text encoder distilbert-base-uncased is to be downloaded once'."""
         verb = {
-            "package": "comes with the package",
+            "package": "comes with the package" if self.name == BUNDLED else "comes with a package",
             "seed": "begins from the seed",
             "file": "is on this machine",
             "hub": "was downloaded" if self.here else "is to be downloaded once",
@@ -39,24 +41,57 @@ class Weights:
 
 def weights_of(params: EncodersParams) -> tuple[Weights, Weights]:
     """The image encoder's weights and the text encoder's."""
-    return _image_weights(params.image), _text_weights(params.text)
+    return _weights("image", params.image), _weights("text", params.text)
 
 
-def _image_weights(params: ImageEncoderParams) -> Weights:
+def _weights(modality: Literal["image", "text"], params: ImageEncoderParams | TextEncoderParams) -> Weights:
+    if params.model in (None, BUNDLED, NATURAL):
+        return _without_name(modality, params.model)
+    if params.library == "open_clip":
+        return _open_clip_weights(modality, params)
+    assert params.model is not None
+    place = params.model.removeprefix(HF_HUB).removeprefix(LOCAL_DIR)
+    if Path(place).is_dir():
+        return Weights(modality, params.model, "file", True)
+    if params.library != "transformers" and (is_path(place) or params.model.startswith(LOCAL_DIR)):
+        return Weights(modality, params.model, "unknown", False, f"expected a folder at {place}")
+    named = HubName.of(place)
+    tokenizer = (_TOKENIZER_FILES,) if modality == "text" else ()
+    return _on_hub(modality, named.name, named, params.hashes, ("config.json",), _WEIGHTS_FILES, *tokenizer)
+
+
+def _on_hub(
+    modality: Literal["image", "text"],
+    name: str,
+    named: HubName,
+    sha256: dict[str, str] | None,
+    *groups: tuple[str, ...],
+    repository: str = "",
+) -> Weights:
+    """Weights on the hub, of which a file of each group has to be here; those of the pinned hashes all."""
+    if named.commit is None:
+        return Weights(modality, name, "unknown", False, named.pin_advice)
+    if not sha256:
+        return Weights(modality, name, "unknown", False, _UNHASHED)
+    try:
+        here = _is_cached(HubName(repository or named.name, named.commit), *groups, *((file,) for file in sha256))
+        return Weights(modality, name, "hub", here)
+    except ValueError as error:  # of huggingface_hub, for what cannot be a name there
+        return Weights(modality, name, "unknown", False, f"expected a folder or a name on the hub: {error}")
+
+
+def _open_clip_weights(modality: Literal["image", "text"], params: ImageEncoderParams | TextEncoderParams) -> Weights:
     model, tag = params.model, params.pretrained
-    if model is None or model == BUNDLED:
-        return _without_name("image", model)
-    found = partial(Weights, "image", f"{model}/{tag or 'no weights'}")
-    scheme, _, place = model.partition(":")
-    if scheme == "hf-hub":
-        named = HubName.of(place)
-        if named.commit is None:
-            return found("unknown", False, named.pin_advice)
-        return found("hub", _is_cached(named, (OPEN_CLIP_CONFIG,), OPEN_CLIP_WEIGHTS))
-    if scheme == "local-dir":
+    assert model is not None
+    found = partial(Weights, modality, f"{model}/{tag or 'no weights'}")
+    if model.startswith(HF_HUB):
+        named = HubName.of(model.removeprefix(HF_HUB))
+        return _on_hub(modality, f"{model}/{tag or 'no weights'}", named, params.hashes, (OPEN_CLIP_CONFIG,))
+    if model.startswith(LOCAL_DIR):
+        place = model.removeprefix(LOCAL_DIR)
         if (Path(place) / OPEN_CLIP_CONFIG).is_file():
-            return Weights("image", model, "file", True)
-        return Weights("image", model, "unknown", False, f"expected {OPEN_CLIP_CONFIG} in {place}")
+            return Weights(modality, model, "file", True)
+        return Weights(modality, model, "unknown", False, f"expected {OPEN_CLIP_CONFIG} in {place}")
     if tag and Path(tag).is_file():
         return found("file", True)
 
@@ -69,38 +104,26 @@ def _image_weights(params: ImageEncoderParams) -> Weights:
         return found("unknown", False, "expected an open_clip architecture")
     if tag is None:
         return found("seed", True)
-    source = open_clip.get_pretrained_cfg(model.replace("/", "-"), tag)
+    pinned = HubName.of(tag)
+    source = open_clip.get_pretrained_cfg(model.replace("/", "-"), pinned.name)
     if not source:
         tags = ", ".join(open_clip.list_pretrained_tags_by_model(model))
         return found("unknown", False, f"expected a checkpoint file or one of the tags {tags}")
+    name = f"{model}/{pinned.name}"
     if not source.get("hf_hub"):
-        return found("hub", Path(URL_CACHE, Path(source["url"]).name).expanduser().is_file())
-    repository, file = os.path.split(source["hf_hub"])
-    return found("hub", _is_cached(HubName.of(repository), (file,) if file else OPEN_CLIP_WEIGHTS))
-
-
-def _text_weights(params: TextEncoderParams) -> Weights:
-    model = params.model
-    if model is None or model == BUNDLED:
-        return _without_name("text", model)
-    if Path(model).is_dir():
-        return Weights("text", model, "file", True)
-    named = HubName.of(model)
-    if named.commit is None:
-        return Weights("text", model, "unknown", False, named.pin_advice)
-    try:
-        here = _is_cached(named, ("config.json",), _TRANSFORMERS_FILES, _TOKENIZER_FILES)
-        return Weights("text", named.name, "hub", here)
-    except ValueError as error:  # of huggingface_hub, for what cannot be a name there
-        return Weights("text", model, "unknown", False, f"expected a folder or a name on the hub: {error}")
+        if not params.hashes:
+            return Weights(modality, name, "unknown", False, _UNHASHED)
+        return Weights(modality, name, "hub", Path(URL_CACHE, Path(source["url"]).name).expanduser().is_file())
+    repository, _ = os.path.split(source["hf_hub"])
+    return _on_hub(modality, name, pinned, params.hashes, repository=repository)
 
 
 def _without_name(modality: Literal["image", "text"], model: str | None) -> Weights:
-    """The weights of an encoder that names no model, or the bundled one."""
+    """The weights of an encoder that names no model, or one whose weights are in a package."""
     if model is None:
         return Weights(modality, "of its own architecture", "seed", True)
     try:
-        bundled_folder(modality)
+        (bundled_folder if model == BUNDLED else natural_folder)(modality)
     except ArmsError as error:
         return Weights(modality, model, "package", False, str(error))
     return Weights(modality, model, "package", True)

@@ -54,12 +54,23 @@ class Encoder(ABC):
 
 
 def cut_layers(
-    embed: nn.Module, blocks: Sequence[nn.Module], finish: nn.Module, tunable_layers: int | Literal["all"], name: str
+    embed: nn.Module,
+    blocks: Sequence[nn.Module],
+    finish: nn.Module,
+    tunable_layers: int | Literal["all"],
+    name: str,
+    *,
+    uncut: str = "",
 ) -> tuple[nn.Sequential, nn.Sequential]:
     """Cut the chain below its last `tunable_layers` blocks.
 
     With 0 tunable layers the tail is empty and `finish` is frozen too; with all, the trunk is empty and `embed` is
     tunable too.
+
+    Parameters
+    ----------
+    uncut : str
+        Why it can only be frozen whole; empty where it can be cut.
 
     Returns
     -------
@@ -68,16 +79,18 @@ def cut_layers(
     Raises
     ------
     ArmsError
-        If the encoder has fewer blocks than `tunable_layers`.
+        If the encoder has fewer blocks than `tunable_layers`, or can only be frozen whole.
     """
     depth = len(blocks)
+    if uncut and tunable_layers != 0:
+        raise ArmsError(f"{name}: {uncut}; set tunable_layers: 0, got {tunable_layers}, or use another model")
     if tunable_layers != "all" and tunable_layers > depth:
         raise ArmsError(f"tunable_layers: {name} has {depth} layers, got {tunable_layers}; use 0 to {depth}, or all")
     chain = [embed, *blocks, finish]
-    if tunable_layers in ("all", depth):
-        position = 0
-    elif tunable_layers == 0:
+    if tunable_layers == 0:
         position = len(chain)
+    elif tunable_layers in ("all", depth):
+        position = 0
     else:
         position = 1 + depth - int(tunable_layers)
     trunk, tail = nn.Sequential(*chain[:position]), nn.Sequential(*chain[position:])

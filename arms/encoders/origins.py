@@ -54,9 +54,14 @@ class HubName:
         if self.commit is None:
             raise ArmsError(f"{what} {self.name!r}: {self.pin_advice}")
 
-    def absence(self, what: str) -> ArmsError:
-        """The error where loading a router finds that this machine has not got it."""
+    def absence(self, what: str, *, download: bool = False) -> ArmsError:
+        """The error where this machine has not got it, and the hub is not asked or cannot be reached."""
         pinned = "" if self.commit is None else f" --revision {self.commit}"
+        if download:
+            return ArmsError(
+                f"{what} {self.name!r} is not on this machine, and the hub cannot be reached; where it can, run: "
+                f"hf download {self.name}{pinned}"
+            )
         return ArmsError(
             f"{what} {self.name!r} is not on this machine, and loading a router asks no hub; if you trust that model, "
             f"download it first: hf download {self.name}{pinned}"
@@ -108,5 +113,6 @@ def _paths_in(root: Path) -> Iterator[str]:
 
 
 def _paths_of(params: EncodersParams) -> list[str]:
-    named = (params.text.model, params.image.pretrained, (params.image.model or "").removeprefix(LOCAL_DIR))
+    models = [(section.model or "").removeprefix(LOCAL_DIR) for section in (params.image, params.text)]
+    named = (*models, params.image.pretrained, params.text.pretrained)
     return [text for text in named if text and is_path(text)]

@@ -61,7 +61,15 @@ def fastest_precision(encoder: Encoder, device: torch.device) -> Precision:
 def _cast(trunk: nn.Sequential, precision: Precision) -> nn.Sequential:
     """A trunk in a precision: itself if it has that already, else a copy."""
     dtype = getattr(torch, precision)
-    return trunk if next(trunk.parameters()).dtype == dtype else copy.deepcopy(trunk).to(dtype)
+    if next(trunk.parameters()).dtype == dtype:
+        return trunk
+    lowered = copy.deepcopy(trunk).to(dtype)
+    # Positions times frequencies: rounded to 8 bits, the frequencies of rotary positions would be wrong ones.
+    for name, value in trunk.named_buffers():
+        if "inv_freq" in name:
+            module, _, buffer = name.rpartition(".")
+            setattr(lowered.get_submodule(module), buffer, value.clone())
+    return lowered
 
 
 @torch.inference_mode()

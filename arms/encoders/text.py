@@ -1,39 +1,23 @@
-"""The text encoder: a BERT-like transformers model, cut into trunk and tail.
-
-What crosses the cut is ``token_ids`` of shape (N, T), ``states`` of shape (N, T, D), or ``pooled`` of shape (N, D).
-Texts differ in length, so the first two come with a boolean ``mask`` of shape (N, T); a store holds them ragged.
-"""
+"""The text encoder: a text model of any library, cut into trunk and tail or frozen whole, with its tokenizer."""
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from torch import nn
 
 from arms.encoders.base import Encoder, cut_layers, describe_cut, hash_weights
 from arms.encoders.batch import Batch
 from arms.encoders.long_texts import Shortening, describe_shortening, shorten_ids, shorten_text
-from arms.encoders.pretrained import load_text_model, make_text_model
-from arms.encoders.torchvision_guard import import_torchvision
-from arms.errors import ArmsError
+from arms.encoders.texts.registry import model_loader
 from arms.params import TextEncoderParams
-
-import_torchvision()
-
-from transformers import DistilBertConfig, DistilBertModel, PreTrainedModel  # noqa: E402
-from transformers.masking_utils import create_bidirectional_mask  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
-# Where a family keeps its blocks. They take only states and a mask, and share no weights with each other.
-_BLOCKS = {"distilbert": "transformer.layer"} | dict.fromkeys(
-    ("bert", "camembert", "data2vec-text", "electra", "ernie", "roberta", "xlm-roberta"), "encoder.layer"
-)
 _MUCH = 60  # characters of a text that name it
 _MOST_REPORTED = 10_000
 _reported: set[int] = set()  # hashes of texts that were cut: each is reported once in a process, as long as it is small
@@ -47,6 +31,7 @@ class TextEncoder(Encoder):
     tokenizer: Tokenizer
     max_tokens: int
     shortening: Shortening
+    prepare: Callable[[str], str]  # what is done to a text before it is tokenised, such as putting a prompt before it
     config: dict[str, Any]
 
     def tokenize(self, texts: Sequence[str]) -> list[np.ndarray]:
@@ -59,7 +44,7 @@ class TextEncoder(Encoder):
         list of ndarray of shape (T,), int32
         """
         shortened = [shorten_text(text, self.max_tokens) for text in texts]
-        encodings = self.tokenizer.encode_batch([_readable(text) for text in shortened])
+        encodings = self.tokenizer.encode_batch([self.prepare(_readable(text)) for text in shortened])
         long = [
             text
             for text, one in zip(texts, encodings, strict=True)
@@ -123,27 +108,24 @@ def build_text_encoder(
     Raises
     ------
     ArmsError
-        If the weights cannot be had or the model's family cannot be cut.
+        If the weights cannot be had, or the model cannot be cut and layers of it are to train.
     """
     name = params.model or f"own architecture, seed {seed}"
+    if params.library != "transformers":
+        name = f"{params.library}/{name}" + (f"/{params.pretrained}" if params.pretrained else "")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if config is not None:
-            model = make_text_model(config)
-        elif params.architecture is not None:
-            assert tokenizer is not None, "an architecture brings no tokenizer"
-            model = _build_own_model(params.architecture, tokenizer)
-        else:
-            model, tokenizer = load_text_model(name, tokenizer, download=download)
-    assert tokenizer is not None
-    embed, blocks, finish = _take_apart(model, params.pooling, name)
+        model = model_loader(params.library)(params, tokenizer=tokenizer, name=name, config=config, download=download)
+    tokenizer = model.tokenizer
     tokenizer.no_padding()
-    max_tokens = min(params.max_tokens, _num_positions(model))
+    max_tokens = min(params.max_tokens, model.num_positions or params.max_tokens)
     if shortening == "middle":
         tokenizer.no_truncation()
     else:
         tokenizer.enable_truncation(max_tokens)
-    trunk, tail = cut_layers(embed, blocks, finish, params.tunable_layers, f"text encoder {name}")
+    trunk, tail = cut_layers(
+        model.embed, model.blocks, model.finish, params.tunable_layers, f"text encoder {name}", uncut=model.uncut
+    )
     cut = describe_cut(trunk, tail)
     crossing = {"inputs": ("token_ids",), "states": ("states",), "pooled": ("pooled",)}[cut]
     fingerprint: dict[str, Any] = {
@@ -152,30 +134,32 @@ def build_text_encoder(
         "max_tokens": max_tokens,
         "tokenizer": hashlib.sha256(tokenizer.to_str().encode()).hexdigest(),
         **describe_shortening(shortening),
+        **model.read,
     }
     if cut != "inputs":
         fingerprint |= {
             "encoder": name,
             "architecture": params.architecture,  # the weights do not show the number of heads, for one
-            "blocks_frozen": len(blocks) if cut == "pooled" else len(trunk) - 1,
+            "blocks_frozen": len(model.blocks) if cut == "pooled" else len(trunk) - 1,
+            **model.computed,
             "weights": hash_weights(trunk),
             "precision": "float32",
         }
     if cut == "pooled":
-        fingerprint |= {"pooling": params.pooling}
+        fingerprint |= {"pooling": params.pooling} | ({"normalised": True} if params.normalise else {})
     return TextEncoder(
         name=name,
         trunk=trunk,
         tail=tail,
-        width=model.config.hidden_size,
-        token_width=model.config.hidden_size,
+        width=model.width,
+        token_width=model.width,
         crossing=crossing,
         fingerprint=fingerprint,
         tokenizer=tokenizer,
         max_tokens=max_tokens,
         shortening=shortening,
-        # Without the folder of the model, which differs from machine to machine.
-        config={name: value for name, value in model.config.to_dict().items() if name != "_name_or_path"},
+        prepare=model.prepare,
+        config=model.config,
     )
 
 
@@ -217,64 +201,3 @@ def _wordpiece_tokenizer(model: models.WordPiece, keep_accents: bool) -> Tokeniz
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
     return tokenizer
-
-
-def _build_own_model(architecture: dict[str, Any], tokenizer: Tokenizer) -> PreTrainedModel:
-    known = DistilBertConfig().to_dict()
-    if unknown := sorted(set(architecture) - set(known)):
-        raise ArmsError(f"text.architecture: unknown keys {unknown}; expected those of a DistilBertConfig")
-    return DistilBertModel(DistilBertConfig(**architecture, vocab_size=tokenizer.get_vocab_size(), pad_token_id=0))
-
-
-def _num_positions(model: Any) -> int:
-    """Longest text that a model has positions for; some families count them from behind their padding token."""
-    positions = model.embeddings.position_embeddings
-    return positions.num_embeddings - (0 if positions.padding_idx is None else positions.padding_idx + 1)
-
-
-def _take_apart(model: Any, pooling: Literal["cls", "mean"], name: str) -> tuple[nn.Module, list[nn.Module], nn.Module]:
-    # A decoder's blocks are those of an encoder, but its tokens do not see the later ones.
-    family = model.config.model_type + (" decoder" if getattr(model.config, "is_decoder", False) else "")
-    if family not in _BLOCKS:
-        raise ArmsError(
-            f"text encoder {name}: a {family} model cannot be cut; use one of the families {', '.join(sorted(_BLOCKS))}"
-        )
-    blocks: list[nn.Module] = [_Block(layer, model.config) for layer in model.get_submodule(_BLOCKS[family])]
-    return _Embed(model), blocks, _Pool(pooling)
-
-
-class _Embed(nn.Module):
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.embeddings = model.embeddings
-        self.project = getattr(model, "embeddings_project", nn.Identity())  # of an electra model
-
-    def forward(self, batch: Batch) -> Batch:
-        return {"states": self.project(self.embeddings(batch["token_ids"].long())), "mask": batch["mask"]}
-
-
-class _Block(nn.Module):
-    def __init__(self, layer: Any, config: Any) -> None:
-        super().__init__()
-        self.layer = layer
-        self.config = config
-
-    def forward(self, batch: Batch) -> Batch:
-        states, mask = batch["states"], batch["mask"]
-        attention_mask = create_bidirectional_mask(config=self.config, inputs_embeds=states, attention_mask=mask.long())
-        output = self.layer(states, attention_mask)
-        return {"states": output[0] if isinstance(output, tuple) else output, "mask": mask}
-
-
-class _Pool(nn.Module):
-    def __init__(self, pooling: Literal["cls", "mean"]) -> None:
-        super().__init__()
-        self.pooling = pooling
-
-    def forward(self, batch: Batch) -> Batch:
-        states, mask = batch["states"], batch["mask"]
-        if self.pooling == "cls":
-            return {"pooled": states[:, 0], "tokens": states, "mask": mask}
-        # Counted in integers: bfloat16 has no odd number above 256.
-        pooled = (states * mask.unsqueeze(-1)).sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1)
-        return {"pooled": pooled, "tokens": states, "mask": mask}

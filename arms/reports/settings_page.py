@@ -35,7 +35,8 @@ _HEAD = """\
 
 *At the end of this page you know what can be set, where, and what each setting does.*
 
-`params.yaml` and the three files under `conf/` that it names hold all settings; none has a default anywhere else.
+`params.yaml` and the three files under `conf/` that it names hold all settings; none has a default anywhere else,
+but those that files of encoders may leave out, such as `library`: they then have the value that this page shows.
 `dvc exp run -S train.batch_size=32` changes one for one experiment; one under `conf/` is written with its file, as in
 `-S conf/encoders/bundled.yaml:image.tunable_layers=1`. An unknown key, a wrong type or a value out of range is an error
 that names the key. Values of the preset win over those of `params.yaml`: with `preset: published` the number of epochs

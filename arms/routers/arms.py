@@ -189,7 +189,7 @@ class ArmsRouter(BaseRouter):
             "seed": self.training.seed,
             "kept_epoch": self.kept_epoch,
             "temperature": self.temperature,
-            "encoders": self.encoders.params.model_dump(),
+            "encoders": self.encoders.params.saved(),
             "encoders_seed": self.encoders.seed,
             "text_config": self.encoders.text.config,
             "fingerprints": self.encoders.fingerprints,

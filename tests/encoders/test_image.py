@@ -21,7 +21,7 @@ TEXT = {"context_length": 4, "vocab_size": 8, "width": 8, "heads": 1, "layers": 
 TOWERS = {
     "tiny-vit": VIT,
     "tiny-resnet": RESNET,
-    "tiny-timm": {"embed_dim": 8, "vision_cfg": {"timm_model_name": "test_vit", "image_size": 160}},
+    "tiny-timm": {"embed_dim": 8, "vision_cfg": {"timm_model_name": "test_byobnet", "image_size": 160}},
 }
 
 
@@ -165,9 +165,17 @@ def test_a_tag_brings_its_preprocessing_and_activation(hub, tag):
             "with weights 'opnai' could not be loaded: Pretrained value 'opnai' is not a known tag or valid file path",
         ),
         (
-            {"model": "tiny-timm"},
-            "image encoder tiny-timm/seed 1: a TimmModel cannot be cut; use an open_clip architecture with a "
-            "VisionTransformer or ModifiedResNet visual tower",
+            {"model": "tiny-timm", "tunable_layers": 1},
+            "image encoder tiny-timm/seed 1: timm's ByobNet cannot be cut; set tunable_layers: 0, got 1",
+        ),
+        (
+            {
+                "architecture": {
+                    "embed_dim": 8,
+                    "vision_cfg": {"timm_model_name": "test_vit", "timm_model_pretrained": True},
+                }
+            },
+            "image.architecture names a further model, timm_model_name 'test_vit', which would be loaded",
         ),
     ],
 )

@@ -14,7 +14,8 @@ from transformers import DistilBertConfig, DistilBertModel
 import arms
 from arms.encoders import origins
 from arms.encoders.image import build_image_encoder
-from arms.encoders.pretrained import make_text_model
+from arms.encoders.pretrained.folders import hash_file, model_folder
+from arms.encoders.pretrained.transformers_models import make_text_model
 from arms.encoders.text import build_text_encoder
 from arms.errors import ArmsError
 from arms.routers.router import load_router
@@ -59,7 +60,7 @@ def test_image_encoders_that_a_router_may_not_name(tmp_path, work, monkeypatch, 
 def test_weights_at_an_address_are_not_fetched_for_a_router(tmp_path, work, monkeypatch):
     tag = {"url": "http://127.0.0.1:9/clip.pt", "hf_hub": ""}
     monkeypatch.setattr(open_clip, "get_pretrained_cfg", lambda model, tag_name: tag)
-    monkeypatch.setattr("arms.encoders.pretrained.URL_CACHE", str(tmp_path))
+    monkeypatch.setattr("arms.encoders.pretrained.clips.URL_CACHE", str(tmp_path))
     router = router_with(tmp_path / "router", image={"model": "ViT-B-32", "pretrained": "there"})
     with pytest.raises(ArmsError, match=r"clip\.pt is not on this machine, and loading a router downloads nothing"):
         load_router(router, device="cpu")
@@ -121,20 +122,122 @@ def cached(tmp_path, monkeypatch):
     model = {**VIT, "text_cfg": {"context_length": 4, "vocab_size": 8, "width": 8, "heads": 1, "layers": 1}}
     (image / "open_clip_config.json").write_text(json.dumps({"model_cfg": model, "preprocess_cfg": {}}))
     torch.save(open_clip.CLIP(**model).state_dict(), image / "open_clip_pytorch_model.bin")
-    return f"acme/bert@{COMMIT}", f"hf-hub:acme/clip@{COMMIT}"
+    names = f"acme/bert@{COMMIT}", f"hf-hub:acme/clip@{COMMIT}"
+    files = text / "model.safetensors", image / "open_clip_pytorch_model.bin"
+    return [{"model": name, "sha256": {file.name: hash_file(file)}} for name, file in zip(names, files, strict=True)]
 
 
 def test_what_the_cache_has_may_be_named_by_routers_too(work, cached):
     text, image = cached
     for download in (True, False):
-        params = text_params(model=text, **NO_MODEL)
+        params = text_params(**text, **NO_MODEL)
         built = build_text_encoder(params, tokenizer=tiny_tokenizer(), seed=1, download=download)
-        assert built.fingerprint["encoder"] == text
-        params = image_params(model=image, architecture=None)
+        assert built.fingerprint["encoder"] == text["model"]
+        params = image_params(**image, architecture=None)
         assert build_image_encoder(params, seed=1, download=download).width == VIT["embed_dim"]
-    other = text.replace(COMMIT, "0" * 40)
+    other = text | {"model": text["model"].replace(COMMIT, "0" * 40)}
     with pytest.raises(ArmsError, match=f"not on this machine.* --revision {'0' * 40}"):
-        build_text_encoder(text_params(model=other, **NO_MODEL), tokenizer=tiny_tokenizer(), seed=1, download=False)
+        build_text_encoder(text_params(**other, **NO_MODEL), tokenizer=tiny_tokenizer(), seed=1, download=False)
+    with pytest.raises(
+        ArmsError, match="not on this machine, and the hub cannot be reached; where it can, run: hf down"
+    ):
+        build_text_encoder(text_params(**other, **NO_MODEL), tokenizer=tiny_tokenizer(), seed=1)
+
+
+def test_routers_of_before_name_no_hashes(work, cached):
+    text, image = ({"model": named["model"]} for named in cached)
+    params = text_params(**text, **NO_MODEL)
+    assert build_text_encoder(params, tokenizer=tiny_tokenizer(), seed=1, download=False).width == 8
+    params = image_params(**image, architecture=None)
+    assert build_image_encoder(params, seed=1, download=False).width == VIT["embed_dim"]
+
+
+def test_a_download_needs_the_hash_of_its_weights(work, cached):
+    text, image = ({"model": named["model"]} for named in cached)
+    expected = "expected the sha256 of its weights beside its name"
+    with pytest.raises(ArmsError, match=f"text encoder 'acme/bert': {expected}"):
+        build_text_encoder(text_params(**text, **NO_MODEL), tokenizer=tiny_tokenizer(), seed=1)
+    with pytest.raises(ArmsError, match=f"image encoder 'acme/clip': {expected}"):
+        build_image_encoder(image_params(**image, architecture=None), seed=1)
+
+
+@pytest.mark.parametrize("download", [True, False])
+def test_other_weights_than_those_that_are_pinned(work, cached, download):
+    text = cached[0] | {"sha256": {"model.safetensors": "0" * 64}}
+    with pytest.raises(ArmsError, match=f"expected model.safetensors with sha256 {'0' * 64}, got {hash_of(cached[0])}"):
+        build_text_encoder(text_params(**text, **NO_MODEL), tokenizer=tiny_tokenizer(), seed=1, download=download)
+    absent = cached[0] | {"sha256": {"pytorch_model.bin": "0" * 64}}
+    with pytest.raises(ArmsError, match=f"expected pytorch_model.bin with sha256 {'0' * 64}, got no such file"):
+        build_text_encoder(text_params(**absent, **NO_MODEL), tokenizer=tiny_tokenizer(), seed=1, download=download)
+
+
+def hash_of(named):
+    (value,) = named["sha256"].values()
+    return value
+
+
+def test_weights_that_would_be_loaded_have_to_be_pinned(work, cached, tmp_path):
+    """Of a repository with two files, every library takes the safetensors."""
+    (folder,) = (tmp_path / "hub/models--acme--bert").rglob(COMMIT)
+    (folder / "pytorch_model.bin").write_bytes(b"weights")
+    pinned = cached[0] | {"sha256": {"pytorch_model.bin": hash_file(folder / "pytorch_model.bin")}}
+    with pytest.raises(ArmsError, match=r"expected sha256 of model.safetensors too, which would be loaded"):
+        build_text_encoder(text_params(**pinned, **NO_MODEL), tokenizer=tiny_tokenizer(), seed=1)
+    index = {"weight_map": {"a": "model.safetensors", "b": "model-2.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ArmsError, match=r"expected sha256 of model-2.safetensors too, which would be loaded"):
+        build_text_encoder(text_params(**cached[0], **NO_MODEL), tokenizer=tiny_tokenizer(), seed=1)
+
+
+def test_a_download_brings_no_code(work, monkeypatch, tmp_path):
+    """Only configurations, vocabularies and the weights that are pinned are asked for."""
+    asked = {}
+
+    def download(repository, **settings):
+        asked.update(settings, repository=repository)
+        return str(tmp_path)
+
+    monkeypatch.setattr("arms.encoders.pretrained.folders.snapshot_download", download)
+    (tmp_path / "a.safetensors").touch()
+    pinned = {"a.safetensors": hash_file(tmp_path / "a.safetensors")}
+    assert model_folder(f"acme/bert@{COMMIT}", pinned, "text encoder", download=True) == tmp_path
+    assert asked == {
+        "repository": "acme/bert",
+        "revision": COMMIT,
+        "allow_patterns": ["*.json", "*.txt", "*.model", "a.safetensors"],
+        "local_files_only": False,
+    }
+
+
+class TestTag:
+    """A tag of open_clip that comes from the hub."""
+
+    @pytest.fixture
+    def tag(self, work, cached, monkeypatch, tmp_path):
+        (folder,) = (tmp_path / "hub/models--acme--clip").rglob(COMMIT)
+        content = json.loads((folder / "open_clip_config.json").read_text())
+        (tmp_path / "mine.json").write_text(json.dumps(content["model_cfg"]))
+        open_clip.add_model_config(tmp_path / "mine.json")
+        monkeypatch.setitem(open_clip.pretrained._PRETRAINED, "mine", {"acme": {"hf_hub": "acme/clip/", "url": "u"}})
+        return {"model": "mine", "architecture": None, "pretrained": f"acme@{COMMIT}", "sha256": cached[1]["sha256"]}
+
+    @pytest.mark.parametrize("download", [True, False])
+    def test_its_commit_and_its_hash(self, tag, download):
+        encoder = build_image_encoder(image_params(**tag), seed=1, download=download)
+        assert encoder.name == f"mine/acme@{COMMIT}"
+
+    def test_without_either(self, tag):
+        with pytest.raises(
+            ArmsError, match="image encoder's weights 'acme': expected a pinned commit, as in acme@COMM"
+        ):
+            build_image_encoder(image_params(**tag | {"pretrained": "acme"}), seed=1)
+        with pytest.raises(ArmsError, match="image encoder's weights 'acme': expected the sha256 of its weights"):
+            build_image_encoder(image_params(**tag | {"sha256": None}), seed=1)
+
+    def test_another_file(self, tag):
+        other = tag | {"sha256": {"open_clip_pytorch_model.bin": "0" * 64}}
+        with pytest.raises(ArmsError, match=f"expected open_clip_pytorch_model.bin with sha256 {'0' * 64}"):
+            build_image_encoder(image_params(**other), seed=1, download=False)
 
 
 def test_an_open_clip_folder_that_names_a_further_model(work, cached, tmp_path):
@@ -142,16 +245,26 @@ def test_an_open_clip_folder_that_names_a_further_model(work, cached, tmp_path):
     content = json.loads(file.read_text())
     content["model_cfg"]["text_cfg"]["hf_model_name"] = "acme/evil"
     file.write_text(json.dumps(content))
-    for model in (cached[1], f"local-dir:{file.parent}"):
+    for named in (cached[1], {"model": f"local-dir:{file.parent}"}):
         with pytest.raises(ArmsError, match="names a further model, hf_model_name 'acme/evil'"):
-            build_image_encoder(image_params(model=model, architecture=None), seed=1)
+            build_image_encoder(image_params(**named, architecture=None), seed=1)
+    with pytest.raises(ArmsError, match="'roberta-ViT-B-32' names a further model, hf_model_name 'roberta-base'"):
+        build_image_encoder(image_params(model="roberta-ViT-B-32", architecture=None), seed=1)
 
 
 def test_nothing_else_in_the_library_loads_models():
     root = Path(arms.__file__).parent
     calls = re.compile(
-        r"(?<!Router)\.from_pretrained\(|\bAuto\w+\.|create_model\(\s*[a-z_\"']*(?:clip|model)|trust_remote_code"
+        r"(?<!Router)\.from_pretrained\(|\bAuto\w+\.|create_model\(\s*[a-z_\"\'A-Z]*(?:clip|model|local|name|ARCH)|SentenceTransformer\(|trust_remote_code|torch\.load\("
     )
-    users = {file.name for folder in (root, root.parent / "stages") for file in folder.rglob("*.py")
-             if calls.search(file.read_text())}  # fmt: skip
-    assert users == {"pretrained.py"}
+    users = {file.relative_to(root.parent).as_posix() for folder in (root, root.parent / "stages")
+             for file in folder.rglob("*.py") if calls.search(file.read_text())}  # fmt: skip
+    loaders = {
+        f"arms/encoders/pretrained/{name}.py" for name in ("clips", "sentences", "timm_models", "transformers_models")
+    }
+    weights_only = {"arms/encoders/pretrained/timm_models.py", "arms/training/snapshot.py"}
+    assert users == {*loaders, *weights_only}
+    for other in weights_only:
+        assert "weights_only=True" in (root.parent / other).read_text()
+    for loader in loaders:
+        assert not re.search(r"trust_remote_code\W+True", (root.parent / loader).read_text())

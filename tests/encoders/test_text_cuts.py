@@ -6,7 +6,6 @@ import transformers
 from transformers import DistilBertConfig, DistilBertModel, PreTrainedTokenizerFast
 
 from arms.encoders.text import build_text_encoder
-from arms.errors import ArmsError
 from tests.encoders.cuts import (
     EXACT,
     TEXTS,
@@ -17,6 +16,7 @@ from tests.encoders.cuts import (
     run,
     text_batch,
 )
+from tests.encoders.libraries import MODERNBERT
 from tests.fakes import DISTILBERT, VOCABULARY_SIZE, text_params, tiny_tokenizer
 
 SIZES = {"hidden_size": 8, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 16}
@@ -35,22 +35,16 @@ FAMILIES = {
     "electra": ("Electra", {**COMMON, "embedding_size": 4}, 32),
     "electra-unprojected": ("Electra", {**COMMON, "embedding_size": 8}, 32),
     "ernie": ("Ernie", {**COMMON, "use_task_id": True}, 32),
+    "modernbert": ("ModernBert", {**MODERNBERT, **COMMON}, 32),
     "roberta": ("Roberta", {**COMMON, "pad_token_id": 1}, 30),
     "roberta-other-padding": ("Roberta", {**COMMON, "pad_token_id": 3}, 28),
     "xlm-roberta": ("XLMRoberta", {**COMMON, "pad_token_id": 1}, 30),
-}
-REFUSED = {
-    "albert": ("Albert", {**COMMON, "embedding_size": 4}),  # its layers share their weights
-    "mpnet": ("MPNet", COMMON),  # its layers share a table of relative positions
-    "roberta-prelayernorm": ("RobertaPreLayerNorm", COMMON),  # has another norm above its layers
-    "t5": ("T5", {"d_model": 8, "d_ff": 16, "num_layers": 2, "num_heads": 2, "vocab_size": VOCABULARY_SIZE}),
-    "bert decoder": ("Bert", {**COMMON, "is_decoder": True}),
 }
 EVERY_CUT = [(name, layers) for name in FAMILIES for layers in (0, 1, 2, 3, "all")]
 
 
 def model_class(name):
-    return getattr(transformers, f"{(FAMILIES | REFUSED)[name][0]}Model")
+    return getattr(transformers, f"{FAMILIES[name][0]}Model")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +52,7 @@ def hub(tmp_path_factory):
     """A folder of small models as the hub keeps them, tokenizer files and all."""
     folder = tmp_path_factory.mktemp("hub")
     special = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
-    for name, (family, settings, *_) in (FAMILIES | REFUSED).items():
+    for name, (family, settings, *_) in FAMILIES.items():
         model = model_class(name)(getattr(transformers, f"{family}Config")(**settings))
         randomise(model)
         model.save_pretrained(folder / name)
@@ -129,16 +123,6 @@ def test_texts_as_long_as_there_are_positions(hub, name):
     texts = ["read " * 100, "read"]
     assert [len(row) for row in encoder.tokenize(texts)] == [FAMILIES[name][2], 3]
     check_against(model_class(name).from_pretrained(hub / name), encoder, texts, "mean")
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_a_family_that_cannot_be_cut(hub, name):
-    with pytest.raises(ArmsError) as caught:
-        from_hub(hub, name)
-    assert str(caught.value) == (
-        f"text encoder {hub / name}: a {name} model cannot be cut; use one of the families bert, camembert, "
-        "data2vec-text, distilbert, electra, ernie, roberta, xlm-roberta"
-    )
 
 
 @pytest.mark.parametrize("tunable_layers", [0, 1, "all"])

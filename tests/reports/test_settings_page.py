@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from arms.baselines.registry import ROUTERS
 from arms.cli import main
-from arms.params import PoolParams
+from arms.params import ImageEncoderParams, PoolParams, TextEncoderParams
 from arms.reports.settings_page import describe_type, read_settings, settings_page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +21,14 @@ FILES = {
     "conf/data/<name>.yaml": "conf/data/sample.yaml",
     "conf/encoders/<name>.yaml": "conf/encoders/bundled.yaml",
     "conf/presets/<name>.yaml": "conf/presets/published.yaml",
+}
+
+
+MAY_BE_LEFT_OUT = {
+    f"{name}.{key}"
+    for name, section in (("image", ImageEncoderParams), ("text", TextEncoderParams))
+    for key, field in section.model_fields.items()
+    if not field.is_required()
 }
 
 
@@ -39,7 +47,9 @@ def test_every_setting_is_there_with_its_meaning_and_its_value():
     for file, path in FILES.items():
         free = ("router", "train", "extend", "safe") if "presets" in file else ("baselines", "architecture")
         written = names_in(YAML(typ="safe", pure=True).load(ROOT / path), free)
-        assert {setting.name for setting in found if setting.file == file} - {"sample"} == written
+        names = {setting.name for setting in found if setting.file == file} - {"sample"}
+        assert written <= names
+        assert names - written <= (MAY_BE_LEFT_OUT if "encoders" in file else set())
     without = [setting.name for setting in found if not setting.meaning]
     assert not without, "these fields of arms/params.py have no description"
     (rate,) = [setting for setting in found if setting.name == "train.learning_rate"]
