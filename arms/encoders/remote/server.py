@@ -60,6 +60,10 @@ class EmbeddingServer:
         self._client: httpx2.Client | None = None
         self._process = 0  # that the client belongs to: a connection that a fork shares would mix up the answers
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the connection: another process makes its own."""
+        return {**vars(self), "_client": None}
+
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of N texts, none of them empty: shape (N, D), float32.
 
