@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -197,15 +198,27 @@ class ImageEncoderParams(Section):
         return _check_source(self, self.model, self.architecture, self.pretrained)
 
 
+class ProbeParams(Section):
+    """A text whose vector is pinned, so that another model behind the same name is an error."""
+
+    text: str = Field(min_length=1, description="embedded before the first text of a run, and now and then later")
+    vector: str | None = Field(
+        description="its vector, as base64 of float16 numbers; null: the run ends with the one to write here"
+    )
+    tolerance: float = Field(
+        gt=0, lt=1, description="largest distance from that vector, as a share of its length; servers round differently"
+    )
+
+
 class TextEncoderParams(Section):
     """The text encoder: a model of transformers or sentence-transformers, or the text tower of an open_clip model."""
 
-    library: Literal["transformers", "sentence-transformers", "open_clip"] = Field(
-        default="transformers", description="whose model it is, which builds it"
+    library: Literal["transformers", "sentence-transformers", "open_clip", "openai"] = Field(
+        default="transformers", description="whose model it is, which builds it; openai: that of a `server`"
     )
     model: str | None = Field(
         description="bundled, natural, a hub name as name@commit, or a folder like the hub's; of open_clip as in "
-        "`image`; null: see `architecture`"
+        "`image`; of openai as the server calls it; null: see `architecture`"
     )
     architecture: dict[str, Any] | None = Field(description="a DistilBertConfig; its weights start from the seed")
     pretrained: str | None = Field(default=None, description="of open_clip as in `image`; otherwise null")
@@ -220,10 +233,17 @@ class TextEncoderParams(Section):
     )
     pooling: Literal["cls", "mean", "last", "own"] = Field(
         description="a text's vector: the state of its first or last token, or the mean of all; own: as the model "
-        "itself makes it, of sentence-transformers and open_clip always"
+        "itself makes it, of other libraries than transformers always"
     )
     normalise: bool = Field(default=False, description="scale a text's vector to length 1")
-    max_tokens: PositiveInt = Field(description="of longer texts the middle is left out, and reported")
+    max_tokens: PositiveInt = Field(
+        description="of longer texts the middle is left out, and reported; of openai, whose tokens are not known here, "
+        "bytes of UTF-8, of which a token has one or more"
+    )
+    dimensions: PositiveInt | None = Field(
+        default=None, description="of openai: numbers of a vector, where the model can shorten it; null: as it gives it"
+    )
+    probe: ProbeParams | None = Field(default=None, description="of openai: what its model is known by; otherwise null")
     tunable_layers: TunableLayers = Field(description="blocks above the cut, trained with the head; 0: all are frozen")
     precision: PrecisionChoice = Field(description="of the frozen blocks; auto: bfloat16 where it measures faster")
 
@@ -243,6 +263,12 @@ class TextEncoderParams(Section):
             raise ValueError("vocabulary_size goes with architecture: set both or neither")
         if self.library != "transformers" and (self.model is None or self.pooling != "own"):
             raise ValueError(f"library {self.library} goes with a model, and with pooling: own")
+        if (self.probe is not None) != (self.library == "openai"):
+            raise ValueError(f"library {self.library}: probe goes with openai, which needs it, and only with it")
+        if self.library != "openai" and self.dimensions is not None:
+            raise ValueError("dimensions goes with library openai; otherwise null")
+        if self.library == "openai" and self.precision != "float32":
+            raise ValueError(f"library openai goes with precision: float32, got {self.precision!r}")
         if (self.pretrained is not None) != (self.library == "open_clip"):
             raise ValueError(
                 f"library {self.library}: pretrained goes with open_clip, which needs it, and only with it"
@@ -250,16 +276,47 @@ class TextEncoderParams(Section):
         return _check_source(self, self.model, self.architecture, self.model)
 
 
+def _check_url(url: str) -> str:
+    parts = urlsplit(url)
+    if "@" in parts.netloc:  # the message must not repeat it
+        raise ValueError("expected an address without a name or password; server.key_env names where the key is")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.port == 0:
+        raise ValueError(f"expected an address such as https://api.openai.com/v1, got {url!r}")
+    return url.rstrip("/")
+
+
+class ServerParams(Section):
+    """The server of `text.library: openai`: where it is and how it is asked. No stage lists it."""
+
+    url: Annotated[str, AfterValidator(_check_url)] = Field(description="its address, without /embeddings at the end")
+    key_env: str | None = Field(
+        pattern="^[A-Za-z_][A-Za-z0-9_]*$",
+        description="environment variable that holds the key, which is written nowhere; null: it asks for none",
+    )
+    encoding: Literal["base64", "float"] = Field(description="of the numbers in an answer; not every server has base64")
+    batch_size: PositiveInt = Field(description="texts of a request, at most")
+    timeout_s: PositiveFloat = Field(description="seconds to wait for the connection or for more of an answer")
+    retries: int = Field(ge=0, description="times to ask again where the server is busy, broken or out of reach")
+
+
 class EncodersParams(Section):
     """An encoder pair, conf/encoders/<name>.yaml."""
 
     image: ImageEncoderParams
     text: TextEncoderParams
+    server: ServerParams | None = Field(default=None, description="of `text.library: openai`; otherwise null")
+
+    @model_validator(mode="after")
+    def _server_is_named(self) -> Self:
+        if (self.server is not None) != (self.text.library == "openai"):
+            raise ValueError("server goes with text.library: openai, which needs it, and only with it")
+        return self
 
     def saved(self) -> dict[str, Any]:
         """As a saved router names the pair: settings that came later only where they are set, so files stay equal."""
-        later = {"library", "pretrained", "sha256", "prompt", "pooling", "normalise"}
-        return {
+        later = {"library", "pretrained", "sha256", "prompt", "pooling", "normalise", "dimensions", "probe"}
+        server = {} if self.server is None else {"server": self.server.model_dump()}
+        return server | {
             name: {
                 key: value
                 for key, value in section.model_dump().items()

@@ -1,8 +1,11 @@
 """The dataset of a run: its prepared tables with the features that the encode stage stored."""
 
-from arms.data.prepared import read_prepared
+from arms.data.prepared import read_prepared, text_sha256
+from arms.data.profiles import profile_sentence
 from arms.device import choose_device
 from arms.encoders.pair import EncoderPair
+from arms.encoders.remote.known import asks_server, know_texts
+from arms.encoders.text import TextEncoder
 from arms.features.dataset import Dataset, Embedder
 from arms.features.store import FeatureStore
 from stages.encoders import build_encoders
@@ -28,7 +31,16 @@ def open_dataset(workspace: Workspace) -> tuple[Dataset, EncoderPair]:
         budget_bytes=params.runtime.cache_budget_gb * 2**30,
         window_bytes=params.train.shuffle_window_mb * 2**20,
     )
+    _know_profiles(encoders.text, dataset)
     return dataset, encoders
+
+
+def _know_profiles(encoder: TextEncoder, dataset: Dataset) -> None:
+    """Spare a server the profiles, which every router encodes and the store holds."""
+    if asks_server(encoder):
+        sentences = list({profile_sentence(vlm, kind) for vlm in dataset.prepared.vlms for kind in ("full", "name")})
+        rows = dataset.texts.rows([text_sha256(sentence) for sentence in sentences])
+        know_texts(encoder, sentences, dataset.texts.take(rows)["pooled"].numpy())
 
 
 def open_embedded(workspace: Workspace) -> Dataset:

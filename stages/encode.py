@@ -20,6 +20,8 @@ from arms.features.store import FeatureStore
 from stages.encoders import image_encoder, text_encoder
 from stages.workspace import Stopwatch, Workspace, open_workspace, stage
 
+_SERVER_SHARD_BYTES = 4 * 2**20
+
 logger = logging.getLogger("stages.encode")
 
 
@@ -37,6 +39,10 @@ def encode(workspace: Workspace, prepared: Prepared, modality: str) -> int:
     watch = Stopwatch()
     runtime = workspace.params.runtime
     encoder, keys, read = (_images if modality == "image" else _texts)(workspace, prepared)
+    batch_size, shard_bytes = runtime.extract_batch_size, runtime.shard_mb * 2**20
+    if modality == "text" and (server := workspace.encoders.server) is not None:
+        # What it answered costs: little of it is to be lost to a kill.
+        batch_size, shard_bytes = server.batch_size, min(shard_bytes, _SERVER_SHARD_BYTES)
     store = FeatureStore(workspace.features(modality), encoder.fingerprint)
     with store.writing():
         if damaged := damaged_shards(store):  # what is stored already is used as it is
@@ -47,8 +53,8 @@ def encode(workspace: Workspace, prepared: Prepared, modality: str) -> int:
             read,
             encoder,
             label=modality,
-            batch_size=runtime.extract_batch_size,
-            shard_bytes=runtime.shard_mb * 2**20,
+            batch_size=batch_size,
+            shard_bytes=shard_bytes,
             # Texts are already tokenised; only images need workers, which decode them.
             workers=runtime.num_workers if modality == "image" else 0,
             device=choose_device(runtime.device),

@@ -32,7 +32,9 @@ def text_encoder(workspace: Workspace, prepared: Prepared) -> TextEncoder:
         profiles = [profile_sentence(vlm, "full") for vlm in prepared.vlms if vlm.name in prepared.base]
         texts = [*prepared.split("train")["question"], *profiles]
         tokenizer = train_tokenizer(texts, vocabulary_size=params.vocabulary_size)
-    encoder = build_text_encoder(params, tokenizer=tokenizer, seed=workspace.params.seed)
+    encoder = build_text_encoder(
+        params, tokenizer=tokenizer, seed=workspace.params.seed, server=workspace.encoders.server
+    )
     return _settle_precision(encoder, params.precision, workspace, "text")
 
 

@@ -128,7 +128,8 @@ def _look_at_encoders(name: str, hub_reachable: bool | None, lack: Status) -> Fo
     text = "; ".join(weights.text() for weights in pair)
     away = {weights.origin for weights in pair if not weights.here}
     if not away:
-        return "ok", f"need no network: {text}", facts
+        served = any(weights.origin == "server" for weights in pair)
+        return "ok", text if served else f"need no network: {text}", facts
     if away != {"hub"}:
         return lack, text, facts
     if hub_reachable is False:

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +11,7 @@ from arms.encoders.bundled import BUNDLED, bundled_folder
 from arms.encoders.natural import NATURAL, natural_folder
 from arms.encoders.origins import HF_HUB, LOCAL_DIR, OPEN_CLIP_CONFIG, URL_CACHE, HubName, is_path
 from arms.errors import ArmsError
-from arms.params import EncodersParams, ImageEncoderParams, TextEncoderParams
+from arms.params import EncodersParams, ImageEncoderParams, ServerParams, TextEncoderParams
 
 _WEIGHTS_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer_config.json")
@@ -23,7 +24,7 @@ class Weights:
 
     modality: Literal["image", "text"]
     name: str
-    origin: Literal["package", "seed", "file", "hub", "unknown"]
+    origin: Literal["package", "seed", "file", "hub", "server", "unknown"]
     here: bool
     problem: str = ""
 
@@ -34,6 +35,7 @@ class Weights:
             "seed": "begins from the seed",
             "file": "is on this machine",
             "hub": "was downloaded" if self.here else "is to be downloaded once",
+            "server": "is asked of a server",
             "unknown": "is unknown",
         }[self.origin]
         return f"{self.modality} encoder {self.name} {verb}{f': {self.problem}' if self.problem else ''}"
@@ -41,7 +43,8 @@ class Weights:
 
 def weights_of(params: EncodersParams) -> tuple[Weights, Weights]:
     """The image encoder's weights and the text encoder's."""
-    return _weights("image", params.image), _weights("text", params.text)
+    image = _weights("image", params.image)
+    return image, _weights("text", params.text) if params.server is None else _served(params.text, params.server)
 
 
 def _weights(modality: Literal["image", "text"], params: ImageEncoderParams | TextEncoderParams) -> Weights:
@@ -116,6 +119,18 @@ def _open_clip_weights(modality: Literal["image", "text"], params: ImageEncoderP
         return Weights(modality, name, "hub", Path(URL_CACHE, Path(source["url"]).name).expanduser().is_file())
     repository, _ = os.path.split(source["hf_hub"])
     return _on_hub(modality, name, pinned, params.hashes, repository=repository)
+
+
+def _served(text: TextEncoderParams, server: ServerParams) -> Weights:
+    """A server's model: whether it could be asked."""
+    problem = ""
+    if missing := [library for library in ("httpx2", "tenacity") if find_spec(library) is None]:
+        problem = f"{', '.join(missing)} not installed; run: pip install 'arms[remote]'"
+    elif text.probe is not None and text.probe.vector is None:
+        problem = "its model is not pinned yet: dvc repro prints what to write into text.probe.vector"
+    elif server.key_env is not None and not os.environ.get(server.key_env):
+        problem = f"the environment variable {server.key_env} with its key is not set"
+    return Weights("text", f"{text.model} at {server.url}", "server", not problem, problem)
 
 
 def _without_name(modality: Literal["image", "text"], model: str | None) -> Weights:

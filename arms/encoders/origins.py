@@ -15,7 +15,7 @@ from pathlib import Path
 from huggingface_hub import constants
 
 from arms.errors import ArmsError
-from arms.params import EncodersParams, read_encoders_params
+from arms.params import EncodersParams, ServerParams, TextEncoderParams, read_encoders_params
 
 LOCAL_DIR = "local-dir:"  # before the path of a folder in open_clip's layout
 HF_HUB = "hf-hub:"  # before the name of an open_clip model on the hub
@@ -25,6 +25,7 @@ URL_CACHE = "~/.cache/clip"  # where open_clip puts what does not come from the 
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _known: set[str] = set()  # real paths that settings named in this process
+_servers: list[tuple[TextEncoderParams, ServerParams]] = []  # that settings named in this process
 _projects: set[Path] = set()  # folders whose conf/encoders names more
 
 
@@ -93,6 +94,38 @@ def check_known(path: str, what: str) -> None:
         )
 
 
+def trusted_server(text: TextEncoderParams, server: ServerParams, *, download: bool) -> ServerParams:
+    """The server to ask for a text model: that of the settings; for a saved router, theirs for the same model.
+
+    A router of a stranger could have questions sent to any address, and with them the value of any environment variable
+    as the key. So where a router names a server, the settings of this installation say which one is asked.
+
+    Raises
+    ------
+    ArmsError
+        If they name none for that model.
+    """
+    if download:
+        _servers.append((text, server))
+        return server
+    named = [(of.text, of.server) for root in _projects for of in _settings_in(root) if of.server is not None]
+    for known, its_server in reversed([*_servers, *named]):
+        if _same_model(known, text):
+            return its_server
+    raise ArmsError(
+        f"text encoder {text.model!r}: the router would send questions to {server.url}, with the key in "
+        f"{server.key_env or 'no variable'}; the settings of this installation name no server for that model (with the "
+        "router's text.dimensions and text.probe); if you trust it, name it in a file under conf/encoders: the "
+        "router's own settings are under `encoders` in its router.json"
+    )
+
+
+def _same_model(one: TextEncoderParams, other: TextEncoderParams) -> bool:
+    """Whether two settings name the same model of a server, by what it answers to the probe."""
+    probes = [None if of.probe is None else (of.probe.text, of.probe.vector) for of in (one, other)]
+    return (one.model, one.dimensions, probes[0]) == (other.model, other.dimensions, probes[1])
+
+
 @contextmanager
 def hub(*, reachable: bool) -> Iterator[None]:
     """Inside, no library asks the hub unless it is to be reachable."""
@@ -105,9 +138,14 @@ def hub(*, reachable: bool) -> Iterator[None]:
 
 
 def _paths_in(root: Path) -> Iterator[str]:
+    for params in _settings_in(root):
+        yield from _paths_of(params)
+
+
+def _settings_in(root: Path) -> Iterator[EncodersParams]:
     for file in sorted((root / "conf" / "encoders").glob("*.yaml")):
         try:
-            yield from _paths_of(read_encoders_params(file.stem, root))
+            yield read_encoders_params(file.stem, root)
         except ArmsError:  # of a pair that is not used; a run that uses it says what is wrong
             continue
 

@@ -59,7 +59,13 @@ def build_encoders(
         False where a saved router names the encoders: see `arms.encoders.origins`.
     """
     text = build_text_encoder(
-        params.text, seed=seed, tokenizer=tokenizer, config=text_config, shortening=shortening, download=download
+        params.text,
+        seed=seed,
+        tokenizer=tokenizer,
+        config=text_config,
+        shortening=shortening,
+        download=download,
+        server=params.server,
     )
     return EncoderPair(
         build_image_encoder(params.image, seed=seed, load_weights=load_weights, download=download),

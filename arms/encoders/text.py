@@ -4,6 +4,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from arms.encoders.base import Encoder, cut_layers, describe_cut, hash_weights
 from arms.encoders.batch import Batch
 from arms.encoders.long_texts import Shortening, describe_shortening, shorten_ids, shorten_text
 from arms.encoders.texts.registry import model_loader
-from arms.params import TextEncoderParams
+from arms.params import ServerParams, TextEncoderParams
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +90,7 @@ def build_text_encoder(
     config: dict[str, Any] | None = None,
     shortening: Shortening = "middle",
     download: bool = True,
+    server: ServerParams | None = None,
 ) -> TextEncoder:
     """Load or initialise the transformer and cut it.
 
@@ -104,6 +106,8 @@ def build_text_encoder(
         What texts over the limit lose, see `long_texts`.
     download : bool
         False where a saved router names the model: see `arms.encoders.origins`.
+    server : ServerParams, optional
+        Of library openai.
 
     Raises
     ------
@@ -115,7 +119,8 @@ def build_text_encoder(
         name = f"{params.library}/{name}" + (f"/{params.pretrained}" if params.pretrained else "")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = model_loader(params.library)(params, tokenizer=tokenizer, name=name, config=config, download=download)
+        load = model_loader(params.library) if server is None else partial(model_loader(params.library), server=server)
+        model = load(params, tokenizer=tokenizer, name=name, config=config, download=download)
     tokenizer = model.tokenizer
     tokenizer.no_padding()
     max_tokens = min(params.max_tokens, model.num_positions or params.max_tokens)

@@ -172,9 +172,9 @@ def _parts_from(file: str, name: str, section: type[Section], values: dict[str, 
         nested = _section_in(field.annotation)
         if nested is not field.annotation:  # a section that may be null is a setting too
             kind = describe_type(field.annotation, field.metadata)
-            own.append(Setting(file, name, key, kind, values[key], field.description or ""))
+            own.append(Setting(file, name, key, kind, values.get(key), field.description or ""))
         if nested:
-            inner.append((f"{name}.{key}" if name else key, nested, values[key] or {}))
+            inner.append((f"{name}.{key}" if name else key, nested, values.get(key) or {}))
     yield _Part(name, (inspect.getdoc(section) or "").splitlines()[0], own)
     for part in inner:
         yield from _parts_from(file, *part)

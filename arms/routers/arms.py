@@ -15,6 +15,7 @@ from arms.data.atomic import atomic_folder
 from arms.data.profiles import VlmProfile, profile_sentence
 from arms.device import check_usable_here, choose_device
 from arms.encoders.pair import EncoderPair
+from arms.encoders.remote.known import asks_server, know_texts
 from arms.errors import ArmsError
 from arms.features.labelled import Labelled
 from arms.features.loader import Queries
@@ -38,6 +39,7 @@ from arms.training.snapshot import Snapshot
 from arms.training.temperature import fit_temperature
 
 TOKENIZER = "tokenizer.json"
+_PROFILES = "profiles"  # of a text encoder that is a server: the vectors of the pool's sentences
 
 
 class ArmsRouter(BaseRouter):
@@ -77,7 +79,7 @@ class ArmsRouter(BaseRouter):
         """Make these VLMs the pool; a VLM that was never trained on is scored from its profile only."""
         self.profiles = tuple(profiles)
         self.vlms = tuple(profile.name for profile in profiles)
-        sentences = [profile_sentence(profile, self.router.profile) for profile in self.profiles]
+        sentences = _sentences(self.profiles, self.router)
         if len(set(sentences)) < len(sentences):
             raise ArmsError(f"two VLMs have the same profile sentence, so no router can tell them apart: {sentences}")
         features = encode_texts(self.encoders, sentences, self.device)
@@ -176,6 +178,8 @@ class ArmsRouter(BaseRouter):
         with atomic_folder(path) as folder:
             (folder / TOKENIZER).write_text(self.encoders.text.tokenizer.to_str(), encoding="utf-8")
             parts = split_weights(self.net, self.encoders, self.tuned)
+            if asks_server(self.encoders.text):  # so that loading asks for nothing
+                parts[_PROFILES] = {"pooled": self.profile_batch["pooled"]}
             write_checkpoint(folder, parts, self._describe(), beside=beside, files=(TOKENIZER,))
 
     def _describe(self) -> dict[str, Any]:
@@ -202,10 +206,14 @@ class ArmsRouter(BaseRouter):
         description = read_description(folder, sha256)
         parts = read_weights(folder, description)
         encoders = build_saved_encoders(description, read_tokenizer(folder, description))
+        profiles = [VlmProfile(**profile) for profile in description["vlms"]]
+        params = RouterParams.model_validate(description["router"])
+        if _PROFILES in parts:
+            know_texts(encoders.text, _sentences(profiles, params), parts[_PROFILES]["pooled"].numpy())
         router = cls(
-            [VlmProfile(**profile) for profile in description["vlms"]],
+            profiles,
             encoders,
-            RouterParams.model_validate(description["router"]),
+            params,
             FitParams(**description["train"], epochs=description["epochs"], seed=description["seed"]),
             device=choose_device(device),
         )
@@ -218,6 +226,10 @@ class ArmsRouter(BaseRouter):
         router.set_pool(router.profiles)
         router.net.to(router.device).eval()
         return router
+
+
+def _sentences(profiles: Sequence[VlmProfile], router: RouterParams) -> list[str]:
+    return [profile_sentence(profile, router.profile) for profile in profiles]
 
 
 def _checked_temperature(temperature: Any, folder: Path) -> float:

@@ -168,3 +168,24 @@ class TestText:
         found = text(f"no/such/folder@{COMMIT}")
         assert (found.origin, found.here) == ("unknown", False)
         assert found.problem.startswith("expected a folder or a name on the hub: ")
+
+
+def served(**changes):
+    """The words about a pair whose texts a server embeds."""
+    params = read_encoders_params("openai", ROOT)
+    probe = params.text.probe.model_copy(update={"vector": "ADw="} | changes)
+    return weights_of(params.model_copy(update={"text": params.text.model_copy(update={"probe": probe})}))[1]
+
+
+def test_a_text_encoder_that_is_a_server(monkeypatch):
+    name = "text encoder text-embedding-3-small at https://api.openai.com/v1 is asked of a server"
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-made-up")
+    assert (served().here, served().text()) == (True, name)
+    assert served(vector=None).text() == (
+        f"{name}: its model is not pinned yet: dvc repro prints what to write into text.probe.vector"
+    )
+    monkeypatch.delenv("OPENAI_API_KEY")
+    assert served().text() == f"{name}: the environment variable OPENAI_API_KEY with its key is not set"
+    assert not served().here
+    monkeypatch.setattr("arms.doctor.weights.find_spec", lambda name: None)
+    assert served().text() == f"{name}: httpx2, tenacity not installed; run: pip install 'arms[remote]'"

@@ -9,6 +9,7 @@ from arms.encoders.texts.base import TextModel
 _LIBRARIES = {
     "transformers": "arms.encoders.texts.transformers_models:load_model",
     "sentence-transformers": "arms.encoders.texts.sentence_models:load_model",
+    "openai": "arms.encoders.texts.openai_server:load_model",
     "open_clip": "arms.encoders.texts.open_clip_towers:load_model",
 }
 

@@ -1,0 +1,1 @@
+"""Embeddings of texts from an OpenAI-compatible server, pinned by its answer to a probe."""
