@@ -36,7 +36,7 @@ async def main(settings: dict[str, Any]) -> None:
     router = litellm.Router(model_list=settings["model_list"], plugins=[plugin], **settings["settings"])
     answers = [await ask(router, request) for request in settings["requests"]]
     await asyncio.sleep(2)  # LiteLLM calls its loggers after the answer
-    print(json.dumps({"answers": answers, "counts": dict(plugin.counts)}))
+    sys.stdout.write(json.dumps({"answers": answers, "counts": dict(plugin.counts)}) + "\n")
 
 
 asyncio.run(main(json.loads(Path(sys.argv[1]).read_text())))

@@ -87,9 +87,11 @@ class TestRecord:
         assert (record["propensity"], record["reason"], record["problem"]) == (None, "default", open_["arms.problem"])
 
     def test_a_failure(self):
-        happened = event(QUESTION, "azure/prod-4", signals=SIGNALS, exception=RuntimeError("down"))
+        happened = event(QUESTION, "azure/prod-4", signals=SIGNALS, exception=RuntimeError("You asked: count the dots"))
         record = read(happened, Keep(outputs=True), succeeded=False)
-        assert (record["status"], record["error"]) == ("failure", "RuntimeError: down")
+        assert (record["status"], record["error"]) == ("failure", "RuntimeError"), "not what was asked"
+        happened["exception"].status_code = 503
+        assert read(happened, succeeded=False)["error"] == "RuntimeError 503"
         assert {record[key] for key in ("cost_usd", "prompt_tokens", "completion_tokens", "output")} == {None}
 
     def test_an_attempt_that_reached_no_deployment(self):

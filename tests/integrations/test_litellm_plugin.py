@@ -227,7 +227,7 @@ class TestSettings:
         [
             ({"vlms": {"openai/x": "nobody"}}, "expected a VLM of the router, got 'nobody'; known: counter-2b"),
             ({"default": "nobody"}, "default: expected one of counter-2b"),
-            ({"remote_images": "fetch"}, "remote_images: expected leave or ignore, got 'fetch'"),
+            ({"remote_images": "fetch"}, "remote_images: expected one of leave, ignore, got 'fetch'"),
             ({"time_limit_s": 0}, "time_limit_s: expected a number > 0, got 0"),
         ],
     )

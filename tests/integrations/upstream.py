@@ -21,13 +21,13 @@ class Upstream:
         Up to /v1.
     asked : list of dict
         The bodies of the requests, in their order.
-    status : int
-        Of the answers; anything but 200 is an error.
+    fails_on : str or None
+        A text; requests that hold it get an error.
     """
 
     url: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
-    status: int = 200
+    fails_on: str | None = None
 
 
 @contextmanager
@@ -41,9 +41,9 @@ def serve_upstream() -> Iterator[Upstream]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             upstream.asked.append(body)
-            if upstream.status != 200:
-                error = {"error": {"message": "down for the test", "type": "server_error", "code": upstream.status}}
-                self._send("application/json", json.dumps(error).encode(), upstream.status)
+            if upstream.fails_on and upstream.fails_on in json.dumps(body):
+                error = {"error": {"message": "down for the test", "type": "server_error", "code": 500}}
+                self._send("application/json", json.dumps(error).encode(), 500)
             elif body.get("stream"):
                 self._send("text/event-stream", b"".join(_chunks(body)), 200)
             else:

@@ -109,9 +109,8 @@ class RoutingPlugin:
         self._remote_images = remote_images
         self._tools = tools
         self._context_tokens = context_tokens
-        self._router.route(
-            question="Is it ready?", policy=policy
-        )  # the first one takes long; and a wrong policy is said
+        # The first one takes long, and a wrong policy comes out.
+        self._router.route(question="Is it ready?", policy=policy)
         # One decision at a time: the net uses all cores by itself.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="arms-route")
 

@@ -48,7 +48,6 @@ def record_of(
     deployment = metadata.get("deployment") or (None if "model_group" in metadata else event.get("model"))
     vlm = (signals.get("arms.deployments") or {}).get(deployment, deployment)
     first = event.get("completion_start_time") if event.get("stream") else None
-    error = event.get("exception")
     return {
         "request_id": event.get("litellm_call_id"),
         "time": started.astimezone(UTC).isoformat(),
@@ -56,7 +55,7 @@ def record_of(
         "vlm": vlm,
         "deployment": deployment,
         "tried_before": signals.get("arms.failed") or [],
-        "error": None if succeeded else f"{type(error).__name__}: {error}"[:300],
+        "error": None if succeeded else _kind_of(event.get("exception")),
         "latency_s": _seconds(started, ended),
         "first_byte_s": _seconds(started, first),
         "prompt_tokens": standard.get("prompt_tokens") if succeeded else None,
@@ -77,6 +76,12 @@ def _propensity(signals: Mapping[str, Any], vlm: str | None) -> float | None:
     """The chance with which this VLM was chosen; None if it answered because another failed, or nothing was decided."""
     alone = signals.get("arms.reason") == "policy" and not signals.get("arms.failed")
     return signals.get("arms.propensity") if alone and vlm == signals.get("arms.vlm") else None
+
+
+def _kind_of(error: Any) -> str:
+    """An error's class and its HTTP status; its text may hold what was asked."""
+    status = getattr(error, "status_code", None)
+    return type(error).__name__ if status is None else f"{type(error).__name__} {status}"
 
 
 def _seconds(start: datetime, end: Any) -> float | None:
