@@ -1,13 +1,15 @@
 # make install: build the environment. make repro: and run the pipeline. make test: and run the tests.
 # make test-all: what takes long too (full-size architectures, the pages, experiments, pretraining).
+# make test-litellm: the plugin and the logger in LiteLLM's Router and proxy, which get an environment of their own.
 PYTHON ?= python3.11
 FAISS ?= cpu
 VENV := .venv
 READY := $(VENV)/.ready
+LITELLM := .venv-litellm
 # dvc and the stages' `python` are the environment's own.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: install repro test test-all lint docs experiments bundled starter-router clean
+.PHONY: install repro test test-all test-litellm lint docs experiments bundled starter-router clean
 install: $(READY)
 
 repro: $(READY)
@@ -21,7 +23,10 @@ test: $(READY)
 	$(PYTEST)
 
 test-all: $(READY)
-	$(PYTEST) -m 'not gpu' tests pretrain/tests
+	$(PYTEST) -m 'not gpu and not litellm' tests pretrain/tests
+
+test-litellm: $(READY) $(LITELLM)/.ready
+	python -m pytest -m litellm tests/integrations
 
 lint: $(READY)
 	ruff check .
@@ -47,9 +52,17 @@ starter-router: $(READY)
 	python -m pretrain.starter data/routers/incremental arms/cli/starter
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) $(LITELLM) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(FAISS),dev]'
+	touch $@
+
+# What ARMS needs comes from the project's environment, behind what LiteLLM brings.
+$(LITELLM)/.ready: constraints-litellm.txt $(READY)
+	$(PYTHON) -m venv --clear $(LITELLM)
+	python -c 'import sysconfig; print(sysconfig.get_path("purelib"), "$(CURDIR)", sep="\n")' \
+		> $$($(LITELLM)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/arms.pth
+	$(LITELLM)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-litellm.txt 'litellm[proxy]'
 	touch $@

@@ -11,7 +11,7 @@ GROUPS = (
     ("studies",),
     ("stages", "arms/cli"),
     ("arms/__init__.py",),  # offers Router under a short name
-    ("arms/extension", "arms/reports", "arms/doctor"),
+    ("arms/extension", "arms/reports", "arms/doctor", "arms/integrations"),
     ("arms/safe",),
     ("arms/baselines",),
     ("arms/routers", "arms/evaluation"),

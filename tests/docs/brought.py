@@ -1,11 +1,13 @@
 """What the reader of each page has before the first command: logs, photos, another dataset, weights."""
 
+import base64
 import gzip
 import json
 import os
 import shutil
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import numpy as np
 import open_clip
@@ -15,6 +17,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from transformers import DistilBertConfig, DistilBertModel, PreTrainedTokenizerFast
 
+from arms.integrations.litellm.outcome_logger import append_line
+from arms.integrations.litellm.record import Keep, record_of
 from tests.docs.reader import write_yaml
 from tests.fakes import DISTILBERT, VIT, tiny_tokenizer
 from tests.importers.logs import (
@@ -30,6 +34,7 @@ from tests.importers.logs import (
     vl_routerbench,
     vlmevalkit_many,
 )
+from tests.integrations.contexts import asks, event
 from tests.pipeline import ROOT, Project
 
 Bring = Callable[[Project], None]
@@ -113,6 +118,21 @@ def own_log(project: Project) -> None:
     (project.folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
+def litellm_log(project: Project) -> None:
+    """What the outcome logger wrote of six answers, and the verdicts on them."""
+    for number in range(6):
+        url = f"data:image/png;base64,{base64.b64encode(m2.png((number, 60, 90))).decode()}"
+        signals = {"arms.deployments": {"openai/gpt-4o": "gpt-4o"}}
+        happened = event(asks(f"How many in {number}?", url), "openai/gpt-4o", signals=signals)
+        happened["litellm_call_id"] = f"call-{number}"
+        start = datetime(2026, 11, 1, 12, number)
+        keep = Keep(questions=True, images=True)
+        record = record_of(happened, None, start, start + timedelta(seconds=2), keep, succeeded=True)
+        append_line(project.folder / "outcomes.jsonl", json.dumps(record))
+    rows = "".join(f"call-{number},{number % 2}\n" for number in range(6))
+    (project.folder / "feedback.csv").write_text(f"request_id,correct\n{rows}")
+
+
 def nova(project: Project) -> None:
     """The answers of a VLM called nova to queries of the sample and of the log of VLMEvalKit."""
     outcomes = pd.read_parquet(project.folder / "data/prepared/sample/outcomes.parquet")
@@ -174,6 +194,7 @@ BROUGHT: dict[str, tuple[Bring, ...]] = {
     "docs/safe.md": (photos,),
     "docs/experiments.md": (environment, studies, paper_encoders),
     "docs/your-data.md": (photos, vlmevalkit_log),
+    "docs/litellm.md": (litellm_log,),
     "docs/importers.md": (vlmevalkit_log, other_logs, own_log),
     "docs/add-a-vlm.md": (photos, nova),
     "docs/reproduce-the-paper.md": (m2_log, paper_encoders, studies),

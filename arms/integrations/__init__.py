@@ -1,0 +1,1 @@
+"""ARMS inside gateways that others run; none of them is imported here."""
