@@ -105,7 +105,11 @@ def measure_fit(size: int, pool: int) -> list[Line]:
     contrasts = random.normal(size=(size, pool, sources))
     outcomes = (random.normal(size=(size, pool)) < contrasts.mean(axis=2)).astype(np.float32)
     evidence = Evidence(
-        np.zeros((size, pool)), contrasts, np.ones(contrasts.shape), np.zeros((size, sources)), random.random(size),
+        np.zeros((size, pool)),
+        contrasts,
+        np.ones(contrasts.shape),
+        np.zeros((size, sources)),
+        random.random(size),
         np.full(size, FORMS[0]),
     )
     half = np.arange(size // 2)

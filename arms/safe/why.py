@@ -66,7 +66,8 @@ def explain(joint: Joint, memory: Memory, vlms: tuple[str, ...], evidence: Evide
         Of the queries.
     """
     scores, parts = joint.scores(evidence), joint.parts(evidence)
-    first, trust, chance = scores.argmax(axis=1), joint.trust.at(evidence.novelty, evidence.forms), joint.beats_default(scores)
+    first, chance = scores.argmax(axis=1), joint.beats_default(scores)
+    trust = joint.trust.at(evidence.novelty, evidence.forms)
     return [
         Why(
             novelty=float(evidence.novelty[row]),
