@@ -10,6 +10,7 @@ LOOSE = {f"arms/{name}.py" for name in "__init__ device errors names params prog
 GROUPS = (
     ("studies",),
     ("stages", "arms/cli"),
+    ("arms/serve",),
     ("arms/__init__.py",),  # offers Router under a short name
     ("arms/extension", "arms/reports", "arms/doctor"),
     ("arms/safe",),

@@ -14,6 +14,7 @@ from arms.cli.features import features
 from arms.cli.import_ import import_
 from arms.cli.report import report
 from arms.cli.route import route
+from arms.cli.serve import serve
 from arms.cli.settings import settings
 from arms.cli.validate import validate
 from arms.cli.vlms import vlms
@@ -42,5 +43,5 @@ def main() -> None:
     """
 
 
-for command in (import_, validate, vlms, features, route, card, extend, report, settings, doctor, completion):
+for command in (import_, validate, vlms, features, route, serve, card, extend, report, settings, doctor, completion):
     main.add_command(command)
