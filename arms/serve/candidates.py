@@ -50,7 +50,7 @@ def candidates(
 
 
 def policy_of(chat: ChatRequest, loaded: Loaded, settings: ServeSettings) -> dict[str, Any] | None:
-    """The selection policy that a request asks for; None for the router's own; a RequestError for one that cannot be."""
+    """The selection policy that a request asks for; None: the router's own; a RequestError for one that cannot be."""
     wished, own = chat.wishes.policy, None if chat.model == AUTO else named_policy(chat.model, settings)
     if wished is None:
         return own

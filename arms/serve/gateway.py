@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from random import Random
 from typing import Any
 
+import httpx
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 
@@ -52,8 +53,9 @@ class Gateway:
         self.metrics, self.sessions = Metrics(), Sessions(settings.sessions)
         self.decider = Decider(settings, loaded, self.sessions, random or Random())
         breakers = Breakers(settings.breaker, self.metrics.left_alone)
+        tls = httpx.create_ssl_context()
         self.upstreams = {
-            vlm: Upstream(vlm, upstream, breakers, settings.limits.answer_mb)
+            vlm: Upstream(vlm, upstream, breakers, settings.limits.answer_mb, tls)
             for vlm, upstream in settings.upstreams.items()
         }
         self.running = Running(settings.limits.running)

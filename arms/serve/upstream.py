@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from time import monotonic
 from typing import Any
@@ -94,9 +95,13 @@ class Upstream:
     breakers : Breakers
     answer_mb : float
         MiB of an answer, or of an event of a stream.
+    tls : SSLContext
+        Which certificates are trusted.
     """
 
-    def __init__(self, vlm: str, settings: UpstreamSettings, breakers: Breakers, answer_mb: float) -> None:
+    def __init__(
+        self, vlm: str, settings: UpstreamSettings, breakers: Breakers, answer_mb: float, tls: ssl.SSLContext
+    ) -> None:
         self.vlm, self.settings = vlm, settings
         self._breakers, self._most = breakers, round(answer_mb * MIB)
         headers = {"content-type": "application/json", "accept-encoding": "identity"}
@@ -108,7 +113,7 @@ class Upstream:
             timeout=httpx.Timeout(None, connect=settings.timeouts.connect_s),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
             follow_redirects=False,
-            trust_env=False,
+            verify=tls,
         )
 
     async def close(self) -> None:

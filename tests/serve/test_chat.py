@@ -7,17 +7,20 @@ import httpx
 import openai
 import pytest
 
-from tests.serve.helpers import chat, until
+from tests.serve.helpers import CLIENT, chat, post, until
 from tests.serve.upstream import USAGE, chunks, whole
-
-
-def post(gateway, body, **headers):
-    headers["content-type"] = "application/json"
-    return httpx.post(f"{gateway.url}/v1/chat/completions", content=json.dumps(body), headers=headers, timeout=10)
 
 
 def client(gateway):
     return openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="any", max_retries=0)
+
+
+def read_some(gateway, body):
+    """Ask, and leave soon."""
+    with CLIENT.stream("POST", f"{gateway.url}/v1/chat/completions", json=body, timeout=0.2) as response:
+        for number, _ in enumerate(response.iter_raw()):
+            if number == 20:
+                raise httpx.ReadTimeout("enough")
 
 
 class TestPassing:
@@ -52,7 +55,7 @@ class TestPassing:
 
     def test_the_first_chunk_comes_before_the_last_is_there(self, gateway, upstream):
         upstream.how["alpha"] = "trickle"
-        with httpx.stream("POST", f"{gateway.url}/v1/chat/completions", json=chat("alpha", stream=True)) as response:
+        with CLIENT.stream("POST", f"{gateway.url}/v1/chat/completions", json=chat("alpha", stream=True)) as response:
             lines = response.iter_lines()
             assert json.loads(next(lines).removeprefix("data: "))["model"] == "alpha"
         until(lambda: upstream.left == ["there-alpha"])
@@ -163,7 +166,7 @@ class TestModels:
         ("arms", "message"),
         [
             ({"exclude": ["delta"]}, "unknown VLM 'delta'; known: alpha, beta, gamma"),
-            ({"exclude": list(("alpha", "beta", "gamma"))}, "none is left: alpha is excluded"),
+            ({"exclude": ["alpha", "beta", "gamma"]}, "none is left: alpha is excluded"),
             ({"policy": "none"}, "unknown policy 'none'; known: thrifty"),
             ({"policy": {"name": "cheapest"}}, r"expected the settings (of, tau), got (none)"),
             ({"policy": 3}, "expected a name or a policy"),
@@ -249,12 +252,7 @@ class TestAfterTheFirstByte:
     def test_the_upstream_is_stopped_when_the_client_leaves(self, gateway, upstream, how, stream):
         upstream.how["alpha"] = how
         with pytest.raises(httpx.ReadTimeout):
-            with httpx.stream(
-                "POST", f"{gateway.url}/v1/chat/completions", json=chat("alpha", stream=stream), timeout=0.2
-            ) as response:
-                for _ in zip(range(20), response.iter_raw(), strict=False):
-                    pass
-                raise httpx.ReadTimeout("enough")
+            read_some(gateway, chat("alpha", stream=stream))
         until(lambda: upstream.left == ["there-alpha"], within=1)
         assert gateway.answer().status == 499
         until(lambda: gateway.inner.running.count == 0)

@@ -71,7 +71,7 @@ class FakeUpstream:
         if how.isdecimal():
             return JSONResponse({"error": {"message": f"a {how} of there"}}, int(how), {"retry-after": "7"})
         if how == "stall":
-            while not await request.is_disconnected():  # noqa: ASYNC110
+            while not await request.is_disconnected():
                 await asyncio.sleep(0.01)
             self.left.append(model)
             return Response()
