@@ -12,7 +12,7 @@ from typing import Any
 
 import httpcore
 
-_TRANSLATED = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))  # NAT64: an IPv4 address at the end
+_NAT64 = IPv6Network("64:ff9b::/96")  # an IPv4 address is at the end
 
 
 class RefusedAddressError(Exception):
@@ -25,17 +25,16 @@ def is_public(address: str) -> bool:
         found = ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    return all(one.is_global and not one.is_multicast and not one.is_reserved for one in (found, *_inside(found)))
+    return all(one.is_global and not one.is_multicast and not one.is_reserved for one in _judged(found))
 
 
-def _inside(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
-    """The IPv4 addresses that an IPv6 address leads to."""
+def _judged(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
+    """The addresses that a connection to an address may end at."""
     if isinstance(address, IPv4Address):
-        return []
-    found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if any(address in network for network in _TRANSLATED) or not int(address) >> 32:
-        found.append(IPv4Address(int(address) & 0xFFFFFFFF))
-    return [one for one in found if one is not None]
+        return [address]
+    if address.ipv4_mapped is not None or address in _NAT64:
+        return [IPv4Address(int(address) & 0xFFFFFFFF)]
+    return [address, *filter(None, (address.sixtofour, *(address.teredo or ())))]
 
 
 class PublicBackend(httpcore.AsyncNetworkBackend):

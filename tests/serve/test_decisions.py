@@ -1,4 +1,4 @@
-"""How requests are decided: batches, time, pictures, sessions, exploration, shadow; and what happens when that fails."""
+"""How requests are decided: batches, time, pictures, sessions, exploration, shadow; and what happens if that fails."""
 
 import asyncio
 import base64
