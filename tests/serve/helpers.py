@@ -121,13 +121,15 @@ class Gateway:
         return self.app.state.gateway
 
     @contextmanager
-    def quick(self, vlm, **timeouts):
-        """Other limits of time for a VLM, for a while."""
-        upstream = self.inner.upstreams[vlm]
-        before = upstream.settings
-        upstream.settings = before.model_copy(update={"timeouts": before.timeouts.model_copy(update=timeouts)})
+    def quick(self, **timeouts):
+        """Other limits of time for all VLMs, for a while."""
+        upstreams = self.inner.upstreams.values()
+        before = [upstream.settings for upstream in upstreams]
+        for upstream, old in zip(upstreams, before, strict=True):
+            upstream.settings = old.model_copy(update={"timeouts": old.timeouts.model_copy(update=timeouts)})
         yield
-        upstream.settings = before
+        for upstream, old in zip(upstreams, before, strict=True):
+            upstream.settings = old
 
     def metric(self, name, **labels):
         return self.inner.metrics.registry.get_sample_value(name, labels) or 0

@@ -19,8 +19,12 @@ def vlm(response):
 
 class TestFailingOpen:
     @pytest.mark.parametrize(("question", "cause"), [("fail alpha", "error"), ("sleep alpha", "late")])
-    def test_the_default_answers(self, gateway, upstream, question, cause):
+    def test_the_default_answers(self, gateway, upstream, question, cause, monkeypatch):
         before = gateway.metric("arms_failed_open_total", cause=cause)
+        if cause == "late":
+            settings = gateway.settings
+            decision = settings.decision.model_copy(update={"limit_s": 0.1})
+            monkeypatch.setattr(gateway.inner.decider, "settings", settings.model_copy(update={"decision": decision}))
         response = post(gateway, chat(question))
         assert vlm(response) == "beta"
         assert response.headers["x-arms-reason"] == "default"

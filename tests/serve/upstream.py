@@ -12,6 +12,7 @@ from starlette.routing import Route
 from tests.serve.helpers import free_port
 
 TOOL = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "look", "arguments": '{"at":"model"}'}}
+WAIT = {"retry-after": "7"}
 USAGE = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100, "prompt_tokens_details": {"cached": 3}}
 
 
@@ -43,7 +44,7 @@ class FakeUpstream:
     """How each model answers stands in `how`: answer, if it says nothing else."""
 
     def __init__(self):
-        self.how, self.asked, self.left = {}, [], []
+        self.reset()
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._lock = threading.Lock()
@@ -54,6 +55,7 @@ class FakeUpstream:
 
     def reset(self):
         self.how, self.asked, self.left = {}, [], []
+        self.no_wait = False  # refuse without asking to wait
 
     @property
     def models(self):
@@ -69,7 +71,7 @@ class FakeUpstream:
         if isinstance(how, list):  # one after the other
             how = how.pop(0) if len(how) > 1 else how[0]
         if how.isdecimal():
-            return JSONResponse({"error": {"message": f"a {how} of there"}}, int(how), {"retry-after": "7"})
+            return JSONResponse({"error": {"message": f"a {how} of there"}}, int(how), {} if self.no_wait else WAIT)
         if how == "stall":
             while not await request.is_disconnected():
                 await asyncio.sleep(0.01)
