@@ -32,6 +32,7 @@ from arms.serve.tracing import Trace
 from arms.serve.upstream import Opened, Upstream, UpstreamError
 
 log = logging.getLogger(__name__)
+_LAST_WORDS_S = 2.0
 _SECRETIVE = ("401", "403")  # what a VLM's server says of the gateway's own key is not the client's to see
 
 
@@ -64,8 +65,9 @@ class Gateway:
         self._recording: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
-        """End, once all that was answered is recorded."""
+        """End, once all that was answered is recorded; streams that were cut off say so before."""
         self.stopping = True
+        await self.running.ended(_LAST_WORDS_S)
         await self.decider.close()
         await asyncio.gather(*self._recording, return_exceptions=True)
         for upstream in self.upstreams.values():

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
@@ -11,6 +11,7 @@ from arms.serve.problems import RequestError
 from arms.serve.settings import LimitSettings
 
 MIB = 2**20
+_PAUSE_S = 0.02
 
 
 async def read_body(request: Request, limits: LimitSettings) -> bytes:
@@ -73,3 +74,10 @@ class Running:
     def free(self) -> None:
         """Count one less."""
         self.count -= 1
+
+    async def ended(self, within_s: float) -> None:
+        """Wait until none runs, but only so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self.count:
+                    await asyncio.sleep(_PAUSE_S)

@@ -131,7 +131,7 @@ CHAT = _address(
     502,
     504,
     body=_CHAT_BODY,
-    more={"text/event-stream": {"schema": {"type": "string"}}},
+    more={"text/event-stream": {"schema": {"type": "object", "properties": {"data": {"type": "string"}}}}},
 )
 ROUTE = _address("Decide only, and say why", _ROUTE, *_BODY_ERRORS, 404, body=_CHAT_BODY)
 MODELS = _address(

@@ -16,6 +16,7 @@ from PIL import Image
 
 from arms.data.profiles import VlmProfile
 from arms.errors import ArmsError
+from arms.safe.why import Why
 from arms.serve.app import create_app
 from arms.serve.loaded import Loaded
 from arms.serve.running import GatewayServer, config_of
@@ -52,6 +53,9 @@ class FakeRouter:
             if "fail" in question:
                 raise RuntimeError("the net is broken")
         return np.array([self._row(*query) for query in queries], dtype=np.float32)
+
+    def explain(self, queries):
+        return [Why(0.25, 0.5, "beta", "alpha", 0.6, "net", ()) for _ in queries]
 
     def _row(self, images, question):
         red = bool(images) and np.asarray(images[0])[..., 0].mean() > 128

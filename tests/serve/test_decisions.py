@@ -224,6 +224,8 @@ class TestRouteAlone:
         assert (found["vlm"], found["order"], found["reason"]) == ("alpha", ["alpha", "gamma"], "policy")
         assert found["ranking"][0] == {"vlm": "alpha", "confidence": 0.7}
         assert found["unable"] == {"beta": "calls no tools"}
+        assert (found["why"]["decided_by"], found["why"]["novelty"]) == ("net", 0.25)
+        assert gateway.memory.decisions[0].novelty == 0.25
         assert (found["propensity"], found["router"]) == (1.0, "fake")
         assert found["request_id"] == response.headers["x-request-id"] == gateway.memory.decisions[0].request_id
         assert upstream.asked == []

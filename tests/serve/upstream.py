@@ -102,6 +102,11 @@ class FakeUpstream:
                     await asyncio.sleep(0)
                 return
             yield events[0]
+            if how == "drip":  # slowly, to its end
+                for event in (*events[1:2] * 10, *events[1:]):
+                    await asyncio.sleep(0.15)
+                    yield event
+                return
             if how == "break-mid":
                 raise ConnectionError("broken on purpose")
             while how in ("stall-mid", "endless", "trickle"):
