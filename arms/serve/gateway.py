@@ -144,6 +144,7 @@ class Gateway:
                 log.warning("%s: %s failed: %s", exchange.request_id, vlm, failure.cause)
             else:
                 exchange.vlm, exchange.price = vlm, self._price(vlm)
+                self.sessions.answered(exchange.owner, decided.decision.session, vlm)
                 return opened
         raise _nobody(exchange.failures)
 
@@ -175,8 +176,6 @@ class Gateway:
         self.metrics.answered(answer, "none" if decided is None else decided.decision.reason)
         if decided is None:
             return
-        if answer.vlm is not None and answer.status == 200:
-            self.sessions.answered(exchange.owner, decided.decision.session, answer.vlm)
         self._later(self._keep(answer))
 
     async def _keep(self, answer: Answer) -> None:

@@ -40,13 +40,14 @@ class FakeRouter:
     policy = {"name": "argmax"}  # noqa: RUF012
 
     def __init__(self):
-        self.batches = []
+        self.batches, self.remembers = [], True
 
     def encode(self, images, questions):
         return list(zip(images, questions, strict=True))
 
     def score(self, queries):
-        self.batches.append([question for _, question in queries])
+        if self.remembers:
+            self.batches.append([question for _, question in queries])
         for _, question in queries:
             if "sleep" in question:
                 time.sleep(0.4)

@@ -32,7 +32,7 @@ class TestKeys:
             assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
         for path in ("/v1/models", "/v1/models/auto", "/metrics"):
             assert get(guarded, path, **headers).status_code == 401
-        assert upstream.asked == []
+        assert not upstream.asked
 
     def test_a_right_one_is_not_sent_on(self, guarded, upstream):
         assert post(guarded, chat("alpha"), **HEADERS).status_code == 200
@@ -63,13 +63,13 @@ class TestWebPages:
 
     def test_another_host(self, gateway, upstream):
         assert post(gateway, chat("alpha"), host="evil.test").status_code == 400
-        assert upstream.asked == []
+        assert not upstream.asked
 
     @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
     def test_what_a_page_may_send_unasked(self, gateway, upstream, kind):
         response = CLIENT.post(f"{gateway.url}/v1/chat/completions", content="{}", headers={"content-type": kind})
         assert response.status_code == 415
-        assert upstream.asked == []
+        assert not upstream.asked
 
     def test_no_origin_is_allowed(self, gateway):
         response = CLIENT.options(f"{gateway.url}/v1/chat/completions", headers={"origin": "https://evil.test"})

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from collections import deque
 
 import uvicorn
 from starlette.applications import Starlette
@@ -54,8 +55,9 @@ class FakeUpstream:
         )
 
     def reset(self):
-        self.how, self.asked, self.left = {}, [], []
+        self.how, self.asked, self.left = {}, deque(maxlen=1000), deque(maxlen=1000)
         self.no_wait = False  # refuse without asking to wait
+        self.take_turns = False  # go through a list again and again
 
     @property
     def models(self):
@@ -69,6 +71,7 @@ class FakeUpstream:
         model = body["model"]
         how = self.how.get(model.removeprefix("there-"), "answer")
         if isinstance(how, list):  # one after the other
+            how.extend(how[:1] if self.take_turns else [])
             how = how.pop(0) if len(how) > 1 else how[0]
         if how.isdecimal():
             return JSONResponse({"error": {"message": f"a {how} of there"}}, int(how), {} if self.no_wait else WAIT)
