@@ -2,10 +2,11 @@
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import click
 
-from arms.cli.base import echo
+from arms.cli.base import echo, json_option, print_json
 from arms.errors import ArmsError
 
 _NEEDED = ("cachetools", "fastapi", "httpx", "opentelemetry", "prometheus_client", "purgatory", "tenacity", "uvicorn")
@@ -21,7 +22,8 @@ _NEEDED = ("cachetools", "fastapi", "httpx", "opentelemetry", "prometheus_client
     help="The gateway's settings: the router, where each VLM answers, limits.",
 )
 @click.option("--check", is_flag=True, help="Load the settings and the router, say what would be served, and end.")
-def serve(file: Path, check: bool) -> None:
+@json_option
+def serve(file: Path, check: bool, as_json: bool) -> None:
     """Answer chat completions, as OpenAI's API does, by the VLM that the router chooses.
 
     The model auto is the router's choice, arms/NAME the choice by a policy of the settings, and a VLM's own name that
@@ -49,12 +51,28 @@ def serve(file: Path, check: bool) -> None:
     know_settings()
     app = create_app(settings, lambda: Loaded.from_folder(settings), NoMemory())
     loaded = app.state.gateway.decider.loaded
-    echo(f"router: {settings.router} ({loaded.name}), VLMs: {', '.join(loaded.profiles)}", err=True)
-    if loaded.without_upstream:
-        echo(f"without an upstream, never chosen: {', '.join(sorted(loaded.without_upstream))}", err=True)
-    if unknown := [vlm for vlm in settings.upstreams if vlm not in loaded.profiles]:
-        echo(f"unknown to the router, answering by their own names: {', '.join(unknown)}", err=True)
+    served = {
+        "router": settings.router,
+        "checksum": loaded.name,
+        "vlms": list(loaded.profiles),
+        "without_upstream": sorted(loaded.without_upstream),
+        "unknown_to_router": [vlm for vlm in settings.upstreams if vlm not in loaded.profiles],
+        "address": f"http://{settings.host}:{settings.port}",
+    }
+    if as_json:
+        print_json(served, indent=None)
+    else:
+        _say(served)
     if check:
         return
-    echo(f"listening on http://{settings.host}:{settings.port}", err=True)
+    if not as_json:
+        echo(f"listening on {served['address']}", err=True)
     run(app, settings)
+
+
+def _say(served: dict[str, Any]) -> None:
+    echo(f"router: {served['router']} ({served['checksum']}), VLMs: {', '.join(served['vlms'])}", err=True)
+    if served["without_upstream"]:
+        echo(f"without an upstream, never chosen: {', '.join(served['without_upstream'])}", err=True)
+    if served["unknown_to_router"]:
+        echo(f"unknown to the router, answering by their own names: {', '.join(served['unknown_to_router'])}", err=True)

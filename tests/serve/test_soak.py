@@ -60,7 +60,7 @@ async def ask_many(url, numbers):
 
 
 @pytest.mark.slow
-def test_nothing_is_left(upstream, caplog, record_property):
+def test_nothing_is_left(upstream, caplog, tmp_path):
     caplog.set_level(logging.ERROR)  # what pytest keeps of the log would grow too
     upstream.how.update(gamma="endless", beta=["answer", "500", "break-mid", "429"])
     upstream.take_turns = True
@@ -80,7 +80,8 @@ def test_nothing_is_left(upstream, caplog, record_property):
         until(lambda: gateway.inner.running.count == 0)
         gc.collect()
         grown = (this.memory_info().rss - grown) / 2**20
-        record_property("grown_mib", grown)
+        figures = {"statuses": seen, "grown_mib": grown, "tasks": tasks_of(gateway), "tasks_before": tasks}
+        (tmp_path / "soak.json").write_text(json.dumps(figures), encoding="utf-8")
         assert sum(seen.values()) == REQUESTS
         assert seen[404] == REQUESTS // KINDS
         assert set(seen) == {200, 404}
