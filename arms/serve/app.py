@@ -71,7 +71,7 @@ def create_app(
 
     app = FastAPI(title="arms serve", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.gateway, app.state.reloader = gateway, reloader
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.hosts, www_redirect=False)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=settings.allowed_hosts, www_redirect=False)
     app.add_exception_handler(RequestError, _say_problem)
     app.add_exception_handler(HTTPException, _say_http)
 

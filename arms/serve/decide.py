@@ -74,7 +74,7 @@ class _Case:
     request_id: str
     owner: str
     loaded: Loaded
-    read: Read
+    read: Read | None = None
     policy: dict[str, Any] | None = None
     able: list[str] = field(default_factory=list)
     unable: dict[str, str] = field(default_factory=dict)
@@ -118,7 +118,7 @@ class Decider:
         RequestError
             If the request cannot be answered. What only the router cannot do is left to the default VLM.
         """
-        case = _Case(chat, request_id, owner, self.loaded, unread(chat.messages))
+        case = _Case(chat, request_id, owner, self.loaded)
         extent = extent_of(chat.messages, self.settings.limits)
         try:
             if chat.model in self.settings.upstreams:
@@ -147,8 +147,8 @@ class Decider:
             raise _RouterError("error", "none of the router's VLMs can answer")
         try:
             async with asyncio.timeout(self.settings.decision.limit_s):
-                case.read = await self._read(case, decode=True)
-                query = Query(loaded, case.read.pictures, case.read.text, left_out, case.policy, case.chat.tools, why)
+                read = case.read = await self._read(case, decode=True)
+                query = Query(loaded, read.pictures, read.text, left_out, case.policy, case.chat.tools, why)
                 return await self._batches.route(query)
         except TimeoutError as error:
             raise _RouterError("late") from error
@@ -186,6 +186,7 @@ class Decider:
         """Choose by the router's ranking."""
         settings, wishes = self.settings, case.chat.wishes
         case.unable = {**route.unable, **case.unable}
+        assert case.read is not None
         costs = case.loaded.expected_costs(len(case.read.text))
         ranking = affordable([ranked.vlm for ranked in route.ranking], costs, wishes.budget_usd)
         confidences = {ranked.vlm: ranked.confidence for ranked in route.ranking if ranked.vlm in ranking}
@@ -209,7 +210,7 @@ class Decider:
         cost: float | None = None,
         failure: _RouterError | None = None,
     ) -> Decided:
-        keep, read = self.settings.keep, case.read
+        keep, read = self.settings.keep, case.read or unread(case.chat.messages)
         own = choice.reason == "named" or case.policy is not None
         decision = Decision(
             request_id=case.request_id,

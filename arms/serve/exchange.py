@@ -14,6 +14,7 @@ from arms.serve.upstream import UpstreamError
 _SAFE = " /:@+()~!*'$&;=[]"  # what a header's value may hold as it is; a comma stands between names
 CLIENT_LEFT = 499
 BROKEN = 502
+STOPPED = 503
 
 
 @dataclass

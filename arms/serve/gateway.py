@@ -144,7 +144,8 @@ class Gateway:
                 log.warning("%s: %s failed: %s", exchange.request_id, vlm, failure.cause)
             else:
                 exchange.vlm, exchange.price = vlm, self._price(vlm)
-                self.sessions.answered(exchange.owner, decided.decision.session, vlm)
+                if opened.status == 200:
+                    self.sessions.answered(exchange.owner, decided.decision.session, vlm)
                 return opened
         raise _nobody(exchange.failures)
 

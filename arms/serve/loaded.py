@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from arms.data.costs import AnswerPrice, estimate_costs, price_costs
 from arms.data.profiles import VlmProfile
@@ -85,12 +86,15 @@ class Loaded:
         return cls.of(router.router, settings, checksum[:16])
 
     def check(self, policies: Mapping[str, Mapping[str, Any]]) -> None:
-        """Route a question by each policy; an ArmsError if that fails."""
+        """Route a question by each policy, and a picture, which wakes the encoders; an ArmsError if that fails."""
         for name, policy in {"": None, **policies}.items():
             try:
                 list(self.router.route_batch([()], ["What is this?"], exclude=self.without_upstream, policy=policy))
             except (ArmsError, ValueError) as error:
                 raise ArmsError(f"policies.{name}: {error}" if name else str(error)) from error
+        if any(profile.max_images != 0 for profile in self.profiles.values()):
+            picture = Image.new("RGB", (64, 64))
+            list(self.router.route_batch([picture], ["What is this?"], exclude=self.without_upstream))
 
 
 def _facts(profile: VlmProfile, upstream: UpstreamSettings) -> VlmProfile:

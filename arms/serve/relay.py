@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from arms.serve.connection import ClientGoneError, unless_gone
-from arms.serve.exchange import BROKEN, CLIENT_LEFT, Exchange
+from arms.serve.exchange import BROKEN, CLIENT_LEFT, STOPPED, Exchange
 from arms.serve.problems import error_body
 from arms.serve.sse import Event, error_event, rename
 from arms.serve.upstream import Opened, UpstreamError
@@ -51,6 +51,9 @@ class Relay(Response):
             status = await unless_gone(receive, self._pass_on(send))
         except (ClientGoneError, OSError):
             await self._opened.attempt.end()  # it did answer
+        except asyncio.CancelledError:
+            status = STOPPED
+            raise
         finally:
             await asyncio.shield(self._opened.close())
             self._exchange.end(status)

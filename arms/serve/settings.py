@@ -154,7 +154,9 @@ class ServeSettings(Section):
     policies: dict[str, Policy] = Field(default={}, description="selection policies by name; models are arms/<name>")
     host: str = Field(default="127.0.0.1", description="the address to listen on; others than loopback need keys")
     port: int = Field(default=8000, ge=1, le=65535, description="the port to listen on")
-    hosts: list[str] = Field(default=list(LOOPBACK), description="host names that requests may be for; '*' for any")
+    hosts: list[str] | None = Field(
+        default=None, description="host names that requests may be for; null: of loopback, or any where keys are needed"
+    )
     keys_env: str | None = Field(
         default=None, description="the environment variable with the keys of clients, with commas between"
     )
@@ -185,6 +187,13 @@ class ServeSettings(Section):
                 f"host: expected keys_env beside {self.host!r}, as others can reach it; or host: 127.0.0.1"
             )
         return self
+
+    @property
+    def allowed_hosts(self) -> list[str]:
+        """The host names that requests may be for; where keys are needed, a web page gains nothing by another name."""
+        if self.hosts is not None:
+            return self.hosts
+        return list(LOOPBACK) if self.keys_env is None else ["*"]
 
 
 def read_serve_settings(path: Path) -> ServeSettings:

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from tests.serve.helpers import chat, data_uri, picture, post, serving, settings_of, with_picture
+from tests.serve.helpers import chat, data_uri, picture, post, serving, settings_of, until, with_picture
 
 
 def vlm(response):
@@ -81,12 +81,11 @@ class TestBatches:
         settings = settings_of(upstream.url, decision={"limit_s": 5.0, "batch": 4})
         with serving(settings) as gateway, ThreadPoolExecutor(16) as pool:
             first = pool.submit(post, gateway, chat("sleep alpha"))
-            while not gateway.router.batches[1:]:  # the first is the trial at the start
-                pass
+            until(lambda: gateway.router.batches[2:])  # two are the trial at the start
             rest = list(pool.map(lambda name: vlm(post(gateway, chat(name))), ["alpha", "beta", "gamma"] * 3))
             assert vlm(first.result()) == "alpha"
             assert rest == ["alpha", "beta", "gamma"] * 3
-            sizes = [len(batch) for batch in gateway.router.batches[2:]]
+            sizes = [len(batch) for batch in gateway.router.batches[3:]]
             assert sum(sizes) == 9
             assert max(sizes) == 4
 

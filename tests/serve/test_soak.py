@@ -60,6 +60,7 @@ async def ask_many(url, numbers):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # of all three, client, gateway and VLMs, in one process
 def test_nothing_is_left(upstream, caplog, tmp_path):
     caplog.set_level(logging.ERROR)  # what pytest keeps of the log would grow too
     upstream.how.update(gamma="endless", beta=["answer", "500", "break-mid", "429"])
