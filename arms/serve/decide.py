@@ -187,7 +187,7 @@ class Decider:
         settings, wishes = self.settings, case.chat.wishes
         case.unable = {**route.unable, **case.unable}
         assert case.read is not None
-        costs = case.loaded.expected_costs(len(case.read.text))
+        costs = case.loaded.expected_costs(len(case.read.text), len(case.read.files))
         ranking = affordable([ranked.vlm for ranked in route.ranking], costs, wishes.budget_usd)
         confidences = {ranked.vlm: ranked.confidence for ranked in route.ranking if ranked.vlm in ranking}
         sticky = self._sessions.sticks_to(case.owner, wishes.session, ranking[0], confidences)

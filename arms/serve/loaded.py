@@ -2,22 +2,21 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from arms.data.costs import AnswerPrice, estimate_costs, price_costs
+from arms.data.costs import estimate_costs, price_costs
 from arms.data.profiles import VlmProfile
 from arms.errors import ArmsError
 from arms.params import STANDARD_COSTS
 from arms.routers.checkpoint import DESCRIPTION
 from arms.routers.router import EncodingRouter, ExplainingRouter, Router
-from arms.serve.settings import ServeSettings, UpstreamSettings
-
-_LENGTHS = (0, 1000)  # characters, to find a price for each
+from arms.serve.prices import set_prices, with_facts
+from arms.serve.settings import ServeSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,28 +51,27 @@ class Loaded:
         """Its own."""
         return self.router.router.policy
 
-    def expected_costs(self, num_characters: int) -> dict[str, float]:
+    def expected_costs(self, num_characters: int, num_images: int) -> dict[str, float]:
         """What each VLM's answer is expected to cost, USD; those of unknown cost are left out."""
-        router = self.router.router
+        router, asked = self.router.router, ([num_characters], [num_images])
         if router.origin is not None:
-            costs = price_costs(router.vlms, [num_characters], router.origin.prices)
+            costs = price_costs(router.vlms, *asked, router.origin.prices)
         else:
-            costs = estimate_costs(
-                [self.profiles.get(of.name, of) for of in router.profiles], [num_characters], STANDARD_COSTS
-            )
+            profiles = [self.profiles.get(profile.name, profile) for profile in router.profiles]
+            costs = estimate_costs(profiles, *asked, STANDARD_COSTS)
         return {vlm: float(cost) for vlm, cost in zip(router.vlms, costs[0], strict=True) if not np.isnan(cost)}
 
     @classmethod
     def of(cls, router: EncodingRouter, settings: ServeSettings, name: str) -> "Loaded":
         """A router with the facts of the settings; an ArmsError if it cannot serve them."""
         known = {profile.name: profile for profile in router.profiles}
-        served = {vlm: _facts(known[vlm], upstream) for vlm, upstream in settings.upstreams.items() if vlm in known}
+        served = {vlm: with_facts(known[vlm], upstream) for vlm, upstream in settings.upstreams.items() if vlm in known}
         if not served:
             raise ArmsError(
                 f"upstreams: expected VLMs of the router ({', '.join(known)}), got {', '.join(settings.upstreams)}"
             )
         loaded = cls(Router(router), name, served)
-        _set_prices(router, settings.upstreams)
+        set_prices(router, settings.upstreams)
         loaded.check(settings.policies)
         return loaded
 
@@ -95,33 +93,3 @@ class Loaded:
         if any(profile.max_images != 0 for profile in self.profiles.values()):
             picture = Image.new("RGB", (64, 64))
             list(self.router.route_batch([picture], ["What is this?"], exclude=self.without_upstream))
-
-
-def _facts(profile: VlmProfile, upstream: UpstreamSettings) -> VlmProfile:
-    given = {key: getattr(upstream, key) for key in ("max_images", "context_tokens", "tools", "price_in", "price_out")}
-    return replace(profile, **{key: value for key, value in given.items() if value is not None})
-
-
-def _set_prices(router: EncodingRouter, upstreams: Mapping[str, UpstreamSettings]) -> None:
-    """Let the router expect costs by the settings' prices, as far as it knows what its dataset's answers cost.
-
-    The number of tokens that its records imply stays: a price is scaled as the estimate by the prices is.
-    """
-    if router.origin is None:
-        return
-    prices = dict(router.origin.prices)
-    for profile in router.profiles:
-        upstream = upstreams.get(profile.name)
-        if upstream is not None and upstream.price_in is not None:
-            before, after = (
-                estimate_costs([of], _LENGTHS, STANDARD_COSTS)[:, 0] for of in (profile, _facts(profile, upstream))
-            )
-            at = [_scaled(prices.get(profile.name), *pair) for pair in zip(_LENGTHS, before, after, strict=True)]
-            prices[profile.name] = AnswerPrice(at[0], (at[1] - at[0]) / (_LENGTHS[1] - _LENGTHS[0]))
-    router.origin = replace(router.origin, prices=prices)
-
-
-def _scaled(price: AnswerPrice | None, length: int, before: float, after: float) -> float:
-    if price is None or not before > 0:  # NaN where the profile has no price
-        return float(after)
-    return float((price.usd_per_answer + price.usd_per_character * length) * after / before)

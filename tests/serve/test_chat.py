@@ -159,8 +159,8 @@ class TestModels:
         assert post(gateway, chat("alpha", arms={"policy": own})).json()["model"] == "alpha"
 
     def test_a_budget(self, gateway, upstream):
-        assert post(gateway, chat("alpha", arms={"budget_usd": 0.002})).json()["model"] == "beta"
-        assert post(gateway, chat("alpha"), **{"x-arms-budget-usd": "0.0001"}).json()["model"] == "gamma"
+        assert post(gateway, chat("alpha", arms={"budget_usd": 0.0005})).json()["model"] == "beta"
+        assert post(gateway, chat("alpha"), **{"x-arms-budget-usd": "0.00001"}).json()["model"] == "gamma"
 
     @pytest.mark.parametrize(
         ("arms", "message"),
