@@ -97,12 +97,17 @@ class Batches:
     async def route(self, query: Query) -> Route:
         """The route of a query; what the router raises, or RouterBusyError."""
         hangs = self._busy_since is not None and monotonic() - self._busy_since > _HANGS * self._settings.limit_s
-        if hangs or len(self._waiting) >= self._settings.waiting:
+        if hangs or self.waiting >= self._settings.waiting:
             raise RouterBusyError
         future: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
         self._waiting.append((query, future))
         self._start()
         return await future  # cancelled, the router leaves it out
+
+    @property
+    def waiting(self) -> int:
+        """How many queries wait."""
+        return len(self._waiting)
 
     def close(self) -> None:
         """Take no more queries."""

@@ -100,6 +100,11 @@ class Decider:
         self._sessions, self._random = sessions, random
         self._batches, self._downloader = Batches(settings.decision), Downloader(settings.pictures)
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for the router."""
+        return self._batches.waiting
+
     async def close(self) -> None:
         """Take no more requests."""
         self._batches.close()

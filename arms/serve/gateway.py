@@ -61,6 +61,7 @@ class Gateway:
         }
         self.running = Running(settings.limits.running)
         self.metrics.running.set_function(lambda: self.running.count)
+        self.metrics.waiting.set_function(lambda: self.decider.waiting)
         self.stopping = False
         self._recording: set[asyncio.Task[None]] = set()
 

@@ -31,6 +31,7 @@ class Metrics:
         self.memory_errors = Counter("arms_memory_errors", "What the memory did not keep", ("what",), registry=of)
         self.reloads = Counter("arms_reloads", "Reloads of the router", ("result",), registry=of)
         self.running = Gauge("arms_running", "Requests that run", registry=of)
+        self.waiting = Gauge("arms_waiting", "Requests that wait for the router", registry=of)
         self.circuit = Gauge("arms_circuit_open", "1 while a VLM is left alone", ("vlm",), registry=of)
 
     def left_alone(self, vlm: str, is_open: bool) -> None:

@@ -32,7 +32,7 @@ PROFILES = (
 
 
 class FakeRouter:
-    """Surest of the VLM that the question names, then of the others in the pool's order; "sleep" and "fail" do that."""
+    """Surest of the VLM that the question names, then of the others in order; "sleep", "hang" and "fail" do that."""
 
     origin = None
     vlms = VLMS
@@ -41,6 +41,7 @@ class FakeRouter:
 
     def __init__(self):
         self.batches, self.remembers = [], True
+        self.release = threading.Event()  # ends "hang"
 
     def encode(self, images, questions):
         return list(zip(images, questions, strict=True))
@@ -51,6 +52,8 @@ class FakeRouter:
         for _, question in queries:
             if "sleep" in question:
                 time.sleep(0.4)
+            if "hang" in question:
+                assert self.release.wait(30)
             if "fail" in question:
                 raise RuntimeError("the net is broken")
         return np.array([self._row(*query) for query in queries], dtype=np.float32)

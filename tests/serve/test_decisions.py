@@ -78,16 +78,17 @@ class TestFailingOpen:
 
 class TestBatches:
     def test_requests_that_wait_are_decided_together(self, upstream):
-        settings = settings_of(upstream.url, decision={"limit_s": 5.0, "batch": 4})
+        settings = settings_of(upstream.url, decision={"limit_s": 30.0, "batch": 4})
         with serving(settings) as gateway, ThreadPoolExecutor(16) as pool:
-            first = pool.submit(post, gateway, chat("sleep alpha"))
+            first = pool.submit(post, gateway, chat("hang alpha"))
             until(lambda: gateway.router.batches[2:])  # two are the trial at the start
-            rest = list(pool.map(lambda name: vlm(post(gateway, chat(name))), ["alpha", "beta", "gamma"] * 3))
+            names = ["alpha", "beta", "gamma"] * 3
+            rest = [pool.submit(post, gateway, chat(name)) for name in names]
+            until(lambda: gateway.inner.decider.waiting == 9, within=20)
+            gateway.router.release.set()
             assert vlm(first.result()) == "alpha"
-            assert rest == ["alpha", "beta", "gamma"] * 3
-            sizes = [len(batch) for batch in gateway.router.batches[3:]]
-            assert sum(sizes) == 9
-            assert max(sizes) == 4
+            assert [vlm(one.result()) for one in rest] == names
+            assert [len(batch) for batch in gateway.router.batches[3:]] == [4, 4, 1]
 
     def test_one_that_fails_leaves_its_neighbours_alone(self, upstream):
         settings = settings_of(upstream.url, decision={"limit_s": 5.0})
@@ -112,9 +113,17 @@ class TestBatches:
 
     def test_a_router_that_hangs_is_not_waited_for(self, upstream):
         with serving(settings_of(upstream.url, decision={"limit_s": 0.05})) as gateway:
-            found = [post(gateway, chat("sleep alpha")) for _ in range(5)]
-            assert [vlm(one) for one in found] == ["beta"] * 5
-            assert found[-1].headers["x-arms-router-failure"] == "busy"
+            failures = []
+
+            def ask():
+                response = post(gateway, chat("hang alpha"))
+                assert vlm(response) == "beta"
+                failures.append(response.headers["x-arms-router-failure"])
+                return failures[-1] == "busy"
+
+            until(ask, within=20)
+            assert failures[0] == "late"
+            gateway.router.release.set()
 
 
 class TestPictures:
