@@ -11,6 +11,7 @@ from arms.cli.completion import completion
 from arms.cli.doctor import doctor
 from arms.cli.extend import extend
 from arms.cli.features import features
+from arms.cli.forget import forget
 from arms.cli.import_ import import_
 from arms.cli.report import report
 from arms.cli.route import route
@@ -42,5 +43,5 @@ def main() -> None:
     """
 
 
-for command in (import_, validate, vlms, features, route, card, extend, report, settings, doctor, completion):
+for command in (import_, validate, vlms, features, route, card, extend, report, forget, settings, doctor, completion):
     main.add_command(command)
