@@ -12,7 +12,7 @@ GROUPS = (
     ("stages", "arms/cli"),
     ("arms/serve",),
     ("arms/__init__.py",),  # offers Router under a short name
-    ("arms/extension", "arms/reports", "arms/doctor"),
+    ("arms/extension", "arms/reports", "arms/doctor", "arms/replay"),
     ("arms/safe",),
     ("arms/baselines",),
     ("arms/routers", "arms/evaluation"),

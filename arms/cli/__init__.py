@@ -9,6 +9,7 @@ from arms.cli.base import EXIT_CODES, ArmsGroup
 from arms.cli.card import card
 from arms.cli.completion import completion
 from arms.cli.doctor import doctor
+from arms.cli.evaluate_log import evaluate_log
 from arms.cli.extend import extend
 from arms.cli.features import features
 from arms.cli.forget import forget
@@ -43,5 +44,19 @@ def main() -> None:
     """
 
 
-for command in (import_, validate, vlms, features, route, card, extend, report, forget, settings, doctor, completion):
+for command in (
+    import_,
+    validate,
+    vlms,
+    features,
+    route,
+    card,
+    extend,
+    report,
+    evaluate_log,
+    forget,
+    settings,
+    doctor,
+    completion,
+):
     main.add_command(command)
