@@ -19,7 +19,7 @@ from benchmarks.off_policy_parts.traffic import sample_population
 from benchmarks.record import RESULTS, Clock, write_report
 
 RUNS, IMAGES = 500, 1_000
-SIZES, SHARES = (1_000, 4_000, 16_000), (0.02, 0.1, 0.3)
+SIZES, SHARES = (2_000, 10_000), (0.02, 0.1, 0.3)
 STATED = 0.95
 FEW = 50  # runs of a kind that were not refused; of fewer, no coverage is told
 SEED = 1

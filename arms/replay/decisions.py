@@ -58,6 +58,21 @@ class Decisions:
         possible[np.arange(len(self.chosen)), self.chosen] = True
         return possible
 
+    @property
+    def chance(self) -> FloatArray | None:
+        """The chances of all VLMs, shape (N, S), where the policy's choice is known: the others are drawn evenly."""
+        if self.greedy is None:
+            return None
+        rows, possible = np.arange(len(self.chosen)), self.possible
+        others = np.maximum(possible.sum(axis=1) - 1, 1)
+        by_policy = self.chosen == self.greedy
+        even = np.where(by_policy, (1 - self.propensity) / others, self.propensity)
+        chance = np.where(possible, even[:, None], 0.0)
+        drawn = possible[rows, self.greedy]
+        chance[rows[drawn], self.greedy[drawn]] = np.maximum(even, 1 - others * even)[drawn]
+        chance[rows, self.chosen] = self.propensity
+        return chance
+
     def with_vlms(self, names: Sequence[str]) -> "Decisions":
         """The same over a pool that has these VLMs too; they could answer nothing here."""
         new = [name for name in names if name not in self.vlms]

@@ -87,6 +87,7 @@ def _known(target: Target, value: FloatArray) -> tuple[Logged, FloatArray]:
         value=np.where(known, value, 0.0),
         confidence=decisions.confidence,
         groups=decisions.groups,
+        chance=decisions.chance,
     )
     return logged.where(known), target.chance_NS[known]
 

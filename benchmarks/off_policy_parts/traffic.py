@@ -65,10 +65,10 @@ class Population:
         groups = np.repeat(np.arange(decisions), [len(self.pictures[one]) for one in picked])[:decisions]
         drawn = rng.integers(len(self.vlms), size=decisions)
         chosen = np.where(rng.random(decisions) < explore, drawn, self.greedy[rows])
-        propensity = explore / len(self.vlms) + (1 - explore) * (chosen == self.greedy[rows])
-        possible = np.ones((decisions, len(self.vlms)), dtype=bool)
-        right = self.right[rows, chosen]
-        return rows, Logged(self.vlms, chosen, propensity, possible, right, self.confidence[rows], groups)
+        chance = explore / len(self.vlms) + (1 - explore) * np.eye(len(self.vlms))[self.greedy[rows]]
+        propensity, right = chance[np.arange(decisions), chosen], self.right[rows, chosen]
+        confidence = self.confidence[rows]
+        return rows, Logged(self.vlms, chosen, propensity, chance > 0, right, confidence, groups, chance)
 
 
 def sample_population(images_per_benchmark: int, seed: int) -> Population:

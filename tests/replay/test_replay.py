@@ -74,6 +74,23 @@ def test_another_policy(explored):
     assert "cheapest" in found.judged
 
 
+def test_the_chances_of_all_vlms(tmp_path):
+    """As the gateway draws: a share evenly from all that could answer, else the policy's choice."""
+    explore, confidences = 0.3, {"small": 0.2, "large": 0.8, "other": 0.5}
+    records = [
+        decision("a", confidences=confidences, chosen="large", propensity=1 - explore + explore / 3),
+        decision("b", confidences=confidences, chosen="small", propensity=explore / 3, reason="explore"),
+        decision("c", confidences={"large": 0.8, "small": 0.2}, chosen="small", propensity=0.15, reason="explore"),
+        decision("d", confidences={"large": 0.8}, propensity=1.0),
+        decision("e", confidences=confidences, chosen="small", propensity=1.0, reason="shadow"),
+    ]
+    write_records(tmp_path / "m.db", records)
+    decisions = read(tmp_path / "m.db")
+    assert decisions.vlms == ("small", "large", "other")
+    expected = [[0.1, 0.8, 0.1], [0.1, 0.8, 0.1], [0.15, 0.85, 0], [0, 1, 0], [1, 0, 0]]
+    assert decisions.chance == pytest.approx(np.array(expected))
+
+
 def test_shadow_mode_supports_no_other_choice(tmp_path):
     write_traffic(tmp_path / "m.db", 200, 0.0, shadow="small")
     decisions = read(tmp_path / "m.db")

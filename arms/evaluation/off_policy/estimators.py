@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from arms.errors import ArmsError
-from arms.evaluation.off_policy.intervals import Estimate, plus_four, student, sum_groups
+from arms.evaluation.off_policy.intervals import Estimate, plus_four, student, sum_groups, widest
 from arms.evaluation.off_policy.logged import Logged, weights
 from arms.evaluation.off_policy.reward_model import expected_costs, expected_rewards
 
@@ -34,7 +34,7 @@ class OffPolicy:
         What the decisions that were made earned.
     decisions : int
     effective : float
-        As how many independent decisions of the target's own they count: (sum w)^2 / sum w^2 (Kish 1965), over groups.
+        As how many independent decisions of the target's own they count; see `effective_size`.
     agreement : float
         The target's mean chance of the logged choice.
     """
@@ -80,11 +80,22 @@ def estimate_cost(logged: Logged, target_NS: FloatArray, least_size: float = LEA
     return _estimate(logged, target_NS, weight, expected_costs(logged), bounds)
 
 
-def effective_size(weight: FloatArray, groups: NDArray) -> float:
-    """As how many independent decisions weighted ones count; those of one group count as one."""
-    of_groups = sum_groups(weight, groups)
-    squares = (of_groups**2).sum()
-    return float(of_groups.sum() ** 2 / squares) if squares > 0 else 0.0
+def effective_size(logged: Logged, target_NS: FloatArray) -> float:
+    """As how many independent decisions of the target's own the logged ones count.
+
+    N over the mean square of the weights, the size of Kish (1965), and the number of groups at most. Where the chances
+    of all VLMs are known, that mean is the expected one, sum_a pi(a | x)^2 / p(a | x): it does not depend on the draws.
+    The mean of the drawn weights is least where by chance no heavy draw fell on the target's choices, and would let
+    just the logs pass that tell least.
+    """
+    num_groups = len(np.unique(logged.groups))
+    if logged.chance is None:
+        weight_G = sum_groups(logged.at_choice(target_NS) / logged.propensity, logged.groups)
+        squares = (weight_G**2).sum()
+        return float(weight_G.sum() ** 2 / squares) if squares > 0 else 0.0
+    asked = target_NS > 0
+    squares_NS = np.divide(target_NS**2, logged.chance, out=np.zeros_like(target_NS), where=asked)
+    return float(min(len(target_NS) / squares_NS.sum(axis=1).mean(), num_groups))
 
 
 def _checked_weights(logged: Logged, target_NS: FloatArray, least_size: float) -> FloatArray:
@@ -92,7 +103,7 @@ def _checked_weights(logged: Logged, target_NS: FloatArray, least_size: float) -
     if not len(logged.chosen):
         raise ArmsError("expected one decision or more whose value is known, got none; give feedback, or other dates")
     weight = weights(logged, target_NS)
-    effective = effective_size(weight, logged.groups)
+    effective = effective_size(logged, target_NS)
     if effective < least_size:
         raise ArmsError(
             f"too little support: {len(weight):,} decisions count as {effective:.0f} of the target's own, expected "
@@ -106,18 +117,20 @@ def _estimate(
 ) -> OffPolicy:
     """All estimates and their intervals."""
 
+    group_of = np.unique(logged.groups, return_inverse=True)[1]
+
     def by_group(values: FloatArray) -> FloatArray:
-        return sum_groups(values, logged.groups)
+        return np.asarray(np.bincount(group_of, values), dtype=np.float64)
 
     reward, once = logged.value, np.ones(len(weight))
     modelled = (target_NS * expected_NS).sum(axis=1) + weight * (reward - logged.at_choice(expected_NS))
     number_G, weight_G, weighted_G = by_group(once), by_group(weight), by_group(weight * reward)
     return OffPolicy(
-        ips=student(weighted_G, number_G),
+        ips=widest(student(weighted_G, number_G), plus_four(weighted_G, number_G, weight_G, *bounds)),
         snips=plus_four(weighted_G, weight_G, weight_G, *bounds),
         dr=plus_four(by_group(modelled), number_G, weight_G, *bounds),
         logged=plus_four(by_group(reward), number_G, number_G, *bounds),
         decisions=len(weight),
-        effective=effective_size(weight, logged.groups),
+        effective=effective_size(logged, target_NS),
         agreement=float(logged.at_choice(target_NS).mean()),
     )

@@ -9,6 +9,9 @@ when exploration is rare, and both are allowed for; benchmarks/off_policy.py sho
 - A policy that is right on most queries may have been right on every heavy draw, and then no term says how much is
   unknown. `plus_four` adds four draws of the heavy weight, two of the least and two of the largest value, which is the
   interval of Agresti & Coull (1998) carried over to weights.
+
+IPS takes the wider of both on either side: it is off its value where heavy draws were more or fewer than expected, and
+blind to large values that no heavy draw had.
 """
 
 from dataclasses import dataclass
@@ -65,6 +68,11 @@ def plus_four(above_G: FloatArray, below_G: FloatArray, weight_G: FloatArray, le
     centre, _, error = _ratio(np.append(above_G, heavy * worth), np.append(below_G, np.full(len(worth), heavy)))
     half = stats.norm.ppf(_UPPER) * error
     return Estimate(value, min(value, centre - half), max(value, centre + half))
+
+
+def widest(*estimates: Estimate) -> Estimate:
+    """The interval that holds all intervals of one estimate."""
+    return Estimate(estimates[0].value, min(one.low for one in estimates), max(one.high for one in estimates))
 
 
 def _ratio(above_G: FloatArray, below_G: FloatArray) -> tuple[float, FloatArray, float]:

@@ -26,6 +26,7 @@ class Logged:
     value : float array of shape (N,), finite; what the choice earned or cost
     confidence : float array of shape (N, S), in [0, 1]; of a router, for the reward model; NaN where unknown
     groups : array of shape (N,); decisions of one group succeed and fail together, such as those on one picture
+    chance : float array of shape (N, S), or None; the chances of all VLMs, where they are known
 
     Raises
     ------
@@ -40,6 +41,7 @@ class Logged:
     value: FloatArray
     confidence: FloatArray
     groups: NDArray
+    chance: FloatArray | None = None
 
     def __post_init__(self) -> None:
         rows, shape = (len(self.chosen),), (len(self.chosen), len(self.vlms))
@@ -53,6 +55,8 @@ class Logged:
             raise ValueError("logged: expected propensities in (0, 1] and finite values, got others")
         if not ((self.chosen >= 0) & (self.chosen < shape[1])).all():
             raise ValueError(f"logged: expected chosen VLMs from 0 to {shape[1] - 1}, got others")
+        if self.chance is not None and not ((self.chance > 0) == self.possible).all():
+            raise ValueError("logged: expected chances above 0 for just the VLMs that are possible, got others")
         if not self.at_choice(self.possible).all():
             raise ValueError("logged: expected every chosen VLM to have had a chance, some had none")
 
@@ -70,6 +74,7 @@ class Logged:
             value=self.value[rows],
             confidence=self.confidence[rows],
             groups=self.groups[rows],
+            chance=None if self.chance is None else self.chance[rows],
         )
 
 

@@ -10,7 +10,7 @@ from arms.evaluation.off_policy.logged import Logged
 VLMS = ("small", "large", "other")
 
 
-def logged(chosen, propensity, value, *, possible=None, confidence=None, groups=None):
+def logged(chosen, propensity, value, *, possible=None, confidence=None, groups=None, chance=None):
     """A log of few decisions, by what is to differ."""
     shape = len(chosen), len(VLMS)
     return Logged(
@@ -21,6 +21,7 @@ def logged(chosen, propensity, value, *, possible=None, confidence=None, groups=
         np.array(value, dtype=float),
         np.full(shape, 0.5) if confidence is None else np.array(confidence, dtype=float),
         np.arange(len(chosen)) if groups is None else np.array(groups),
+        chance,
     )
 
 
@@ -54,7 +55,7 @@ class World:
         greedy = self.confidence[rows].argmax(axis=1)
         drawn = rng.integers(len(VLMS), size=len(rows))
         chosen = np.where(rng.random(len(rows)) < explore, drawn, greedy)
-        propensity = explore / len(VLMS) + (1 - explore) * (chosen == greedy)
+        chance = explore / len(VLMS) + (1 - explore) * np.eye(len(VLMS))[greedy]
+        propensity, right = chance[np.arange(len(rows)), chosen], self.right[rows, chosen]
         groups = np.repeat(np.arange(decisions // together), together)
-        log = logged(chosen, propensity, self.right[rows, chosen], confidence=self.other[rows], groups=groups)
-        return rows, log
+        return rows, logged(chosen, propensity, right, confidence=self.other[rows], groups=groups, chance=chance)

@@ -86,10 +86,20 @@ def test_too_little_support_is_refused():
 
 
 def test_decisions_of_one_group_count_as_one():
-    weight = np.array([1.0, 1.0, 1.0, 1.0])
-    assert effective_size(weight, np.array([0, 0, 1, 1])) == 2
-    assert effective_size(weight, np.arange(4)) == 4
-    assert effective_size(np.zeros(4), np.arange(4)) == 0
+    log, target = logged([0, 0, 0, 0], [0.5] * 4, [1, 0, 1, 0], groups=[0, 0, 1, 1]), certain([0, 0, 0, 0])
+    assert effective_size(log, target) == 2
+    assert effective_size(replace(log, groups=np.arange(4)), target) == 4
+    assert effective_size(log, certain([1, 1, 1, 1])) == 0
+
+
+def test_with_all_chances_known_the_draws_do_not_decide_what_a_log_is_worth():
+    chance = np.array([[0.9, 0.05, 0.05]] * 200)
+    by_policy, target = logged([0] * 200, [0.9] * 200, [1] * 200, chance=chance), certain([0, 1] * 100)
+    assert effective_size(replace(by_policy, chance=None), target) == pytest.approx(100), "as no heavy draw came"
+    expected = 200 / ((1 / 0.9 + 1 / 0.05) / 2)
+    assert effective_size(by_policy, target) == pytest.approx(expected)
+    with pytest.raises(ArmsError, match="200 decisions count as 19 of the target's own"):
+        estimate_reward(by_policy, target)
 
 
 def test_intervals_are_wider_where_groups_repeat():
@@ -147,6 +157,7 @@ def test_a_vlm_without_a_confidence_is_expected_to_do_as_others():
         ({"value": np.array([np.nan, 0, 0, 0])}, "finite values"),
         ({"chosen": np.array([3, 0, 0, 0])}, "chosen VLMs from 0 to 2"),
         ({"possible": np.zeros((4, 3), dtype=bool)}, "to have had a chance"),
+        ({"chance": np.zeros((4, 3))}, "chances above 0 for just the VLMs"),
         ({"groups": np.arange(3)}, "4 decisions over 3 VLMs everywhere"),
     ],
 )
