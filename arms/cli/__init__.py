@@ -9,8 +9,10 @@ from arms.cli.base import EXIT_CODES, ArmsGroup
 from arms.cli.card import card
 from arms.cli.completion import completion
 from arms.cli.doctor import doctor
+from arms.cli.evaluate_log import evaluate_log
 from arms.cli.extend import extend
 from arms.cli.features import features
+from arms.cli.forget import forget
 from arms.cli.import_ import import_
 from arms.cli.report import report
 from arms.cli.route import route
@@ -43,5 +45,20 @@ def main() -> None:
     """
 
 
-for command in (import_, validate, vlms, features, route, serve, card, extend, report, settings, doctor, completion):
+for command in (
+    import_,
+    validate,
+    vlms,
+    features,
+    route,
+    serve,
+    card,
+    extend,
+    report,
+    evaluate_log,
+    forget,
+    settings,
+    doctor,
+    completion,
+):
     main.add_command(command)

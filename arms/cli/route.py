@@ -1,13 +1,13 @@
 """`arms route`: rank the pool for one query."""
 
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from arms.cli.base import echo, json_option, print_json
 from arms.cli.completers import STARTER, complete_router, complete_vlm, default_router
+from arms.cli.policy_options import chosen_policy, policy_options
 
 if TYPE_CHECKING:
     from arms.safe.why import Why
@@ -38,24 +38,7 @@ STARTER_NOTE = ", the starter: it knows simulated VLMs only; train your own rout
     shell_complete=complete_vlm,
     help="A VLM to leave out of the pool; repeat for several.",
 )
-@click.option(
-    "--cheapest-above",
-    type=click.FloatRange(0, 1),
-    metavar="CONFIDENCE",
-    help="Choose the cheapest VLM that the router is surer of than this; if it is of none, the surest.",
-)
-@click.option(
-    "--budget",
-    type=click.FloatRange(0),
-    metavar="USD",
-    help="Choose the surest VLM that costs this at most; if none does, the cheapest.",
-)
-@click.option(
-    "--cost-penalty",
-    type=click.FloatRange(0),
-    metavar="PER_USD",
-    help="Choose by confidence less this times the cost: at 50, a cost of $0.002 weighs as much as 0.1 of confidence.",
-)
+@policy_options
 @click.option("--tools", is_flag=True, help="Leave out VLMs that call no tools, as far as their profiles say.")
 @click.option("--why", is_flag=True, help="Say what decided, and who was right on the most similar training queries.")
 @json_option
@@ -88,7 +71,7 @@ def route(
       arms route --image photo.png --question "What is this?" --budget 0.001
       arms route --image photo.png --question "What is this?" --why
     """
-    policy = _policy(cheapest_above, budget, cost_penalty)
+    policy = chosen_policy(cheapest_above, budget, cost_penalty)
     used = folder or default_router()
     if not images and not question.strip():
         raise click.UsageError("expected --question, --image or both, got neither")
@@ -123,24 +106,6 @@ def route(
 def _shown(folder: Path) -> str:
     """A router's folder, from the working directory where it lies below it."""
     return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
-
-
-def _policy(cheapest_above: float | None, budget: float | None, cost_penalty: float | None) -> dict[str, Any] | None:
-    """The selection policy that the options ask for; None for the router's own."""
-    options = (
-        ("--cheapest-above", "cheapest", "tau", cheapest_above),
-        ("--budget", "query_budget", "budget", budget),
-        ("--cost-penalty", "penalised", "penalty", cost_penalty),
-    )
-    given = [(option, name, setting, value) for option, name, setting, value in options if value is not None]
-    if len(given) > 1:
-        names = " and ".join(option for option, *_ in given)
-        raise click.UsageError(f"expected one of {', '.join(option for option, *_ in options)}, got {names}")
-    for option, name, setting, value in given:
-        if not math.isfinite(value):
-            raise click.BadParameter(f"expected a finite number, got {value}", param_hint=f"'{option}'")
-        return {"name": name, setting: value, "of": "cost"}
-    return None
 
 
 def _why_lines(why: "Why") -> list[str]:
