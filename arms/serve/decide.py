@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
 from time import perf_counter
+from types import MappingProxyType
 from typing import Any
 
 from arms.errors import ArmsError
@@ -47,6 +48,8 @@ class Decided:
         More of that, for people.
     fetched : mapping from str to bytes
         The pictures that were downloaded.
+    costs_usd : mapping from str to float
+        What each VLM's answer is expected to cost, where that is known.
     """
 
     decision: Decision
@@ -56,6 +59,7 @@ class Decided:
     failure: str | None = None
     detail: str = ""
     fetched: Mapping[str, bytes] = field(default_factory=dict)
+    costs_usd: Mapping[str, float] = field(default_factory=dict)
 
 
 class _RouterError(Exception):
@@ -198,7 +202,7 @@ class Decider:
         sticky = self._sessions.sticks_to(case.owner, wishes.session, ranking[0], confidences)
         shadow = settings.default if settings.shadow else None
         choice = choose(ranking, sticky, settings.explore, shadow, self._random)
-        return self._decided(case, choice, route, costs.get(choice.chosen))
+        return self._decided(case, choice, route, costs)
 
     def _by_default(self, case: _Case, failed: _RouterError) -> Decided:
         """The best single VLM, or the first that can answer; the others behind it."""
@@ -212,7 +216,7 @@ class Decider:
         case: _Case,
         choice: Choice,
         route: Route | None = None,
-        cost: float | None = None,
+        costs: Mapping[str, float] = MappingProxyType({}),
         failure: _RouterError | None = None,
     ) -> Decided:
         keep, read = self.settings.keep, case.read or unread(case.chat.messages)
@@ -234,7 +238,7 @@ class Decider:
             reason=choice.reason,
             router=case.loaded.name,
             session=case.chat.wishes.session,
-            expected_cost_usd=cost,
+            expected_cost_usd=costs.get(choice.chosen),
         )
         return Decided(
             decision,
@@ -244,4 +248,5 @@ class Decider:
             None if failure is None else failure.word,
             "" if failure is None else failure.detail,
             case.fetched,
+            costs,
         )

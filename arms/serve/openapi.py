@@ -81,6 +81,8 @@ _ROUTE = {
         "order": {"type": "array", "items": {"type": "string"}},
         "reason": {"enum": ["policy", "explore", "sticky", "default", "named", "shadow"]},
         "propensity": {"type": "number", "minimum": 0, "maximum": 1},
+        "router_failure": {"enum": [None, "late", "busy", "picture", "error"]},
+        "expected_costs_usd": {"type": "object", "additionalProperties": {"type": "number"}},
         "unable": {"type": "object", "additionalProperties": {"type": "string"}},
         "router": {"type": "string"},
     },
