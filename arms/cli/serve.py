@@ -43,13 +43,17 @@ def serve(file: Path, check: bool, as_json: bool) -> None:
     from arms.encoders.origins import know_settings
     from arms.serve.app import create_app
     from arms.serve.loaded import Loaded
-    from arms.serve.memory.none import NoMemory
+    from arms.serve.memory.opening import open_memory
     from arms.serve.running import serve as run
     from arms.serve.settings import read_serve_settings
 
     settings = read_serve_settings(file)
     know_settings()
-    app = create_app(settings, lambda: Loaded.from_folder(settings), NoMemory())
+    keep = settings.keep
+    memory = open_memory(
+        settings.memory, keep_questions=keep.questions, keep_images=keep.images, keep_outputs=keep.outputs
+    )
+    app = create_app(settings, lambda: Loaded.from_folder(settings), memory)
     loaded = app.state.gateway.decider.loaded
     served = {
         "router": settings.router,

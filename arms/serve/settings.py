@@ -163,8 +163,11 @@ class ServeSettings(Section):
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto: a GPU if there is one")
     explore: Share = Field(default=0.0, description="share of the requests for which the VLM is drawn at random")
     shadow: bool = Field(default=False, description="decide and record, but let the default answer")
-    memory: Literal["none"] = Field(
-        default="none", description="where decisions, answers and feedback are kept; none: nowhere"
+    memory: str = Field(
+        default="none",
+        min_length=1,
+        description="where decisions, answers and feedback are kept: a SQLite file, or the URL of a database; "
+        "none: nowhere",
     )
     memory_s: PositiveFloat = Field(
         default=1.0, description="a decision that takes longer to be kept is not waited for"

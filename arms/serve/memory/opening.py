@@ -1,6 +1,7 @@
 """Opening a memory by its place."""
 
 from arms.serve.memory.base import Memory
+from arms.serve.memory.none import NoMemory
 from arms.traffic.store import need_sqlalchemy, open_store
 
 
@@ -13,6 +14,7 @@ def open_memory(
     ----------
     url : str
         A path of SQLite's file, sqlite:///FILE or postgresql://USER@HOST/DATABASE. Several processes may share either.
+        none: keep nothing.
     keep_questions, keep_images, keep_outputs : bool
         Keep what was asked and answered; by default only checksums of it are kept.
 
@@ -21,6 +23,8 @@ def open_memory(
     ArmsError
         If the libraries of databases are missing, the place cannot be reached, or its tables are of another version.
     """
+    if url == "none":
+        return NoMemory()
     need_sqlalchemy()
 
     from arms.serve.memory.database import DatabaseMemory
