@@ -9,7 +9,17 @@ import click
 from arms.cli.base import echo, json_option, print_json
 from arms.errors import ArmsError
 
-_NEEDED = ("cachetools", "fastapi", "httpx", "opentelemetry", "prometheus_client", "purgatory", "tenacity", "uvicorn")
+_NEEDED = (
+    "cachetools",
+    "fastapi",
+    "httpx",
+    "opentelemetry",
+    "prometheus_client",
+    "purgatory",
+    "sqlalchemy",
+    "tenacity",
+    "uvicorn",
+)
 
 
 @click.command()

@@ -24,6 +24,7 @@ from arms.serve.gateway import Gateway
 from arms.serve.limits import read_body
 from arms.serve.loaded import Loaded
 from arms.serve.memory.base import Memory
+from arms.serve.page.routes import add_page
 from arms.serve.problems import RequestError
 from arms.serve.reload import Reloader
 from arms.serve.request import read_object
@@ -123,6 +124,7 @@ def create_app(
         keys.check(request)
         return {"router": await reloader.reload()}
 
+    add_page(app, settings, keys)
     return app
 
 

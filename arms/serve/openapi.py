@@ -156,6 +156,38 @@ METRICS: dict[str, Any] = {
         401: {"description": _MEANINGS[401], "content": {"application/json": {"schema": _ERROR}}},
     },
 }
+TRAFFIC = _address(
+    "What happened lately, as the page at / shows it; span: hour, day, week, month or all",
+    {"type": "object", "required": ["memory"], "properties": {"memory": {"type": "boolean"}}},
+    400,
+    401,
+    503,
+)
+NEIGHBOUR = _address(
+    "What a training query asked, where the settings name the dataset",
+    {
+        "type": "object",
+        "required": ["query_id", "question", "num_images"],
+        "properties": {
+            "query_id": {"type": "string"},
+            "question": {"type": "string"},
+            "num_images": {"type": "integer", "minimum": 0},
+        },
+    },
+    401,
+    404,
+)
+NEIGHBOUR_PICTURE: dict[str, Any] = {
+    "summary": "A small copy of a training query's picture",
+    "response_model": None,
+    "responses": {
+        200: {"description": "done", "content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}}},
+        **{
+            status: {"description": _MEANINGS[status], "content": {"application/json": {"schema": _ERROR}}}
+            for status in (401, 404)
+        },
+    },
+}
 RELOAD = _address(
     "Load the router anew",
     {"type": "object", "required": ["router"], "properties": {"router": {"type": "string"}}},

@@ -143,6 +143,17 @@ class KeepSettings(Section):
     outputs: bool = Field(default=False, description="the text of the answers")
 
 
+class PageSettings(Section):
+    """The page at /."""
+
+    use: bool = Field(default=True, description="serve the page at /, with its view of the traffic")
+    pictures: str | None = Field(
+        default=None,
+        description="the folder of the dataset that the router was trained on, such as data/raw/mine: questions and "
+        "pictures of the nearest queries are shown to all who may ask; null: only ids",
+    )
+
+
 class ServeSettings(Section):
     """All settings of `arms serve`."""
 
@@ -180,6 +191,7 @@ class ServeSettings(Section):
     sessions: SessionSettings = SessionSettings()
     breaker: BreakerSettings = BreakerSettings()
     keep: KeepSettings = KeepSettings()
+    page: PageSettings = PageSettings()
 
     @model_validator(mode="after")
     def _fits_together(self) -> "ServeSettings":
