@@ -117,12 +117,12 @@ def _requests(connection: Connection, rows: Subquery) -> dict[str, int]:
 
 def _reasons(connection: Connection, rows: Subquery) -> dict[str, int]:
     counted = select(rows.c.reason, func.count()).group_by(rows.c.reason).order_by(rows.c.reason)
-    return dict(connection.execute(counted).tuples().all())
+    return dict(connection.execute(counted).all())
 
 
 def _vlms(connection: Connection, rows: Subquery) -> dict[str, dict[str, Any]]:
     """For each VLM how often it was chosen and did answer, and what its answers cost."""
-    chosen = dict(connection.execute(select(rows.c.chosen, func.count()).group_by(rows.c.chosen)).tuples().all())
+    chosen = dict(connection.execute(select(rows.c.chosen, func.count()).group_by(rows.c.chosen)).all())
     answers = select(rows.c.answered_by, func.count(), func.count(rows.c.cost_usd), func.sum(rows.c.cost_usd)).where(
         rows.c.answered_by.is_not(None)
     )
