@@ -18,7 +18,7 @@ export function watchPictures(about, tell) {
     input.value = "";
   });
   document.addEventListener("paste", (event) => {
-    if (event.clipboardData.files.length) add(event.clipboardData.files);
+    if (event.clipboardData.files.length && !find("ask").hidden) add(event.clipboardData.files);
   });
   document.addEventListener("dragover", (event) => {
     event.preventDefault();
@@ -30,7 +30,7 @@ export function watchPictures(about, tell) {
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     drop.classList.remove("over");
-    add(event.dataTransfer.files);
+    if (!find("ask").hidden) add(event.dataTransfer.files);
   });
 }
 
