@@ -45,16 +45,18 @@ class Neighbours:
         question, images = self._query(query_id)
         return {"query_id": query_id, "question": question, "num_images": len(images)}
 
-    def picture(self, query_id: str, place: int) -> bytes:
+    def picture(self, query_id: str, place: str) -> bytes:
         """A small copy of a query's picture; a RequestError if it is not there, or cannot be used."""
         _, images = self._query(query_id)
-        if not 0 <= place < len(images):
-            raise RequestError(404, f"place: expected one of {len(images)} pictures, got {place}", param="place")
-        found = check_file(self._root, images[place], decode=False)
+        names = {str(number): name for number, name in enumerate(images)}
+        if place not in names:
+            known = ", ".join(names) or "none"
+            raise RequestError(404, f"place: unknown picture {place!r:.80}; known: {known}", param="place")
+        found = check_file(self._root, names[place], decode=False)
         if found.problem:
             raise RequestError(404, f"{found.problem}: {found.detail}", code="picture_missing")
         try:
-            picture = decode_picture(read_file(self._root / images[place], images[place]), images[place])
+            picture = decode_picture(read_file(self._root / names[place], names[place]), names[place])
         except PictureError as error:
             raise RequestError(404, str(error), code="picture_missing") from error
         picture.thumbnail((_SIDE, _SIDE))

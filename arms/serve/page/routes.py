@@ -102,6 +102,5 @@ def _add_neighbours(app: FastAPI, neighbours: Neighbours | None, keys: Keys) -> 
     @app.get("/v1/neighbours/picture", **openapi.NEIGHBOUR_PICTURE)
     async def picture(request: Request, query_id: str = "", place: str = "0") -> Response:
         keys.check(request)
-        number = int(place) if place.isdecimal() else -1
-        content = await asyncio.to_thread(known().picture, query_id, number)
+        content = await asyncio.to_thread(known().picture, query_id, place)
         return Response(content, media_type=PICTURE_TYPE, headers=_PICTURE_HEADERS)

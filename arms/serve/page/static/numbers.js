@@ -1,6 +1,6 @@
-// Numbers as people read them; what is unknown is a dash.
+// Numbers as people read them.
 
-const UNKNOWN = "–";
+const UNKNOWN = "unknown";
 const count = new Intl.NumberFormat("en");
 const three = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 const dollars = new Intl.NumberFormat("en", {

@@ -42,7 +42,7 @@ function latencies(chart, { vlms, latency_s: all, first_byte_s: first, decision_
   if (!known.length) return nothing(chart, "Nothing was answered in this span.");
   const most = Math.max(...known.map(([, one]) => one.p95)) || 1;
   const rows = known.map(([name, { p50, p95 }]) => ({
-    name, low: p50 / most, at: p50 / most, high: p95 / most, text: `${seconds(p50)} – ${seconds(p95)}`,
+    name, low: p50 / most, at: p50 / most, high: p95 / most, text: `${seconds(p50)} to ${seconds(p95)}`,
   }));
   const words = known.map(([name, { p50, p95 }]) => `${name}: median ${seconds(p50)}, 95th percentile ${seconds(p95)}`).join("; ");
   chart.update(intervals(rows), words, known.map(([name, one]) => [name, seconds(one.p50), seconds(one.p95), whole(one.number)]));
@@ -58,8 +58,8 @@ function costs(chart, { cost }) {
   const most = Math.max(actual, cost.single_high_usd ?? alone ?? 0) || 1;
   const rows = [{ name: "As routed", share: actual / most, text: usd(actual) }];
   if (alone !== null) rows.push({ name: `Always ${single}`, share: alone / most, text: usd(alone) });
-  const range = cost.single_low_usd === null ? "–" : `${usd(cost.single_low_usd)} to ${usd(cost.single_high_usd)}`;
-  const table = rows.map(({ name, text }, place) => [name, text, place ? range : "–"]);
+  const range = cost.single_low_usd === null ? "unknown" : `${usd(cost.single_low_usd)} to ${usd(cost.single_high_usd)}`;
+  const table = rows.map(({ name, text }, place) => [name, text, place ? range : "as recorded"]);
   chart.update(bars(rows), said(rows), table);
 }
 
