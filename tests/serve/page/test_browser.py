@@ -212,11 +212,14 @@ class TestProblems:
             ask(page, "fail")
             expect(page.locator("#choice")).to_contain_text("it failed. So beta is asked")
 
-    def test_a_router_that_cannot_say_why(self, visit, gateway):
-        page = visit(gateway)
-        ask(page, "alpha?")
-        expect(page.locator("#facts")).to_contain_text("This router cannot say how new a query is.")
-        expect(page.locator("#feedback")).to_be_hidden()  # nothing is kept
+    def test_a_router_that_is_not_asked_why(self, visit, started_upstream):
+        with serving(settings_of(started_upstream.url, decision={"limit_s": 20.0, "why": False})) as gateway:
+            page = visit(gateway)
+            ask(page, "alpha?")
+            expect(page.locator("#facts")).to_contain_text("cannot say how new a query is, or is not asked.")
+            expect(page.locator("#nearest")).to_be_hidden()
+            expect(page.locator("#answer")).not_to_be_empty()
+            expect(page.locator("#feedback")).to_be_hidden()  # nothing is kept
 
     def test_a_gateway_that_is_gone(self, visit, started_upstream):
         with serving(settings_of(started_upstream.url)) as gateway:

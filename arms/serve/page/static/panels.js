@@ -8,8 +8,8 @@ export function panels() {
   return [
     { chart: new Chart("Share of each VLM", "Of the requests that were answered.", ["VLM", "Answered", "Share", "Chosen", "Cost"]), draw: shares },
     { chart: new Chart("Novelty", "How unlike the training queries the requests were. 0: like them.", ["Novelty", "Requests"]), draw: novelties },
-    { chart: new Chart("Latency", "Line: median to 95th percentile. Mark: median.", ["", "Median", "95th percentile", "Number"]), draw: latencies },
-    { chart: new Chart("Cost", "", ["", "Cost", "95 % interval"]), draw: costs },
+    { chart: new Chart("Latency", "From the median, the mark, to the 95th percentile.", ["What", "Median", "95th percentile", "Number"]), draw: latencies },
+    { chart: new Chart("Cost", "", ["Way", "Cost", "95 % interval"]), draw: costs },
     { chart: new Chart("Right, by feedback", "With 95 % intervals (Wilson). Each VLM by the requests that it received, so not a fair contest.",
       ["VLM", "Right", "Judged", "Share", "95 % interval"]), draw: accuracies },
     { chart: new Chart("Why a VLM was asked", "", ["Reason", "Requests", "Share"]), draw: reasons },

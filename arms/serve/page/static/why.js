@@ -14,7 +14,7 @@ const DECIDERS = {
 export function showWhy({ why, ranking }, about, signal) {
   find("why").hidden = ranking === undefined;
   find("nearest").hidden = !why?.neighbours.length;
-  find("facts").replaceChildren(...(why ? facts(why) : [fact("Novelty", "unknown", "This router cannot say how new a query is.")]));
+  find("facts").replaceChildren(...(why ? facts(why) : [fact("Novelty", "unknown", "The router cannot say how new a query is, or is not asked.")]));
   const items = (why?.neighbours ?? []).map((neighbour) => item(neighbour));
   find("neighbours").replaceChildren(...items.map(({ element }) => element));
   if (about.pictures) items.forEach((one) => fill(one, signal));
