@@ -4,7 +4,7 @@ from math import sqrt
 from typing import Any
 
 from scipy.stats import binomtest, t
-from sqlalchemy import Connection, Subquery, func, select
+from sqlalchemy import Connection, Table, func, select
 
 _LEVEL = 0.95
 
@@ -23,7 +23,7 @@ def accuracy(right: int, judged: int) -> dict[str, Any] | None:
     }
 
 
-def compare_costs(connection: Connection, rows: Subquery, single: str) -> dict[str, Any]:
+def compare_costs(connection: Connection, rows: Table, single: str) -> dict[str, Any]:
     """What the answers cost, and what they would have cost if the best single VLM had given them all.
 
     The latter is the mean cost of its own answers in the span, times the number of answers of known cost, with an

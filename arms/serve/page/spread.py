@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Subquery, case, func, null, select
+from sqlalchemy import ColumnElement, Connection, Table, case, func, null, select
 
 PERCENTILES = (50, 95)
 _BINS = 10
@@ -11,7 +11,7 @@ _TOPS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)  # novelty is 1 less a cosine
 
 
 def percentiles(
-    connection: Connection, rows: Subquery, value: ColumnElement[Any], by: ColumnElement[Any] | None = None
+    connection: Connection, rows: Table, value: ColumnElement[Any], by: ColumnElement[Any] | None = None
 ) -> dict[Any, dict[str, float]]:
     """The percentiles of a column, for each group; under None where there are no groups.
 
@@ -40,7 +40,7 @@ def percentiles(
     }
 
 
-def novelty(connection: Connection, rows: Subquery) -> dict[str, Any] | None:
+def novelty(connection: Connection, rows: Table) -> dict[str, Any] | None:
     """How many queries were how new; None if that is not known of any."""
     value = rows.c.novelty
     number, largest = connection.execute(select(func.count(value), func.max(value))).one()

@@ -1,14 +1,16 @@
 """What happened lately, from the memory: who answered, how new the queries were, times, costs, and how often right.
 
-All is counted by the database, in one statement for each question.
+The database counts, in one statement for each question.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
     Connection,
-    Subquery,
+    Table,
     Text,
     and_,
     case,
@@ -46,8 +48,7 @@ def traffic(store: Store, span: str, single: str, now: datetime) -> dict[str, An
     """
     length = SPANS[span]
     since = None if length is None else now - length
-    rows = _rows(since)
-    with store.transaction("read") as connection:
+    with store.transaction("read") as connection, _rows(connection, since) as rows:
         requests, reasons = _requests(connection, rows), _reasons(connection, rows)
         vlms = _vlms(connection, rows)
         judged, overall = _feedback(connection, rows)
@@ -79,8 +80,12 @@ def traffic(store: Store, span: str, single: str, now: datetime) -> dict[str, An
         }
 
 
-def _rows(since: datetime | None) -> Subquery:
-    """A row for each decision, with how it ended; `answered_by` only if a VLM did answer."""
+@contextmanager
+def _rows(connection: Connection, since: datetime | None) -> Iterator[Table]:
+    """A row for each decision, with how it ended; `answered_by` only if a VLM did answer.
+
+    They are joined once, into a table that only this connection sees.
+    """
     answered = and_(ANSWERS.c.vlm.is_not(None), ANSWERS.c.status < 400)
     chosen = select(
         DECISIONS.c.request_id,
@@ -96,10 +101,13 @@ def _rows(since: datetime | None) -> Subquery:
         case((answered, ANSWERS.c.latency_s)).label("latency_s"),
         case((answered, ANSWERS.c.cost_usd)).label("cost_usd"),
     ).select_from(DECISIONS.outerjoin(ANSWERS, DECISIONS.c.request_id == ANSWERS.c.request_id))
-    return (chosen if since is None else chosen.where(DECISIONS.c.time >= since)).subquery()
+    made = (chosen if since is None else chosen.where(DECISIONS.c.time >= since)).into("arms_watched", temporary=True)
+    connection.execute(made)
+    yield made.table
+    made.table.drop(connection)
 
 
-def _requests(connection: Connection, rows: Subquery) -> dict[str, int]:
+def _requests(connection: Connection, rows: Table) -> dict[str, int]:
     """How many there were, and how they ended."""
     row = rows.c
     ends = {
@@ -115,12 +123,12 @@ def _requests(connection: Connection, rows: Subquery) -> dict[str, int]:
     return {name: int(getattr(counted, name) or 0) for name in ends}
 
 
-def _reasons(connection: Connection, rows: Subquery) -> dict[str, int]:
+def _reasons(connection: Connection, rows: Table) -> dict[str, int]:
     counted = select(rows.c.reason, func.count()).group_by(rows.c.reason).order_by(rows.c.reason)
     return dict(connection.execute(counted).all())
 
 
-def _vlms(connection: Connection, rows: Subquery) -> dict[str, dict[str, Any]]:
+def _vlms(connection: Connection, rows: Table) -> dict[str, dict[str, Any]]:
     """For each VLM how often it was chosen and did answer, and what its answers cost."""
     chosen = dict(connection.execute(select(rows.c.chosen, func.count()).group_by(rows.c.chosen)).all())
     answers = select(rows.c.answered_by, func.count(), func.count(rows.c.cost_usd), func.sum(rows.c.cost_usd)).where(
@@ -134,7 +142,7 @@ def _vlms(connection: Connection, rows: Subquery) -> dict[str, dict[str, Any]]:
     return counts
 
 
-def _feedback(connection: Connection, rows: Subquery) -> tuple[dict[str, Any], dict[str, Any] | None]:
+def _feedback(connection: Connection, rows: Table) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """How often each VLM was right by what was said of it, and how often the answer that was given.
 
     Feedback that names no VLM is about the one that answered, or was chosen where no answer is recorded. Of what was
