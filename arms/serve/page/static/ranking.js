@@ -1,7 +1,7 @@
 // The ranking: each VLM with the router's confidence in it and what it is expected to cost.
 
 import { bar, el, find } from "./elements.js";
-import { decimal, seconds, usd } from "./numbers.js";
+import { decimal, roughUsd, seconds } from "./numbers.js";
 
 const FAILURES = {
   late: "it took longer than its limit",
@@ -36,6 +36,6 @@ function row({ vlm, confidence, expected_cost_usd: cost }, route) {
   return el(
     "tr", { className: chosen ? "chosen" : "" }, name,
     el("td", {}, el("div", { className: "measure" }, el("span", { textContent: decimal(confidence) }), drawn)),
-    el("td", { textContent: usd(cost ?? route.expected_costs_usd[vlm]) }),
+    el("td", { textContent: roughUsd(cost ?? route.expected_costs_usd[vlm]) }),
   );
 }
