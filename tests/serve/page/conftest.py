@@ -1,5 +1,5 @@
 """Stores as the tests of the memory have them."""
 
-from tests.serve.memory.conftest import place, server
+from tests.serve.memory.conftest import place, shared_url
 
-__all__ = ["place", "server"]
+__all__ = ["place", "shared_url"]
