@@ -33,7 +33,7 @@ def body_of(number):
         chat() | {"messages": with_picture("data:image/png;base64,*")},
         chat("beta", stream=True, arms={"session": f"s{number}"}),
         chat("fail"),
-        chat("alpha", arms={"exclude": ["alpha"]}, stream=True),
+        chat("alpha", arms={"exclude": ["gamma"]}, stream=True),
     )[number % KINDS]
 
 
@@ -69,7 +69,7 @@ def test_nothing_is_left(upstream, caplog, tmp_path):
     upstream.how.update(gamma="endless", beta=["answer", "500", "break-mid", "429"])
     upstream.take_turns = True
     settings = settings_of(
-        upstream.url, decision={"limit_s": 60.0}, breaker={"failures": 10**6}, sessions={"most": 100}, explore=0.1
+        upstream.url, decision={"limit_s": 60.0}, breaker={"failures": 10**6}, sessions={"most": 100}
     )
     this = psutil.Process()
     with serving(settings, memory=NoMemory()) as gateway:
