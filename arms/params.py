@@ -7,7 +7,7 @@ is one section; a part of ``arms`` receives its own section, never the whole tre
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -666,7 +666,8 @@ def _describe(problem: Any, model: type[BaseModel], where: str) -> str:
         known = ", ".join(_fields(model, parents[1:])) or "none"
         return f"{'.'.join(parents)}: unknown key '{keys[-1]}'; known: {known}"
     if kind == "missing":
-        return f"{place}: missing; every setting is written out, none has a default"
+        required = all(field.is_required() for field in model.model_fields.values())
+        return f"{place}: missing{'; every setting is written out, none has a default' if required else ''}"
     if kind == "value_error":
         return f"{place}: {problem['ctx']['error']}"
     if kind == "too_short":
@@ -677,8 +678,11 @@ def _describe(problem: Any, model: type[BaseModel], where: str) -> str:
 
 def _fields(model: type[BaseModel], parents: list[str]) -> list[str]:
     """Names of the fields of the section that the keys `parents` lead to."""
-    for parent in parents:
-        annotation = model.model_fields[parent].annotation
+    keys = iter(parents)
+    for key in keys:
+        annotation = model.model_fields[key].annotation
+        if get_origin(annotation) is dict:
+            next(keys)  # the name of one of several sections
         options = [annotation, *getattr(annotation, "__args__", ())]
         model = next(option for option in options if isinstance(option, type) and issubclass(option, BaseModel))
     return list(model.model_fields)

@@ -93,6 +93,19 @@ def test_a_quick_run_of_the_scenes_finds_them_all(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_quick_run_of_the_off_policy_estimates_finds_the_stated_coverage(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.off_policy", "--quick", "--out", str(tmp_path)]
+    subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, check=True)
+    lines = json.loads((tmp_path / "off_policy-quick.json").read_text())["lines"]
+    assert len(lines) == 3 * 3 * 2
+    told = [line["coverage"] for line in lines if not line["refused"]]
+    assert min(told) >= 0.8  # of 50 runs
+    page = (tmp_path / "off_policy-quick.md").read_text()
+    assert page.startswith("## Off-policy estimates\n")
+    assert "| the cheapest above 0.7 | 600 | 0.3 | " in page
+
+
+@pytest.mark.slow
 def test_a_quick_run_of_the_safe_router_routes_with_each_memory(tmp_path):
     command = [sys.executable, "-m", "benchmarks.safe", "--quick", "--out", str(tmp_path)]
     subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, check=True)

@@ -10,8 +10,9 @@ LOOSE = {f"arms/{name}.py" for name in "__init__ device errors names params prog
 GROUPS = (
     ("studies",),
     ("stages", "arms/cli"),
+    ("arms/serve",),
     ("arms/__init__.py",),  # offers Router under a short name
-    ("arms/extension", "arms/reports", "arms/doctor", "arms/integrations"),
+    ("arms/extension", "arms/reports", "arms/doctor", "arms/integrations", "arms/replay"),
     ("arms/safe",),
     ("arms/baselines",),
     ("arms/routers", "arms/evaluation"),
@@ -19,7 +20,7 @@ GROUPS = (
     ("arms/selection", "arms/nn", "arms/features"),
     ("arms/encoders", "arms/importers", "arms/sample"),
     ("arms/catalogue",),
-    ("arms/data",),
+    ("arms/data", "arms/traffic"),
     ("arms/params.py", "arms/progress.py", "arms/device.py"),
     ("arms/errors.py", "arms/names.py", "arms/terminal.py"),
 )

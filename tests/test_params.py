@@ -147,7 +147,7 @@ def test_check_serves_any_model():
     with pytest.raises(ArmsError) as caught:
         check(near, {"weights": 1, "size": 2}, "baselines.knn")
     assert str(caught.value).splitlines() == [
-        "baselines.knn.k: missing; every setting is written out, none has a default",
+        "baselines.knn.k: missing",
         "baselines.knn.weights: expected a valid string, got 1",
         "baselines.knn: unknown key 'size'; known: k, weights",
     ]

@@ -9,11 +9,14 @@ from arms.cli.base import EXIT_CODES, ArmsGroup
 from arms.cli.card import card
 from arms.cli.completion import completion
 from arms.cli.doctor import doctor
+from arms.cli.evaluate_log import evaluate_log
 from arms.cli.extend import extend
 from arms.cli.features import features
+from arms.cli.forget import forget
 from arms.cli.import_ import import_
 from arms.cli.report import report
 from arms.cli.route import route
+from arms.cli.serve import serve
 from arms.cli.settings import settings
 from arms.cli.validate import validate
 from arms.cli.vlms import vlms
@@ -42,5 +45,20 @@ def main() -> None:
     """
 
 
-for command in (import_, validate, vlms, features, route, card, extend, report, settings, doctor, completion):
+for command in (
+    import_,
+    validate,
+    vlms,
+    features,
+    route,
+    serve,
+    card,
+    extend,
+    report,
+    evaluate_log,
+    forget,
+    settings,
+    doctor,
+    completion,
+):
     main.add_command(command)

@@ -91,6 +91,15 @@ _COMMON_OPTIONS = (
 )
 
 
+class _Source(click.Path):
+    """A path, or a URL, which stays as it is."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from arms.traffic.places import is_url
+
+        return value if isinstance(value, str) and is_url(value) else super().convert(value, param, ctx)
+
+
 class _ImportGroup(ArmsGroup):
     """Its subcommands are the importers, which are loaded when they are asked for."""
 
@@ -142,7 +151,7 @@ def _command(name: str, importer: type["Importer"]) -> click.Command:
     if taken:
         raise ArmsError(f"importer {name}: expected settings of other names than {', '.join(taken)}, which all have")
 
-    def run(sources: tuple[Path, ...], **values: Any) -> None:
+    def run(sources: tuple[Path | str, ...], **values: Any) -> None:
         chosen = importer(**{setting.name: values.pop(setting.name) for setting in fields(importer)})
         _import(chosen, sources, **values)
 
@@ -152,7 +161,7 @@ def _command(name: str, importer: type["Importer"]) -> click.Command:
         name,
         callback=run,
         params=[
-            click.Argument(["sources"], type=click.Path(path_type=Path), nargs=-1, required=True),
+            click.Argument(["sources"], type=_Source(path_type=Path), nargs=-1, required=True),
             *(_option(setting.name, hints[setting.name], setting) for setting in fields(importer)),
             *_COMMON_OPTIONS,
         ],
@@ -210,7 +219,9 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _import(importer: "Importer", sources: tuple[Path, ...], name: str | None, as_json: bool, **values: Any) -> None:
+def _import(
+    importer: "Importer", sources: tuple[Path | str, ...], name: str | None, as_json: bool, **values: Any
+) -> None:
     """Import into data/raw/<name>, and say what became of the log."""
     from arms.importers.pool_settings import PoolGaps, find_pool_gaps, write_pool_settings
     from arms.importers.run import import_log
@@ -277,11 +288,15 @@ def _pairs(texts: tuple[str, ...], flag: str, form: str, *, optional_key: bool =
     return pairs
 
 
-def _dataset_name(name: str | None, sources: tuple[Path, ...]) -> str:
+def _dataset_name(name: str | None, sources: tuple[Path | str, ...]) -> str:
     """The dataset's name: a single source's, unless one is given."""
-    if name is None and len(sources) > 1:
-        raise click.UsageError("expected --name, as there are several sources")
-    name = name or (sources[0].resolve().name if sources[0].is_dir() else sources[0].stem)
+    if not name:
+        first = sources[0]
+        if len(sources) > 1 or isinstance(first, str):
+            raise click.UsageError(
+                f"expected --name, as {'a URL gives none' if len(sources) == 1 else 'there are several sources'}"
+            )
+        name = first.resolve().name if first.is_dir() else first.stem
     if problem := name_problem(name, PIPELINE_DATASETS):
         raise ArmsError(f"--name, of a folder in {RAW}: {problem}")
     return name

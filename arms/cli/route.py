@@ -1,6 +1,5 @@
 """`arms route`: rank the pool for one query, or for each query of a table."""
 
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,7 @@ import click
 
 from arms.cli.base import echo, json_option, print_json
 from arms.cli.completers import STARTER, complete_router, complete_vlm, default_router
+from arms.cli.policy_options import chosen_policy, policy_options
 
 if TYPE_CHECKING:
     from arms.routers.router import Router
@@ -40,24 +40,7 @@ STARTER_NOTE = ", the starter: it knows simulated VLMs only; train your own rout
     shell_complete=complete_vlm,
     help="A VLM to leave out of the pool; repeat for several.",
 )
-@click.option(
-    "--cheapest-above",
-    type=click.FloatRange(0, 1),
-    metavar="CONFIDENCE",
-    help="Choose the cheapest VLM that the router is surer of than this; if it is of none, the surest.",
-)
-@click.option(
-    "--budget",
-    type=click.FloatRange(0),
-    metavar="USD",
-    help="Choose the surest VLM that costs this at most; if none does, the cheapest.",
-)
-@click.option(
-    "--cost-penalty",
-    type=click.FloatRange(0),
-    metavar="PER_USD",
-    help="Choose by confidence less this times the cost: at 50, a cost of $0.002 weighs as much as 0.1 of confidence.",
-)
+@policy_options
 @click.option(
     "--table",
     type=click.Path(path_type=Path),
@@ -121,7 +104,7 @@ def route(
       arms route --image photo.png --question "What is this?" --why
       arms route --table queries.csv --out routes.parquet
     """
-    policy = _policy(cheapest_above, budget, cost_penalty)
+    policy = chosen_policy(cheapest_above, budget, cost_penalty)
     used = folder or default_router()
     options: dict[str, Any] = {"exclude": exclude, "policy": policy, "why": why, "tools": tools}
     if _asks_table(table, out, images_root, has_query=bool(images or question)):
@@ -208,24 +191,6 @@ def _tell_router(router: "Router", used: Path, *, named: bool) -> None:
 def _shown(folder: Path) -> str:
     """A router's folder, from the working directory where it lies below it."""
     return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
-
-
-def _policy(cheapest_above: float | None, budget: float | None, cost_penalty: float | None) -> dict[str, Any] | None:
-    """The selection policy that the options ask for; None for the router's own."""
-    options = (
-        ("--cheapest-above", "cheapest", "tau", cheapest_above),
-        ("--budget", "query_budget", "budget", budget),
-        ("--cost-penalty", "penalised", "penalty", cost_penalty),
-    )
-    given = [(option, name, setting, value) for option, name, setting, value in options if value is not None]
-    if len(given) > 1:
-        names = " and ".join(option for option, *_ in given)
-        raise click.UsageError(f"expected one of {', '.join(option for option, *_ in options)}, got {names}")
-    for option, name, setting, value in given:
-        if not math.isfinite(value):
-            raise click.BadParameter(f"expected a finite number, got {value}", param_hint=f"'{option}'")
-        return {"name": name, setting: value, "of": "cost"}
-    return None
 
 
 def _why_lines(why: "Why") -> list[str]:

@@ -131,6 +131,12 @@ def format_of(content: bytes, where: str) -> str:
         return image.format or ""
 
 
+def size_of(content: bytes, where: str) -> tuple[int, int]:
+    """Width and height of a picture in pixels, by its header only; a PictureError if it cannot be used."""
+    with _open(content, where) as image:
+        return image.size
+
+
 def decode_picture(content: bytes, where: str) -> Image.Image:
     """The picture in some bytes, of mode RGB and as people see it; a PictureError if it cannot be used."""
     with _open(content, where) as image:

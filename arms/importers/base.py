@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from arms.data.profiles import VlmProfile
+from arms.errors import ArmsError
 from arms.importers.image_intake import ImageIntake
 from arms.importers.set_aside import SetAside
+from arms.traffic.places import shown_place
 
 
 def setting(help: str, default: Any = None, *, metavar: str | None = None) -> Any:
@@ -111,6 +113,10 @@ class Importer(ABC):
         ArmsError
             If the sources are not in this format, or nothing in them can be used; a part that cannot is set aside.
         """
+
+    def read_urls(self, urls: Sequence[str], intake: Intake) -> Log:
+        """Read a log that is reached by URLs; most formats are files, and refuse."""
+        raise ArmsError(f"{shown_place(urls[0])}: expected files or folders, got a URL; download it first")
 
     def image_roots(self, sources: Sequence[Path]) -> tuple[Path, ...]:
         """The folders in which images are looked for if none are named: those of the sources."""

@@ -16,6 +16,7 @@ IMPORTERS = {
     "blindtest": "arms.importers.blindtest.blindtest_importer:BlindTestImporter",
     "csv": "arms.importers.csv_importer:CsvImporter",
     "dynamath": "arms.importers.dynamath_importer:DynaMathImporter",
+    "gateway": "arms.importers.gateway.gateway_importer:GatewayImporter",
     "helm": "arms.importers.helm.helm_importer:HelmImporter",
     "lmms-eval": "arms.importers.lmms_eval.lmms_eval_importer:LmmsEvalImporter",
     "m2": "arms.importers.m2_importer:M2Importer",

@@ -23,6 +23,7 @@ from arms.importers.import_report import ImportReport
 from arms.importers.near_names import note_near_names
 from arms.importers.set_aside import REPORT_FILE, SET_ASIDE_FOLDER, SetAside
 from arms.importers.texts import encodable, encodable_texts
+from arms.traffic.places import is_url, shown_place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +93,7 @@ def import_log(
     ----------
     importer : Importer
     sources : sequence of str or Path
-        Files or folders of one log.
+        Files or folders of one log, or URLs (str) where the format reads some.
     destination : str or Path
     options : ImportOptions, optional
 
@@ -108,14 +109,15 @@ def import_log(
         written.
     """
     options = options or ImportOptions()
-    paths = [Path(source) for source in sources]
+    urls = [source for source in sources if isinstance(source, str) and is_url(source)]
+    paths = [Path(source) for source in sources if source not in urls]
     destination = Path(destination)
-    _check_sources(paths, options.roots)
+    _check_sources(paths, urls, options.roots)
     kept = (*paths, *options.roots, *importer.image_roots(paths))
     _check_destination(destination, kept, replace=options.replace)
     try:
         with atomic_folder(destination) as folder:
-            return _import_into(folder, importer, paths, options)
+            return _import_into(folder, importer, paths, urls, options)
     except OSError as error:  # such as a full disk, or a file that may not be read
         place = encodable(str(error.filename or destination))
         raise ArmsError(f"{place}: expected to read or write here, could not: {error.strerror or error}") from error
@@ -124,23 +126,26 @@ def import_log(
 def _import_into(
     folder: Path,
     importer: Importer,
-    sources: Sequence[Path],
+    paths: Sequence[Path],
+    urls: Sequence[str],
     options: ImportOptions,
 ) -> ImportReport:
     """Fill an empty folder; see `import_log`."""
     images = ImageIntake(
         folder,
-        options.roots or importer.image_roots(sources),
+        options.roots or importer.image_roots(paths),
         prefixes=options.image_prefixes,
         decode=options.verify_images,
         workers=options.workers,
         keep_names=importer.keep_image_names,
     )
     aside = SetAside()
-    log = importer.read(sources, Intake(images, aside, options.no_images))
+    intake = Intake(images, aside, options.no_images)
+    log = importer.read_urls(urls, intake) if urls else importer.read(paths, intake)
+    sources = [encodable(shown_place(url)) for url in urls] or [encodable(str(path)) for path in paths]
     if options.no_images:
         log = replace(log, queries=_without_images(log.queries))
-    dataset = _as_dataset(log, sources[0], options, aside)
+    dataset = _as_dataset(log, Path(sources[0]), options, aside)
     validated = validate(
         dataset,
         checker=images.check,
@@ -149,17 +154,19 @@ def _import_into(
         strict=options.strict,
     )
     if validated.dataset.queries.empty:
-        where = ", ".join(map(str, sources))
+        where = ", ".join(sources)
         raise ArmsError(f"{where}: expected at least one usable query, got none\n{validated.report.text()}")
     report = _report(importer, sources, log, images, aside, validated, options)
     _write(validated, images, aside, report, folder)
     return report
 
 
-def _check_sources(sources: Sequence[Path], roots: Sequence[Path]) -> None:
+def _check_sources(sources: Sequence[Path], urls: Sequence[str], roots: Sequence[Path]) -> None:
     """Raise an ArmsError if a source or root cannot be one."""
-    if not sources:
+    if not sources and not urls:
         raise ArmsError("expected one source or more, files or folders of the log, got none")
+    if sources and urls:
+        raise ArmsError(f"expected paths or URLs, got both: {sources[0]} and {shown_place(urls[0])}")
     for path in sources:
         if not (os.path.isfile(path) or os.path.isdir(path)):  # a pipe or device might never end
             raise ArmsError(f"{path}: expected a file or folder, got {_came(path)}")
@@ -220,7 +227,7 @@ def _without_images(queries: pd.DataFrame) -> pd.DataFrame:
 
 def _report(
     importer: Importer,
-    sources: Sequence[Path],
+    sources: Sequence[str],
     log: Log,
     images: ImageIntake,
     aside: SetAside,
@@ -229,7 +236,7 @@ def _report(
 ) -> ImportReport:
     return ImportReport(
         format=type(importer).__name__,
-        sources=tuple(encodable(str(source)) for source in sources),
+        sources=tuple(sources),
         settings={setting.name: _as_json(getattr(importer, setting.name)) for setting in fields(importer)},
         verdicts=tuple(map(encodable, log.verdicts)),
         images_found=images.num_found,

@@ -63,27 +63,56 @@ class Asked:
 class _Turn:
     role: str
     text: str
-    images: tuple[bytes, ...]
+    images: tuple[tuple[str, str], ...]  # where each stands, and its address
     others: tuple[str, ...]
 
 
-def read_messages(messages: Sequence[Mapping[str, Any]], *, context_tokens: int) -> Asked:
+_NOTHING: Mapping[str, bytes] = {}
+
+
+def read_messages(
+    messages: Sequence[Mapping[str, Any]], *, context_tokens: int, fetched: Mapping[str, bytes] = _NOTHING
+) -> Asked:
     """What a conversation asks.
 
     Parameters
     ----------
     messages : sequence of mapping
-        With role and content. An image is a data URI with base64: nothing is downloaded, and no file is opened.
+        With role and content. An image is a data URI with base64: nothing is downloaded, and no file is opened. Only
+        those that are asked about are decoded.
     context_tokens : int
         So many tokens of user's and assistants' text before the last user turn are read too, the latest ones; a token
         counts as four characters. System prompts and what tools gave are not read.
+    fetched : mapping from str to bytes, optional
+        The files of images that stand there by an address on the web, as the caller has downloaded them; see
+        `image_addresses`.
 
     Raises
     ------
     ArmsError
         If these are no such messages, none of them is a user's, the last user turn asks nothing and no image comes
-        before it, or an image is no data URI.
+        before it, or an image is no data URI and was not fetched.
     """
+    turns, last, asked_of = _turns(messages)
+    images = () if asked_of is None else turns[asked_of].images
+    return Asked(
+        turns[last].text.strip(),
+        tuple(_image_of(address, at, fetched) for at, address in images),
+        asked_of,
+        _context(turns[:last], context_tokens),
+        tuple(dict.fromkeys(kind for turn in turns for kind in turn.others)),
+    )
+
+
+def image_addresses(messages: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The addresses of the images that are asked about, but for data URIs; raises as `read_messages` does."""
+    turns, _, asked_of = _turns(messages)
+    images = () if asked_of is None else turns[asked_of].images
+    return tuple(dict.fromkeys(address for _, address in images if not is_data_uri(address)))
+
+
+def _turns(messages: Sequence[Mapping[str, Any]]) -> tuple[list[_Turn], int, int | None]:
+    """The turns, which of them is the last user's, and which has the images that are asked about."""
     if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Sequence):
         raise ArmsError(f"messages: expected a list of messages, got {messages!r:.80}")
     turns = [_read_turn(message, f"messages[{place}]") for place, message in enumerate(messages)]
@@ -91,16 +120,9 @@ def read_messages(messages: Sequence[Mapping[str, Any]], *, context_tokens: int)
     if last is None:
         raise ArmsError(f"messages: expected a message of role user, got {', '.join(t.role for t in turns) or 'none'}")
     asked_of = next((place for place in range(last, -1, -1) if turns[place].images), None)
-    question = turns[last].text.strip()
-    if not question and asked_of is None:
+    if not turns[last].text.strip() and asked_of is None:
         raise ArmsError(f"messages[{last}]: expected a question, an image or both, got neither")
-    return Asked(
-        question,
-        () if asked_of is None else turns[asked_of].images,
-        asked_of,
-        _context(turns[:last], context_tokens),
-        tuple(dict.fromkeys(kind for turn in turns for kind in turn.others)),
-    )
+    return turns, last, asked_of
 
 
 def _context(turns: Sequence[_Turn], tokens: int) -> str:
@@ -121,7 +143,7 @@ def _read_turn(message: Any, where: str) -> _Turn:
         return _Turn(message["role"], content or "", (), ())
     if not isinstance(content, Sequence) or isinstance(content, bytes):
         raise ArmsError(f"{where}.content: expected text or a list of parts, got {content!r:.80}")
-    texts, images, others = list[str](), list[bytes](), list[str]()
+    texts, images, others = list[str](), list[tuple[str, str]](), list[str]()
     for place, part in enumerate(content):
         at = f"{where}.content[{place}]"
         kind = part.get("type") if isinstance(part, Mapping) else None
@@ -130,7 +152,7 @@ def _read_turn(message: Any, where: str) -> _Turn:
         if kind in _TEXTS:
             texts.append(_text_of(part, at))
         elif kind in _IMAGES:
-            images.append(_image_of(part, at))
+            images.append((at, _address_of(part, at)))
         else:
             others.append(kind)
     return _Turn(message["role"], _SEPARATOR.join(texts), tuple(images), tuple(others))
@@ -143,12 +165,18 @@ def _text_of(part: Mapping[str, Any], at: str) -> str:
     return text
 
 
-def _image_of(part: Mapping[str, Any], at: str) -> bytes:
-    """The file that a data URI holds (RFC 2397)."""
+def _address_of(part: Mapping[str, Any], at: str) -> str:
     url = part.get("image_url")
     url = url.get("url") if isinstance(url, Mapping) else url
     if not isinstance(url, str):
         raise ArmsError(f"{at}: expected image_url with a url, got {url!r:.80}")
+    return url
+
+
+def _image_of(url: str, at: str, fetched: Mapping[str, bytes]) -> bytes:
+    """The file that a data URI holds (RFC 2397), or that was fetched."""
+    if url in fetched:
+        return fetched[url]
     head, _, body = url.partition(",")
     if not (is_data_uri(url) and head.rstrip().lower().endswith(";base64")):
         raise ArmsError(

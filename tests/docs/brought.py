@@ -25,6 +25,7 @@ from tests.importers.logs import (
     blindtest,
     csv,
     dynamath,
+    gateway,
     helm,
     lmms_eval,
     m2,
@@ -85,6 +86,7 @@ def other_logs(project: Project) -> None:
     vl_routerbench.write_log(project.folder)
     scope.write_log(project.folder)
     dynamath.write_log(project.folder)
+    gateway.write_log(project.folder)
     nested_log(project)
     (source,) = tables.write_log(project.folder / "tables-log")
     source.rename(project.folder / "tables")

@@ -11,12 +11,28 @@ from tests.importers.logs.tables import write_log
 
 
 def test_the_names():
-    assert set(IMPORTERS) == {"blindtest", "csv", "helm", "lmms-eval", "m2", "records", "tables", "vlmevalkit"}
+    assert set(IMPORTERS) == {
+        "blindtest",
+        "csv",
+        "dynamath",
+        "gateway",
+        "helm",
+        "lmms-eval",
+        "m2",
+        "mmr-bench",
+        "records",
+        "scope",
+        "tables",
+        "vl-routerbench",
+        "vlmevalkit",
+    }
     assert importer_names() == sorted(IMPORTERS)
 
 
 def test_an_unknown_name():
-    with pytest.raises(ArmsError, match=r"importer: unknown name 'table'; known: blindtest, csv, .*tables, vlmevalkit"):
+    with pytest.raises(
+        ArmsError, match=r"importer: unknown name 'table'; known: blindtest, csv, .*tables, vl-routerbench, vlmevalkit"
+    ):
         find_importer("table")
 
 

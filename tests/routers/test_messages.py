@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from arms.errors import ArmsError
-from arms.routers.messages import read_messages
+from arms.routers.messages import image_addresses, read_messages
 from arms.routers.router import Router
 from tests.fakes import make_queries, make_router
 
@@ -126,6 +126,24 @@ class TestReading:
     def test_what_cannot_be_read(self, messages, message):
         with pytest.raises(ArmsError, match=message):
             read_messages(messages, context_tokens=0)
+
+
+class TestAddresses:
+    AT = "https://pictures.test/a.png"
+
+    def linked(self):
+        return {"type": "image_url", "image_url": {"url": self.AT}}
+
+    def test_what_was_fetched_stands_in(self):
+        turn = user(text("What is this?"), self.linked(), image(1))
+        assert image_addresses([turn]) == (self.AT,)
+        asked = read_messages([turn], context_tokens=0, fetched={self.AT: FILES[0]})
+        assert asked.images == (FILES[0], FILES[1])
+
+    def test_only_images_that_are_asked_about_are_needed(self):
+        turns = [user(self.linked()), said("Dots."), user(image(1)), said("Words."), user("Which ones?")]
+        assert image_addresses(turns) == ()
+        assert read(*turns).images == (FILES[1],)
 
 
 class TestRoute:

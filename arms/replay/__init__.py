@@ -1,0 +1,1 @@
+"""What another router or policy would have made of a gateway's log."""

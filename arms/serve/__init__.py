@@ -1,0 +1,1 @@
+"""The gateway `arms serve`: chat completions whose VLM the router chooses. It needs the extra `arms[serve]`."""

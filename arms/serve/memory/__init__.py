@@ -1,0 +1,1 @@
+"""Where the gateway keeps what it decided, how it ended, and what was said of it."""
