@@ -14,7 +14,7 @@ from arms.serve.memory.none import NoMemory
 from tests.serve.helpers import chat, data_uri, picture, serving, settings_of, tasks_of, until, with_picture
 
 REQUESTS, ROUNDS, WARM_UP, AT_A_TIME = 10_000, 4, 1_000, 16
-MOST_GROWN_MIB = 24
+MOST_GROWN_MIB = 6
 KINDS = 10
 RED = data_uri(picture())
 
