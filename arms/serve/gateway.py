@@ -28,7 +28,7 @@ from arms.serve.relay import Relay
 from arms.serve.request import ChatRequest, read_chat, request_id_of
 from arms.serve.sessions import Sessions
 from arms.serve.settings import ServeSettings
-from arms.serve.tracing import Trace
+from arms.serve.tracing import Tracing
 from arms.serve.upstream import Opened, Upstream, UpstreamError
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Gateway:
 
     def __init__(self, settings: ServeSettings, loaded: Loaded, memory: Memory, random: Random | None = None) -> None:
         self.settings, self.memory = settings, memory
-        self.metrics, self.sessions = Metrics(), Sessions(settings.sessions)
+        self.metrics, self.tracing, self.sessions = Metrics(), Tracing(), Sessions(settings.sessions)
         self.decider = Decider(settings, loaded, self.sessions, random or Random())
         breakers = Breakers(settings.breaker, self.metrics.left_alone)
         tls = httpx.create_ssl_context()
@@ -79,7 +79,11 @@ class Gateway:
         """Answer a request for a chat completion."""
         self.running.take()
         exchange = Exchange(
-            request_id_of(request.headers), owner, Trace(request.headers), self._ended, self.settings.keep.outputs
+            request_id_of(request.headers),
+            owner,
+            self.tracing.begin(request.headers),
+            self._ended,
+            self.settings.keep.outputs,
         )
         try:
             chat = read_chat(await read_body(request, self.settings.limits), request.headers)

@@ -15,22 +15,25 @@ _NAME = "arms.serve"
 OPERATION = "chat"
 
 
-class Trace:
-    """The span of one request.
+class Tracing:
+    """What a gateway traces with; made once, as OpenTelemetry keeps every instrument."""
 
-    Parameters
-    ----------
-    headers : mapping
-        Of the request; its trace goes on here.
-    """
-
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        tracer = trace.get_tracer(_NAME, __version__)
-        self._span: Span = tracer.start_span(OPERATION, propagate.extract(headers), SpanKind.CLIENT)
+    def __init__(self) -> None:
+        self.tracer = trace.get_tracer(_NAME, __version__)
         self._duration = metrics.get_meter(_NAME, __version__).create_histogram(
             "gen_ai.client.operation.duration", "s", "Until the end of the answer"
         )
-        self._model = ""
+
+    def begin(self, headers: Mapping[str, str]) -> "Trace":
+        """The span of a request with these headers; its trace goes on here."""
+        return Trace(self.tracer.start_span(OPERATION, propagate.extract(headers), SpanKind.CLIENT), self._duration)
+
+
+class Trace:
+    """The span of one request, and the instrument that its duration goes to."""
+
+    def __init__(self, span: Span, duration: metrics.Histogram) -> None:
+        self._span, self._duration, self._model = span, duration, ""
 
     def asked(self, model: str, request_id: str) -> None:
         """Note the model that was asked for."""
