@@ -21,6 +21,7 @@ from arms.serve.exchange import CLIENT_LEFT, Exchange
 from arms.serve.limits import Running, read_body
 from arms.serve.loaded import Loaded
 from arms.serve.memory.base import Memory
+from arms.serve.memory.errors import DoubledRequestError, UnknownRequestError
 from arms.serve.metrics import Metrics
 from arms.serve.pictures import with_files
 from arms.serve.problems import RequestError
@@ -129,18 +130,25 @@ class Gateway:
         return JSONResponse(content, headers={"x-request-id": request_id})
 
     async def feedback(self, feedback: Feedback) -> None:
-        """Record what was said of an answer; a RequestError if its request is unknown."""
+        """Record what was said of an answer; a RequestError if its request is unknown, or the memory cannot keep it."""
         try:
             await self.memory.feedback(feedback)
-        except ArmsError as error:
+        except UnknownRequestError as error:
             raise RequestError(404, str(error), code="request_not_found", param="request_id") from error
+        except ArmsError as error:
+            self._not_kept("feedback", error)
+            raise RequestError(503, "the memory cannot keep it; say it again later", code="memory_failed") from error
 
     async def _answer(self, exchange: Exchange, chat: ChatRequest) -> Opened:
         """Decide, record, and ask one VLM after the other until one begins to answer."""
         decided = await self.decider.decide(chat, exchange.request_id, exchange.owner)
         exchange.decided = decided
         exchange.trace.decided(decided.decision, decided.failure)
-        await self._record(decided)
+        try:
+            await self._record(decided)
+        except RequestError:
+            exchange.decided = None  # the id is another request's: nothing more may be recorded under it
+            raise
         body, headers = self._body(chat, decided), exchange.trace.headers() | {"x-request-id": exchange.request_id}
         for vlm in decided.order[: 1 + self.settings.fallbacks]:
             try:
@@ -168,13 +176,18 @@ class Gateway:
         return None if facts.price_in is None or facts.price_out is None else (facts.price_in, facts.price_out)
 
     async def _record(self, decided: Decided) -> None:
-        """Keep a decision before it is acted on; one that the memory cannot keep in time is counted."""
+        """Keep a decision before it is acted on; one that the memory cannot keep in time is counted.
+
+        A RequestError if the request id is taken.
+        """
         self.metrics.decision.observe(decided.seconds)
         if decided.failure is not None:
             self.metrics.failed_open.labels(decided.failure).inc()
         try:
             async with asyncio.timeout(self.settings.memory_s):
                 await self.memory.decide(decided.decision)
+        except DoubledRequestError as error:
+            raise RequestError(409, str(error), code="request_id_taken", param="x-request-id") from error
         except Exception as error:
             self._not_kept("decision", error)
 

@@ -24,7 +24,7 @@ _MEANINGS = {
     403: "only for connections from this machine",
     404: "unknown",
     408: "the request came too slowly",
-    409: "the new router cannot be used; the old one goes on",
+    409: "the request id is taken; or the new router cannot be used, and the old one goes on",
     413: "the request or a picture is too large",
     415: "the body is not application/json",
     422: "the VLM's server cannot use the request",
@@ -128,6 +128,7 @@ CHAT = _address(
     {"type": "object"},
     *_BODY_ERRORS,
     404,
+    409,
     422,
     429,
     502,
@@ -135,7 +136,7 @@ CHAT = _address(
     body=_CHAT_BODY,
     more={"text/event-stream": {"schema": {"type": "object", "properties": {"data": {"type": "string"}}}}},
 )
-ROUTE = _address("Decide only, and say why", _ROUTE, *_BODY_ERRORS, 404, body=_CHAT_BODY)
+ROUTE = _address("Decide only, and say why", _ROUTE, *_BODY_ERRORS, 404, 409, body=_CHAT_BODY)
 MODELS = _address(
     "What `model` may be",
     {

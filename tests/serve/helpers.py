@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import contextmanager
 from io import BytesIO
+from types import SimpleNamespace
 
 import httpx
 import numpy as np
@@ -15,10 +16,10 @@ import uvicorn
 from PIL import Image
 
 from arms.data.profiles import VlmProfile
-from arms.errors import ArmsError
 from arms.safe.why import Why
 from arms.serve.app import create_app
 from arms.serve.loaded import Loaded
+from arms.serve.memory.errors import DoubledRequestError, UnknownRequestError
 from arms.serve.running import GatewayServer, config_of
 from arms.serve.settings import ServeSettings
 
@@ -38,13 +39,15 @@ class FakeRouter:
     vlms = VLMS
     profiles = PROFILES
     policy = {"name": "argmax"}  # noqa: RUF012
+    encoders = SimpleNamespace(image=SimpleNamespace(max_images=8, read=np.asarray))
 
     def __init__(self):
         self.batches, self.remembers = [], True
         self.release = threading.Event()  # ends "hang"
 
     def encode(self, images, questions):
-        return list(zip(images, questions, strict=True))
+        pixels = [[picture.read.result() for picture in of_query] for of_query in images]
+        return list(zip(pixels, [question.key for question in questions], strict=True))
 
     def score(self, queries):
         if self.remembers:
@@ -62,7 +65,7 @@ class FakeRouter:
         return [Why(0.25, 0.5, "beta", "alpha", 0.6, "net", ()) for _ in queries]
 
     def _row(self, images, question):
-        red = bool(images) and np.asarray(images[0])[..., 0].mean() > 128
+        red = bool(images) and images[0][..., 0].mean() > 128
         first = next((vlm for vlm in self.vlms if vlm in question), "gamma" if red else "alpha")
         return [0.9 if vlm == first else 0.7 - 0.1 * place for place, vlm in enumerate(self.vlms)]
 
@@ -74,6 +77,8 @@ class ListMemory:
         self.decisions, self.answers, self.feedbacks = [], [], []
 
     async def decide(self, decision):
+        if any(known.request_id == decision.request_id for known in self.decisions):
+            raise DoubledRequestError(f"request_id: expected a new one, got {decision.request_id!r}")
         self.decisions.append(decision)
 
     async def answered(self, answer):
@@ -81,7 +86,7 @@ class ListMemory:
 
     async def feedback(self, feedback):
         if all(decision.request_id != feedback.request_id for decision in self.decisions):
-            raise ArmsError(f"request_id: expected a known request, got {feedback.request_id!r}")
+            raise UnknownRequestError(f"request_id: expected a known request, got {feedback.request_id!r}")
         self.feedbacks.append(feedback)
 
     async def close(self):

@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 
+from arms.errors import ArmsError
 from tests.serve.helpers import chat, data_uri, picture, post, serving, settings_of, until, with_picture
 
 
@@ -237,6 +238,27 @@ class TestRouteAlone:
         assert (found["propensity"], found["router"]) == (1.0, "fake")
         assert found["request_id"] == response.headers["x-request-id"] == gateway.memory.decisions[0].request_id
         assert not upstream.asked
+
+    @pytest.mark.parametrize("path", ["/v1/route", "/v1/chat/completions"])
+    def test_a_request_id_that_is_taken(self, gateway, upstream, path):
+        ids = {"x-request-id": "mine"}
+        assert post(gateway, chat("alpha"), **ids).status_code == 200
+        until(lambda: gateway.memory.answers)
+        asked = len(upstream.asked)
+        response = post(gateway, chat("beta"), path, **ids)
+        assert response.status_code == 409
+        assert "expected a new one, got 'mine'" in response.json()["error"]["message"]
+        assert len(gateway.memory.decisions) == 1
+        assert (len(upstream.asked), len(gateway.memory.answers)) == (asked, 1), "nothing is joined to the first"
+
+    def test_feedback_that_the_memory_cannot_keep(self, gateway, upstream, monkeypatch):
+        async def fail(feedback):
+            raise ArmsError("the disk is full")
+
+        monkeypatch.setattr(gateway.memory, "feedback", fail)
+        response = post(gateway, {"request_id": "a", "correct": True}, "/v1/feedback")
+        assert response.status_code == 503
+        assert "say it again later" in response.json()["error"]["message"]
 
     def test_feedback(self, gateway, upstream):
         request_id = post(gateway, chat("beta"), "/v1/route").json()["request_id"]

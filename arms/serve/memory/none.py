@@ -1,7 +1,7 @@
 """`memory: none`: a memory that keeps nothing."""
 
-from arms.errors import ArmsError
 from arms.serve.decisions import Answer, Decision, Feedback
+from arms.serve.memory.errors import UnknownRequestError
 
 
 class NoMemory:
@@ -14,8 +14,8 @@ class NoMemory:
         """Forget the answer."""
 
     async def feedback(self, feedback: Feedback) -> None:
-        """Raise an ArmsError: no request is known."""
-        raise ArmsError(
+        """Raise an UnknownRequestError: no request is known."""
+        raise UnknownRequestError(
             f"request_id: expected a request that is remembered, got {feedback.request_id!r}; memory: none keeps "
             "nothing, so set a memory that does"
         )
