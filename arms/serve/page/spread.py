@@ -18,7 +18,7 @@ def percentiles(
     The value of the nearest rank, which is one that occurred.
     """
     group: ColumnElement[Any] = null() if by is None else by
-    over = {} if by is None else {"partition_by": by}
+    over: dict[str, Any] = {} if by is None else {"partition_by": by}
     ranked = (
         select(
             group.label("by"),

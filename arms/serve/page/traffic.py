@@ -130,7 +130,8 @@ def _reasons(connection: Connection, rows: Table) -> dict[str, int]:
 
 def _vlms(connection: Connection, rows: Table) -> dict[str, dict[str, Any]]:
     """For each VLM how often it was chosen and did answer, and what its answers cost."""
-    chosen = dict(connection.execute(select(rows.c.chosen, func.count()).group_by(rows.c.chosen)).all())
+    counted = select(rows.c.chosen, func.count()).group_by(rows.c.chosen)
+    chosen = {str(vlm): int(number) for vlm, number in connection.execute(counted)}
     answers = select(rows.c.answered_by, func.count(), func.count(rows.c.cost_usd), func.sum(rows.c.cost_usd)).where(
         rows.c.answered_by.is_not(None)
     )
