@@ -56,14 +56,14 @@ def main(pairs: tuple[str, ...]) -> None:
     All differences are from the first pair.
     """
     study, workspace, watch = read_study_params(), open_workspace(), Stopwatch()
-    names = pairs or tuple(study.encoders.pairs)
-    judged = {name: judge_pair(name, study.encoders) for name in names}
+    names = pairs or tuple(study.encoder_pairs.pairs)
+    judged = {name: judge_pair(name, study.encoder_pairs) for name in names}
     evaluate = workspace.params.evaluate
     by_pair = compared(judged, samples=evaluate.bootstrap_samples, seed=evaluate.seed)
     found = {
-        "seeds": study.encoders.seeds,
-        "folds": study.encoders.folds,
-        "settings": study.encoders.settings,
+        "seeds": study.encoder_pairs.seeds,
+        "folds": study.encoder_pairs.folds,
+        "settings": study.encoder_pairs.settings,
         "pairs": by_pair,
     }
     file = RESULTS / workspace.params.data / "encoders.json"

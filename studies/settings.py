@@ -60,7 +60,7 @@ class StudyParams(Section):
     tuned_encoders: Name
     unseen: UnseenParams
     curve: CurveParams
-    encoders: EncoderStudyParams
+    encoder_pairs: EncoderStudyParams
     studies: Variants
     routers: RouterSettings  # too heavy for the pipeline; written as under `baselines` in params.yaml
 

@@ -231,6 +231,7 @@ def test_worker_processes_change_nothing(tmp_path, cut, monkeypatch):
 
 def test_an_interrupted_run_leaves_no_worker_behind(tmp_path, monkeypatch):
     encoder, modality = encoder_of("pixels")
+    before = set(multiprocessing.active_children())
 
     def interrupt(done, total):
         raise KeyboardInterrupt
@@ -238,7 +239,7 @@ def test_an_interrupted_run_leaves_no_worker_behind(tmp_path, monkeypatch):
     watch_progress(monkeypatch, interrupt)
     with pytest.raises(KeyboardInterrupt):
         run(FeatureStore(tmp_path / "x.zarr", encoder.fingerprint), Source(encoder, modality), encoder, workers=2)
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= before
 
 
 def test_a_system_that_cannot_fork_reads_in_this_process(tmp_path, monkeypatch):

@@ -143,6 +143,7 @@ def test_two_at_once(tmp_path, undisturbed, monkeypatch, lock_timeout_s):
 def test_a_disk_that_fills_up_ends_the_extraction(tmp_path, undisturbed, monkeypatch):
     """The writing thread reports it; the same command then resumes."""
     path, (whole, _) = tmp_path / "image.zarr", undisturbed
+    before = set(multiprocessing.active_children())
 
     def fail(group, name, values):
         if name == "states" and len(list(store.folder.glob("shard-*"))) == 3:
@@ -156,6 +157,6 @@ def test_a_disk_that_fills_up_ends_the_extraction(tmp_path, undisturbed, monkeyp
             run(path)
     kept = sorted(entry.name for entry in store.folder.iterdir())
     assert kept == ["shard-00000", "shard-00001", "shard-00002", "zarr.json"]
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= before
     assert run(path) == NUM_IMAGES - 3 * BATCH_SIZE
     assert everything(path) == everything(whole)

@@ -7,9 +7,20 @@ from scipy.special import expit
 from arms.safe.base_rates import base_rates
 from arms.safe.fitting import extend_joint, fit_joint, join
 from arms.safe.joint import gather_evidence
+from arms.safe.left_out import LeftOut
 from arms.safe.memory import Memory
 from tests.fakes import watch_progress
-from tests.safe.made import FakeNet, clusters, draw, label_vectors, noise_net, queries_of, safe_params
+from tests.safe.made import (
+    FakeNet,
+    clusters,
+    contrasts_of,
+    draw,
+    evidence_of,
+    label_vectors,
+    noise_net,
+    queries_of,
+    safe_params,
+)
 
 # The chance of each VLM in each of three clusters; the first VLM is the best single one.
 BY_CLUSTER = np.array([[0.9, 0.1, 0.3], [0.8, 0.3, 0.1], [0.1, 0.9, 0.2]])
@@ -120,31 +131,23 @@ def test_a_kind_on_which_the_router_would_lose_is_left_to_the_default():
     assert (like.argmax(axis=1) == BY_CLUSTER.argmax(axis=1)[made(100, 7)[1]]).mean() > 0.9
 
 
-def test_a_form_on_which_the_router_would_lose_takes_nothing_from_another():
-    """Queries without an image are far from the others, and there the net prefers a VLM that is never right."""
-    train, _ = made(500, 0, kinds=4)
-    words = np.zeros((160, 16))
-    words[:, 8:] = np.random.default_rng(5).normal(size=(160, 8))
-    vectors = np.concatenate([train.queries.embeddings.text, words])
-    outcomes = np.concatenate([train.outcomes, np.tile([1.0, 0.0, 0.0], (160, 1))])
-    tags = np.concatenate([train.tags, [f"kind {row % 4}" for row in range(160)]])
-    chances = np.concatenate([BY_CLUSTER, [[0.1, 0.1, 0.99]]])
-
-    def confidence(vectors):
-        near = np.abs(vectors[:, :3]).max(axis=1) > 0.5
-        return chances[np.where(near, vectors[:, :3].argmax(axis=1), 3)]
-
-    net, limits = FakeNet(confidence), []
-    for without_image in (False, True):
-        data = label_vectors(vectors, outcomes, tags=tags)
-        rows = data.queries.image_rows.copy()
-        rows[500:] = -1 if without_image else rows[500:]
-        data = replace(data, queries=replace(data.queries, image_rows=rows))
-        joint, _ = fitted(net, data, most_kinds=4)
-        limits.append({form: trust.limit for form, trust in joint.trust.by_form.items()})
-    assert list(limits[0]) == ["one image"]
-    assert limits[0]["one image"] < limits[1]["one image"]
-    assert limits[1]["no image"] < limits[0]["one image"]
+@pytest.mark.parametrize("told_apart", [False, True])
+def test_a_form_on_which_the_router_would_lose_takes_nothing_from_another(told_apart):
+    """The net says the second VLM: right in four large kinds of one form, wrong in four small ones of another."""
+    count = 4 * 100 + 4 * 30
+    first = np.arange(count) < 400
+    evidence = evidence_of(
+        np.tile(contrasts_of(net=np.array([-1.0, 1.0])), (count, 1, 1)),
+        base=[0.5, 0.0],
+        novelty=np.random.default_rng(0).random(count),
+    )
+    forms = np.where(first, "one image", "no image") if told_apart else np.full(count, "one image")
+    kinds = np.where(first, [f"large {row % 4}" for row in range(count)], [f"small {row % 4}" for row in range(count)])
+    outcomes = np.stack([~first, first], axis=1).astype(np.float32)
+    joint = join(np.array([0.5, 0.0]), [LeftOut(replace(evidence, forms=forms), outcomes, kinds)], safe_params())
+    trust = {form: of.at(np.array([0.3]))[0] for form, of in joint.trust.by_form.items()}
+    expected = {"one image": 1, "no image": 0} if told_apart else {"one image": 0}
+    assert trust == pytest.approx(expected, abs=0.01)
 
 
 def test_left_out_nets_see_neither_the_folds_queries_nor_its_kinds_in_val():

@@ -29,7 +29,7 @@ def made(made_study, monkeypatch):
     monkeypatch.setattr(encoders, "read_prepared", lambda folder: study.dataset.prepared)
     monkeypatch.setattr(encoders, "encode", lambda workspace, prepared, modality: encoded.append(modality))
     monkeypatch.setattr(encoders, "measure_encoding", lambda workspace, timed: {"image": {"bytes_each": timed}})
-    monkeypatch.setattr(encoders, "read_study_params", lambda: type("Study", (), {"encoders": PARAMS}))
+    monkeypatch.setattr(encoders, "read_study_params", lambda: type("Study", (), {"encoder_pairs": PARAMS}))
     return study, opened, encoded
 
 

@@ -111,7 +111,7 @@ def made_study(tmp_path, monkeypatch):
         workspace,
         StudyParams(seeds=[1], fewer_seeds={}, quick=False, tuned_encoders="tuned", unseen=of, routers={},
                     curve=read_section(ROOT / PARAMS, StudyParams).curve,
-                    encoders=read_section(ROOT / PARAMS, StudyParams).encoders,
+                    encoder_pairs=read_section(ROOT / PARAMS, StudyParams).encoder_pairs,
                     studies=read_section(ROOT / PARAMS, StudyParams).studies),
         embedded, queries, prepared.outcome_matrix(ids, prepared.base), prepared.scene_groups(ids),
     )  # fmt: skip
