@@ -113,7 +113,7 @@ def running(server):
         assert not thread.is_alive()
 
 
-def until(condition, within=5.0):
+def until(condition, within=20.0):
     """Wait for something."""
     end = time.monotonic() + within
     while not condition():

@@ -58,7 +58,7 @@ class TestPassing:
         with CLIENT.stream("POST", f"{gateway.url}/v1/chat/completions", json=chat("alpha", stream=True)) as response:
             lines = response.iter_lines()
             assert json.loads(next(lines).removeprefix("data: "))["model"] == "alpha"
-        until(lambda: list(upstream.left) == ["there-alpha"])
+        until(lambda: "there-alpha" in upstream.left)
 
     def test_its_record(self, gateway, upstream):
         response = post(gateway, chat("alpha?"), **{"x-request-id": "mine-1"})
@@ -201,7 +201,7 @@ class TestFallback:
         assert response.headers["x-arms-confidence"] == "0.7000"
         assert (gateway.answer().vlm, gateway.answer().fallbacks) == ("alpha", ("beta",))
         if how == "stall":
-            until(lambda: list(upstream.left) == ["there-beta"])
+            until(lambda: "there-beta" in upstream.left)
 
     @pytest.mark.parametrize("status", ["400", "413", "422"])
     def test_the_clients_fault_is_said_at_once(self, gateway, upstream, status):
@@ -249,13 +249,13 @@ class TestAfterTheFirstByte:
         with gateway.quick(total_s=0.5):
             response = post(gateway, chat("alpha", stream=True))
         assert b"upstream_timeout" in response.content
-        until(lambda: list(upstream.left) == ["there-alpha"])
+        until(lambda: "there-alpha" in upstream.left)
 
     @pytest.mark.parametrize(("how", "stream"), [("endless", True), ("stall", False), ("stall-mid", True)])
     def test_the_upstream_is_stopped_when_the_client_leaves(self, gateway, upstream, how, stream):
         upstream.how["alpha"] = how
         with pytest.raises(httpx.ReadTimeout):
             read_some(gateway, chat("alpha", stream=stream))
-        until(lambda: list(upstream.left) == ["there-alpha"], within=3)
+        until(lambda: "there-alpha" in upstream.left)
         assert gateway.answer().status == 499
         until(lambda: gateway.inner.running.count == 0)
