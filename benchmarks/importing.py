@@ -17,6 +17,7 @@ import click
 
 from arms.data.atomic import atomic_file
 from benchmarks.import_parts.log import FORMS, Scale, write_log
+from benchmarks.page import page_table
 from benchmarks.record import RESULTS, Clock, Line, format_table, write_report
 
 FULL = Scale(rounds=3, queries=100_000, vlms=17)
@@ -128,19 +129,9 @@ def importing_page(report: dict[str, Any]) -> str:
         "and copies every image, and writes the dataset; times are those of a whole process, medians of "
         f"{settings['rounds']} runs. The plain read is `pandas.read_csv` and the bytes of every image.",
         "",
-        "| what | median | low to high | ratio | to | target |",
-        "|---|---|---|---|---|---|",
+        *page_table(report["lines"]),
     ]
-    for line in report["lines"]:
-        spread = " to ".join(map(_short, line["spread"]))
-        ratio = "" if line["ratio"] is None else f"{line['ratio']:.3g}"
-        cells = (line["name"], f"{_short(line['figure'])} {line['unit']}", spread, ratio)
-        lines.append(f"| {' | '.join((*cells, line['ratio_to'] or '', line['target'] or ''))} |")
     return "\n".join(lines) + "\n"
-
-
-def _short(value: float) -> str:
-    return f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 if __name__ == "__main__":

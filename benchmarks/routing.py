@@ -18,6 +18,7 @@ from arms.data.atomic import atomic_file
 from arms.device import choose_device, resolve_device
 from arms.params import read_params
 from arms.routers.router import Router
+from benchmarks.page import page_table
 from benchmarks.record import RESULTS, Clock, Line, format_table, write_report
 from benchmarks.routing_parts.memory import measure_memory
 from benchmarks.routing_parts.one import measure_one
@@ -87,20 +88,9 @@ def routing_page(report: dict[str, Any]) -> str:
         "the machine does. Memory is that of a fresh process. "
         f"Figures are medians: of the rate over {settings['rounds']} runs, of one route over {settings['routes']}.",
         "",
-        "| what | median | low to high | ratio | to | target |",
-        "|---|---|---|---|---|---|",
+        *page_table(report["lines"]),
     ]
-    for line in report["lines"]:
-        low, high = line["spread"]
-        spread = "" if low == high else f"{_short(low)} to {_short(high)}"
-        ratio = "" if line["ratio"] is None else f"{line['ratio']:.3g}"
-        cells = (line["name"], f"{_short(line['figure'])} {line['unit']}", spread, ratio)
-        lines.append(f"| {' | '.join((*cells, line['ratio_to'] or '', line['target'] or ''))} |")
     return "\n".join(lines) + "\n"
-
-
-def _short(value: float) -> str:
-    return f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from arms.data.query_forms import FORMS
 from arms.features.dataset import Embedder
 from arms.params import SafeParams
 from arms.routers.arms import ArmsRouter
-from arms.routers.router import Router, load_router
+from arms.routers.router import Router
+from arms.routers.saved import load_router
 from arms.safe.confidence import Confidence
 from arms.safe.evidence import Evidence
 from arms.safe.fitting import join

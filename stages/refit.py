@@ -10,7 +10,7 @@ from arms.features.labelled import Labelled
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import CascadeRouter, Net
 from arms.routers.origin import Origin
-from arms.routers.router import load_router
+from arms.routers.saved import load_router
 from arms.safe.router import SafeRouter
 from arms.training.choice import choose_queries
 from stages.dataset import open_dataset, open_embedded

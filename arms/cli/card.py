@@ -54,7 +54,7 @@ def card(folder: Path | None, metrics: Path, out: Path | None, as_json: bool) ->
     """
     from arms.data.atomic import atomic_file
     from arms.routers.card import model_card
-    from arms.routers.router import load_router
+    from arms.routers.saved import load_router
 
     if out and as_json:
         raise click.UsageError("expected --json or --out, got both: the card is Markdown")

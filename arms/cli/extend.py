@@ -120,7 +120,7 @@ def _plan(folder: Path, number: int, out: Path | None, replace: bool, as_json: b
     from arms.errors import ArmsError
     from arms.extension.plan import plan_table
     from arms.params import read_params
-    from arms.routers.router import load_router
+    from arms.routers.saved import load_router
 
     if out and as_json:
         raise click.UsageError("expected --json or --out, got both: the plan is written as CSV")

@@ -71,7 +71,7 @@ def _on_hub(
     *groups: tuple[str, ...],
     repository: str = "",
 ) -> Weights:
-    """Weights on the hub, of which a file of each group has to be here; those of the pinned hashes all."""
+    """Weights on the hub: here if one file of each group is, and all files whose hashes are pinned."""
     if named.commit is None:
         return Weights(modality, name, "unknown", False, named.pin_advice)
     if not sha256:

@@ -112,7 +112,7 @@ class Judge:
         }
 
     def breakdown(self, routers: dict[str, ByPool], column: str) -> list[Json]:
-        """The EM of every router for each benchmark, task or language, or form of query; see `query_forms`."""
+        """The EM of every router for each benchmark, task, language or form; for the last see `query_forms`."""
         return [
             round_metrics(record)
             for name, by_pool in routers.items()

@@ -7,7 +7,7 @@ import pandas as pd
 
 from arms.data.prepared import Prepared
 from arms.errors import ArmsError
-from arms.routers.router import EncodingRouter
+from arms.routers.saved import EncodingRouter
 from arms.safe.memory import Memory
 from arms.safe.router import SafeRouter
 

@@ -23,7 +23,7 @@ from arms.params import EvaluateParams, ExtendParams, Params, RuntimeParams
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import CascadeRouter, Net, first_net
 from arms.routers.origin import Origin
-from arms.routers.router import load_router
+from arms.routers.saved import load_router
 from arms.safe.router import SafeRouter
 
 Report = dict[str, Any]

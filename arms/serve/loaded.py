@@ -14,7 +14,8 @@ from arms.data.profiles import VlmProfile
 from arms.errors import ArmsError
 from arms.params import STANDARD_COSTS
 from arms.routers.checkpoint import DESCRIPTION
-from arms.routers.router import EncodingRouter, ExplainingRouter, Router
+from arms.routers.router import Router
+from arms.routers.saved import EncodingRouter, ExplainingRouter
 from arms.serve.prices import set_prices, with_facts
 from arms.serve.settings import ServeSettings
 

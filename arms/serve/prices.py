@@ -8,7 +8,7 @@ import numpy as np
 from arms.data.costs import AnswerPrice, estimate_costs
 from arms.data.profiles import VlmProfile
 from arms.params import STANDARD_COSTS
-from arms.routers.router import EncodingRouter
+from arms.routers.saved import EncodingRouter
 from arms.serve.settings import UpstreamSettings
 
 # Prompts that tell the parts of a price apart: nothing, so many characters, one image.

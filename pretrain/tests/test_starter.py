@@ -1,6 +1,6 @@
 import numpy as np
 
-from arms.routers.router import load_router
+from arms.routers.saved import load_router
 from pretrain.starter import write_starter
 from tests.fakes import make_queries, make_router
 

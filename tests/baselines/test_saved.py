@@ -14,7 +14,8 @@ from arms.baselines.registry import build_router
 from arms.baselines.saved import SavedBaseline, save_unable
 from arms.errors import ArmsError
 from arms.features.dataset import Embedder
-from arms.routers.router import Router, load_router
+from arms.routers.router import Router
+from arms.routers.saved import load_router
 from tests.baselines.test_contract import BASELINES, holey
 from tests.cli.helpers import run
 from tests.fakes import CPU, NAMES, PROFILES, make_encoders, make_queries

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from arms.routers.router import load_router
+from arms.routers.saved import load_router
 from tests.cached import MADE, new_outcomes, write_cached
 from tests.cli.helpers import check_failed, run, run_json
 from tests.pipeline import ROOT

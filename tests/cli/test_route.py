@@ -6,7 +6,8 @@ import pytest
 from arms.cli.completers import STARTER
 from arms.cli.route import _why_lines
 from arms.routers.origin import Origin
-from arms.routers.router import Router, load_router
+from arms.routers.router import Router
+from arms.routers.saved import load_router
 from arms.safe.why import Neighbour, Why
 from tests.cached import write_cached
 from tests.cli.helpers import check_failed, run, run_json

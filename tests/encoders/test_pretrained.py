@@ -18,7 +18,7 @@ from arms.encoders.pretrained.folders import hash_file, model_folder
 from arms.encoders.pretrained.transformers_models import make_text_model
 from arms.encoders.text import build_text_encoder
 from arms.errors import ArmsError
-from arms.routers.router import load_router
+from arms.routers.saved import load_router
 from tests.encoders.hostile import COMMIT, hostile, router_with
 from tests.fakes import DISTILBERT, VIT, image_params, text_params, tiny_tokenizer
 

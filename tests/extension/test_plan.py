@@ -7,7 +7,7 @@ import pytest
 from arms.errors import ArmsError
 from arms.extension import plan
 from arms.extension.plan import plan_queries, plan_table
-from arms.routers.router import load_router
+from arms.routers.saved import load_router
 from tests.cached import MADE, SPLIT_OF, make_prepared, write_cached
 from tests.safe.made import clusters, directions, draw, remember
 

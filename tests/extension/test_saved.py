@@ -19,7 +19,8 @@ from arms.params import override
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import CascadeRouter
 from arms.routers.origin import Origin
-from arms.routers.router import Router, load_router
+from arms.routers.router import Router
+from arms.routers.saved import load_router
 from arms.safe.router import SafeRouter
 from arms.selection.select import select
 from tests.cached import MADE, NEW, OLD, SPLIT_OF, make_prepared, new_outcomes, tiny_params, write_cached

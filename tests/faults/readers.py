@@ -21,7 +21,7 @@ from arms.features.arrays import Ragged
 from arms.features.inspection import verify_store
 from arms.features.store import FeatureStore
 from arms.reports.results_table import read_metrics
-from arms.routers.router import load_router
+from arms.routers.saved import load_router
 from stages import encode
 from stages.scores import read_routers
 from stages.workspace import open_workspace

@@ -17,7 +17,7 @@ from arms.features.online import encode_queries
 from arms.features.store import FeatureStore
 from arms.params import EncodersParams, read_encoders_params
 from arms.routers.arms import ArmsRouter
-from arms.routers.router import load_router
+from arms.routers.saved import load_router
 from tests.encoders.libraries import TEXTS, image_settings, save_text, save_timm, text_settings
 from tests.fakes import CPU, PROFILES, VIT, fit_params, make_queries, router_params
 

@@ -15,7 +15,8 @@ from arms.features.online import encode_queries
 from arms.features.pooling import add_embeddings
 from arms.routers.cascade import CascadeRouter
 from arms.routers.checkpoint import read_description, read_weights, write_checkpoint
-from arms.routers.router import Router, load_router
+from arms.routers.router import Router
+from arms.routers.saved import load_router
 from arms.safe.router import SafeRouter
 from tests.fakes import CPU, NAMES, OF_OTHER_COUNTS, PROFILES, label, make_queries, make_router
 from tests.safe.made import safe_params

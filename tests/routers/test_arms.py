@@ -13,7 +13,8 @@ from arms.errors import ArmsError
 from arms.features.online import encode_texts
 from arms.routers.cascade import CascadeRouter
 from arms.routers.route import RankedVlm, Route
-from arms.routers.router import Router, load_router
+from arms.routers.router import Router
+from arms.routers.saved import load_router
 from arms.training.temperature import fit_temperature
 from tests.fakes import CPU, NAMES, OF_OTHER_COUNTS, PROFILES, make_queries, make_router
 

@@ -7,7 +7,8 @@ import torch
 from arms.errors import ArmsError
 from arms.routers.cascade import CascadeRouter
 from arms.routers.checkpoint import seal
-from arms.routers.router import Router, load_router
+from arms.routers.router import Router
+from arms.routers.saved import load_router
 from arms.selection.select import select
 from tests.fakes import NAMES, PROFILES, make_queries, make_router
 

@@ -15,7 +15,7 @@ from arms.routers import arms as module
 from arms.routers import loading
 from arms.routers.cascade import CascadeRouter
 from arms.routers.checkpoint import read_description, read_weights, seal, write_checkpoint
-from arms.routers.router import load_router
+from arms.routers.saved import load_router
 from tests.fakes import VIT, make_queries, make_router, tiny_tokenizer
 
 MADE = make_queries(24)

@@ -8,7 +8,8 @@ from arms.errors import ArmsError
 from arms.params import STANDARD_COSTS
 from arms.routers.cascade import CascadeRouter
 from arms.routers.origin import Origin, split_sha256
-from arms.routers.router import Router, load_router
+from arms.routers.router import Router
+from arms.routers.saved import load_router
 from tests.cached import make_prepared
 from tests.fakes import NAMES, PROFILES, make_queries, make_router
 

@@ -10,7 +10,8 @@ from arms.errors import ArmsError
 from arms.features.dataset import Embedder
 from arms.routers.cascade import CascadeRouter
 from arms.routers.checkpoint import read_description, seal
-from arms.routers.router import Router, load_router
+from arms.routers.router import Router
+from arms.routers.saved import load_router
 from arms.safe.router import SafeRouter
 from tests.fakes import CPU, NAMES, PROFILES, make_queries, make_router
 from tests.safe.made import safe_params

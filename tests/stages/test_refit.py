@@ -3,7 +3,7 @@
 import pandas as pd
 
 from arms.data.splits import SPLITS
-from arms.routers.router import load_router
+from arms.routers.saved import load_router
 
 
 def test_refit_trains_on_every_query_and_judges_nothing(project):

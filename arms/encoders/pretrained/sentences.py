@@ -38,7 +38,7 @@ def load_sentence_model(model: str, *, download: bool, sha256: Mapping[str, str]
     with naming(_WHAT, model), hub(reachable=False), without_bar():
         from sentence_transformers import SentenceTransformer
 
-        # Safetensors, or tensors only: torch is told so by the library.
+        # The library reads safetensors, or has torch read tensors only.
         loaded = SentenceTransformer(str(folder), device="cpu", trust_remote_code=False, local_files_only=True)
     return loaded.float().eval(), digest_of(_configurations(folder))
 

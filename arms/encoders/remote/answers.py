@@ -31,7 +31,7 @@ def read_vectors(content: bytes, num: int, where: str) -> np.ndarray:
     Raises
     ------
     ArmsError
-        If it is no such answer, a vector is missing or comes twice, they differ in width, or one is not finite.
+        If it is another answer, a vector is missing or comes twice, they differ in width, or one is not finite.
     """
     listed = _listed(content, where)
     if len(listed) != num:
@@ -61,7 +61,7 @@ def _listed(content: bytes, where: str) -> list[dict[str, Any]]:
     try:
         listed = json.loads(content)["data"]
         if not all(isinstance(entry, dict) for entry in listed):
-            raise TypeError("an entry is no object")
+            raise TypeError("an entry is not an object")
     except (ValueError, KeyError, TypeError) as error:
         got = _shortened(content.decode(errors="replace"))
         raise ArmsError(

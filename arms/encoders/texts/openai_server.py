@@ -1,7 +1,7 @@
 """A model behind an OpenAI-compatible server, of the extra `arms[remote]`: frozen whole, and known by its probe.
 
-Its tokens are the bytes of a text, which are written out again and sent. What stands for its weights, which nobody here
-can see, is the pinned vector of the probe.
+Its tokens are the bytes of a text, from which the text is put together again to be sent. Nobody here sees its weights:
+the pinned vector of the probe stands for them.
 """
 
 from importlib.util import find_spec

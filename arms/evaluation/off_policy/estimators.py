@@ -65,7 +65,7 @@ def estimate_reward(logged: Logged, target_NS: FloatArray, least_size: float = L
     ValueError
         If a value is not in [0, 1], or the target's rows are no chances.
     ArmsError
-        If there is no decision, the target is not supported, or too few decisions count.
+        If there are no decisions, the log does not support the target, or too few decisions count.
     """
     if not ((logged.value >= 0) & (logged.value <= 1)).all():
         raise ValueError("estimate_reward: expected values in [0, 1], got others")
