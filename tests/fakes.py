@@ -47,6 +47,8 @@ PROFILES = (
 NAMES = tuple(profile.name for profile in PROFILES)
 # Parameters of a net that queries of one image each do not train.
 OF_OTHER_COUNTS = {"no_image_D", "no_token_D", "experts.attention.later_places"}
+# What a net has and nothing trains: a softmax does not see it.
+NEVER_TRAINED = {"experts.attention.key.bias"}
 
 
 def watch_progress(

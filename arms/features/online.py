@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -20,7 +21,8 @@ from arms.features.trunk import run_trunk
 
 logger = logging.getLogger(__name__)
 
-_BATCH = 32  # inputs encoded at a time; more are no faster on a CPU, and take more memory
+# Encoded at a time, about; more are no faster on a CPU, and take more memory.
+_IMAGES, _TEXTS = 32, 64
 
 
 class Item:
@@ -85,8 +87,8 @@ def encode_queries(
     opened = {id(one): _opened(encoders, one) for of_query in kept for one in of_query}
     items = [[opened[id(one)] for one in of_query] for of_query in kept]
     texts = _tokenized(encoders, questions)
-    image_features = _features_of(encoders.image, [item for of_query in items for item in of_query], device)
-    text_features = _features_of(encoders.text, texts, device)
+    image_features = _features_of(encoders.image, [item for of_query in items for item in of_query], device, _IMAGES)
+    text_features = _features_of(encoders.text, texts, device, _TEXTS)
     ids = [str(row) for row in range(len(kept))]
     keys = [[item.key for item in of_query] for of_query in items]
     return gather_queries(ids, keys, [text.key for text in texts], image_features, text_features)
@@ -119,13 +121,15 @@ def _waits(item: Item) -> bool:
     return item.read is not None and not item.read.done()
 
 
-def _features_of(encoder: Encoder, items: Iterable[Item], device: torch.device) -> Features:
+def _features_of(encoder: Encoder, items: Iterable[Item], device: torch.device, batch_size: int) -> Features:
     """The features of all distinct items; those that have none yet are encoded, inputs of one length together."""
     distinct = list({item.key: item for item in items}.values())
     new = [(item, item.read.result()) for item in distinct if item.read is not None]
     new.sort(key=lambda pair: len(pair[1]))  # hardly any padding is computed; pixels all have the same length
-    for start in range(0, len(new), _BATCH):
-        batch = new[start : start + _BATCH]
+    # No small batch is left over: an input of it takes longer.
+    num_batches = max(1, round(len(new) / batch_size))
+    bounds = [len(new) * number // num_batches for number in range(num_batches + 1)]
+    for batch in (new[start:end] for start, end in pairwise(bounds) if end > start):
         rows = _rows(run_trunk(encoder, [value for _, value in batch], device), len(batch))
         for (item, _), features in zip(batch, rows, strict=True):
             item.features, item.read = features, None

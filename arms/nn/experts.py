@@ -94,8 +94,9 @@ class FusionExperts(nn.Module):
 class CrossAttention(nn.Module):
     """Multi-head attention of one question vector over the tokens of its images.
 
-    Keys and values are computed once per image. The heads of all experts are heads of one attention. The tokens of a
-    second and further image have a vector of its place added, which begins as zeros.
+    The heads of all experts are heads of one attention. A head's score of a token is q . (W_k t) = (W_k^T q) . t, and
+    what it sees is W_v of the tokens' weighted mean: so no token is projected, only one vector for each question and
+    head. The tokens of a second and further image have a vector of its place added, which begins as zeros.
     """
 
     def __init__(self, query_width: int, key_width: int, width: int, num_heads: int, *, num_places: int) -> None:
@@ -105,30 +106,30 @@ class CrossAttention(nn.Module):
         self.key = nn.Linear(key_width, width)
         self.value = nn.Linear(key_width, width)
         self.later_places = nn.Parameter(torch.zeros(num_places - 1, key_width))
+        # It adds the same to the scores of all tokens, which the softmax takes away again; saved routers have one.
+        self.key.bias.requires_grad_(False)
 
     def forward(self, query_ND: Tensor, tokens_MTD: Tensor, image_NP: Tensor) -> Tensor:
         """Attended values of shape (N, width); see `FusionExperts.forward`."""
-        query = self._split_heads(self.query(query_ND).unsqueeze(1))
-        key, value = (
-            self._split_heads(self._each_place(project, tokens_MTD, image_NP)) for project in (self.key, self.value)
-        )
+        query_NHd = self.query(query_ND).unflatten(-1, (self.num_heads, -1))
+        key_HdD, value_HdD = (layer.weight.unflatten(0, (self.num_heads, -1)) for layer in (self.key, self.value))
+        asked_NHD = torch.einsum("nhd,hdk->nhk", query_NHd, key_HdD)
+        tokens_NLD = self._of_queries(tokens_MTD, image_NP)
         mask = None
         if image_NP.shape[1] > 1:
-            mask = (image_NP >= 0).repeat_interleave(tokens_MTD.shape[1], dim=1)[:, None, None]
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask).flatten(1)
+            mask = (image_NP >= 0).repeat_interleave(tokens_MTD.shape[1], dim=1)[:, None]
+        scale = query_NHd.shape[-1] ** -0.5
+        seen_NHD = F.scaled_dot_product_attention(asked_NHD, tokens_NLD, tokens_NLD, attn_mask=mask, scale=scale)
+        return torch.einsum("nhk,hdk->nhd", seen_NHD, value_HdD).flatten(1) + self.value.bias
 
-    def _each_place(self, project: nn.Linear, tokens_MTD: Tensor, image_NP: Tensor) -> Tensor:
-        """Projected tokens of each query's images, one after the other, shape (N, P T, width)."""
+    def _of_queries(self, tokens_MTD: Tensor, image_NP: Tensor) -> Tensor:
+        """Tokens of each query's images, one after the other, shape (N, P T, D)."""
         # index_select, because the gradient of x[rows] is summed in a random order, so that runs would differ.
-        projected_MTD = project(tokens_MTD)
         if image_NP.shape[1] == 1:
-            return projected_MTD.index_select(0, image_NP[:, 0])
-        each_NPTD = projected_MTD.index_select(0, image_NP.clamp(min=0).flatten()).unflatten(0, image_NP.shape)
-        places_PD = F.linear(F.pad(self.later_places[: image_NP.shape[1] - 1], (0, 0, 1, 0)), project.weight)
+            return tokens_MTD.index_select(0, image_NP[:, 0])
+        each_NPTD = tokens_MTD.index_select(0, image_NP.clamp(min=0).flatten()).unflatten(0, image_NP.shape)
+        places_PD = F.pad(self.later_places[: image_NP.shape[1] - 1], (0, 0, 1, 0))
         return (each_NPTD + places_PD[:, None]).flatten(1, 2)
-
-    def _split_heads(self, x_NTD: Tensor) -> Tensor:
-        return x_NTD.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
 
 
 def attend_to_numbers(question_NQ: Tensor, image_NG: Tensor) -> Tensor:

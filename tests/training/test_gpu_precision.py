@@ -9,7 +9,7 @@ from arms.encoders.batch import move_batch
 from arms.nn.classifier import CosineClassifier, cosine_logits
 from arms.training import loop
 from arms.training.losses import masked_loss
-from tests.fakes import CPU, OF_OTHER_COUNTS, make_queries, make_router
+from tests.fakes import CPU, NEVER_TRAINED, OF_OTHER_COUNTS, make_queries, make_router
 
 MADE = make_queries(96)
 ONE = {"tunable_layers": 1}
@@ -34,7 +34,7 @@ def test_logits_and_gradients_stay_finite_and_in_float32(fusion, top_k):
     assert logits.dtype == torch.float32
     torch.testing.assert_close(gate.sum(dim=1).float(), torch.ones(32), atol=0.01, rtol=0)
     assert 0 < (logits - plain).abs().max() < 0.1  # bfloat16 was at work, and little is lost
-    learned = {name: of for name, of in net.named_parameters() if name not in OF_OTHER_COUNTS}
+    learned = {name: of for name, of in net.named_parameters() if name not in OF_OTHER_COUNTS | NEVER_TRAINED}
     for name, parameter in learned.items():
         assert parameter.grad is not None, name
         assert parameter.grad.dtype == torch.float32, name
