@@ -29,13 +29,20 @@ async def ask(router: litellm.Router, request: dict[str, Any]) -> dict[str, Any]
     return {"text": "".join(filter(None, chunks)), "chunks": len(chunks), "id": None}
 
 
+async def until_recorded(file: Path, number: int) -> None:
+    """Wait until so many answers are recorded: LiteLLM calls its loggers after the answer."""
+    async with asyncio.timeout(120):
+        while not file.exists() or file.read_text().count('"status": "success"') < number:
+            await asyncio.sleep(0.1)
+
+
 async def main(settings: dict[str, Any]) -> None:
     """Answer them one after the other, then wait until the outcomes are written."""
     plugin = RoutingPlugin(settings["router"], time_limit_s=30)
     litellm.callbacks = [outcome_logger(settings["outcomes"], keep_questions=True, keep_images=True)]
     router = litellm.Router(model_list=settings["model_list"], plugins=[plugin], **settings["settings"])
     answers = [await ask(router, request) for request in settings["requests"]]
-    await asyncio.sleep(2)  # LiteLLM calls its loggers after the answer
+    await until_recorded(Path(settings["outcomes"]), sum("text" in answer for answer in answers))
     sys.stdout.write(json.dumps({"answers": answers, "counts": dict(plugin.counts)}) + "\n")
 
 

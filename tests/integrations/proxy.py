@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import socket
 import subprocess
 import time
 import urllib.error
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.pipeline import ROOT
+from tests.ports import free_port
 
 START_S = 240  # a proxy starts in 15 s on an idle machine
 
@@ -60,9 +60,7 @@ class Proxy:
 @contextmanager
 def serve_proxy(config: Path) -> Iterator[Proxy]:
     """Run a proxy in the folder of its config.yaml while the block runs; its output is proxy.log there."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     proxy = Proxy(f"http://127.0.0.1:{port}", f"sk-{secrets.token_hex(24)}")
     command = [litellm_python().parent / "litellm", "--config", config, "--host", "127.0.0.1", "--port", str(port)]
     log = config.with_name("proxy.log")

@@ -141,7 +141,11 @@ class TestFailsOpen:
 
     def test_a_router_that_fails(self, router, caplog):
         self.check(
-            RoutingPlugin(Broken(router.router)), context(QUESTION), "failed", "RuntimeError: the net is gone", caplog
+            RoutingPlugin(Broken(router.router), **PATIENT),
+            context(QUESTION),
+            "failed",
+            "RuntimeError: the net is gone",
+            caplog,
         )
 
     def test_messages_that_ask_nothing(self, router, caplog):
@@ -161,7 +165,7 @@ class TestFailsOpen:
         self.check(RoutingPlugin(router, **PATIENT), broken, "failed", "of no known format", caplog)
 
     def test_the_default_is_taken(self, router, caplog):
-        plugin = RoutingPlugin(Broken(router.router), default="painter")
+        plugin = RoutingPlugin(Broken(router.router), default="painter", **PATIENT)
         after = run(plugin, context(QUESTION))
         again = run(plugin, context(QUESTION, previous_models=(failed("openai/painter"),)))
         assert (after.candidate_models, after.signals["arms.vlm"]) == (["openai/painter"], "painter")

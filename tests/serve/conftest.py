@@ -16,18 +16,18 @@ def started_upstream():
 @pytest.fixture
 def upstream(started_upstream):
     started_upstream.reset()
-    return started_upstream
+    yield started_upstream
+    started_upstream.rest()
 
 
 @pytest.fixture(scope="module")
 def shared(started_upstream):
-    """A gateway with what most tests want; a busy machine must not make it late."""
+    """A gateway with what most tests want."""
     policies = {"thrifty": {"name": "cheapest", "tau": 0.1, "of": "cost"}}
     settings = settings_of(
         started_upstream.url,
         policies=policies,
         breaker={"failures": 1000},
-        decision={"limit_s": 20.0},
         keep={"outputs": True},
     )
     with serving(settings) as gateway:
@@ -38,4 +38,5 @@ def shared(started_upstream):
 def gateway(shared, upstream):
     shared.memory.__init__()
     shared.router.__init__()
-    return shared
+    yield shared
+    shared.rest()

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import socket
 import threading
 import time
 from contextlib import contextmanager
@@ -22,8 +21,10 @@ from arms.serve.loaded import Loaded
 from arms.serve.memory.errors import DoubledRequestError, UnknownRequestError
 from arms.serve.running import GatewayServer, config_of
 from arms.serve.settings import ServeSettings
+from tests.ports import free_port
 
-CLIENT = httpx.Client(verify=False, timeout=10, limits=httpx.Limits(max_keepalive_connections=0))
+LONG_S = 60  # what comes at once on an idle machine may take this long on a busy one
+CLIENT = httpx.Client(verify=False, timeout=LONG_S, limits=httpx.Limits(max_keepalive_connections=0))
 VLMS = ("alpha", "beta", "gamma")
 PROFILES = (
     VlmProfile(name="alpha", access="paid", price_in=10, price_out=30, max_images=2, tools=True),
@@ -93,12 +94,6 @@ class ListMemory:
         pass
 
 
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
 @contextmanager
 def running(server):
     """A uvicorn server in a thread; the port is its config's."""
@@ -109,11 +104,11 @@ def running(server):
         yield server
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(LONG_S)
         assert not thread.is_alive()
 
 
-def until(condition, within=20.0):
+def until(condition, within=LONG_S):
     """Wait for something."""
     end = time.monotonic() + within
     while not condition():
@@ -134,9 +129,9 @@ class Gateway:
         return self.app.state.gateway
 
     @contextmanager
-    def quick(self, **timeouts):
-        """Other limits of time for all VLMs, for a while."""
-        upstreams = self.inner.upstreams.values()
+    def quick(self, *vlms, **timeouts):
+        """Other limits of time for some VLMs, for a while."""
+        upstreams = [self.inner.upstreams[vlm] for vlm in vlms]
         before = [upstream.settings for upstream in upstreams]
         for upstream, old in zip(upstreams, before, strict=True):
             upstream.settings = old.model_copy(update={"timeouts": old.timeouts.model_copy(update=timeouts)})
@@ -147,21 +142,31 @@ class Gateway:
     def metric(self, name, **labels):
         return self.inner.metrics.registry.get_sample_value(name, labels) or 0
 
-    def answer(self):
-        """The record of the last answer, which comes a moment after it."""
-        until(lambda: len(self.memory.answers) >= 1)
-        return self.memory.answers[-1]
+    def answer(self, request_id):
+        """The record of a request's end, which comes a moment after its response."""
+        until(lambda: any(answer.request_id == request_id for answer in self.memory.answers))
+        return next(answer for answer in self.memory.answers if answer.request_id == request_id)
+
+    def rest(self):
+        """Wait until nothing of earlier requests runs, and all is recorded."""
+
+        async def idle():
+            return self.inner.running.count == 0 and not self.inner._recording
+
+        until(lambda: asyncio.run_coroutine_threadsafe(idle(), self.server.loop).result(LONG_S))
 
 
 def settings_of(upstream_url, **changes):
-    """Settings for the three VLMs, all behind one server."""
+    """Settings for the three VLMs, all behind one server; a busy machine makes no decision and no record late."""
     each = changes.pop("each", {})
     of = changes.pop("of", {})
     upstreams = {
         vlm: {"base_url": f"{upstream_url}/v1", "model": f"there-{vlm}", "retries": 0, **each, **of.get(vlm, {})}
         for vlm in VLMS
     }
-    content = {"router": "none", "default": "beta", "port": free_port(), "upstreams": upstreams, **changes}
+    content = {"router": "none", "default": "beta", "port": free_port(), "upstreams": upstreams}
+    decision = {"limit_s": LONG_S, **changes.pop("decision", {})}
+    content |= {"decision": decision, "memory_s": LONG_S, **changes}
     return ServeSettings.model_validate(content)
 
 
@@ -214,4 +219,4 @@ def tasks_of(gateway):
     async def count():
         return len(asyncio.all_tasks())
 
-    return asyncio.run_coroutine_threadsafe(count(), gateway.server.loop).result(5)
+    return asyncio.run_coroutine_threadsafe(count(), gateway.server.loop).result(LONG_S)

@@ -154,8 +154,7 @@ def test_without_a_memory_no_feedback_is_kept(upstream):
 
 
 def test_prometheus_reads_it(gateway, upstream):
-    post(gateway, chat("alpha"))
-    gateway.answer()
+    gateway.answer(post(gateway, chat("alpha")).headers["x-request-id"])
     page = get(gateway, "/metrics").text
     assert 'arms_requests_total{reason="policy",status="200",vlm="alpha"}' in page
     assert 'arms_tokens_total{kind="prompt",vlm="alpha"}' in page

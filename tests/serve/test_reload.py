@@ -9,7 +9,8 @@ import pytest
 from arms.errors import ArmsError
 from arms.serve.loaded import Loaded
 from arms.serve.settings import ServeSettings
-from tests.serve.helpers import FakeRouter, chat, free_port, post, serving, settings_of, until
+from tests.ports import free_port
+from tests.serve.helpers import FakeRouter, chat, post, serving, settings_of, until
 
 
 class Versions:

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.serve.helpers import chat, free_port, post, serving, settings_of, until
+from tests.ports import free_port
+from tests.serve.helpers import chat, post, serving, settings_of, until
 
 
 class TestRetries:

@@ -69,9 +69,7 @@ def test_nothing_is_left(upstream, caplog, tmp_path):
     caplog.set_level(logging.CRITICAL)  # what pytest keeps of the log would grow too
     upstream.how.update(gamma="endless", beta=["answer", "500", "break-mid", "429"])
     upstream.take_turns = True
-    settings = settings_of(
-        upstream.url, decision={"limit_s": 60.0}, breaker={"failures": 10**6}, sessions={"most": 100}
-    )
+    settings = settings_of(upstream.url, breaker={"failures": 10**6}, sessions={"most": 100})
     this = psutil.Process()
     with serving(settings, memory=NoMemory()) as gateway:
         url = f"{gateway.url}/v1/chat/completions"

@@ -10,7 +10,8 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tests.serve.helpers import free_port
+from tests.ports import free_port
+from tests.serve.helpers import until
 
 TOOL = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "look", "arguments": '{"at":"model"}'}}
 WAIT = {"retry-after": "7"}
@@ -58,6 +59,10 @@ class FakeUpstream:
         self.how, self.asked, self.left = {}, deque(maxlen=1000), deque(maxlen=1000)
         self.no_wait = False  # refuse without asking to wait
         self.take_turns = False  # go through a list again and again
+
+    def rest(self):
+        """Wait until nothing of earlier requests runs."""
+        until(lambda: not self.server.server_state.tasks)
 
     @property
     def models(self):

@@ -29,7 +29,7 @@ def write_until_killed(place, name, seed):
     """Start a writer, kill it some moments after its first record; what it said, by the kind of record."""
     command = [sys.executable, "-m", "tests.serve.memory.writer_process", place, name]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
-        hung = threading.Timer(60, process.kill)
+        hung = threading.Timer(120, process.kill)
         hung.start()
         first = process.stdout.readline()
         kill = threading.Timer(random.Random(seed).uniform(0, 0.6), process.send_signal, [signal.SIGKILL])

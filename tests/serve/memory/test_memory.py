@@ -3,6 +3,7 @@
 import asyncio
 import math
 import sqlite3
+import threading
 from datetime import UTC, timedelta, timezone
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from arms.serve.memory.none import NoMemory
 from arms.serve.memory.opening import open_memory
 from arms.traffic.store import open_store
 from arms.traffic.tables import ANSWERS, DECISIONS, FEEDBACK, METADATA, PICTURES, QUESTIONS
+from tests.serve.helpers import LONG_S
 from tests.serve.memory.made import QUESTION, START, answer, decision, feedback, sha256
 
 NOTHING = {"keep_questions": False, "keep_images": False, "keep_outputs": False}
@@ -37,6 +39,13 @@ def remember(memory, *records):
         return results
 
     return asyncio.run(run())
+
+
+def noting(place):
+    """A memory, and an event that is set when it begins to write."""
+    store, begun = open_store(place, make=True), threading.Event()
+    event.listen(store.engine, "begin", lambda _: begun.set())
+    return DatabaseMemory(store, **NOTHING), begun
 
 
 def rows(place, table):
@@ -136,14 +145,20 @@ def test_what_waits_together_is_committed_together(tmp_path):
     commits = []
     event.listen(store.engine, "commit", commits.append)
     memory = DatabaseMemory(store, **NOTHING)
+    other = sqlite3.connect(tmp_path / "m.db", isolation_level=None)
 
     async def run():
-        await asyncio.gather(*(memory.decide(decision(f"r{number}")) for number in range(200)))
+        other.execute("BEGIN IMMEDIATE")
+        calls = [asyncio.create_task(memory.decide(decision(f"r{number}"))) for number in range(200)]
+        await asyncio.sleep(0)  # each has begun
+        other.execute("COMMIT")
+        await asyncio.gather(*calls)
         await memory.close()
 
     asyncio.run(run())
+    other.close()
     assert len(rows(str(tmp_path / "m.db"), DECISIONS)) == 200
-    assert len(commits) <= 3
+    assert len(commits) <= 2, "what came while the first was held up"
 
 
 def test_one_bad_record_spoils_no_other(place):
@@ -164,13 +179,13 @@ def test_one_bad_record_spoils_no_other(place):
 
 def test_a_call_that_was_given_up_is_not_written(tmp_path):
     place = str(tmp_path / "m.db")
-    memory = open_memory(place)
+    memory, begun = noting(place)
     other = sqlite3.connect(place, isolation_level=None)
 
     async def run():
         other.execute("BEGIN IMMEDIATE")
-        first = asyncio.create_task(memory.decide(decision("first")))  # taken, and held up
-        await asyncio.sleep(0.2)
+        first = asyncio.create_task(memory.decide(decision("first")))
+        assert await asyncio.to_thread(begun.wait, LONG_S)  # taken, and held up
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(memory.decide(decision("late")), 0.1)
         other.execute("COMMIT")
@@ -223,15 +238,15 @@ def test_a_full_disk_is_told_and_loses_nothing_that_was_recorded(tmp_path):
 def test_too_much_that_waits_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("arms.serve.memory.writer.MOST_WAITING", 2)
     place = str(tmp_path / "m.db")
-    memory = open_memory(place)
+    memory, begun = noting(place)
     other = sqlite3.connect(place, isolation_level=None)
 
     async def run():
         other.execute("BEGIN IMMEDIATE")
         first = asyncio.create_task(memory.decide(decision("first")))
-        await asyncio.sleep(0.2)  # it is with the database
+        assert await asyncio.to_thread(begun.wait, LONG_S)  # it is with the database
         calls = [asyncio.create_task(memory.decide(decision(f"r{number}"))) for number in range(3)]
-        await asyncio.wait(calls, timeout=0.2)
+        await asyncio.sleep(0)  # each has begun
         assert [call.done() for call in calls] == [False, False, True]
         with pytest.raises(ArmsError, match="full: 2 entries wait"):
             calls[2].result()

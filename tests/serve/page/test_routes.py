@@ -37,7 +37,7 @@ class Elements(HTMLParser):
 def watching(started_upstream, tmp_path_factory):
     """A gateway that keeps what happens."""
     place = str(tmp_path_factory.mktemp("memory") / "memory.db")
-    settings = settings_of(started_upstream.url, memory=place, decision={"limit_s": 20.0})
+    settings = settings_of(started_upstream.url, memory=place)
     with serving(settings, memory=open_memory(place)) as gateway:
         yield gateway
 
@@ -145,7 +145,7 @@ class TestTraffic:
         post(watching, chat("beta", stream=True))
         post(watching, chat("alpha"), "/v1/route")
         # An answer is kept a moment after it was given, and what was read is shown for a moment.
-        until(lambda: get(watching, "/v1/traffic").json()["requests"]["answered"] == 1, within=20)
+        until(lambda: get(watching, "/v1/traffic").json()["requests"]["answered"] == 1)
         found = get(watching, "/v1/traffic?span=week").json()
         assert (found["memory"], found["span"]) == (True, "week")
         assert (found["requests"]["decided"], found["requests"]["only_decided"]) == (2, 1)
