@@ -175,6 +175,9 @@ class ImageEncoderParams(Section):
     max_images: PositiveInt = Field(
         default=8, description="of a query with more images the first ones are read, and the others counted"
     )
+    ocr: bool = Field(
+        default=False, description="put numbers of the text in a picture behind its vectors; arms[ocr], all frozen"
+    )
 
     @property
     def hashes(self) -> dict[str, str] | None:
@@ -314,7 +317,7 @@ class EncodersParams(Section):
 
     def saved(self) -> dict[str, Any]:
         """As a saved router names the pair: settings that came later only where they are set, so files stay equal."""
-        later = {"library", "pretrained", "sha256", "prompt", "pooling", "normalise", "dimensions", "probe"}
+        later = {"library", "pretrained", "sha256", "prompt", "pooling", "normalise", "dimensions", "probe", "ocr"}
         server = {} if self.server is None else {"server": self.server.model_dump()}
         return server | {
             name: {

@@ -1,7 +1,7 @@
 """Where an encoder pair's weights come from, and whether they are here already. Nothing is loaded or downloaded."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Literal
 from arms.encoders.bundled import BUNDLED, bundled_folder
 from arms.encoders.natural import NATURAL, natural_folder
 from arms.encoders.origins import HF_HUB, LOCAL_DIR, OPEN_CLIP_CONFIG, URL_CACHE, HubName, is_path
+from arms.encoders.picture_text import models_folder
 from arms.errors import ArmsError
 from arms.params import EncodersParams, ImageEncoderParams, ServerParams, TextEncoderParams
 
@@ -44,6 +45,8 @@ class Weights:
 def weights_of(params: EncodersParams) -> tuple[Weights, Weights]:
     """The image encoder's weights and the text encoder's."""
     image = _weights("image", params.image)
+    if params.image.ocr:
+        image = _with_reader(image)
     return image, _weights("text", params.text) if params.server is None else _served(params.text, params.server)
 
 
@@ -61,6 +64,15 @@ def _weights(modality: Literal["image", "text"], params: ImageEncoderParams | Te
     named = HubName.of(place)
     tokenizer = (_TOKENIZER_FILES,) if modality == "text" else ()
     return _on_hub(modality, named.name, named, params.hashes, ("config.json",), _WEIGHTS_FILES, *tokenizer)
+
+
+def _with_reader(image: Weights) -> Weights:
+    """An image encoder that is given the text in the picture: whether that can be read."""
+    try:
+        models_folder()
+    except ArmsError as error:
+        return replace(image, here=False, problem="; ".join(filter(None, (image.problem, str(error)))))
+    return image
 
 
 def _on_hub(

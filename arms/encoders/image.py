@@ -15,6 +15,7 @@ from arms.encoders.base import Encoder, cut_layers, describe_cut, hash_weights
 from arms.encoders.batch import Batch
 from arms.encoders.images.base import Tower
 from arms.encoders.images.registry import tower_loader
+from arms.encoders.images.with_text import with_text
 from arms.errors import ArmsError
 from arms.params import ImageEncoderParams
 
@@ -63,11 +64,13 @@ def build_image_encoder(
     ------
     ArmsError
         If the model is unknown, its weights cannot be had, or it cannot be cut and layers of it are to train, or hands
-        out no tokens and these are to be stored.
+        out no tokens and these are to be stored, or text is to be read and rapidocr is not there.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         tower = tower_loader(params.library)(params, seed, load_weights=load_weights, download=download)
+    if params.ocr:
+        tower = with_text(tower)
     trunk, tail = _cut(tower, params)
     cut = describe_cut(trunk, tail)
     crossing = {"inputs": ("pixels",), "states": ("states",), "pooled": ("pooled", "tokens")[: 1 + params.store_tokens]}

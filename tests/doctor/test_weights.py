@@ -146,6 +146,18 @@ class TestImage:
             "pip install 'arms[natural]'"
         )
 
+    def test_the_reader_of_text(self, monkeypatch):
+        def fail():
+            raise ArmsError("rapidocr not installed; run: pip install 'arms[ocr]'")
+
+        params = EncodersParams(image=image_params(ocr=True), text=text_params())
+        monkeypatch.setattr("arms.doctor.weights.models_folder", lambda: None)
+        assert weights_of(params)[0].here
+        monkeypatch.setattr("arms.doctor.weights.models_folder", fail)
+        found = weights_of(params)[0]
+        assert not found.here
+        assert found.text().endswith("begins from the seed: rapidocr not installed; run: pip install 'arms[ocr]'")
+
     def test_what_does_not_come_from_the_hub(self, monkeypatch, tmp_path):
         import open_clip
 

@@ -57,8 +57,11 @@ def params_of(hub, name):
         return read_encoders_params("natural", ROOT)
     clip = {"model": f"local-dir:{hub / 'clip'}", "pretrained": "own"}
     last = text_settings(hub / "qwen3", pooling="last", normalise=True, prompt="Query: ")
+    if name == "timm-ocr":
+        pytest.importorskip("rapidocr", reason="pip install 'arms[ocr]'")
     image, text = {
         "timm-decoder": (image_settings("timm", hub / "efficientnet", store_tokens=True), last),
+        "timm-ocr": (image_settings("timm", hub / "efficientnet", store_tokens=True, ocr=True), last),
         "siglip-mpnet": (image_settings("timm", hub / "siglip", store_tokens=True), text_settings(hub / "mpnet")),
         "tuned-siglip": (image_settings("timm", hub / "siglip", tunable_layers=1), text_settings(hub / "mpnet")),
         "clip-clip": (
@@ -75,7 +78,7 @@ def params_of(hub, name):
     return EncodersParams(image=image, text=text)
 
 
-PAIRS = ("timm-decoder", "siglip-mpnet", "tuned-siglip", "clip-clip", "dinov3-sentences", "natural")
+PAIRS = ("timm-decoder", "timm-ocr", "siglip-mpnet", "tuned-siglip", "clip-clip", "dinov3-sentences", "natural")
 
 
 def make_router(params):
@@ -129,7 +132,7 @@ def test_through_the_store(hub, name, tmp_path):
 
 def test_in_a_process_that_is_handed_them(hub):
     """As the folds of the safe router are, each in its own."""
-    pairs = [build_encoders(params_of(hub, name), seed=1) for name in ("timm-decoder", "clip-clip", "tuned-siglip")]
+    pairs = [build_encoders(params_of(hub, name), seed=1) for name in ("timm-ocr", "clip-clip", "tuned-siglip")]
     there = Parallel(n_jobs=2)(delayed(embed)(pair) for pair in pairs)
     for pair, ours in zip(pairs, there, strict=True):
         for here, other in zip(embed(pair), ours, strict=True):
@@ -173,7 +176,7 @@ def test_a_path_that_no_settings_name(hub, tmp_path, monkeypatch):
 def test_routers_of_before_are_saved_as_before(tmp_path):
     """Settings that came later are in a saved router only where they are set."""
     params = read_encoders_params("bundled", ROOT)
-    assert not {"library", "sha256", "pooling", "prompt"} & params.saved()["image"].keys()
+    assert not {"library", "sha256", "pooling", "prompt", "ocr"} & params.saved()["image"].keys()
     assert params.saved()["text"].keys() == {
         "model", "architecture", "vocabulary_size", "pooling", "max_tokens", "tunable_layers", "precision"
     }  # fmt: skip
