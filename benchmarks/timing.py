@@ -3,11 +3,14 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 
+FoundT = TypeVar("FoundT")
 
-def interleave(rounds: int, *measured: Callable[[], float]) -> list[tuple[float, ...]]:
+
+def interleave(rounds: int, *measured: Callable[[], FoundT]) -> list[tuple[FoundT, ...]]:
     """Run each in turn: the first, the second, ..., the first, the second, ...
 
     If something slows the machine down for a while, it then slows down all that is compared.

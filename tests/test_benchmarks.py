@@ -196,6 +196,26 @@ def test_a_quick_run_of_the_importing_goes_through(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_quick_run_of_the_gateway_goes_through(tmp_path):
+    pytest.importorskip("fastapi", reason="pip install 'arms[serve]'")
+    command = [sys.executable, "-m", "benchmarks.gateway", "--quick", "--out", str(tmp_path)]
+    finished = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    lines = json.loads((tmp_path / "gateway-quick.json").read_text())["lines"]
+    assert [line["part"] for line in lines[-2:]] == ["decision"] * 2
+    assert lines[-1]["ratio_to"] == lines[-2]["name"] == "decoding and both forward passes, alone"
+    kinds = {line["kind"] for line in lines[:-2]}
+    assert kinds == {"a VLM by its name", "text", "a small picture", "a repeated picture"}
+    assert {"upstream", "ARMS", "ARMS with a memory"} <= {line["target"] for line in lines[:-2]}
+    assert all(line["figure"] > 0 for line in lines if line.get("what") == "rate")
+    page = (tmp_path / "gateway-quick.md").read_text()
+    assert page.startswith("## The gateway\n")
+    assert "| a small picture | 8 | ARMS | " in page
+    compared = "| text | 1 | LiteLLM | " in page
+    assert compared or "LiteLLM's proxy is left out: " in finished.stderr
+
+
+@pytest.mark.slow
 def test_a_quick_run_of_the_routing_goes_through(tmp_path):
     command = [sys.executable, "-m", "benchmarks.routing", "--quick", "--out", str(tmp_path)]
     finished = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)

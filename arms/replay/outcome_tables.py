@@ -13,7 +13,8 @@ from arms.replay.decisions import Content, Decisions, numbered
 def decisions_of_tables(folder: Path) -> Decisions:
     """Read a dataset's outcomes that have a propensity, each as one decision; they hold no confidences.
 
-    A propensity below 1 says that every VLM of the tables could have been drawn.
+    A propensity below 1 says that every VLM of the tables could have been drawn; the importer of a gateway's log
+    leaves out others.
 
     Raises
     ------

@@ -5,8 +5,8 @@ features of recent pictures and questions.
 """
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 
 from arms.encoders.pair import EncoderPair
 from arms.features.loader import Queries
@@ -24,13 +24,32 @@ Encode = Callable[[list[list[Item]], list[Item]], Queries]  # from each query's 
 logger = logging.getLogger(__name__)
 
 
+class FeatureCache:
+    """Features of pictures and questions that a router encoded lately; batches may share it, one after the other.
+
+    Parameters
+    ----------
+    num_mb : float
+        MiB of features of pictures, and as many of questions.
+    """
+
+    def __init__(self, num_mb: float) -> None:
+        num_bytes = round(num_mb * 2**20)
+        self.pictures, self.texts = Recent(num_bytes), Recent(num_bytes)
+
+    def forget_unencoded(self) -> None:
+        """Forget what a batch that failed did not encode any more."""
+        self.pictures.forget_unencoded()
+        self.texts.forget_unencoded()
+
+
 def encode_windows(
     queries: Iterable[Query],
     encoders: EncoderPair,
     encode: Encode,
     *,
     window_queries: int,
-    cache_bytes: int,
+    cache: FeatureCache,
     total: int | None,
 ) -> Generator[tuple[list[Query], Queries]]:
     """Yield the queries window by window, encoded; an error comes after the window before it.
@@ -41,30 +60,38 @@ def encode_windows(
         Encodes a window with the encoders; see `arms.features.online.encode_queries`.
     window_queries : int
         See `read_windows`.
-    cache_bytes : int
-        What features of recent pictures may take, and as much those of questions.
+    cache : FeatureCache
     total : int or None
         How many queries there are, where that is known; for progress.
     """
     most, done, warned = encoders.image.max_images, 0, False
-    pictures, texts = Recent(cache_bytes), Recent(cache_bytes)
     with (
+        _cleared_of_the_rest(cache),
         progress_bar("route", "queries") as progress,
-        picture_reader(encoders.image, pictures) as reader,
+        picture_reader(encoders.image, cache.pictures) as reader,
         closing(read_windows(queries, reader, window_queries)) as windows,
     ):
         for window in windows:
             if window.queries:
                 warned = warned or _warn_of_many(window.queries, most)
-                questions = [texts.claim(query.question)[0] for query in window.queries]
+                questions = [cache.texts.claim(query.question)[0] for query in window.queries]
                 encoded = encode(window.pictures, questions)
-                pictures.settle(item for of_query in window.pictures for item in of_query)
-                texts.settle(questions)
+                cache.pictures.settle(item for of_query in window.pictures for item in of_query)
+                cache.texts.settle(questions)
                 yield window.queries, encoded
                 done += len(window.queries)
                 progress(done, total)
             if window.error is not None:
                 raise window.error
+
+
+@contextmanager
+def _cleared_of_the_rest(cache: FeatureCache) -> Iterator[None]:
+    """What is not encoded when the block ends is not kept: its pixels would not be counted."""
+    try:
+        yield
+    finally:
+        cache.forget_unencoded()
 
 
 def _warn_of_many(queries: Sequence[Query], most: int) -> bool:

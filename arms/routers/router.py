@@ -14,7 +14,7 @@ from arms.errors import ArmsError
 from arms.features.loader import Queries
 from arms.features.online import Item
 from arms.params import STANDARD_COSTS, CostsParams
-from arms.routers.batches import CACHE_MB, WINDOW_QUERIES, encode_windows
+from arms.routers.batches import CACHE_MB, WINDOW_QUERIES, FeatureCache, encode_windows
 from arms.routers.hub import Portable
 from arms.routers.messages import CONTEXT_TOKENS, pictures_of, read_messages
 from arms.routers.origin import Origin
@@ -136,6 +136,7 @@ class Router(Portable):
         tools: bool = False,
         window_queries: int = WINDOW_QUERIES,
         cache_mb: int = CACHE_MB,
+        cache: FeatureCache | None = None,
     ) -> Generator[Route]:
         """Rank the pool for any number of queries, and yield each route as soon as it is known, in their order.
 
@@ -157,6 +158,8 @@ class Router(Portable):
             The most queries of a window, and the most pictures, if no single query has more. Two windows are held.
         cache_mb : int
             MiB of features of recent pictures that are kept, and as many of questions.
+        cache : FeatureCache, optional
+            One that this router's batches share, instead of one for this batch of `cache_mb`.
 
         Yields
         ------
@@ -185,7 +188,7 @@ class Router(Portable):
             self.router.encoders,
             self.router.encode,
             window_queries=window_queries,
-            cache_bytes=cache_mb * 2**20,
+            cache=FeatureCache(cache_mb) if cache is None else cache,
             total=total,
         )
         return self._route_all(windows, wanted)

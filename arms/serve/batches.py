@@ -72,6 +72,7 @@ def _route_alike(queries: Sequence[Query]) -> list[Route | Exception]:
             policy=one.policy,
             why=one.why,
             tools=one.tools,
+            cache=one.loaded.cache,
         )
         return list(found)
     except Exception as error:

@@ -194,15 +194,16 @@ class Decider:
     def _by_route(self, case: _Case, route: Route) -> Decided:
         """Choose by the router's ranking."""
         settings, wishes = self.settings, case.chat.wishes
-        case.unable = {**route.unable, **case.unable}
         assert case.read is not None
         costs = case.loaded.expected_costs(len(case.read.text), len(case.read.files))
         ranking = affordable([ranked.vlm for ranked in route.ranking], costs, wishes.budget_usd)
         confidences = {ranked.vlm: ranked.confidence for ranked in route.ranking if ranked.vlm in ranking}
+        dear = {ranked.vlm: "is beyond the budget" for ranked in route.ranking if ranked.vlm not in ranking}
+        case.unable = {**route.unable, **case.unable, **dear}
         sticky = self._sessions.sticks_to(case.owner, wishes.session, ranking[0], confidences)
         shadow = settings.default if settings.shadow else None
         choice = choose(ranking, sticky, settings.explore, shadow, self._random)
-        return self._decided(case, choice, route, costs)
+        return self._decided(case, choice, route, confidences, costs)
 
     def _by_default(self, case: _Case, failed: _RouterError) -> Decided:
         """The best single VLM, or the first that can answer; the others behind it."""
@@ -216,6 +217,7 @@ class Decider:
         case: _Case,
         choice: Choice,
         route: Route | None = None,
+        confidences: Mapping[str, float] = MappingProxyType({}),
         costs: Mapping[str, float] = MappingProxyType({}),
         failure: _RouterError | None = None,
     ) -> Decided:
@@ -229,7 +231,7 @@ class Decider:
             question=read.text if keep.questions else None,
             images=read.files if keep.images else None,
             policy=json.dumps(case.policy if own else case.loaded.policy),
-            confidences={} if route is None else {ranked.vlm: ranked.confidence for ranked in route.ranking},
+            confidences=dict(confidences),
             unable=case.unable,
             novelty=None if route is None or route.why is None else route.why.novelty,
             chosen=choice.chosen,

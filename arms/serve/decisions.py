@@ -25,7 +25,7 @@ class Decision:
     policy : str
         As JSON.
     confidences : dict of str to float
-        Of the VLMs that could answer.
+        Of the VLMs that could be chosen: those that could answer, within the request's budget.
     unable : dict of str to str
         The VLMs that could not, and why.
     novelty : float or None

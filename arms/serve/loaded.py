@@ -13,6 +13,7 @@ from arms.data.costs import estimate_costs, price_costs
 from arms.data.profiles import VlmProfile
 from arms.errors import ArmsError
 from arms.params import STANDARD_COSTS
+from arms.routers.batches import FeatureCache
 from arms.routers.checkpoint import DESCRIPTION
 from arms.routers.router import Router
 from arms.routers.saved import EncodingRouter, ExplainingRouter
@@ -31,11 +32,14 @@ class Loaded:
         A checksum, or what else tells it from others.
     profiles : dict of str to VlmProfile
         By VLM that has an upstream, with the facts of the settings.
+    cache : FeatureCache
+        What its batches share.
     """
 
     router: Router
     name: str
     profiles: dict[str, VlmProfile]
+    cache: FeatureCache
 
     @property
     def explains(self) -> bool:
@@ -71,7 +75,7 @@ class Loaded:
             raise ArmsError(
                 f"upstreams: expected VLMs of the router ({', '.join(known)}), got {', '.join(settings.upstreams)}"
             )
-        loaded = cls(Router(router), name, served)
+        loaded = cls(Router(router), name, served, FeatureCache(settings.decision.cache_mb))
         set_prices(router, settings.upstreams)
         loaded.check(settings.policies)
         return loaded

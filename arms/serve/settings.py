@@ -89,6 +89,9 @@ class DecisionSettings(Section):
     batch: PositiveInt = Field(default=16, description="requests that the router decides at once, at most")
     waiting: PositiveInt = Field(default=256, description="requests that wait for the router, at most")
     context_tokens: int = Field(default=32, ge=0, description="tokens of earlier turns that the router reads too")
+    cache_mb: float = Field(
+        default=64.0, ge=0, description="MiB of features of recent pictures, and as many of questions, that are kept"
+    )
     why: bool = Field(default=True, description="ask the router how new each query is, where it can say")
 
 

@@ -20,27 +20,11 @@ SIDE = 256  # pixels
 
 def measure_one(router: Router, device: torch.device, scale: Scale, folder: Path) -> list[Line]:
     """Milliseconds, one after the other in turn."""
-    encoders, path = router.router.encoders, folder / "small.png"
+    path = folder / "small.png"
     pixels = np.random.default_rng(SEED).integers(0, 256, (SIDE // 16, SIDE // 16, 3), dtype=np.uint8)
     Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(path)
-    image = {"pixels": torch.from_numpy(encoders.image.read(path))[None].to(device)}
-    ids = torch.from_numpy(encoders.text.tokenize([QUESTION])[0])[None].to(device)
-    text = {"token_ids": ids, "mask": torch.ones_like(ids, dtype=torch.bool)}
-
-    def forward(trunk: torch.nn.Module, batch: dict[str, torch.Tensor]) -> Callable[[], object]:
-        def work() -> None:
-            with plain_torch(), torch.inference_mode():
-                trunk(dict(batch))
-
-        return work
-
-    parts: dict[str, Callable[[], object]] = {
-        "decoding": lambda: encoders.image.read(path),
-        "the picture's forward pass": forward(encoders.image.trunk, image),
-        "the question's forward pass": forward(encoders.text.trunk, text),
-        "route": lambda: router.route(path, QUESTION),
-    }
-    timers = [lambda work=work: _milliseconds(work, device) for work in parts.values()]
+    parts = {**parts_alone(router, device, path), "route": lambda: router.route(path, QUESTION)}
+    timers = [lambda work=work: milliseconds(work, device) for work in parts.values()]
     interleave(5, *timers)  # what is done once alone
     *alone, routes = interleave(scale.routes, *timers)
 
@@ -52,7 +36,29 @@ def measure_one(router: Router, device: torch.device, scale: Scale, folder: Path
     return [*each, together, line("route", routes).over(together, at_most=1.3)]
 
 
-def _milliseconds(work: Callable[[], object], device: torch.device) -> float:
+def parts_alone(router: Router, device: torch.device, path: Path) -> dict[str, Callable[[], object]]:
+    """What a route cannot do without: decoding its picture, and a forward pass of each encoder."""
+    encoders = router.router.encoders
+    image = {"pixels": torch.from_numpy(encoders.image.read(path))[None].to(device)}
+    ids = torch.from_numpy(encoders.text.tokenize([QUESTION])[0])[None].to(device)
+    text = {"token_ids": ids, "mask": torch.ones_like(ids, dtype=torch.bool)}
+
+    def forward(trunk: torch.nn.Module, batch: dict[str, torch.Tensor]) -> Callable[[], object]:
+        def work() -> None:
+            with plain_torch(), torch.inference_mode():
+                trunk(dict(batch))
+
+        return work
+
+    return {
+        "decoding": lambda: encoders.image.read(path),
+        "the picture's forward pass": forward(encoders.image.trunk, image),
+        "the question's forward pass": forward(encoders.text.trunk, text),
+    }
+
+
+def milliseconds(work: Callable[[], object], device: torch.device) -> float:
+    """What some work takes, including its work on a GPU."""
     synchronize(device)
     start = time.perf_counter()
     work()

@@ -54,6 +54,17 @@ def test_what_is_being_read_is_not_forgotten():
     assert recent.claim("a") == (item, False)
 
 
+def test_what_was_never_encoded_is_forgotten():
+    recent = Recent(1000)
+    item, _ = recent.claim("a")
+    encoded(recent, "b")
+    recent.forget_unencoded()
+    again, is_new = recent.claim("a")
+    assert is_new
+    assert again is not item
+    assert not encoded(recent, "b")
+
+
 def test_what_cannot_be_read_is_tried_again():
     recent = Recent(1000)
     item, _ = recent.claim("a")

@@ -13,6 +13,7 @@ from PIL import Image
 from arms.errors import ArmsError
 from arms.features import online
 from arms.routers import read_ahead
+from arms.routers.batches import FeatureCache
 from arms.routers.queries import QueryError
 from arms.routers.router import Router
 from arms.selection.select import select
@@ -99,6 +100,23 @@ class TestOnce:
         assert len(list(router.route_batch(images, ["Why?"] * 4, window_queries=2, cache_mb=0))) == 4
         # The second window may still find what the first one has read.
         assert 1 <= counted["image"] <= counted["decoded"] <= 2
+
+    def test_over_batches_that_share_a_cache(self, folder, counted, monkeypatch):
+        router, cache = Router(make_router()), FeatureCache(16)
+        batch = [[folder / "0.png"], [folder / "1.png"]], ["Why?"] * 2
+
+        def fail(*arguments):
+            raise RuntimeError("out of memory")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(online, "run_trunk", fail)
+            with pytest.raises(RuntimeError):
+                list(router.route_batch(*batch, cache=cache))
+        counted.clear()
+        once, again = (list(router.route_batch(*batch, cache=cache)) for _ in range(2))
+        assert counted == {"decoded": 2, "image": 2, "text": 1}, "what the batch that failed had read is not kept"
+        check_same(once, again)
+        assert cache.pictures.nbytes > 0
 
     def test_a_picture_by_its_pixels(self, counted):
         router = Router(make_router())

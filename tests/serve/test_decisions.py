@@ -5,12 +5,19 @@ import base64
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from random import Random
 
+import numpy as np
 import pytest
 
 from arms.errors import ArmsError
-from tests.serve.helpers import chat, data_uri, picture, post, serving, settings_of, until, with_picture
+from arms.replay.estimate import replay
+from arms.replay.gateway_log import decisions_of_log
+from arms.replay.targets import Target
+from arms.serve.memory.opening import open_memory
+from arms.traffic.store import open_store
+from tests.serve.helpers import VLMS, chat, data_uri, picture, post, serving, settings_of, until, with_picture
 
 
 def vlm(response):
@@ -202,6 +209,26 @@ class TestExploring:
             found = {vlm(post(gateway, chat("alpha", arms={"exclude": ["beta"]}))) for _ in range(20)}
             assert found == {"alpha", "gamma"}
             assert gateway.memory.decisions[0].propensity in (pytest.approx(0.45), pytest.approx(0.55))
+
+    def test_under_a_budget_the_log_holds_those_that_could_be_chosen(self, upstream, tmp_path):
+        place = str(tmp_path / "memory.db")
+        with serving(settings_of(upstream.url, explore=0.5), memory=open_memory(place), random=Random(1)) as gateway:
+            found = post(gateway, chat("alpha", arms={"budget_usd": 0.0005}), "/v1/route").json()
+            assert [ranked["vlm"] for ranked in found["ranking"]] == ["alpha", "beta", "gamma"]
+            assert found["order"] in (["beta", "gamma"], ["gamma", "beta"])
+            assert found["unable"] == {"alpha": "is beyond the budget"}
+            for budget in (0.0005, 1.0):
+                post(gateway, chat("alpha", arms={"budget_usd": budget}))
+        store = open_store(place)
+        decisions = decisions_of_log(store)
+        store.close()
+        able = [{vlm for vlm, may in zip(decisions.vlms, row, strict=True) if may} for row in decisions.able]
+        assert able == [{"beta", "gamma"}, {"beta", "gamma"}, set(VLMS)]
+        chances = dict(zip(decisions.vlms, decisions.chance[1], strict=True))
+        assert chances == pytest.approx({"alpha": 0, "beta": 0.75, "gamma": 0.25})
+        always_alpha = np.array([[float(vlm == "alpha") for vlm in decisions.vlms]] * 3)
+        with pytest.raises(ArmsError, match=r"no support: .* on 2 of 3 decisions \(alpha\)"):
+            replay(Target(replace(decisions, reward=np.ones(3)), always_alpha, "alpha"), least_size=0)
 
 
 def test_shadow(upstream):

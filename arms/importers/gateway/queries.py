@@ -22,7 +22,8 @@ class Asked:
     question_sha256 : str
     learned : tuple of dict
         A row for each VLM of which something was said: vlm, correct, score, and cost_usd, latency_s, output where it
-        was the one that answered, and propensity where it was the one that was chosen and nothing else asked the same.
+        was the one that answered, and propensity where it was the one that was chosen, nothing else asked the same,
+        and every VLM of the log could have been chosen.
     """
 
     query_id: str
@@ -36,8 +37,9 @@ def asked_queries(decisions: pd.DataFrame, feedback: pd.DataFrame) -> Iterator[A
 
     Of several requests that had the same VLM answer, the latest with feedback counts. Where several requests are
     joined, no outcome keeps a propensity: that of one request is not the chance with which the joined query shows this
-    VLM.
+    VLM. Nor does a draw from a part of the pool, such as within a budget: tables do not say who was in it.
     """
+    pool = {vlm for confidences in decisions["confidences"] for vlm in confidences}
     said = {key: rows.to_dict("records") for key, rows in feedback.groupby("request_id", sort=False)}
     by_content: dict[str, list[dict[str, Any]]] = {}
     for row in decisions.to_dict("records"):
@@ -47,7 +49,7 @@ def asked_queries(decisions: pd.DataFrame, feedback: pd.DataFrame) -> Iterator[A
         for request in requests:
             for told in said.get(request["request_id"], ()):
                 if isinstance(told["vlm"], str):
-                    learned[told["vlm"]] = _outcome(request, told, alone=len(requests) == 1)
+                    learned[told["vlm"]] = _outcome(request, told, drawn=len(requests) == 1 and _is_draw(request, pool))
         if learned:
             first = requests[0]
             yield Asked(
@@ -60,12 +62,17 @@ def _content_key(request: Mapping[str, Any]) -> str:
     return hashlib.sha256("\n".join([request["question_sha256"], *request["image_sha256"]]).encode()).hexdigest()
 
 
-def _outcome(request: Mapping[str, Any], told: Mapping[str, Any], *, alone: bool) -> dict[str, Any]:
+def _is_draw(request: Mapping[str, Any], pool: set[str]) -> bool:
+    """Whether the router chose, for certain or by a draw from the whole pool."""
+    return request["reason"] in ROUTED and (request["propensity"] == 1 or request["confidences"].keys() >= pool)
+
+
+def _outcome(request: Mapping[str, Any], told: Mapping[str, Any], *, drawn: bool) -> dict[str, Any]:
     vlm = told["vlm"]
     outcome = {"vlm": vlm, "correct": _known(told["correct"]), "score": _known(told["score"])}
     if vlm == request["vlm"]:
         outcome |= {name: _known(request[name]) for name in ("cost_usd", "latency_s", "output")}
-        if alone and vlm == request["chosen"] and request["reason"] in ROUTED:
+        if drawn and vlm == request["chosen"]:
             outcome["propensity"] = request["propensity"]
     return outcome
 

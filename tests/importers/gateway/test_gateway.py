@@ -100,6 +100,17 @@ def test_only_draws_have_a_propensity(read, reason, kept):
     assert row.get("propensity") == kept
 
 
+@pytest.mark.parametrize(("chance", "kept"), [(0.05, None), (1.0, 1.0)])
+def test_a_draw_from_a_part_of_the_pool_has_no_propensity(read, chance, kept):
+    within_budget = {"confidences": {"phi-4": 0.3, "llava-7b": 0.2}, "propensity": chance}
+    found = read(
+        request("whole", "One?"),
+        request("part", "Two?", chosen="phi-4", minute=1, **within_budget),
+        [feedback("whole"), feedback("part")],
+    )
+    assert [row["propensity"] for row in found.outcomes] == [0.9, kept], "tables say that all could have been drawn"
+
+
 def test_feedback_on_another_vlm_has_no_costs(read):
     (row,) = read(request("r0", "One?"), [feedback("r0", vlm="llava-7b")]).outcomes
     assert (row["vlm"], row["cost_usd"], row["output"]) == ("llava-7b", None, None)

@@ -1,0 +1,41 @@
+"""A server of VLMs that answers at once: ``python -m benchmarks.gateway_parts.upstream PORT``."""
+
+import json
+import re
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import uvicorn
+
+Message = MutableMapping[str, Any]
+
+_MODEL = re.compile(rb'"model": ?"([^"]*)"')
+_USAGE = {"prompt_tokens": 800, "completion_tokens": 3, "total_tokens": 803}
+_HEADERS = [(b"content-type", b"application/json")]
+
+
+def answer_of(model: str) -> bytes:
+    """A chat completion that says which model was asked."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": f"from {model}"}, "finish_reason": "stop"}
+    content = {"id": "c1", "object": "chat.completion", "created": 1, "model": model, "choices": [choice]}
+    return json.dumps(content | {"usage": _USAGE}).encode()
+
+
+async def app(
+    scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+) -> None:
+    """Read the whole request, and answer; a health check too."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    found = _MODEL.search(body)
+    content = answer_of(found[1].decode() if found else "")
+    headers = [*_HEADERS, (b"content-length", str(len(content)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(sys.argv[1]), lifespan="off", log_config=None, access_log=False)
