@@ -7,7 +7,7 @@ trained on train's other queries and chosen by val's, as long as they share no s
 import copy
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from arms.evaluation.trust import Choices, trust
 from arms.features.dataset import Dataset
 from arms.features.labelled import Labelled
 from arms.progress import progress_bar
+from arms.routers.arms import ArmsRouter
 from arms.routers.base import Scorer
 from arms.selection.select import select
 from stages.dataset import open_embedded
@@ -58,6 +59,7 @@ class Study:
     queries: pd.DataFrame
     outcomes: np.ndarray
     scenes: np.ndarray
+    _nets: dict[int, tuple[LeftOut, ArmsRouter]] = field(init=False, default_factory=dict)  # of the last fold, by seed
 
     @property
     def folds(self) -> list[LeftOut]:
@@ -93,15 +95,26 @@ class Study:
         rest = self._rest(dataset, fold, answers=settings is not None)  # ARMS reads no answers
         if settings is None:
             workspace = with_seed(self.workspace, seed)
-            assert dataset.embedder is not None
-            # Training tunes the encoders, so each fit needs fresh ones.
-            net = untrained_phi(workspace, dataset, copy.deepcopy(dataset.embedder.encoders)).fit(*rest)
+            net = self._trained_net(workspace, seed, fold, *rest)
             joins = name == ARMS and workspace.params.safe.use
             router: Scorer = join(workspace, dataset, net, *rest) if joins else net
         else:
             router = build_router(name, dataset.prepared.base, settings, seed=seed, where="studies/params.yaml.unseen")
             router.fit(*rest)
         return router.scores(name, "base", dataset.queries(*FIT).subset(fold.test))
+
+    def _trained_net(
+        self, workspace: Workspace, seed: int, fold: LeftOut, train: Labelled, val: Labelled
+    ) -> ArmsRouter:
+        """The net of a fold, trained once for ARMS and for the net alone, which are judged one after the other."""
+        known = self._nets.get(seed)
+        if known is not None and known[0] is fold:
+            return known[1]
+        assert self.dataset.embedder is not None
+        # Training tunes the encoders, so each fit needs fresh ones.
+        untrained = untrained_phi(workspace, self.dataset, copy.deepcopy(self.dataset.embedder.encoders))
+        self._nets[seed] = fold, untrained.fit(train, val)
+        return self._nets[seed][1]
 
     def _rest(self, dataset: Dataset, fold: LeftOut, *, answers: bool) -> tuple[Labelled, Labelled]:
         """Train and val without what the fold leaves out."""

@@ -138,6 +138,22 @@ def test_the_study_on_made_up_queries(made_study, monkeypatch):
     assert fits[-1] == ("unseen kinds", 2 * 4, 2 * 4)
 
 
+def test_a_net_is_trained_once_for_arms_and_for_itself(made_study, monkeypatch):
+    trained = []
+    build = unseen.untrained_phi
+    monkeypatch.setattr(unseen, "untrained_phi", lambda *args: trained.append(args) or build(*args))
+    first, second = made_study.folds
+    alone = made_study.fitted_scores("plain", None, 1, second)
+    for name in ("arms", "plain"):
+        for seed in (1, 2):
+            made_study.fitted_scores(name, None, seed, first)
+    assert len(trained) == 3
+    made_study.fitted_scores("arms", None, 1, second)
+    after = made_study.fitted_scores("plain", None, 1, second)
+    assert len(trained) == 4
+    np.testing.assert_array_equal(after.confidence, alone.confidence)  # ARMS leaves its net as it was
+
+
 def test_a_router_never_sees_the_kind_that_it_is_judged_on(made_study, monkeypatch):
     fitted = []
     build = unseen.build_router
