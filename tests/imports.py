@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 TOPS = ("arms", "stages", "studies")
@@ -38,6 +38,16 @@ class SourceTree:
         """All modules that may be loaded when one runs, itself included; `without` are left out and not followed."""
         return _reach({module}, lambda name: self.loads_of(name) - set(without))
 
+    def others_at_import(self, *modules: str) -> dict[str, str]:
+        """The other libraries that are imported when some modules are, each with a module that does."""
+        reached = _reach(set(modules), lambda name: self._internal(_imported(self._code[name], functions=False), name))
+        reached |= {parent for name in reached for parent in _parents(name)}
+        found = {}
+        for name in sorted(reached & self.files.keys()):
+            tops = {imported.partition(".")[0] for imported in _imported(self._code[name], functions=False)}
+            found.update(dict.fromkeys(tops - set(TOPS), name))
+        return found
+
     def circles(self) -> list[list[str]]:
         """The groups of modules that import each other, directly or through others of the group."""
         reach = {name: _reach(self._imports[name], self.imports_of) for name in self.files}
@@ -50,8 +60,12 @@ class SourceTree:
         return "/".join(parts[:2] if parts[0] == "arms" else parts)
 
     def _imports_of(self, module: str) -> set[str]:
+        return self._internal(_imported(self._code[module]), module)
+
+    def _internal(self, imported: Iterable[str], module: str) -> set[str]:
+        """The modules of the checkout behind what one module imports."""
         found: set[str] = set()
-        for name in _imported(self._code[module]):
+        for name in imported:
             while name and name not in self.files:  # a name within a module, or another library's
                 name = name.rpartition(".")[0]
             found.add(name)
@@ -67,8 +81,8 @@ def _reach(start: Collection[str], follow: Callable[[str], set[str]]) -> set[str
     return reached
 
 
-def _imported(node: ast.AST) -> Iterator[str]:
-    """The dotted names that code imports, with the name behind `from ... import`."""
+def _imported(node: ast.AST, *, functions: bool = True) -> Iterator[str]:
+    """The dotted names that code imports, with the name behind `from ... import`; inside functions too, if wanted."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -76,10 +90,10 @@ def _imported(node: ast.AST) -> Iterator[str]:
         yield from (f"{node.module}.{alias.name}" for alias in node.names)
     elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
         for other in node.orelse:
-            yield from _imported(other)
-    else:
+            yield from _imported(other, functions=functions)
+    elif functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         for child in ast.iter_child_nodes(node):
-            yield from _imported(child)
+            yield from _imported(child, functions=functions)
 
 
 def _parents(module: str) -> Iterator[str]:

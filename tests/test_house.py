@@ -1,7 +1,12 @@
 """The rooms of the house: what is loose in arms/, and who may import whom."""
 
+import tomllib
+
 import pytest
 
+from arms.baselines.registry import ROUTERS
+from arms.cli.base import PIPELINE
+from arms.routers.saved import SAVED_ROUTERS
 from tests.imports import SourceTree
 from tests.pipeline import ROOT
 
@@ -23,6 +28,17 @@ GROUPS = (
     ("arms/data", "arms/traffic"),
     ("arms/params.py", "arms/progress.py", "arms/device.py"),
     ("arms/errors.py", "arms/names.py", "arms/terminal.py"),
+)
+# What works without the extra `pipeline`.
+LIGHT = (
+    "arms.cli",
+    "arms.importers.run",
+    "arms.integrations.litellm",
+    "arms.replay.estimate",
+    "arms.routers.router",
+    "arms.serve.app",
+    "arms.serve.memory.opening",
+    "arms.serve.running",
 )
 TREE = SourceTree(ROOT)
 
@@ -46,6 +62,17 @@ def test_imports_run_one_way():
     ]
     if wrong:
         pytest.fail("\n".join(wrong), pytrace=False)
+
+
+def test_what_routes_and_serves_needs_nothing_of_the_pipeline():
+    """So that `pip install 'arms[serve]'` has all that it takes; tests/serve/test_light_install.py tries it."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    pipeline = {name.replace("-", "_") for name in extras["pipeline"]}
+    assert set(PIPELINE) == pipeline
+    assert "pipeline" in extras["dev"][0], "who works on the project has all of it"
+    routers = {target.partition(":")[0] for target in (*SAVED_ROUTERS.values(), *ROUTERS.values())}
+    needed = TREE.others_at_import(*LIGHT, *routers)
+    assert {name: by for name, by in needed.items() if name in pipeline} == {}
 
 
 def test_every_room_has_its_place():

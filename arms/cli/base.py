@@ -3,14 +3,15 @@
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import click
 
-from arms.errors import INTERRUPTED, drop_output, ending_of
+from arms.errors import INTERRUPTED, ArmsError, drop_output, ending_of
 from arms.terminal import ShownFormatter, shown
 
 EXIT_CODES = """\b
@@ -32,6 +33,17 @@ metrics_option = click.option(
 workers_option = click.option(
     "--workers", type=click.IntRange(min=1), default=4, show_default=True, help="Threads that check images."
 )
+
+
+PIPELINE = ("dvc", "dvclive", "google_crc32c", "matplotlib", "openpyxl", "zarr")
+
+
+def need_extra(command: str, extra: str, packages: Sequence[str] = PIPELINE) -> None:
+    """Raise an ArmsError that names the extra if one of its packages is missing."""
+    if missing := [name for name in packages if find_spec(name) is None]:
+        raise ArmsError(
+            f"{command}: expected the extra {extra}, {missing[0]} is missing; run: pip install 'arms[{extra}]'"
+        )
 
 
 class ArmsGroup(click.Group):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import click
 
-from arms.cli.base import echo, echo_table, json_option, print_json
+from arms.cli.base import echo, echo_table, json_option, need_extra, print_json
 from arms.cli.completers import ROUTERS, complete_router
 
 
@@ -72,6 +72,7 @@ def extend(
       arms extend --profile new.yaml --out data/routers/untried
       arms extend --plan 64 --out plan.csv
     """
+    need_extra("arms extend", "pipeline")
     if plan is not None:
         _check_not_given({"--profile": profile, "--outcomes": outcomes, "--strategy": strategy, "--theta": theta})
         _plan(folder, plan, out, replace, as_json)

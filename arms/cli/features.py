@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from arms.cli.base import count, echo, json_option, print_json, size
+from arms.cli.base import count, echo, json_option, need_extra, print_json, size
 from arms.errors import ArmsError
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def features_info(path: Path, as_json: bool) -> None:
     Example:
       arms features info data/features/sample
     """
+    need_extra("arms features", "pipeline")
+
     from arms.features.inspection import describe_store
     from arms.features.store import FeatureStore
 
@@ -68,6 +70,8 @@ def features_verify(path: Path, as_json: bool) -> None:
     Example:
       arms features verify data/features/sample/bundled/image.zarr
     """
+    need_extra("arms features", "pipeline")
+
     from arms.features.inspection import describe_store, verify_store
     from arms.features.store import FeatureStore
 

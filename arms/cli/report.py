@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from arms.cli.base import echo, json_option, metrics_option, print_json
+from arms.cli.base import echo, json_option, metrics_option, need_extra, print_json
 from arms.cli.completers import BASELINES, complete_dataset_name
 
 REPORTS = Path("data/reports")
@@ -38,6 +38,9 @@ def report(metrics: Path, out: Path | None, dataset: str | None, as_json: bool) 
       arms report --data mine
       arms report --out docs/results.md
     """
+    if dataset is not None or out is not None:
+        need_extra("arms report with figures", "pipeline")
+
     from arms.baselines.changed import changed_since
     from arms.reports.results_table import read_metrics, results_table
 

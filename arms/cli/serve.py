@@ -1,13 +1,11 @@
 """`arms serve`: answer chat completions by the VLM that the router chooses."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import click
 
-from arms.cli.base import echo, json_option, print_json
-from arms.errors import ArmsError
+from arms.cli.base import echo, json_option, need_extra, print_json
 
 _NEEDED = (
     "cachetools",
@@ -45,10 +43,7 @@ def serve(file: Path, check: bool, as_json: bool) -> None:
       arms serve --settings production/serve.yaml
       arms serve --settings production/serve.yaml --check
     """
-    if missing := [name for name in _NEEDED if find_spec(name) is None]:
-        raise ArmsError(
-            f"arms serve: expected the extra serve, {missing[0]} is missing; run: pip install 'arms[serve]'"
-        )
+    need_extra("arms serve", "serve", _NEEDED)
 
     from arms.encoders.origins import know_settings
     from arms.serve.app import create_app

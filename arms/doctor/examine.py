@@ -29,10 +29,12 @@ def examine(*, ask_hub: bool = True) -> Iterator[Line]:
     device = found.facts.get("device")
     yield report("bfloat16", machine.look_at_bfloat16, device)
     yield report("torchvision", machine.look_at_torchvision, failed="missing")
-    for package in ("open_clip", "transformers", "zarr"):
+    for package in ("open_clip", "transformers"):
         yield report(package, machine.look_at_package, package, failed="missing")
+    for package in ("zarr", "matplotlib"):
+        yield report(package, machine.look_at_package, package, "pipeline", failed="missing" if params else "note")
     yield report("faiss", machine.look_at_faiss, device, failed="missing" if searches else "note")
-    yield report("dvc", machine.look_at_package, "dvc", failed="missing" if params else "note")
+    yield report("dvc", machine.look_at_package, "dvc", "pipeline", failed="missing" if params else "note")
     yield report("git", machine.look_at_git)
     yield report("disk", machine.look_at_disk, Path())
     hub = report("hub", machine.look_at_hub, ask_hub)

@@ -10,6 +10,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -70,8 +71,10 @@ def look_at_processor() -> Found:
     return "ok", text, {"cores": cores, "memory_bytes": num_bytes}
 
 
-def look_at_package(name: str) -> Found:
-    """Version of a package that can be imported; torch's says what it was built for."""
+def look_at_package(name: str, extra: str | None = None) -> Found:
+    """Version of a package that can be imported, and the extra that brings it; torch's says what it was built for."""
+    if extra is not None and find_spec(name) is None:
+        raise ArmsError(f"not installed; training and judging need it; run: pip install 'arms[{extra}]'")
     version = importlib.import_module(name).__version__
     return "ok", version, {"version": version}
 

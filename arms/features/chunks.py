@@ -12,9 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import google_crc32c
 import numpy as np
-import zarr
 
 from arms.data.disk import unreadable
 from arms.errors import ArmsError
@@ -40,6 +38,8 @@ class Chunk:
     """
 
     def __init__(self, folder: Path) -> None:
+        import zarr  # whoever only routes has no stores, and need not have it
+
         self.folder = folder
         try:
             array: Any = zarr.open_array(folder, mode="r")
@@ -138,6 +138,8 @@ class Chunk:
 
     def _check(self, blocks: Iterable[np.ndarray]) -> None:
         """Fill each block from the file, checksum it while it is in the processor's cache, and compare at the end."""
+        import google_crc32c
+
         computed, position = 0, 0
         with self._open() as file:
             for block in blocks:

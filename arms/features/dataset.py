@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -15,8 +15,10 @@ from arms.encoders.pair import EncoderPair
 from arms.features.labelled import Answers, Labelled
 from arms.features.loader import Features, Queries, gather_queries
 from arms.features.pooling import add_embeddings, embed_texts
-from arms.features.store import FeatureStore, open_features
 from arms.params import CostsParams
+
+if TYPE_CHECKING:
+    from arms.features.store import FeatureStore
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,16 @@ class Dataset:
     def open(
         cls,
         prepared: Prepared,
-        images: FeatureStore,
-        texts: FeatureStore,
+        images: "FeatureStore",
+        texts: "FeatureStore",
         *,
         max_images: int,
         budget_bytes: float,
         window_bytes: int,
     ) -> Self:
         """Join a prepared dataset to its two stores; for the budget and the errors see `open_features`."""
+        from arms.features.store import open_features  # routers only embed, and need no stores
+
         opened = open_features([images, texts], budget_bytes=budget_bytes, window_bytes=window_bytes)
         return cls(prepared, images=opened[0], texts=opened[1], max_images=max_images)
 

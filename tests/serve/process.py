@@ -1,6 +1,7 @@
 """`arms serve` as a process of its own, with the router that comes with the package."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -9,11 +10,12 @@ from contextlib import contextmanager
 import httpx
 
 from arms.cli.completers import STARTER
+from tests.pipeline import ROOT
 from tests.ports import free_port
 from tests.serve.helpers import CLIENT, LONG_S, until
 
 POOL = ("sim-wren-2b", "sim-borealis", "sim-cobalt")
-COMMAND = [sys.executable, "-c", "from arms.cli import main; main()", "serve", "--settings"]
+COMMAND = ("-c", "from arms.cli import main; main()", "serve", "--settings")
 
 
 class Process:
@@ -46,15 +48,17 @@ class Process:
 
 
 @contextmanager
-def gateway_process(folder, upstream, **changes):
+def gateway_process(folder, upstream, python=sys.executable, environment=None, **changes):
     """A gateway that listens, killed at the end if it still runs; the settings are written into a folder."""
+    environment = environment or os.environ | {"PYTHONPATH": str(ROOT)}
     upstreams = {vlm: {"base_url": f"{upstream.url}/v1", "model": vlm} for vlm in POOL}
     port = free_port()
     content = {"router": str(STARTER), "default": POOL[0], "port": port, "upstreams": upstreams, **changes}
     content["decision"] = {"limit_s": LONG_S}
     file = folder / "serve.yaml"
     file.write_text(json.dumps(content), encoding="utf-8")  # which is YAML too
-    with subprocess.Popen([*COMMAND, str(file)], stderr=subprocess.PIPE, text=True) as running:
+    command = [str(python), *COMMAND, str(file)]
+    with subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True) as running:
         process = Process(running, port)
         try:
             until(process.ready, within=120)

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from arms.errors import ArmsError
 from arms.importers.rows.table import ErrorCell, Formula, Row, Table, UnreadableError, header, open_file
 
 MAX_UNPACKED = 2**30  # bytes of a workbook once unpacked
@@ -38,7 +39,11 @@ def open_sheet(path: Path) -> Iterator[Table]:
         stream = open_file(path)
     except OSError as error:
         raise UnreadableError(f"{path}: expected a spreadsheet, could not read the file: {error.strerror}") from error
-    from openpyxl import load_workbook  # it takes a while, and most logs need none
+    try:
+        from openpyxl import load_workbook  # it takes a while, and most logs need none
+    except ImportError as error:
+        stream.close()
+        raise ArmsError(f"{path}: expected openpyxl for a spreadsheet; run: pip install 'arms[pipeline]'") from error
 
     with stream:
         _check_archive(stream, path)
