@@ -50,7 +50,7 @@ def encode_windows(
     pictures, texts = Recent(cache_bytes), Recent(cache_bytes)
     with (
         progress_bar("route", "queries") as progress,
-        picture_reader(encoders.image, pictures) as reader,
+        picture_reader(encoders, pictures) as reader,
         closing(read_windows(queries, reader, window_queries)) as windows,
     ):
         for window in windows:
