@@ -279,6 +279,36 @@ class TextEncoderParams(Section):
         return _check_source(self, self.model, self.architecture, self.model)
 
 
+class PairEncoderParams(Section):
+    """A joint encoder: one model of transformers for a query's pictures and its question together, frozen."""
+
+    model: str = Field(description="a hub name as name@commit, or a folder like the hub's")
+    sha256: Hashes = Field(default=None, description=_HASHES)
+    prompt: str | None = Field(default=None, description="text before each question; null: none")
+    pooling: Literal["cls", "mean", "last"] = Field(
+        description="a pair's vector: the state of its first or last token, or the mean of all"
+    )
+    normalise: bool = Field(default=True, description="scale a pair's vector to length 1")
+    max_tokens: int = Field(ge=2, description="of a longer question, the prompt included, the middle is left out")
+    max_images: PositiveInt = Field(description="of a query with more images the first ones are read")
+    longest_px: PositiveInt = Field(description="larger pictures are made smaller, so that this is their longer side")
+    tunable_layers: TunableLayers = Field(default=0, description="0: a joint encoder is frozen")
+    precision: PrecisionChoice = Field(description="of the model; auto: bfloat16 where it measures faster")
+
+    @property
+    def hashes(self) -> dict[str, str] | None:
+        """`sha256` by file."""
+        return _by_file(self.sha256, "transformers")
+
+    @model_validator(mode="after")
+    def _is_frozen(self) -> Self:
+        if self.tunable_layers != 0:
+            raise ValueError(f"a joint encoder is frozen; set tunable_layers: 0, got {self.tunable_layers!r}")
+        if self.model in ("bundled", "natural"):
+            raise ValueError(f"expected a name on the hub or a folder, got {self.model!r}, which has no joint encoder")
+        return self
+
+
 def _check_url(url: str) -> str:
     parts = urlsplit(url)
     if "@" in parts.netloc:  # the message must not repeat it
@@ -307,6 +337,9 @@ class EncodersParams(Section):
 
     image: ImageEncoderParams
     text: TextEncoderParams
+    pair: PairEncoderParams | None = Field(
+        default=None, description="pictures and question together, beside `image` and `text`; null: none"
+    )
     server: ServerParams | None = Field(default=None, description="of `text.library: openai`; otherwise null")
 
     @model_validator(mode="after")
@@ -318,8 +351,8 @@ class EncodersParams(Section):
     def saved(self) -> dict[str, Any]:
         """As a saved router names the pair: settings that came later only where they are set, so files stay equal."""
         later = {"library", "pretrained", "sha256", "prompt", "pooling", "normalise", "dimensions", "probe", "ocr"}
-        server = {} if self.server is None else {"server": self.server.model_dump()}
-        return server | {
+        optional = {"pair": self.pair, "server": self.server}
+        return {name: section.model_dump() for name, section in optional.items() if section is not None} | {
             name: {
                 key: value
                 for key, value in section.model_dump().items()

@@ -7,7 +7,6 @@ from arms.encoders.pair import EncoderPair
 from arms.encoders.remote.known import asks_server, know_texts
 from arms.encoders.text import TextEncoder
 from arms.features.dataset import Dataset, Embedder
-from arms.features.store import FeatureStore
 from stages.encoders import build_encoders
 from stages.workspace import Workspace
 
@@ -23,11 +22,10 @@ def open_dataset(workspace: Workspace) -> tuple[Dataset, EncoderPair]:
     prepared = read_prepared(workspace.prepared)
     encoders = build_encoders(workspace, prepared)
     params = workspace.params
-    dataset = Dataset.open(
+    dataset = Dataset.open_in(
+        workspace.features_folder,
+        encoders,
         prepared,
-        FeatureStore(workspace.features("image"), encoders.image.fingerprint),
-        FeatureStore(workspace.features("text"), encoders.text.fingerprint),
-        max_images=encoders.image.max_images,
         budget_bytes=params.runtime.cache_budget_gb * 2**30,
         window_bytes=params.train.shuffle_window_mb * 2**20,
     )

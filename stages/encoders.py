@@ -4,6 +4,7 @@ from arms.data.prepared import Prepared
 from arms.data.profiles import profile_sentence
 from arms.device import choose_device
 from arms.encoders.image import ImageEncoder, build_image_encoder
+from arms.encoders.joint import JointEncoder, build_joint_encoder
 from arms.encoders.pair import EncoderPair
 from arms.encoders.precision import PRECISIONS, EncoderT, fastest_precision, in_precision
 from arms.encoders.text import TextEncoder, build_text_encoder, train_tokenizer
@@ -13,9 +14,9 @@ from stages.workspace import Workspace
 
 
 def build_encoders(workspace: Workspace, prepared: Prepared) -> EncoderPair:
-    """Both encoders."""
+    """The encoders."""
     image, text = image_encoder(workspace), text_encoder(workspace, prepared)
-    return EncoderPair(image, text, workspace.encoders, workspace.params.seed)
+    return EncoderPair(image, text, workspace.encoders, workspace.params.seed, joint_encoder(workspace))
 
 
 def image_encoder(workspace: Workspace) -> ImageEncoder:
@@ -23,6 +24,13 @@ def image_encoder(workspace: Workspace) -> ImageEncoder:
     params = workspace.encoders.image
     encoder = build_image_encoder(params, seed=workspace.params.seed)
     return _settle_precision(encoder, params.precision, workspace, "image")
+
+
+def joint_encoder(workspace: Workspace) -> JointEncoder | None:
+    """The encoder of pictures and question together; None if the settings have none."""
+    if (params := workspace.encoders.pair) is None:
+        return None
+    return _settle_precision(build_joint_encoder(workspace.encoders), params.precision, workspace, "pair")
 
 
 def text_encoder(workspace: Workspace, prepared: Prepared) -> TextEncoder:

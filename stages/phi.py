@@ -32,10 +32,11 @@ def load_phi(workspace: Workspace, encoders: EncoderPair) -> ArmsRouter:
     """Load Phi as the train stage saved it; raise ArmsError if it was trained on features of other encoders."""
     folder, device = ROUTERS / "phi", workspace.params.runtime.device
     phi = load_whole(folder, lambda: ArmsRouter.from_folder(folder, device=device))
-    for own, current in ((phi.encoders.image, encoders.image), (phi.encoders.text, encoders.text)):
-        if own.fingerprint != current.fingerprint:
+    trained_on, current = phi.encoders.fingerprints, encoders.fingerprints
+    for modality in sorted(trained_on | current):
+        if trained_on.get(modality) != current.get(modality):
             raise ArmsError(
-                f"{folder} was trained on features {own.fingerprint}, the settings ask for "
-                f"{current.fingerprint}; run: dvc repro train"
+                f"{folder} was trained on features {trained_on.get(modality)}, the settings ask for "
+                f"{current.get(modality)}; run: dvc repro train"
             )
     return phi

@@ -49,8 +49,12 @@ class Workspace:
     def prepared(self) -> Path:
         return Path("data/prepared") / self.params.data
 
+    @property
+    def features_folder(self) -> Path:
+        return self.features_root / self.params.data / self.params.encoders
+
     def features(self, modality: str) -> Path:
-        return self.features_root / self.params.data / self.params.encoders / f"{modality}.zarr"
+        return self.features_folder / f"{modality}.zarr"
 
 
 def open_workspace(settings: Sequence[str] = ()) -> Workspace:

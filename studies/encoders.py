@@ -20,12 +20,12 @@ from arms.evaluation.bootstrap import bootstrap_seed_means, interval
 from arms.evaluation.metrics import round_metrics
 from arms.evaluation.outcomes import is_answerable, is_complete
 from arms.evaluation.singles import comparable_accuracy
+from arms.features.dataset import stores_in
 from arms.features.inspection import describe_store
-from arms.features.store import FeatureStore
 from arms.progress import progress_bar
 from arms.selection.select import select
-from stages.encode import encode
-from stages.encoders import image_encoder, text_encoder
+from stages.encode import MODALITIES, encode
+from stages.encoders import build_encoders
 from stages.workspace import Stopwatch, Workspace, open_workspace, stage
 from studies.folds import LeftOut, scene_folds
 from studies.settings import RESULTS, EncoderStudyParams, read_study_params
@@ -79,7 +79,7 @@ def judge_pair(name: str, params: EncoderStudyParams) -> Judged:
     settings = [f"encoders={name}", *params.settings.split()]
     workspace = open_workspace(settings)
     prepared = read_prepared(workspace.prepared)
-    for modality in ("image", "text"):
+    for modality in MODALITIES:
         encode(workspace, prepared, modality)
     study = open_study(settings)
     counted = np.flatnonzero(is_complete(study.outcomes) & is_answerable(study.outcomes))
@@ -153,10 +153,9 @@ def measure_encoding(workspace: Workspace, timed: int) -> Json:
         So many queries' pictures and texts are encoded anew for the rate.
     """
     prepared = read_prepared(workspace.prepared)
-    encoders = {"image": image_encoder(workspace), "text": text_encoder(workspace, prepared)}
     found: Json = {}
-    for modality, encoder in encoders.items():
-        info = describe_store(FeatureStore(workspace.features(modality), encoder.fingerprint))
+    for modality, store in stores_in(workspace.features_folder, build_encoders(workspace, prepared)).items():
+        info = describe_store(store)
         found[modality] = {"bytes_each": round(info.num_bytes / max(1, info.rows))}
     part = replace(prepared, queries=prepared.queries.head(timed))
     with TemporaryDirectory() as folder:

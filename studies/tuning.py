@@ -7,7 +7,7 @@ studies then has a pipeline from which nothing is missing.
 import click
 
 from arms.data.prepared import read_prepared
-from stages.encode import encode
+from stages.encode import MODALITIES, encode
 from stages.workspace import open_workspace, stage
 from studies.settings import read_study_params
 from studies.variants import study_variant
@@ -20,7 +20,7 @@ def main(variant: str, quick: bool) -> None:
     """Write studies/results/<data>/tuning/VARIANT.json; see `studies.variants`."""
     pair = f"encoders={read_study_params().tuned_encoders}"
     workspace = open_workspace([pair])
-    for modality in ("image", "text"):
+    for modality in MODALITIES:
         encode(workspace, read_prepared(workspace.prepared), modality)
     study_variant("tuning", variant, [pair], quick=quick)
 

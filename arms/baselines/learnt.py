@@ -1,6 +1,7 @@
 """What a baseline has learnt from, as tensors: queries by their embeddings, with what is recorded about VLMs."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -29,14 +30,14 @@ def learnt_tensors(labelled: Labelled, *, embeddings: bool) -> dict[str, Tensor]
     if labelled.tags is not None:
         arrays["tags"] = _bytes(labelled.tags.tolist())
     if embeddings and queries.embeddings is not None:
-        arrays |= {"text": queries.embeddings.text, "image": queries.embeddings.image}
+        arrays |= asdict(queries.embeddings)
     return {name: torch.from_numpy(np.array(array)) for name, array in arrays.items() if array is not None}
 
 
 def learnt_from_tensors(tensors: dict[str, Tensor], vlms: Sequence[str]) -> Labelled:
     """What `learnt_tensors` made."""
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-    embeddings = Embeddings(arrays["text"], arrays["image"]) if "text" in arrays else None
+    embeddings = Embeddings(arrays["text"], arrays["image"], arrays.get("pair")) if "text" in arrays else None
     queries = Queries(
         _texts(arrays["ids"]), _NO_FEATURES, _NO_FEATURES, arrays["image_rows"], arrays["text_rows"], embeddings
     )

@@ -12,7 +12,7 @@ from arms.encoders.natural import NATURAL, natural_folder
 from arms.encoders.origins import HF_HUB, LOCAL_DIR, OPEN_CLIP_CONFIG, URL_CACHE, HubName, is_path
 from arms.encoders.picture_text import models_folder
 from arms.errors import ArmsError
-from arms.params import EncodersParams, ImageEncoderParams, ServerParams, TextEncoderParams
+from arms.params import EncodersParams, ImageEncoderParams, PairEncoderParams, ServerParams, TextEncoderParams
 
 _WEIGHTS_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer_config.json")
@@ -23,7 +23,7 @@ _UNHASHED = "expected the sha256 of its weights beside its name; the page of the
 class Weights:
     """One encoder's weights: `name` as in the settings; `here` if they need no network; `problem` if they are wrong."""
 
-    modality: Literal["image", "text"]
+    modality: Literal["image", "text", "joint"]
     name: str
     origin: Literal["package", "seed", "file", "hub", "server", "unknown"]
     here: bool
@@ -42,12 +42,20 @@ class Weights:
         return f"{self.modality} encoder {self.name} {verb}{f': {self.problem}' if self.problem else ''}"
 
 
-def weights_of(params: EncodersParams) -> tuple[Weights, Weights]:
-    """The image encoder's weights and the text encoder's."""
+def weights_of(params: EncodersParams) -> tuple[Weights, ...]:
+    """The weights of the image encoder, of the text encoder, and of the joint encoder where there is one."""
     image = _weights("image", params.image)
     if params.image.ocr:
         image = _with_reader(image)
-    return image, _weights("text", params.text) if params.server is None else _served(params.text, params.server)
+    text = _weights("text", params.text) if params.server is None else _served(params.text, params.server)
+    return (image, text) if params.pair is None else (image, text, _joint_weights(params.pair))
+
+
+def _joint_weights(params: PairEncoderParams) -> Weights:
+    if Path(params.model).is_dir():
+        return Weights("joint", params.model, "file", True)
+    named = HubName.of(params.model)
+    return _on_hub("joint", named.name, named, params.hashes, ("config.json",), _WEIGHTS_FILES, _TOKENIZER_FILES)
 
 
 def _weights(modality: Literal["image", "text"], params: ImageEncoderParams | TextEncoderParams) -> Weights:
@@ -76,7 +84,7 @@ def _with_reader(image: Weights) -> Weights:
 
 
 def _on_hub(
-    modality: Literal["image", "text"],
+    modality: Literal["image", "text", "joint"],
     name: str,
     named: HubName,
     sha256: dict[str, str] | None,

@@ -30,6 +30,8 @@ class QueryBatch(NamedTuple):
         Each query's row in `questions`.
     has_blank : bool
         Whether a query has no image.
+    pair_ND : Tensor of shape (N, D_p), float32, or None
+        The joint encoder's vectors; zeros where a query has none.
     """
 
     images: Batch
@@ -37,8 +39,11 @@ class QueryBatch(NamedTuple):
     image_NP: Tensor
     question_N: Tensor
     has_blank: bool = False
+    pair_ND: Tensor | None = None
 
     def to(self, device: torch.device) -> Self:
         """Move all tensors."""
         images, questions = move_batch(self.images, device), move_batch(self.questions, device)
-        return type(self)(images, questions, self.image_NP.to(device), self.question_N.to(device), self.has_blank)
+        pair_ND = None if self.pair_ND is None else self.pair_ND.to(device)
+        image_NP, question_N = self.image_NP.to(device), self.question_N.to(device)
+        return type(self)(images, questions, image_NP, question_N, self.has_blank, pair_ND)

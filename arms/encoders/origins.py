@@ -152,5 +152,6 @@ def _settings_in(root: Path) -> Iterator[EncodersParams]:
 
 def _paths_of(params: EncodersParams) -> list[str]:
     models = [(section.model or "").removeprefix(LOCAL_DIR) for section in (params.image, params.text)]
-    named = (*models, params.image.pretrained, params.text.pretrained)
+    joint = params.pair and params.pair.model
+    named = (*models, params.image.pretrained, params.text.pretrained, joint)
     return [text for text in named if text and is_path(text)]

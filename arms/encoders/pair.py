@@ -1,11 +1,15 @@
-"""An image encoder and a text encoder that belong together."""
+"""An image encoder and a text encoder that belong together, and a joint encoder beside them where there is one."""
 
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from PIL import Image
 from tokenizers import Tokenizer
 
+from arms.data.pictures import PictureSource, open_picture
 from arms.encoders.image import ImageEncoder, build_image_encoder
+from arms.encoders.joint import JointEncoder, build_joint_encoder
 from arms.encoders.long_texts import Shortening
 from arms.encoders.text import TextEncoder, build_text_encoder
 from arms.params import EncodersParams
@@ -13,24 +17,33 @@ from arms.params import EncodersParams
 
 @dataclass(frozen=True)
 class EncoderPair:
-    """Both encoders of a router, with all it takes to build them again.
+    """The encoders of a router, with all it takes to build them again.
 
     Attributes
     ----------
     params : EncodersParams
     seed : int
         Initialises what is not pretrained.
+    joint : JointEncoder or None
+        Of pictures and question together.
     """
 
     image: ImageEncoder
     text: TextEncoder
     params: EncodersParams
     seed: int
+    joint: JointEncoder | None = None
 
     @property
     def fingerprints(self) -> dict[str, dict[str, Any]]:
-        """Those of both encoders, by modality."""
-        return {"image": self.image.fingerprint, "text": self.text.fingerprint}
+        """Those of the encoders, by modality."""
+        both = {"image": self.image.fingerprint, "text": self.text.fingerprint}
+        return both if self.joint is None else both | {"pair": self.joint.fingerprint}
+
+    def read(self, source: PictureSource) -> tuple[np.ndarray, Image.Image | None]:
+        """A picture as the image encoder takes it, and as the joint encoder does; see `ImageEncoder.read`."""
+        picture = open_picture(source)
+        return self.image.prepare(picture), None if self.joint is None else self.joint.made_smaller(picture)
 
 
 def build_encoders(
@@ -43,7 +56,7 @@ def build_encoders(
     shortening: Shortening = "middle",
     download: bool = True,
 ) -> EncoderPair:
-    """Build both encoders.
+    """Build the encoders.
 
     Parameters
     ----------
@@ -72,4 +85,5 @@ def build_encoders(
         text,
         params,
         seed,
+        None if params.pair is None else build_joint_encoder(params, download=download),
     )

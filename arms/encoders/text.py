@@ -45,7 +45,7 @@ class TextEncoder(Encoder):
         list of ndarray of shape (T,), int32
         """
         shortened = [shorten_text(text, self.max_tokens) for text in texts]
-        encodings = self.tokenizer.encode_batch([self.prepare(_readable(text)) for text in shortened])
+        encodings = self.tokenizer.encode_batch([self.prepare(readable(text)) for text in shortened])
         long = [
             text
             for text, one in zip(texts, encodings, strict=True)
@@ -68,7 +68,7 @@ class TextEncoder(Encoder):
         return {"token_ids": torch.zeros(num, length, dtype=torch.int32), "mask": mask}
 
 
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
     """The text with surrogate pairs joined and their halves replaced; no tokenizer takes these."""
     try:
         text.encode()

@@ -17,8 +17,7 @@ from arms.evaluation.singles import comparable_accuracy
 from arms.extension.before_after import extension_text, judge_extension
 from arms.extension.request import Request, check_request, join_given, no_features, outcomes_on, read_given, zero_shot
 from arms.extension.strategies import Extension, extend_incrementally, extend_independently
-from arms.features.dataset import Dataset
-from arms.features.store import FeatureStore
+from arms.features.dataset import Dataset, stores_in
 from arms.params import EvaluateParams, ExtendParams, Params, RuntimeParams
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import CascadeRouter, Net, first_net
@@ -99,16 +98,13 @@ def net_of(router: Net | SafeRouter) -> Net:
 def open_dataset(request: Request, router: Net | SafeRouter, prepared: Prepared, params: RuntimeParams) -> Dataset:
     """The prepared dataset with the features that the router was trained on; raise ArmsError if they are missing."""
     phi = first_net(net_of(router))
-    images = FeatureStore(request.features / "image.zarr", phi.encoders.image.fingerprint)
-    texts = FeatureStore(request.features / "text.zarr", phi.encoders.text.fingerprint)
-    for store in (images, texts):
+    for store in stores_in(request.features, phi.encoders).values():
         if not store.exists():
             raise no_features(store.path, request)
-    return Dataset.open(
+    return Dataset.open_in(
+        request.features,
+        phi.encoders,
         prepared,
-        images,
-        texts,
-        max_images=phi.encoders.image.max_images,
         budget_bytes=params.cache_budget_gb * 2**30,
         window_bytes=phi.training.shuffle_window_mb * 2**20,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -11,9 +12,10 @@ import torch
 from arms.data.costs import costs_of
 from arms.data.prepared import Prepared
 from arms.data.profiles import profile_sentence
+from arms.encoders.joint import JointEncoder
 from arms.encoders.pair import EncoderPair
 from arms.features.labelled import Answers, Labelled
-from arms.features.loader import Features, Queries, gather_queries
+from arms.features.loader import Features, Pairs, Queries, gather_queries
 from arms.features.pooling import add_embeddings, embed_texts
 from arms.params import CostsParams
 
@@ -50,6 +52,8 @@ class Dataset:
         With it, labelled queries have costs.
     max_images : int
         Of a query with more, the first ones are read; see `ImageEncoderParams.max_images`.
+    joint, pairs : JointEncoder and Features, or None
+        With them, queries have pairs.
     """
 
     prepared: Prepared
@@ -58,6 +62,8 @@ class Dataset:
     max_images: int
     embedder: Embedder | None = None
     costs: CostsParams | None = None
+    joint: JointEncoder | None = None
+    pairs: Features | None = None
 
     @classmethod
     def open(
@@ -69,12 +75,33 @@ class Dataset:
         max_images: int,
         budget_bytes: float,
         window_bytes: int,
+        joint: JointEncoder | None = None,
+        pairs: "FeatureStore | None" = None,
     ) -> Self:
-        """Join a prepared dataset to its two stores; for the budget and the errors see `open_features`."""
+        """Join a prepared dataset to its stores; for the budget and the errors see `open_features`."""
         from arms.features.store import open_features  # routers only embed, and need no stores
 
-        opened = open_features([images, texts], budget_bytes=budget_bytes, window_bytes=window_bytes)
-        return cls(prepared, images=opened[0], texts=opened[1], max_images=max_images)
+        stores = [images, texts] if pairs is None else [images, texts, pairs]
+        opened = open_features(stores, budget_bytes=budget_bytes, window_bytes=window_bytes)
+        of_pairs = None if pairs is None else opened[2]
+        return cls(prepared, opened[0], opened[1], max_images=max_images, joint=joint, pairs=of_pairs)
+
+    @classmethod
+    def open_in(
+        cls, folder: Path, encoders: EncoderPair, prepared: Prepared, *, budget_bytes: float, window_bytes: int
+    ) -> Self:
+        """Join a prepared dataset to the features of these encoders in a folder; see `open`."""
+        stores = stores_in(folder, encoders)
+        return cls.open(
+            prepared,
+            stores["image"],
+            stores["text"],
+            max_images=encoders.image.max_images,
+            budget_bytes=budget_bytes,
+            window_bytes=window_bytes,
+            joint=encoders.joint,
+            pairs=stores.get("pair"),
+        )
 
     def with_embeddings(self, embedder: Embedder, costs: CostsParams) -> Self:
         """The same dataset with pooled embeddings and costs, for routers that train no encoder."""
@@ -90,8 +117,14 @@ class Dataset:
         columns = ("query_id", "images_sha256", "question_sha256")
         ids, image_keys, text_keys = ([key for frame in frames for key in frame[column]] for column in columns)
         kept = [keys[: self.max_images] for keys in image_keys]
-        queries = gather_queries(ids, kept, text_keys, self.images, self.texts)
+        queries = gather_queries(ids, kept, text_keys, self.images, self.texts, self._pairs(kept, text_keys))
         return queries if self.embedder is None else self.embedder.queries(queries)
+
+    def _pairs(self, image_keys: Sequence[Sequence[str]], text_keys: Sequence[str]) -> Pairs | None:
+        if self.joint is None or self.pairs is None:
+            return None
+        keys = [self.joint.key(images, text) for images, text in zip(image_keys, text_keys, strict=True)]
+        return Pairs.gather(self.pairs, keys, self.joint.width)
 
     def labelled(self, split: str | Sequence[str], vlms: Sequence[str], *, answers: bool = False) -> Labelled:
         """The queries of a split, or of some one after the other, with what is recorded about a pool of VLMs.
@@ -151,3 +184,11 @@ class Dataset:
             return None
         profile_of = {vlm.name: vlm for vlm in self.prepared.vlms}
         return self.embedder.texts([profile_sentence(profile_of[name], "full") for name in vlms])
+
+
+def stores_in(folder: Path, encoders: EncoderPair) -> "dict[str, FeatureStore]":
+    """The stores of what these encoders give, by modality, as the encode stage writes them."""
+    from arms.features.store import FeatureStore  # as above
+
+    prints = encoders.fingerprints
+    return {modality: FeatureStore(folder / f"{modality}.zarr", of) for modality, of in prints.items()}

@@ -115,6 +115,48 @@ def _gather(array: Array | DiskArray | DiskRagged, rows: np.ndarray) -> Array:
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """What the joint encoder says of N queries, each a pair of pictures and question.
+
+    Attributes
+    ----------
+    features : Features
+        Vectors of shape (D_p,), by the keys of `JointEncoder.key`.
+    rows : ndarray of shape (N,), int64
+        Each query's row; -1 where the encoder cannot take it.
+    """
+
+    features: Features
+    rows: np.ndarray
+
+    @classmethod
+    def gather(cls, features: Features, keys: Sequence[str | None], width: int) -> Self:
+        """The pairs of these keys, None for a query that has no vector; ArmsError for a key without features."""
+        if not features.arrays:  # of no pair, whose width is not known
+            features = Features({"pooled": np.empty((0, width), dtype=np.float32)}, {})
+        rows = np.full(len(keys), -1, dtype=np.int64)
+        there = np.array([key is not None for key in keys], dtype=bool)
+        rows[there] = features.rows([key for key in keys if key is not None])
+        return cls(features, rows)
+
+    def subset(self, index: np.ndarray) -> Self:
+        """The pairs at these positions, in this order."""
+        return replace(self, rows=self.rows[index])
+
+    def load(self) -> Self:
+        """The same pairs with only the features that they need, in memory."""
+        return type(self)(*_load_rows(self.features, self.rows))
+
+    def vectors(self) -> torch.Tensor:
+        """Vectors of shape (N, D_p), float32; zeros where there is none."""
+        there = self.rows >= 0
+        found = self.features.take(self.rows[there])["pooled"]
+        vectors = torch.zeros(len(self.rows), found.shape[1])
+        vectors[torch.from_numpy(there)] = found
+        return vectors
+
+
+@dataclass(frozen=True)
 class Queries:
     """N queries as routers see them: rows of image and text features, never outcomes.
 
@@ -129,6 +171,8 @@ class Queries:
         Each query's row in `texts`.
     embeddings : Embeddings of the N queries, or None
         For routers that train no encoder.
+    pairs : Pairs of the N queries, or None
+        With a joint encoder.
     """
 
     ids: tuple[str, ...]
@@ -137,6 +181,7 @@ class Queries:
     image_rows: np.ndarray
     text_rows: np.ndarray
     embeddings: Embeddings | None = None
+    pairs: Pairs | None = None
 
     def __post_init__(self) -> None:
         if self.image_rows.ndim == 1:
@@ -165,6 +210,7 @@ class Queries:
             image_rows=self.image_rows[index],
             text_rows=self.text_rows[index],
             embeddings=None if self.embeddings is None else self.embeddings.subset(index),
+            pairs=None if self.pairs is None else self.pairs.subset(index),
         )
 
     def batch(self, index: np.ndarray) -> QueryBatch:
@@ -179,18 +225,23 @@ class Queries:
             torch.from_numpy(image_NP),
             torch.from_numpy(question_N),
             has_blank=bool((image_NP[:, 0] < 0).any()),
+            pair_ND=None if self.pairs is None else self.pairs.subset(index).vectors(),
         )
 
     @property
     def in_memory(self) -> bool:
         """Whether no features are on disk."""
-        return self.images.in_memory and self.texts.in_memory
+        return all(features.in_memory for features in (self.images, self.texts, *self._of_pairs()))
+
+    def _of_pairs(self) -> list[Features]:
+        return [] if self.pairs is None else [self.pairs.features]
 
     def load(self) -> Self:
         """The same queries with only the features that they need, in memory."""
         images, image_rows = _load_rows(self.images, self.image_rows)
         texts, text_rows = _load_rows(self.texts, self.text_rows)
-        return replace(self, images=images, texts=texts, image_rows=image_rows, text_rows=text_rows)
+        pairs = None if self.pairs is None else self.pairs.load()
+        return replace(self, images=images, texts=texts, image_rows=image_rows, text_rows=text_rows, pairs=pairs)
 
     def windows(self, num_bytes: int) -> list[np.ndarray]:
         """Divide the positions of all queries into windows whose features take about `num_bytes` at most.
@@ -202,6 +253,8 @@ class Queries:
         distinct, first = np.unique(self.image_rows, return_index=True)
         first = first[distinct >= 0] // self.image_rows.shape[1]
         bytes_N = self.texts.row_bytes(self.text_rows)
+        if self.pairs is not None:
+            bytes_N = bytes_N + self.pairs.features.row_bytes(self.pairs.rows)
         np.add.at(bytes_N, first, self.images.row_bytes(distinct[distinct >= 0]))
         if bytes_N.sum() <= num_bytes:
             return [np.arange(len(self))]
@@ -267,6 +320,7 @@ def gather_queries(
     text_keys: Sequence[str],
     images: Features,
     texts: Features,
+    pairs: Pairs | None = None,
 ) -> Queries:
     """Make queries from the content keys of images and questions; raise ArmsError for a key without features.
 
@@ -274,9 +328,10 @@ def gather_queries(
     ----------
     image_keys : sequence of N str, or sequences of str
         Each query's image, or its images, none included.
+    pairs : Pairs of the N queries, optional
     """
     lists = [[keys] if isinstance(keys, str) else keys for keys in image_keys]
     counts = np.array([len(keys) for keys in lists], dtype=np.int64)
     rows_NP = np.full((len(counts), int(counts.max(initial=1))), -1, dtype=np.int64)
     rows_NP[np.arange(rows_NP.shape[1]) < counts[:, None]] = images.rows([key for keys in lists for key in keys])
-    return Queries(tuple(ids), images, texts, rows_NP, texts.rows(text_keys))
+    return Queries(tuple(ids), images, texts, rows_NP, texts.rows(text_keys), pairs=pairs)

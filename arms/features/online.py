@@ -14,9 +14,10 @@ import torch
 from PIL import Image
 
 from arms.encoders.base import Encoder
+from arms.encoders.joint import JointEncoder
 from arms.encoders.pair import EncoderPair
 from arms.features.arrays import Array, Ragged, join_arrays, offsets_of
-from arms.features.loader import Features, Queries, gather_queries
+from arms.features.loader import Features, Pairs, Queries, gather_queries
 from arms.features.trunk import run_trunk
 
 logger = logging.getLogger(__name__)
@@ -36,31 +37,36 @@ class Item:
         Pixels or token ids; None once they are encoded.
     features : dict of str to ndarray or Ragged, or None
         One row each.
+    seen : PIL image or None
+        Of a picture that a joint encoder reads too: as it takes it.
     """
 
-    __slots__ = ("features", "key", "read")
+    __slots__ = ("features", "key", "read", "seen")
 
     def __init__(self, key: str) -> None:
         self.key = key
+        self.seen: Image.Image | None = None
         self.read: Future[np.ndarray] | None = Future()
         self.features: dict[str, Array] | None = None
 
     @classmethod
-    def of(cls, key: str, value: np.ndarray) -> "Item":
+    def of(cls, key: str, value: np.ndarray, seen: Image.Image | None = None) -> "Item":
         """An item that is read."""
         item = cls(key)
-        item.set_read(value)
+        item.set_read(value, seen)
         return item
 
-    def set_read(self, value: np.ndarray) -> None:
+    def set_read(self, value: np.ndarray, seen: Image.Image | None = None) -> None:
         """Let those who wait for it go on."""
         assert self.read is not None, "it is read once, and then encoded"
+        self.seen = seen
         self.read.set_result(value)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the key and the features."""
-        return sys.getsizeof(self.key) + sum(array.nbytes for array in (self.features or {}).values())
+        """Bytes of the key, the features, and the picture as the joint encoder takes it."""
+        pixels = 0 if self.seen is None else 3 * self.seen.width * self.seen.height
+        return sys.getsizeof(self.key) + pixels + sum(array.nbytes for array in (self.features or {}).values())
 
 
 Pictures = Image.Image | Sequence[Image.Image | Item]  # of one query
@@ -91,7 +97,8 @@ def encode_queries(
     text_features = _features_of(encoders.text, texts, device, _TEXTS)
     ids = [str(row) for row in range(len(kept))]
     keys = [[item.key for item in of_query] for of_query in items]
-    return gather_queries(ids, keys, [text.key for text in texts], image_features, text_features)
+    pairs = None if encoders.joint is None else _pairs(encoders.joint, items, texts, device)
+    return gather_queries(ids, keys, [text.key for text in texts], image_features, text_features, pairs)
 
 
 def encode_texts(encoders: EncoderPair, texts: Sequence[str], device: torch.device) -> Features:
@@ -103,7 +110,22 @@ def encode_texts(encoders: EncoderPair, texts: Sequence[str], device: torch.devi
 
 
 def _opened(encoders: EncoderPair, picture: Image.Image | Item) -> Item:
-    return picture if isinstance(picture, Item) else Item.of(str(id(picture)), encoders.image.read(picture))
+    return picture if isinstance(picture, Item) else Item.of(str(id(picture)), *encoders.read(picture))
+
+
+def _pairs(
+    joint: JointEncoder, pictures: Sequence[Sequence[Item]], questions: Sequence[Item], device: torch.device
+) -> Pairs:
+    """The pairs of N queries; each distinct one is encoded once."""
+    keys, vectors = list[str | None](), dict[str, np.ndarray]()
+    for of_query, question in zip(pictures, questions, strict=True):
+        key = joint.key([item.key for item in of_query], question.key)
+        keys.append(key)
+        if key is not None and key not in vectors:
+            seen = [item.seen for item in of_query if item.seen is not None]
+            vectors[key] = run_trunk(joint, [joint.read(seen, question.key)], device)["pooled"]  # type: ignore[assignment]
+    arrays = {"pooled": np.concatenate(list(vectors.values()))} if vectors else {}
+    return Pairs.gather(Features(arrays, {key: row for row, key in enumerate(vectors)}), keys, joint.width)
 
 
 def _tokenized(encoders: EncoderPair, questions: Sequence[Question]) -> list[Item]:

@@ -5,7 +5,9 @@ from typing import Literal, Self
 
 import numpy as np
 
-FeatureKind = Literal["image", "text", "concat", "normalised"]
+from arms.errors import ArmsError
+
+FeatureKind = Literal["image", "text", "pair", "concat", "normalised"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,10 +19,13 @@ class Embeddings:
     text : ndarray of shape (N, D_q), float32
     image : ndarray of shape (N, D_g), float32
         The mean over a query's images; zeros without any.
+    pair : ndarray of shape (N, D_p), float32, or None
+        The joint encoder's; zeros where it cannot take a query. None without such an encoder.
     """
 
     text: np.ndarray
     image: np.ndarray
+    pair: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.text)
@@ -32,18 +37,31 @@ class Embeddings:
 
     def subset(self, index: np.ndarray) -> Self:
         """The embeddings of the queries at these positions, in this order."""
-        return type(self)(self.text[index], self.image[index])
+        return type(self)(*(side[index] for side in self.sides))
+
+    @property
+    def sides(self) -> list[np.ndarray]:
+        """Text, image and, with a joint encoder, pair."""
+        return [self.text, self.image] if self.pair is None else [self.text, self.image, self.pair]
 
     def matrix(self, kind: FeatureKind) -> np.ndarray:
         """Feature vectors of shape (N, D), float32, C-contiguous.
 
-        `image` and `text` are one side's embeddings at unit norm; `concat` is [q; g] as the encoders give them;
-        `normalised` is [q / |q|; g / |g|] / sqrt(2), whose inner product is the mean of both cosines.
+        `image`, `text` and `pair` are one side's embeddings at unit norm; `concat` is [q; g] as the encoders give them,
+        with a joint encoder [q; g; p]; `normalised` is [q / |q|; g / |g|] / sqrt(2), whose inner product is the mean of
+        both cosines, or of all three.
+
+        Raises
+        ------
+        ArmsError
+            If `kind` is pair and there is no joint encoder.
         """
         if kind == "concat":
-            vectors = np.concatenate([self.text, self.image], axis=1)
+            vectors = np.concatenate(self.sides, axis=1)
         elif kind == "normalised":
-            vectors = np.concatenate([unit_norm(self.text), unit_norm(self.image)], axis=1) / np.sqrt(2)
+            vectors = np.concatenate([unit_norm(side) for side in self.sides], axis=1) / np.sqrt(len(self.sides))
+        elif kind == "pair" and self.pair is None:
+            raise ArmsError("features: pair needs a joint encoder: set `pair` in conf/encoders/, or use other features")
         else:
             vectors = unit_norm(getattr(self, kind))
         return np.ascontiguousarray(vectors, dtype=np.float32)

@@ -20,9 +20,10 @@ def add_embeddings(queries: Queries, encoders: EncoderPair, *, batch_size: int, 
 
     The tails run as they are, so pass encoders that no router has tuned.
     """
+    pair_ND = None if queries.pairs is None else queries.pairs.vectors().numpy()
     if not len(queries):
-        empty = (np.empty((0, width), dtype=np.float32) for width in (encoders.text.width, encoders.image.width))
-        return replace(queries, embeddings=Embeddings(*empty))
+        text_0D, image_0D = (np.empty((0, of.width), dtype=np.float32) for of in (encoders.text, encoders.image))
+        return replace(queries, embeddings=Embeddings(text_0D, image_0D, pair_ND))
     text_ND = pool_features(encoders.text.tail, queries.texts, queries.text_rows, batch_size, device)
     there_NP = queries.image_rows >= 0
     image_ND = np.zeros((len(queries), encoders.image.width), dtype=np.float32)
@@ -30,7 +31,7 @@ def add_embeddings(queries: Queries, encoders: EncoderPair, *, batch_size: int, 
         each_ID = pool_features(encoders.image.tail, queries.images, queries.image_rows[there_NP], batch_size, device)
         np.add.at(image_ND, there_NP.nonzero()[0], each_ID)
         image_ND /= there_NP.sum(axis=1, keepdims=True).clip(min=1)
-    return replace(queries, embeddings=Embeddings(text_ND, image_ND))
+    return replace(queries, embeddings=Embeddings(text_ND, image_ND, pair_ND))
 
 
 def embed_texts(texts: Sequence[str], encoders: EncoderPair, *, batch_size: int, device: torch.device) -> np.ndarray:

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from arms.errors import ArmsError
 from arms.features.trunk import Inputs
 
-Reader = Callable[[str], np.ndarray]  # from a content key to the encoder's input: pixels, or a row of token ids
+Reader = Callable[[str], Any]  # from a content key to the encoder's input: pixels, token ids, or a batch of one
 
 # Forked workers start at once. Spawned ones would import everything again, which takes each of them seconds. On macOS a
 # process that has run threads cannot be forked safely.

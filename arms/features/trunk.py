@@ -17,7 +17,8 @@ from arms.features.arrays import Array, Ragged, join_arrays, offsets_of
 
 logger = logging.getLogger(__name__)
 
-Inputs = Tensor | Sequence[np.ndarray]  # pixels (n, 3, H, W), uint8; or one array per input, pixels or token ids
+# Pixels (n, 3, H, W), uint8; or for each input one array, pixels or token ids, or a joint encoder's batch of one.
+Inputs = Tensor | Sequence[Any]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class TrunkRunner:
     @torch.inference_mode()
     def start(self, inputs: Inputs) -> list[TrunkPart]:
         """Start on a batch. One that does not fit in memory is halved, and so are those after it."""
-        size = min(len(inputs), self._limit or len(inputs))
+        size = 1 if isinstance(inputs[0], dict) else min(len(inputs), self._limit or len(inputs))
         try:
             return [self._start(inputs[start : start + size]) for start in range(0, len(inputs), size)]
         except (RuntimeError, MemoryError) as error:
@@ -124,7 +125,8 @@ def run_trunk(encoder: Encoder, inputs: Inputs, device: torch.device) -> dict[st
     Parameters
     ----------
     inputs : Tensor or sequence of ndarray
-        For each input, pixels of shape (3, H, W), uint8, or token ids of shape (T,), int32.
+        For each input, pixels of shape (3, H, W), uint8, or token ids of shape (T,), int32, or what a joint encoder
+        takes of a pair.
 
     Returns
     -------
@@ -153,6 +155,8 @@ def inputs_as_features(encoder: Encoder, inputs: Inputs) -> dict[str, Array]:
 def _batch(inputs: Inputs) -> Batch:
     if isinstance(inputs, Tensor):
         return {"pixels": inputs}
+    if isinstance(inputs[0], dict):
+        return inputs[0]
     if inputs[0].ndim == 3:
         return {"pixels": torch.from_numpy(np.stack(inputs))}
     padded, mask = Ragged.join(inputs).pad(np.arange(len(inputs)))

@@ -16,7 +16,8 @@ class FusionExperts(nn.Module):
     `fusion` decides what X_i is. Under `outer`, the published form, its keys and values are the d_g numbers of the
     image's vector g_i, and each number of q_i is a query; see `attend_to_numbers`. Under `pooled` it is g_i as one key
     and value: the attention is always 1, which leaves only a learned projection. Under `tokens` it is the T token
-    states. Under `concat` there is no attention: e_i = FFN(LN([q_i; g_i])).
+    states. Under `concat` there is no attention: e_i = FFN(LN([q_i; g_i])). Under each, what a joint encoder says of
+    picture and question, p_i, stands behind these: e_i = FFN(LN([q_i; Attn(q_i, X_i); p_i])).
 
     All experts' weights share tensors, because one product for all is faster than one for each.
 
@@ -31,6 +32,8 @@ class FusionExperts(nn.Module):
     max_images : int
         Under `tokens` all images of a query are attended to at once; each of so many places has a learned vector, that
         of the first being zero.
+    pair_width : int
+        Width of p_i; 0 without a joint encoder.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class FusionExperts(nn.Module):
         attention_width: int,
         ffn_width: int,
         dropout: float,
+        pair_width: int = 0,
     ) -> None:
         super().__init__()
         self.num_experts, self.fusion = num_experts, fusion
@@ -58,7 +62,7 @@ class FusionExperts(nn.Module):
                 num_places=max_images if fusion == "tokens" else 1,
             )
         seen_width = {"outer": text_width, "concat": key_width}.get(fusion, attention_width)
-        joint_width = text_width + seen_width
+        joint_width = text_width + seen_width + pair_width
         self.ffn = nn.Sequential(
             ExpertNorm(num_experts, joint_width),
             ExpertLinear(num_experts, joint_width, ffn_width),
@@ -67,7 +71,9 @@ class FusionExperts(nn.Module):
             ExpertLinear(num_experts, ffn_width, text_width),
         )
 
-    def forward(self, question_ND: Tensor, images_MTD: Tensor, image_NP: Tensor) -> Tensor:
+    def forward(
+        self, question_ND: Tensor, images_MTD: Tensor, image_NP: Tensor, pair_ND: Tensor | None = None
+    ) -> Tensor:
         """Each expert's fused vectors, of shape (N, E, d_q).
 
         Parameters
@@ -77,6 +83,7 @@ class FusionExperts(nn.Module):
             Tokens of the distinct images; if these are not attended to, one vector for each image or question.
         image_NP : Tensor of shape (N, P), int64
             For each question, the positions of its images in `images_MTD`; -1 beyond them.
+        pair_ND : Tensor of shape (N, D_p), with a joint encoder
         """
         if self.attention is not None:
             seen_NED = self.attention(question_ND, images_MTD, image_NP).unflatten(-1, (self.num_experts, -1))
@@ -85,7 +92,8 @@ class FusionExperts(nn.Module):
             # Nothing in this attention is learned, so all experts see the same.
             seen_ND = attend_to_numbers(question_ND, image_ND) if self.fusion == "outer" else image_ND
             seen_NED = self._for_each(seen_ND)
-        return self.ffn(torch.cat([self._for_each(question_ND), seen_NED], dim=-1))
+        pair = [] if pair_ND is None else [self._for_each(pair_ND)]
+        return self.ffn(torch.cat([self._for_each(question_ND), seen_NED, *pair], dim=-1))
 
     def _for_each(self, x_ND: Tensor) -> Tensor:
         return x_ND.unsqueeze(1).expand(-1, self.num_experts, -1)

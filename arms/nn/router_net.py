@@ -27,12 +27,20 @@ class EncodedQueries(NamedTuple):
         query.
     image_NP : Tensor of shape (N, P), int64
         For each query, the positions of its images in `tokens_MTD`, in their order; -1 beyond them.
+    pair_ND : Tensor of shape (N, d_q), or None
+        What the joint encoder says of the pair, projected.
     """
 
     question_ND: Tensor
     image_ND: Tensor
     tokens_MTD: Tensor
     image_NP: Tensor
+    pair_ND: Tensor | None = None
+
+    @property
+    def gated(self) -> Tensor:
+        """What the gate takes beside the question, N rows: [g; p], or g without a joint encoder."""
+        return self.image_ND if self.pair_ND is None else torch.cat([self.image_ND, self.pair_ND], dim=-1)
 
 
 class RouterNet(nn.Module):
@@ -44,6 +52,8 @@ class RouterNet(nn.Module):
     text_encoder : Encoder
         Their tails become part of the net.
     params : RouterParams
+    pair_width : int
+        Width of the joint encoder's vectors, which gate and experts then take as a third block; 0 without one.
 
     Raises
     ------
@@ -51,7 +61,9 @@ class RouterNet(nn.Module):
         If `fusion` is tokens and the image encoder stores no token states.
     """
 
-    def __init__(self, image_encoder: ImageEncoder, text_encoder: Encoder, params: RouterParams) -> None:
+    def __init__(
+        self, image_encoder: ImageEncoder, text_encoder: Encoder, params: RouterParams, *, pair_width: int = 0
+    ) -> None:
         super().__init__()
         if params.fusion == "tokens" and image_encoder.crossing == ("pooled",):
             raise ArmsError(
@@ -65,13 +77,17 @@ class RouterNet(nn.Module):
         self.no_token_D = nn.Parameter(torch.zeros(image_encoder.token_width if params.fusion == "tokens" else 0))
         self.params, self.fusion, self.inputs = params, params.fusion, params.inputs
         self.image_tail, self.text_tail = image_encoder.tail, text_encoder.tail
-        self.gate = Gate(text_width, image_width, params.num_experts, params.top_k)
+        # Its vectors may be many times as wide and as long as the others; normalised and projected they are not.
+        self.pair = nn.Sequential(nn.LayerNorm(pair_width), nn.Linear(pair_width, text_width)) if pair_width else None
+        seen_width = text_width if pair_width else 0
+        self.gate = Gate(text_width, image_width + seen_width, params.num_experts, params.top_k)
         self.experts = FusionExperts(
             params.num_experts,
             text_width,
             image_encoder.token_width if params.fusion == "tokens" else image_width,
             fusion=params.fusion,
             max_images=image_encoder.max_images,
+            pair_width=seen_width,
             num_heads=params.num_heads,
             attention_width=params.attention_width,
             ffn_width=params.ffn_width,
@@ -101,7 +117,7 @@ class RouterNet(nn.Module):
         """What `forward` returns, and the gate's weights of shape (N, E) before any is set to zero."""
         encoded = self.encode_queries(queries)
         logits_NS = self.score(encoded, self.encode_profiles(profiles))
-        return logits_NS, self.gate.all_weights(encoded.question_ND, encoded.image_ND)
+        return logits_NS, self.gate.all_weights(encoded.question_ND, encoded.gated)
 
     def encode_queries(self, queries: QueryBatch) -> EncodedQueries:
         """Encode questions and images into the vectors that gate and experts take."""
@@ -117,7 +133,15 @@ class RouterNet(nn.Module):
             question_ND = torch.zeros_like(question_ND)
         if self.inputs == "text":
             image_ND, tokens_MTD = torch.zeros_like(image_ND), torch.zeros_like(tokens_MTD)
-        return EncodedQueries(question_ND, image_ND, tokens_MTD, image_NP)
+        return EncodedQueries(question_ND, image_ND, tokens_MTD, image_NP, self._encode_pairs(queries))
+
+    def _encode_pairs(self, queries: QueryBatch) -> Tensor | None:
+        if self.pair is None:
+            return None
+        if queries.pair_ND is None:
+            raise ArmsError("this router reads pictures and question together, and these queries have no such features")
+        # A pair is of both sides, so that an ablation of either leaves it out.
+        return self.pair(queries.pair_ND if self.inputs == "both" else torch.zeros_like(queries.pair_ND))
 
     def _encode_images(self, queries: QueryBatch, dtype: torch.dtype) -> tuple[Tensor, Tensor | None, Tensor]:
         """Vectors and token states of the distinct images, with a last row for none where a query has none.
@@ -144,8 +168,8 @@ class RouterNet(nn.Module):
 
     def fuse(self, queries: EncodedQueries) -> tuple[Tensor, Tensor]:
         """Fused vectors e (N, d_q) and the gate's weights (N, E)."""
-        gate_NE = self.gate(queries.question_ND, queries.image_ND)
-        fused_NED = self.experts(queries.question_ND, queries.tokens_MTD, queries.image_NP)
+        gate_NE = self.gate(queries.question_ND, queries.gated)
+        fused_NED = self.experts(queries.question_ND, queries.tokens_MTD, queries.image_NP, queries.pair_ND)
         return mix_experts(gate_NE, fused_NED), gate_NE
 
     def score(self, queries: EncodedQueries, profile_SD: Tensor) -> Tensor:
@@ -155,7 +179,8 @@ class RouterNet(nn.Module):
 
     def head_parameters(self) -> list[nn.Parameter]:
         """Parameters of gate, experts and classifier, and the vectors in the place of an image that is not there."""
-        parts = [p for part in (self.gate, self.experts, self.classifier) for p in part.parameters()]
+        modules = [self.gate, self.experts, self.classifier, *([] if self.pair is None else [self.pair])]
+        parts = [p for part in modules for p in part.parameters()]
         return [*parts, self.no_image_D, self.no_token_D]
 
     def tail_parameters(self, trains: Trains) -> list[nn.Parameter]:

@@ -67,7 +67,8 @@ class ArmsRouter(BaseRouter):
     ) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(training.seed)
-            self.net = RouterNet(encoders.image, encoders.text, router)
+            pair_width = 0 if encoders.joint is None else encoders.joint.width
+            self.net = RouterNet(encoders.image, encoders.text, router, pair_width=pair_width)
         self.encoders = encoders
         self.router, self.training, self.device = router, training, device
         self.temperature = 1.0

@@ -68,7 +68,7 @@ def encode_windows(
     with (
         _cleared_of_the_rest(cache),
         progress_bar("route", "queries") as progress,
-        picture_reader(encoders.image, cache.pictures) as reader,
+        picture_reader(encoders, cache.pictures) as reader,
         closing(read_windows(queries, reader, window_queries)) as windows,
     ):
         for window in windows:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from arms.data.pictures import PictureSource, decode_picture, read_file, read_stream
-from arms.encoders.image import ImageEncoder
+from arms.encoders.pair import EncoderPair
 from arms.errors import ArmsError
 from arms.features.online import Item
 from arms.features.reading import yield_cores
@@ -70,11 +70,11 @@ class PictureReader:
     Parameters
     ----------
     recent : Recent
-        Pictures by the SHA-256 of their bytes; of a PIL image, by that of its pixels at the encoder's size.
+        Pictures by the SHA-256 of their bytes; of a PIL image, by that of its pixels at the encoders' sizes.
     """
 
-    def __init__(self, encoder: ImageEncoder, recent: Recent, threads: ThreadPoolExecutor) -> None:
-        self.most, self._encoder, self._recent, self._threads = encoder.max_images, encoder, recent, threads
+    def __init__(self, encoders: EncoderPair, recent: Recent, threads: ThreadPoolExecutor) -> None:
+        self.most, self._encoders, self._recent, self._threads = encoders.image.max_images, encoders, recent, threads
 
     def start(self, source: PictureSource) -> "Future[Item]":
         """Begin to read a picture. Open files and PIL images are read at once: their owner may close or change them."""
@@ -83,7 +83,7 @@ class PictureReader:
         done: Future[Item] = Future()
         try:
             if isinstance(source, Image.Image) or not hasattr(source, "read"):
-                done.set_result(self._keep_pixels(self._encoder.read(source)))
+                done.set_result(self._keep_pixels(*self._encoders.read(source)))
             else:
                 where = str(getattr(source, "name", "the image"))
                 return self._threads.submit(self._decode, read_stream(source, where), where)
@@ -97,21 +97,23 @@ class PictureReader:
     def _decode(self, content: bytes, where: str) -> Item:
         item, is_new = self._recent.claim(hashlib.sha256(content).hexdigest())
         if is_new:
-            self._fill(item, lambda: self._encoder.read(decode_picture(content, where)))
+            self._fill(item, lambda: self._encoders.read(decode_picture(content, where)))
         return item
 
-    def _keep_pixels(self, pixels: np.ndarray) -> Item:
-        item, is_new = self._recent.claim(f"pixels {hashlib.sha256(pixels.data).hexdigest()}")
+    def _keep_pixels(self, pixels: np.ndarray, seen: Image.Image | None) -> Item:
+        digest = hashlib.sha256(pixels.data)
+        digest.update(b"" if seen is None else seen.tobytes())
+        item, is_new = self._recent.claim(f"pixels {digest.hexdigest()}")
         if is_new:
-            self._fill(item, lambda: pixels)
+            self._fill(item, lambda: (pixels, seen))
         return item
 
-    def _fill(self, item: Item, read: Callable[[], np.ndarray]) -> None:
+    def _fill(self, item: Item, read: Callable[[], tuple[np.ndarray, Image.Image | None]]) -> None:
         """Read a new item, for those who wait for it too; if that fails, the next query tries again."""
         reading = item.read
         assert reading is not None, "a new item is not encoded"
         try:
-            reading.set_result(read())
+            item.set_read(*read())
         except BaseException as error:
             self._recent.drop(item)
             reading.set_exception(error)
@@ -119,11 +121,11 @@ class PictureReader:
 
 
 @contextmanager
-def picture_reader(encoder: ImageEncoder, recent: Recent) -> Iterator[PictureReader]:
+def picture_reader(encoders: EncoderPair, recent: Recent) -> Iterator[PictureReader]:
     """A reader with a thread for each core, which end with the block."""
     threads = ThreadPoolExecutor(count_cores(), "arms-pictures", initializer=yield_cores)
     try:
-        yield PictureReader(encoder, recent, threads)
+        yield PictureReader(encoders, recent, threads)
     finally:
         threads.shutdown(cancel_futures=True)
 

@@ -118,8 +118,8 @@ class Router(Portable):
             image, question = pictures_of(asked), asked.text
         wanted = self._wanted(exclude, policy, costs, why, tools)
         query = self._checked(Query(0, listed(image), question), wanted)
-        read = self.router.encoders.image.read
-        pictures = [Item.of(str(place), read(source)) for place, source in enumerate(query.sources)]
+        read = self.router.encoders.read
+        pictures = [Item.of(str(place), *read(source)) for place, source in enumerate(query.sources)]
         scored = self._score(self.router.encode([pictures], [question]), [query], wanted)
         (route,) = self._rank(scored, wanted)
         return route if messages is None else replace(route, asked=asked)

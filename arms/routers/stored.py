@@ -86,7 +86,12 @@ def build_saved_encoders(description: dict[str, Any], tokenizer: Tokenizer) -> E
     )
     # The trunks compute in the precision of the features that the router was trained on.
     image, text = (fingerprints[modality].get("precision", "float32") for modality in MODALITIES)
-    return replace(encoders, image=in_precision(encoders.image, image), text=in_precision(encoders.text, text))
+    joint = encoders.joint
+    if joint is not None:
+        joint = in_precision(joint, fingerprints["pair"]["precision"])
+    return replace(
+        encoders, image=in_precision(encoders.image, image), text=in_precision(encoders.text, text), joint=joint
+    )
 
 
 def load_weights(
@@ -129,6 +134,8 @@ def load_weights(
         # An encoder that is saved whole is the same whatever seed it once began with.
         apart = {"weights"} if _is_pretrained(encoders.params, modality) else {"weights", "encoder"}
         _check_fingerprint(_encoder(encoders, modality), description["fingerprints"][modality], apart, folder)
+    if encoders.joint is not None:  # never saved, so its weights are of the fingerprint too
+        _check_fingerprint(encoders.joint, description["fingerprints"]["pair"], set(), folder)
     for what, module, expected in _expected(net, encoders, description):
         if (got := hash_weights(module)) != expected:
             raise ArmsError(

@@ -50,11 +50,12 @@ class Memory:
     ----------
     ids : tuple of N str
     vectors : ndarray of shape (N, D), float32
-        Embeddings of question and picture, each less its mean over the training queries and at unit norm, joined and
-        divided by sqrt(2): an inner product is the mean of both cosines. Where training queries have no picture a last
-        column is 1 for these, so that two of them count as alike in that, and as unlike all others. Rounded to float16.
-    centres : tuple of two ndarrays
-        The means of the questions' and the pictures' embeddings; of the latter where there are pictures.
+        Embeddings of question and picture, and with a joint encoder of the pair, each less its mean over the training
+        queries and at unit norm, joined and divided by sqrt(2), or sqrt(3): an inner product is the mean of the
+        cosines. Where training queries have no picture a last column is 1 / sqrt(2), or 1 / sqrt(3), for these, so that
+        two of them count as alike in that, and as unlike all others. Rounded to float16.
+    centres : tuple of two or three ndarrays
+        The means of the embeddings of questions, pictures and pairs; of the latter two where there are any.
     outcomes : ndarray of shape (N, S), float32
         1 right, 0 wrong, NaN unknown.
     index : IndexKind
@@ -63,7 +64,7 @@ class Memory:
 
     ids: tuple[str, ...]
     vectors: np.ndarray
-    centres: tuple[np.ndarray, np.ndarray]
+    centres: tuple[np.ndarray, ...]
     outcomes: np.ndarray
     index: IndexKind
 
@@ -73,8 +74,7 @@ class Memory:
         embeddings = train.queries.embeddings
         assert embeddings is not None, "memory: expected queries with embeddings"
         there = embeddings.has_image
-        pictures = embeddings.image if there.all() or not there.any() else embeddings.image[there]
-        centres = (embeddings.text.mean(axis=0), pictures.mean(axis=0))
+        centres = (embeddings.text.mean(axis=0), *map(_mean_of_given, embeddings.sides[1:]))
         # As they are saved, so that a loaded router gives the same scores.
         vectors = _vectors(embeddings, centres, mark_blank=not there.all()).astype(np.float16).astype(np.float32)
         return cls(train.queries.ids, vectors, centres, train.outcomes, index)
@@ -157,8 +157,18 @@ def _level(right_MS: np.ndarray, known_MS: np.ndarray, base_S: np.ndarray, prior
 
 
 def _vectors(embeddings: Embeddings, centres: Sequence[np.ndarray], mark_blank: bool) -> np.ndarray:
-    there_N1 = embeddings.has_image[:, None]
-    sides = [unit_norm(embeddings.text - centres[0]), unit_norm(embeddings.image - centres[1]) * there_N1]
+    text_ND, *others = embeddings.sides
+    sides = [unit_norm(text_ND - centres[0])]
+    for side_ND, centre_D in zip(others, centres[1:], strict=True):
+        sides.append(unit_norm(side_ND - centre_D) * side_ND.any(axis=1, keepdims=True))
+    num_sides = len(sides)
     if mark_blank:
-        sides.append(~there_N1)
-    return np.ascontiguousarray(np.concatenate(sides, axis=1) / np.sqrt(2), dtype=np.float32)
+        sides.append(~embeddings.has_image[:, None])
+    return np.ascontiguousarray(np.concatenate(sides, axis=1) / np.sqrt(num_sides), dtype=np.float32)
+
+
+def _mean_of_given(side_ND: np.ndarray) -> np.ndarray:
+    """The mean of the rows that are not zeros, which stand for what a query has not got."""
+    there = side_ND.any(axis=1)
+    mean: np.ndarray = (side_ND if there.all() or not there.any() else side_ND[there]).mean(axis=0)
+    return mean

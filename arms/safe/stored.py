@@ -9,6 +9,7 @@ from arms.safe.memory import Memory
 
 _UNKNOWN = -1
 _SEPARATOR = "\n"
+_CENTRES = ("text_centre", "image_centre", "pair_centre")  # the last one with a joint encoder
 
 
 def memory_tensors(memory: Memory) -> dict[str, Tensor]:
@@ -16,8 +17,7 @@ def memory_tensors(memory: Memory) -> dict[str, Tensor]:
     ids = np.frombuffer(_SEPARATOR.join(memory.ids).encode(), dtype=np.uint8).copy()
     return {
         "vectors": torch.from_numpy(memory.vectors.astype(np.float16)),
-        "text_centre": torch.from_numpy(memory.centres[0]),
-        "image_centre": torch.from_numpy(memory.centres[1]),
+        **{name: torch.from_numpy(centre) for name, centre in zip(_CENTRES, memory.centres, strict=False)},
         "outcomes": torch.from_numpy(np.nan_to_num(memory.outcomes, nan=_UNKNOWN).astype(np.int8)),
         "ids": torch.from_numpy(ids),
     }
@@ -30,7 +30,7 @@ def memory_from_tensors(tensors: dict[str, Tensor], index: IndexKind) -> Memory:
     return Memory(
         tuple(tensors["ids"].numpy().tobytes().decode().split(_SEPARATOR)),
         tensors["vectors"].numpy().astype(np.float32),
-        (tensors["text_centre"].numpy(), tensors["image_centre"].numpy()),
+        tuple(tensors[name].numpy() for name in _CENTRES if name in tensors),
         outcomes,
         index,
     )

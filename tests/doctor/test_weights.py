@@ -5,7 +5,7 @@ import pytest
 from arms.doctor.weights import weights_of
 from arms.encoders import bundled, natural
 from arms.errors import ArmsError
-from arms.params import EncodersParams, read_encoders_params
+from arms.params import EncodersParams, PairEncoderParams, read_encoders_params
 from tests.fakes import image_params, text_params
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -157,6 +157,21 @@ class TestImage:
         found = weights_of(params)[0]
         assert not found.here
         assert found.text().endswith("begins from the seed: rapidocr not installed; run: pip install 'arms[ocr]'")
+
+    def test_a_joint_encoder(self, cache, tmp_path):
+        pair = {"pooling": "last", "max_tokens": 9, "max_images": 1, "longest_px": 64, "precision": "float32"}
+
+        def joint(model, sha256=HASHES):
+            params = EncodersParams(
+                image=image_params(), text=text_params(), pair=PairEncoderParams(model=model, sha256=sha256, **pair)
+            )
+            return weights_of(params)[2]
+
+        assert joint(str(tmp_path)).text() == f"joint encoder {tmp_path} is on this machine"
+        assert joint(f"some/vlm@{COMMIT}").text() == "joint encoder some/vlm is to be downloaded once"
+        cache("some/vlm", "config.json", "model.safetensors", "tokenizer.json")
+        assert joint(f"some/vlm@{COMMIT}").here
+        assert joint("some/vlm").origin == joint(f"some/vlm@{COMMIT}", None).origin == "unknown"
 
     def test_what_does_not_come_from_the_hub(self, monkeypatch, tmp_path):
         import open_clip

@@ -8,13 +8,16 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
+from arms.encoders.joint import build_joint_encoder
 from arms.encoders.pair import build_encoders
 from arms.encoders.torchvision_guard import import_torchvision
 from arms.params import EncodersParams
 from tests.docs.markdown import read_blocks
 from tests.encoders.cuts import TEXTS as QUESTIONS
 from tests.encoders.cuts import image_batch, pictures, run, text_batch
+from tests.encoders.joint_models import save_joint
 from tests.encoders.libraries import MODERNBERT, TEXTS, save_text, save_timm
+from tests.fakes import image_params, text_params
 
 import_torchvision()
 
@@ -24,7 +27,9 @@ from safetensors.torch import save_file  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/encoders.md").read_text(encoding="utf-8")
-SNIPPETS = [block.text for block in read_blocks(PAGE) if block.language == "yaml"]
+BLOCKS = [block.text for block in read_blocks(PAGE) if block.language == "yaml"]
+SNIPPETS = [text for text in BLOCKS if text.startswith("image:")]
+(PAIR,) = [text for text in BLOCKS if text.startswith("pair:")]
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
 XLM_ROBERTA = {**SIZES, "vocab_size": 250, "max_position_embeddings": 34, "pad_token_id": 1}
 
@@ -89,7 +94,7 @@ SMALL = {
 
 def test_each_family_is_there():
     named = re.findall(r"model: (\S+)@COMMIT", PAGE)
-    assert set(named) == SMALL.keys()
+    assert set(named) == SMALL.keys() | {"Qwen/Qwen2-VL-2B-Instruct"}
     assert len(SNIPPETS) == 4
 
 
@@ -98,6 +103,7 @@ def test_settings_of_the_page(text, tmp_path):
     pinned = text.replace("COMMIT", "0" * 40).replace("SHA256", "ab" * 32)
     settings = YAML(typ="safe", pure=True).load(pinned)
     EncodersParams.model_validate(settings)  # as they stand there
+    assert settings.pop("pair") is None
     for modality, section in settings.items():
         small = SMALL[section["model"].partition("@")[0]](tmp_path / modality)
         section |= {"model": str(small), "sha256": None, "precision": "float32"}
@@ -110,3 +116,14 @@ def test_settings_of_the_page(text, tmp_path):
     assert ("tokens" in encoders.image.crossing) == settings["image"]["store_tokens"]
     if settings["text"].get("prompt") == "query":
         assert encoders.text.fingerprint["prompt"] == "Instruct: find it\nQuery:"
+
+
+def test_the_joint_encoder_of_the_page(tmp_path):
+    pinned = PAIR.replace("COMMIT", "0" * 40).replace("SHA256", "ab" * 32)
+    section = YAML(typ="safe", pure=True).load(pinned)["pair"]
+    both = {"image": image_params(), "text": text_params()}
+    EncodersParams.model_validate({**both, "pair": section})
+    section |= {"model": str(save_joint(tmp_path, "qwen2-vl")), "sha256": None, "precision": "float32"}
+    encoder = build_joint_encoder(EncodersParams.model_validate({**both, "pair": section}))
+    assert encoder.trunk(encoder.example(1))["pooled"].norm().item() == pytest.approx(1, abs=1e-5)
+    assert encoder.takes_no_picture

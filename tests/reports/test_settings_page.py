@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from arms.baselines.registry import ROUTERS
 from arms.cli import main
-from arms.params import ImageEncoderParams, PoolParams, ProbeParams, ServerParams, TextEncoderParams
+from arms.params import ImageEncoderParams, PairEncoderParams, PoolParams, ProbeParams, ServerParams, TextEncoderParams
 from arms.reports.settings_page import describe_type, read_settings, settings_page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +31,7 @@ MAY_BE_LEFT_OUT = {
     if not field.is_required()
 } | {
     name
-    for parent, section in (("server", ServerParams), ("text.probe", ProbeParams))
+    for parent, section in (("pair", PairEncoderParams), ("server", ServerParams), ("text.probe", ProbeParams))
     for name in (parent, *(f"{parent}.{key}" for key in section.model_fields))
 }
 

@@ -12,9 +12,10 @@ from arms.data.prepared import read_prepared
 from arms.data.scores import read_scores
 from arms.data.tables import OutcomeTables, write_dataset
 from arms.routers.router import Router
-from stages import extend, prepare, safe, train
-from stages.encode import encode
+from stages import baselines, extend, prepare, safe, train
+from stages.encode import MODALITIES, encode
 from stages.workspace import open_workspace
+from tests.encoders.joint_models import pair_params, save_joint
 from tests.fakes import DISTILBERT, NAMES, PROFILES, VIT, VOCABULARY_SIZE, make_queries
 from tests.pipeline import ROOT
 
@@ -73,7 +74,7 @@ def change(file, changes):
     return content
 
 
-@pytest.fixture(params=["questions", "mixed"])
+@pytest.fixture(params=["questions", "mixed", "pairs"])
 def project(request, tmp_path, monkeypatch):
     """A folder with tables and settings; tiny encoders, one epoch."""
     kind = request.param
@@ -84,7 +85,11 @@ def project(request, tmp_path, monkeypatch):
     image = {"model": None, "pretrained": None, "architecture": VIT}
     text = {"model": None, "architecture": DISTILBERT, "vocabulary_size": VOCABULARY_SIZE, "max_tokens": 32}
     encoders = change("conf/encoders/bundled.yaml", {})
-    write_yaml("conf/encoders/toy.yaml", {"image": encoders["image"] | image, "text": encoders["text"] | text})
+    encoders = {"image": encoders["image"] | image, "text": encoders["text"] | text}
+    if kind == "pairs":  # mixed, with a joint encoder that takes one picture, and no query without
+        joint = pair_params(save_joint(tmp_path / "joint", "vilt"), "vilt", normalise=True)
+        encoders["pair"] = joint.model_dump()
+    write_yaml("conf/encoders/toy.yaml", encoders)
     quick = {"data": "mine", "encoders": "toy", "epochs": 1, "safe.num_folds": 2, "safe.most_kinds": 0}
     quick |= {"runtime.device": "cpu", "runtime.workers": 1, "router.num_experts": 2, "router.top_k": 2}
     write_yaml("params.yaml", change("params.yaml", quick))
@@ -96,16 +101,19 @@ def project(request, tmp_path, monkeypatch):
 def test_from_tables_to_routes(project, caplog):
     with caplog.at_level("WARNING"):
         prepare.main()
-        for modality in ("image", "text"):
+        for modality in MODALITIES:
             encode(open_workspace(), read_prepared(Path("data/prepared/mine")), modality)
     prepared = read_prepared(Path("data/prepared/mine"))
     assert len(prepared.queries) + prepared.num_excluded == len(MADE.questions)
     expected = [images_of(int(name[1:]), project) for name in prepared.queries["query_id"]]
     assert prepared.queries["images"].tolist() == expected
     told = "30 of 120 queries have more than 8 images; the first 8 are read (image.max_images in conf/encoders)"
-    assert (told in caplog.text) == (project == "mixed")
+    assert (told in caplog.text) == (project != "questions")
+    for told in ("60 of 120 queries have more than 1 images", "30 of 120 queries have no image, which transformers/"):
+        assert (told in caplog.text) == (project == "pairs")
     train.main()
-    extend.main(["independent"], standalone_mode=False)
+    for strategy in ("independent", "incremental"):
+        extend.main([strategy], standalone_mode=False)
     safe.main()
     scores = read_scores(Path("data/scores/plain/plain-base.parquet"))
     assert np.isfinite(scores.confidence).all()
@@ -114,3 +122,19 @@ def test_from_tables_to_routes(project, caplog):
     routes = router.route_batch(paths, prepared.queries["question"].tolist()[:8], why=True)
     assert [len(routed.ranking) for routed in routes] == [3] * 8
     assert router.route(MADE.pictures[0], "How many?").vlm in NAMES
+    check_online("data/routers/arms", "data/scores/arms/arms-extended.parquet", prepared)
+    if project == "pairs":
+        baselines.main()
+        for name in ("knn", "linear"):
+            check_online(f"data/routers/baselines/{name}", f"data/scores/baselines/{name}-extended.parquet", prepared)
+
+
+def check_online(folder, scored, prepared):
+    """Queries that arrive one by one are scored as by the stored features."""
+    router, scores = Router.load(Path(folder), device="cpu"), read_scores(Path(scored))
+    queries = prepared.queries.set_index("query_id").loc[list(scores.query_ids[:10])]
+    images = [[Path("data/raw/mine") / image for image in of] for of in queries["images"]]
+    routes = list(router.route_batch(images, queries["question"].tolist(), policy={"name": "argmax"}))
+    found = [{one.vlm: one.confidence for one in route.ranking} for route in routes]
+    ours = [[of_query[vlm] for vlm in scores.vlms] for of_query in found]
+    np.testing.assert_allclose(ours, scores.confidence[:10], atol=2e-3)

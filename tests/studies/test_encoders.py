@@ -38,7 +38,7 @@ def test_the_study(made):
     encoders.main([], standalone_mode=False)
     found = json.loads((encoders.RESULTS / "tiny" / "encoders.json").read_text())
     assert [settings for settings in opened if settings] == [["encoders=one", "epochs=1"], ["encoders=two", "epochs=1"]]
-    assert encoded == ["image", "text"] * 2
+    assert encoded == ["image", "text", "pair"] * 2
     assert list(found["pairs"]) == ["one", "two"]
     answerable = (~np.isnan(study.outcomes).any(axis=1)) & (study.outcomes.max(axis=1) == 1)
     for of in found["pairs"].values():

@@ -43,12 +43,12 @@ def load_tower(params: ImageEncoderParams, seed: int, *, load_weights: bool, dow
         width=width,
         token_width=token_width,
         uncut=f"transformers' {type(loaded.model).__name__} cannot be cut",
-        read={"library": "transformers", "processor": type(processor).__name__, "settings": _settings(processor)},
+        read={"library": "transformers", "processor": type(processor).__name__, "settings": settings_digest(processor)},
         computed={"config": loaded.config_sha256, "pooling": params.pooling},
     )
 
 
-def _settings(processor: Any) -> str:
+def settings_digest(processor: Any) -> str:
     """A digest of what an image processor does, whichever version of the library wrote it."""
     content = {key: value for key, value in processor.to_dict().items() if not key.startswith(_ABOUT_FILES)}
     return digest_of(content)

@@ -21,7 +21,7 @@ from arms.errors import ArmsError
 
 OWN_CODE = "ARMS runs no code that comes with a model"
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".npz")
-_SIDE_FILES = ("*.json", "*.txt", "*.model")  # configurations and vocabularies
+_SIDE_FILES = ("*.json", "*.txt", "*.model", "*.jinja")  # configurations, vocabularies and templates of a chat
 _AT_ONCE = 2**20
 
 

@@ -20,6 +20,7 @@ from transformers import (  # noqa: E402
     AutoConfig,
     AutoImageProcessor,
     AutoModel,
+    AutoProcessor,
     AutoTokenizer,
     PreTrainedModel,
 )
@@ -70,6 +71,15 @@ def load_image_model(model: str, *, download: bool, sha256: Mapping[str, str] | 
         return _load(folder, sha256), AutoImageProcessor.from_pretrained(str(folder), **_LOCAL)
 
 
+def load_joint_model(model: str, *, download: bool, sha256: Mapping[str, str] | None) -> tuple[Loaded, Any]:
+    """A transformers model of pictures and texts together, and its processor; raises as `load_text_model`."""
+    what = "joint encoder"
+    folder = model_folder(model, sha256, what, download=download)
+    refuse_own_code(folder, f"{what} {model!r}")
+    with naming(what, model), hub(reachable=False), without_bar():
+        return _load(folder, sha256), AutoProcessor.from_pretrained(str(folder), **_LOCAL)
+
+
 def make_text_model(config: Mapping[str, Any]) -> PreTrainedModel:
     """A transformers model of a configuration as a saved router has it, its weights still to come."""
     harmless = {name: value for name, value in config.items() if not name.startswith("_")}
@@ -117,11 +127,11 @@ def _without_code(config: Any) -> Any:
     return config
 
 
-def fast_tokenizer(loaded: Any, model: str) -> Tokenizer:
+def fast_tokenizer(loaded: Any, model: str, what: str = "text encoder") -> Tokenizer:
     """The tokenizer behind one of transformers; an ArmsError if it runs only in Python."""
     if not loaded.is_fast:
         raise ArmsError(
-            f"text encoder {model!r}: its {type(loaded).__name__} runs only in Python; "
+            f"{what} {model!r}: its {type(loaded).__name__} runs only in Python; "
             "use a model that comes with a tokenizer.json"
         )
     return loaded.backend_tokenizer

@@ -1,0 +1,1 @@
+"""Joint encoders: models of a query's pictures and its question together."""
