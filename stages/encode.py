@@ -142,12 +142,15 @@ def _pairs(workspace: Workspace, prepared: Prepared) -> Source:
         )  # fmt: skip
 
     def open_image(content: BytesIO) -> Image.Image:
-        return encoder.made_smaller(open_picture(content))
+        return encoder.fitted(open_picture(content))
 
     def read(key: str) -> Batch:
         image_keys, names, question = found[key]
         pictures = [_opened(workspace, *of, open_image) for of in zip(names, image_keys, strict=True)]
-        return encoder.read(pictures, question)
+        try:
+            return encoder.read(pictures, question)
+        except ArmsError as error:
+            raise ArmsError(f"{', '.join(names)} and {question!r:.80}: {error}") from error
 
     return encoder, sorted(found), read
 

@@ -6,6 +6,7 @@ call. What it takes is what the model's processor makes of the pair: a batch of 
 
 import hashlib
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -26,6 +27,7 @@ from arms.params import EncodersParams
 logger = logging.getLogger(__name__)
 
 _EXAMPLE = Image.new("RGB", (64, 48), "white"), "How many?"
+_THINNEST = 16  # times as long as wide; the processors of some families end with an error on thinner pictures
 _SAME = 1e-3  # a pair's vector may differ by this share of its length from one run to the next
 
 
@@ -62,15 +64,21 @@ class JointEncoder(Encoder):
         """
         if not pictures and not self.takes_no_picture:
             return None
-        return hashlib.sha256("\n".join([*pictures[: self.max_images], question]).encode()).hexdigest()
+        parts = "\n".join([*pictures[: self.max_images], question])
+        return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()
 
-    def made_smaller(self, picture: Image.Image) -> Image.Image:
-        """The picture, its longer side `longest_px` at most."""
-        scale = self.longest_px / max(picture.size)
-        if scale >= 1:
-            return picture
+    def fitted(self, picture: Image.Image) -> Image.Image:
+        """The picture, its longer side `longest_px` at most; a very thin one in the middle of white."""
+        scale = min(1.0, self.longest_px / max(picture.size))
         width, height = (max(1, round(side * scale)) for side in picture.size)
-        return picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
+        if (width, height) != picture.size:
+            picture = picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
+        least = math.ceil(max(width, height) / _THINNEST)
+        if min(width, height) >= least:
+            return picture
+        canvas = Image.new("RGB", (max(width, least), max(height, least)), "white")
+        canvas.paste(picture, ((canvas.width - width) // 2, (canvas.height - height) // 2))
+        return canvas
 
     def read(self, pictures: Sequence[Image.Image], question: str) -> Batch:
         """What the model takes of a pair.
@@ -78,12 +86,23 @@ class JointEncoder(Encoder):
         Parameters
         ----------
         pictures : sequence of Image
-            As `made_smaller` gives them; those beyond `max_images` are not read.
+            As `fitted` gives them; those beyond `max_images` are not read.
+
+        Raises
+        ------
+        ArmsError
+            If the model's processor cannot take them.
         """
         assert self.processor is not None, "the model was left in the process that loaded it"
         pictures = list(pictures[: self.max_images])
         asked = {"text": [self._prompted(len(pictures), question)]} | ({"images": [pictures]} if pictures else {})
-        taken = self.processor(**asked, return_tensors="pt")
+        try:
+            taken = self.processor(**asked, return_tensors="pt")
+        except Exception as error:  # processors raise errors of many types
+            sizes = ", ".join(f"{picture.width} x {picture.height}" for picture in pictures) or "no picture"
+            raise ArmsError(
+                f"joint encoder {self.name} cannot take this query ({sizes}): {type(error).__name__}: {error}"
+            ) from error
         return {name: value for name, value in taken.items() if isinstance(value, Tensor)}
 
     def example(self, num: int) -> Batch:
@@ -99,7 +118,7 @@ class JointEncoder(Encoder):
             chat = [{"role": "user", "content": content}]
             prompted: str = self.processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
             return prompted
-        return getattr(self.processor, "image_token", "") * num_pictures + text
+        return (getattr(self.processor, "image_token", None) or "") * num_pictures + text
 
     def _plain(self, question: str) -> str:
         """The question without what would stand for a picture, or end a turn."""
@@ -142,6 +161,7 @@ def build_joint_encoder(encoders: EncodersParams, *, download: bool = True) -> J
         "arrays": ["pooled"],
         "pictures": APPEARANCE,
         "longest_px": params.longest_px,
+        "thinnest": _THINNEST,
         "prompt": params.prompt,
         "max_tokens": params.max_tokens,
         "tokenizer": hashlib.sha256(model.tokenizer.to_str().encode()).hexdigest(),

@@ -43,7 +43,7 @@ class EncoderPair:
     def read(self, source: PictureSource) -> tuple[np.ndarray, Image.Image | None]:
         """A picture as the image encoder takes it, and as the joint encoder does; see `ImageEncoder.read`."""
         picture = open_picture(source)
-        return self.image.prepare(picture), None if self.joint is None else self.joint.made_smaller(picture)
+        return self.image.prepare(picture), None if self.joint is None else self.joint.fitted(picture)
 
 
 def build_encoders(

@@ -81,9 +81,11 @@ def test_pooling_prompt_and_norm(hub, pooling):
 
 def test_pictures_are_made_smaller_and_those_beyond_the_limit_left_out(hub):
     encoder = build(hub, "idefics3", longest_px=40, max_images=2)
-    assert [encoder.made_smaller(picture).size for picture in noise((100, 50), (9, 8000), (40, 7))] == [
-        (40, 20), (1, 40), (40, 7)
+    assert [encoder.fitted(picture).size for picture in noise((100, 50), (9, 8000), (40, 7))] == [
+        (40, 20), (3, 40), (40, 7)
     ]  # fmt: skip
+    thin = np.asarray(encoder.fitted(Image.new("RGB", (8000, 9))))
+    assert thin[:, 0, 0].tolist() == [255, 0, 255]
     three = noise((40, 20), (20, 40), (30, 30))
     torch.testing.assert_close(vector(encoder, three), vector(encoder, three[:2]))
     assert encoder.key(["a", "b", "c"], "q") == encoder.key(["a", "b"], "q")
@@ -98,6 +100,7 @@ def test_keys(hub):
     assert len({*keys, encoder.key(["ab"], "q")}) == 7
     assert all(len(bytes.fromhex(key)) == 32 for key in keys)
     assert keys[0] == build(hub, "qwen2-vl").key(["a", "b"], "q")
+    assert encoder.key([], "\ud83d") != encoder.key([], "\ufffd")
 
 
 def test_a_model_that_needs_a_picture(hub, caplog):
@@ -117,6 +120,21 @@ def test_any_question(hub, family):
         assert vector(encoder, picture, question).isfinite().all()
     empty = pooled(transformers_own(hub[family], family, picture, ""), POOLINGS[family])
     torch.testing.assert_close(vector(encoder, picture, ""), empty, **EXACT)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_any_picture(hub, family):
+    encoder = build(hub, family)
+    # The small ViLT has small pictures, and takes none that is thinner than these.
+    sizes = ((1, 1), (20, 60), (64, 64)) if family == "vilt" else ((1, 1), (1, 9000), (9000, 1), (64, 64))
+    for picture in noise(*sizes):
+        assert vector(encoder, [encoder.fitted(picture)]).isfinite().all()
+
+
+def test_a_picture_that_a_family_cannot_take(hub):
+    encoder = build(hub, "qwen2-vl")
+    with pytest.raises(ArmsError, match=r"joint encoder .*qwen2-vl cannot take this query \(500 x 1\): ValueError: "):
+        encoder.read(noise((500, 1)), QUESTION)
 
 
 def test_of_a_long_question_the_middle_is_left_out(hub):

@@ -204,7 +204,7 @@ def test_a_download_brings_no_code(work, monkeypatch, tmp_path):
     assert asked == {
         "repository": "acme/bert",
         "revision": COMMIT,
-        "allow_patterns": ["*.json", "*.txt", "*.model", "a.safetensors"],
+        "allow_patterns": ["*.json", "*.txt", "*.model", "*.jinja", "a.safetensors"],
         "local_files_only": False,
     }
 
