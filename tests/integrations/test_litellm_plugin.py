@@ -1,8 +1,8 @@
 """The routing plugin, with contexts as LiteLLM hands them over."""
 
-import ast
 import asyncio
 import base64
+import re
 import time
 from dataclasses import replace
 
@@ -257,7 +257,4 @@ class TestSettings:
 
 def test_litellm_is_imported_nowhere():
     for file in sorted((ROOT / "arms").rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            assert not [name for name in names if name.split(".")[0] == "litellm"], file
+        assert not re.search(r"^\s*(import|from) litellm\b", file.read_text(encoding="utf-8"), flags=re.MULTILINE), file

@@ -1,6 +1,5 @@
 """Logs of a gateway of three VLMs, made up for tests."""
 
-import asyncio
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -8,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit
 
-from arms.serve.memory.opening import open_memory
+from arms.traffic.store import open_store
+from arms.traffic.tables import ANSWERS, DECISIONS, FEEDBACK
 from tests.serve.memory.made import START, answer, decision, feedback
 
 VLMS = ("small", "large", "other")
@@ -35,33 +35,30 @@ def write_traffic(
     greedy = confidence.argmax(axis=1)
     chosen = np.where(rng.random(decisions) < explore, rng.integers(len(VLMS), size=decisions), greedy)
 
-    async def write() -> None:
-        memory = open_memory(str(file))
-
-        async def one(row: int) -> None:
-            at = greedy[row] if shadow is None else VLMS.index(shadow)
-            at, own = (chosen[row], greedy[row]) if shadow is None else (at, greedy[row])
-            reason = "shadow" if shadow else "policy" if at == own else "explore"
-            chance = 1.0 if shadow else explore / len(VLMS) + (1 - explore) * (at == own)
-            request_id = f"{day}.{row}"
-            made = decision(
-                request_id,
-                images=(f"picture {seed} {row}".encode(),),
-                time=START + timedelta(days=day, seconds=row),
-                confidences=dict(zip(VLMS, confidence[row].tolist(), strict=True)),
-                chosen=VLMS[at],
-                greedy=VLMS[own],
-                propensity=chance,
-                reason=reason,
-                policy=json.dumps({"name": "argmax"}),
-            )
-            await memory.decide(made)
-            await memory.answered(answer(request_id, vlm=VLMS[at], cost_usd=COSTS[at]))
-            if at or rng.random() >= silent:
-                await memory.feedback(feedback(request_id, bool(right[row, at])))
-
-        await asyncio.gather(*map(one, range(decisions)))
-        await memory.close()
-
-    asyncio.run(write())
+    made, ends, said = [], [], []
+    for row in range(decisions):
+        at = greedy[row] if shadow is None else VLMS.index(shadow)
+        at, own = (chosen[row], greedy[row]) if shadow is None else (at, greedy[row])
+        chance = 1.0 if shadow else explore / len(VLMS) + (1 - explore) * (at == own)
+        request_id = f"{day}.{row}"
+        one = decision(
+            request_id,
+            images=(f"picture {seed} {row}".encode(),),
+            time=START + timedelta(days=day, seconds=row),
+            confidences=dict(zip(VLMS, confidence[row].tolist(), strict=True)),
+            chosen=VLMS[at],
+            greedy=VLMS[own],
+            propensity=chance,
+            reason="shadow" if shadow else "policy" if at == own else "explore",
+            policy=json.dumps({"name": "argmax"}),
+        )
+        made.append({name: value for name, value in vars(one).items() if name not in ("question", "images")})
+        ends.append(vars(answer(request_id, vlm=VLMS[at], cost_usd=COSTS[at])) | {"output": None})
+        if at or rng.random() >= silent:
+            said.append(vars(feedback(request_id, bool(right[row, at]))))
+    store = open_store(str(file), make=True)
+    with store.transaction("written") as connection:
+        for table, rows in ((DECISIONS, made), (ANSWERS, ends), (FEEDBACK, said)):
+            connection.execute(table.insert(), rows)
+    store.close()
     return right

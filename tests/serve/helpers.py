@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager
 from io import BytesIO
 from types import SimpleNamespace
+from unittest import mock
 
 import httpx
 import numpy as np
@@ -25,6 +26,7 @@ from tests.ports import free_port
 
 LONG_S = 60  # what comes at once on an idle machine may take this long on a busy one
 CLIENT = httpx.Client(verify=False, timeout=LONG_S, limits=httpx.Limits(max_keepalive_connections=0))
+TLS = httpx.create_ssl_context()  # reading the certificates takes longest of all that a gateway does at its start
 VLMS = ("alpha", "beta", "gamma")
 PROFILES = (
     VlmProfile(name="alpha", access="paid", price_in=10, price_out=30, max_images=2, tools=True),
@@ -174,17 +176,23 @@ def settings_of(upstream_url, **changes):
 def serving(settings, router=None, memory=None, random=None, load=None):
     """A gateway in a thread."""
     router, memory = router or FakeRouter(), memory or ListMemory()
-    app = create_app(settings, load or (lambda: Loaded.of(router, settings, "fake")), memory, random=random)
+    tls = {"return_value": TLS}
+    with mock.patch("httpx.create_ssl_context", **tls), mock.patch("ssl.create_default_context", **tls):
+        app = create_app(settings, load or (lambda: Loaded.of(router, settings, "fake")), memory, random=random)
     with running(_Threaded(config_of(app, settings), app)) as server:
         yield Gateway(settings, router, memory, server)
 
 
 class _Threaded(GatewayServer):
-    """Signals go to the main thread only."""
+    """Signals go to the main thread only, and a stop is noticed soon."""
 
     async def serve(self, sockets=None):
         self.loop = asyncio.get_running_loop()
         await uvicorn.Server.serve(self, sockets)
+
+    async def main_loop(self):
+        while not await self.on_tick(0):
+            await asyncio.sleep(0.01)
 
 
 def chat(question="Hello?", model="auto", **more):

@@ -11,12 +11,14 @@ from tests.serve.helpers import CLIENT, chat, post, serving, settings_of
 HEADERS = {"authorization": "Bearer key-two"}
 
 
-@pytest.fixture
-def guarded(upstream, monkeypatch):
-    monkeypatch.setenv("GATE_KEYS", "key-one, key-two")
-    monkeypatch.setenv("THERE_KEY", "of-there")
-    with serving(settings_of(upstream.url, keys_env="GATE_KEYS", each={"key_env": "THERE_KEY"})) as gateway:
-        yield gateway
+@pytest.fixture(scope="module")
+def guarded(started_upstream):
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("GATE_KEYS", "key-one, key-two")
+        environment.setenv("THERE_KEY", "of-there")
+        settings = settings_of(started_upstream.url, keys_env="GATE_KEYS", each={"key_env": "THERE_KEY"})
+        with serving(settings) as gateway:
+            yield gateway
 
 
 def get(gateway, path, **headers):

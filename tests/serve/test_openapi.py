@@ -34,6 +34,7 @@ PATHS = {
     "/metrics": "get",
     "/admin/reload": "post",
 }
+SOME = ("/v1/feedback", "/v1/models/{name}")
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 
 
@@ -54,9 +55,9 @@ def check(gateway, path, method, mode, examples):
 
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
-@pytest.mark.parametrize(("path", "method"), PATHS.items(), ids=str)
-def test_answers_are_as_described(gateway, upstream, path, method, mode):
-    check(gateway, path, method, mode, examples=5)
+@pytest.mark.parametrize("path", SOME)
+def test_answers_are_as_described(gateway, upstream, path, mode):
+    check(gateway, path, PATHS[path], mode, examples=2)
 
 
 @pytest.mark.slow

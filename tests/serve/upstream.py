@@ -45,9 +45,9 @@ def whole(model):
 class FakeUpstream:
     """How each model answers stands in `how`: answer, if it says nothing else."""
 
-    def __init__(self):
+    def __init__(self, port=None):
         self.reset()
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._lock = threading.Lock()
         app = Starlette(routes=[Route("/v1/chat/completions", self._chat, methods=["POST"])])
@@ -85,8 +85,6 @@ class FakeUpstream:
                 await asyncio.sleep(0.01)
             self.left.append(model)
             return Response()
-        if how == "slow":
-            await asyncio.sleep(0.3)
         if how == "empty":
             return Response(media_type="text/event-stream")
         if body.get("stream"):
@@ -99,7 +97,7 @@ class FakeUpstream:
             if how == "error-event":
                 yield b'data: {"error": {"message": "overloaded"}}\n\n'
                 return
-            if how in ("answer", "tools", "slow"):
+            if how in ("answer", "tools"):
                 for event in events:
                     yield event
                 return
@@ -112,7 +110,7 @@ class FakeUpstream:
             yield events[0]
             if how == "drip":  # slowly, to its end
                 for event in (*events[1:2] * 10, *events[1:]):
-                    await asyncio.sleep(0.15)
+                    await asyncio.sleep(0.05)
                     yield event
                 return
             if how == "break-mid":

@@ -42,11 +42,12 @@ def watching(started_upstream, tmp_path_factory):
         yield gateway
 
 
-@pytest.fixture
-def guarded(upstream, monkeypatch):
-    monkeypatch.setenv("GATE_KEYS", "mine")
-    with serving(settings_of(upstream.url, keys_env="GATE_KEYS")) as gateway:
-        yield gateway
+@pytest.fixture(scope="module")
+def guarded(started_upstream):
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("GATE_KEYS", "mine")
+        with serving(settings_of(started_upstream.url, keys_env="GATE_KEYS")) as gateway:
+            yield gateway
 
 
 def get(gateway, path, headers=None):
