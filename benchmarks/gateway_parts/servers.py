@@ -60,10 +60,10 @@ class Target:
 def serve_all(folder: Path) -> Iterator[dict[str, Target]]:
     """The targets by name: upstream, ARMS, ARMS with a memory, and LiteLLM where its environment is there."""
     with ExitStack() as stack:
-        port = _free_port()
+        port = free_port()
         command = [sys.executable, "-m", "benchmarks.gateway_parts.upstream", str(port)]
         base = f"http://127.0.0.1:{port}"
-        stack.enter_context(_running(command, f"{base}/health", ROOT, folder / "upstream.log"))
+        stack.enter_context(running_server(command, f"{base}/health", ROOT, folder / "upstream.log"))
         targets = [
             Target("upstream", f"{base}/v1/chat/completions", VLMS[0]),
             stack.enter_context(_serve_arms(folder / "arms", base, "ARMS", "none")),
@@ -81,7 +81,7 @@ def _serve_arms(folder: Path, base: str, name: str, memory: str) -> Iterator[Tar
     settings = {
         "router": str(STARTER),
         "default": VLMS[0],
-        "port": _free_port(),
+        "port": free_port(),
         "memory": memory,
         "decision": {"limit_s": 60.0},
         "memory_s": 60.0,
@@ -90,7 +90,7 @@ def _serve_arms(folder: Path, base: str, name: str, memory: str) -> Iterator[Tar
     (folder / "serve.yaml").write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
     url = f"http://127.0.0.1:{settings['port']}"
     command = [sys.executable, "-c", "from arms.cli import main; main()", "serve"]
-    with _running(command, f"{url}/ready", folder, folder / "log"):
+    with running_server(command, f"{url}/ready", folder, folder / "log"):
         yield Target(name, f"{url}/v1/chat/completions", "auto")
 
 
@@ -105,16 +105,16 @@ def _serve_litellm(folder: Path, base: str) -> Iterator[Target]:
     config = {"model_list": models, "litellm_settings": {"callbacks": ["hook.choice"]}}
     (folder / "hook.py").write_text(_HOOK, encoding="utf-8")
     (folder / "config.yaml").write_text(json.dumps(config), encoding="utf-8")
-    port, key = _free_port(), f"sk-{secrets.token_hex(24)}"
+    port, key = free_port(), f"sk-{secrets.token_hex(24)}"
     command = [str(LITELLM), "--config", "config.yaml", "--host", "127.0.0.1", "--port", str(port)]
     more = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MASTER_KEY": key, "LITELLM_LOG": "ERROR"}
     url = f"http://127.0.0.1:{port}"
-    with _running(command, f"{url}/health/liveliness", folder, folder / "log", **more):
+    with running_server(command, f"{url}/health/liveliness", folder, folder / "log", **more):
         yield Target("LiteLLM", f"{url}/v1/chat/completions", "auto", {"authorization": f"Bearer {key}"})
 
 
 @contextmanager
-def _running(command: list[str], ready: str, folder: Path, log: Path, **more: str) -> Iterator[None]:
+def running_server(command: list[str], ready: str, folder: Path, log: Path, **more: str) -> Iterator[None]:
     """A server's process, from when it is ready until the block ends."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **more}
     with (
@@ -139,7 +139,7 @@ def _wait_until_ready(process: "subprocess.Popen[Any]", url: str, log: Path) -> 
     raise ArmsError(f"{log}: expected a server that starts, got:\n{log.read_text()[-3000:]}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])

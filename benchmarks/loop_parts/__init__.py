@@ -1,0 +1,1 @@
+"""The parts of the loop that learns from traffic."""
