@@ -42,7 +42,7 @@ class FakeRouter:
     vlms = VLMS
     profiles = PROFILES
     policy = {"name": "argmax"}  # noqa: RUF012
-    encoders = SimpleNamespace(image=SimpleNamespace(max_images=8, read=np.asarray))
+    encoders = SimpleNamespace(image=SimpleNamespace(max_images=8), read=lambda picture: (np.asarray(picture), None))
 
     def __init__(self):
         self.batches, self.remembers = [], True
