@@ -9,10 +9,11 @@ from typing import Any
 import uvicorn
 
 Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 
 _MODEL = re.compile(rb'"model": ?"([^"]*)"')
 _USAGE = {"prompt_tokens": 800, "completion_tokens": 3, "total_tokens": 803}
-_HEADERS = [(b"content-type", b"application/json")]
 
 
 def answer_of(model: str) -> bytes:
@@ -22,18 +23,25 @@ def answer_of(model: str) -> bytes:
     return json.dumps(content | {"usage": _USAGE}).encode()
 
 
-async def app(
-    scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
-) -> None:
+async def app(scope: Message, receive: Receive, send: Send) -> None:
     """Read the whole request, and answer; a health check too."""
+    found = _MODEL.search(await read_body(receive))
+    await answer(send, 200, answer_of(found[1].decode() if found else ""))
+
+
+async def read_body(receive: Receive) -> bytes:
+    """All of a request."""
     body, more = b"", True
     while more:
         message = await receive()
         body, more = body + message.get("body", b""), message.get("more_body", False)
-    found = _MODEL.search(body)
-    content = answer_of(found[1].decode() if found else "")
-    headers = [*_HEADERS, (b"content-length", str(len(content)).encode())]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    return body
+
+
+async def answer(send: Send, status: int, content: bytes) -> None:
+    """Send JSON."""
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content})
 
 

@@ -1,7 +1,6 @@
 """One run in a process of its own: an import, or a plain read of the same files; prints its peak memory and counts."""
 
 import json
-import resource
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pandas as pd
 
 from arms.importers.csv_importer import CsvImporter
 from arms.importers.run import ImportOptions, import_log
+from benchmarks.peak import peak_mib
 
 
 def run_import(form: str, folder: Path, out: Path) -> dict[str, int]:
@@ -30,7 +30,7 @@ def main() -> None:
     """What to run, the form, the log's folder and the dataset's are the arguments."""
     kind, form, folder, out = sys.argv[1:]
     counts = {"import": run_import, "plain": run_plain}[kind](form, Path(folder), Path(out))
-    peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # counted in KiB on Linux
+    peak_gib = peak_mib() / 1024
     print(json.dumps({**counts, "peak_gib": peak_gib}))
 
 

@@ -3,17 +3,15 @@
 import json
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import uvicorn
 
 from arms.data.prepared import Prepared
 from benchmarks.gateway_parts.servers import free_port
-from benchmarks.gateway_parts.upstream import answer_of
+from benchmarks.gateway_parts.upstream import Message, Receive, Send, answer, answer_of, read_body
 
-Message = MutableMapping[str, Any]
 RIGHT, WRONG = "right", "wrong"  # what the VLMs say; whoever asks knows what it means
 _UNKNOWN = {"error": {"message": "how this VLM answers this query was not recorded"}}
 
@@ -28,18 +26,13 @@ def recorded_answers(prepared: Prepared) -> dict[tuple[str, str], str]:
 def serve_recorded(answers: Mapping[tuple[str, str], str]) -> Iterator[str]:
     """Serve the VLMs while the block runs; a request's id is that of its query. Yields the address."""
 
-    async def app(
-        scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
-    ) -> None:
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body, more = body + message.get("body", b""), message.get("more_body", False)
-        said = answers.get((dict(scope["headers"])[b"x-request-id"].decode(), json.loads(body)["model"]))
-        content = json.dumps(_UNKNOWN).encode() if said is None else answer_of(said)
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
-        await send({"type": "http.response.start", "status": 500 if said is None else 200, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        model = json.loads(await read_body(receive))["model"]
+        said = answers.get((dict(scope["headers"])[b"x-request-id"].decode(), model))
+        if said is None:
+            await answer(send, 500, json.dumps(_UNKNOWN).encode())
+        else:
+            await answer(send, 200, answer_of(said))
 
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, lifespan="off", log_config=None, access_log=False))

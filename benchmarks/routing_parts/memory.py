@@ -12,6 +12,7 @@ import psutil
 
 from arms.cli.completers import STARTER
 from arms.routers.router import Router
+from benchmarks.peak import peak_mib
 from benchmarks.record import Line
 from benchmarks.routing_parts.setup import Scale, make_queries
 
@@ -47,13 +48,7 @@ def main() -> None:
     loaded_mb = psutil.Process().memory_info().rss / _MB
     images, questions = make_queries(photos, queries)
     routes = sum(1 for _ in router.route_batch(iter(images), iter(questions)))
-    print(json.dumps({"routes": routes, "loaded_mb": loaded_mb, "peak_mb": _peak_mb()}))
-
-
-def _peak_mb() -> float:
-    """The peak of this process; the kernel's `ru_maxrss` would be that of the process that started it, if larger."""
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) / 1024
+    print(json.dumps({"routes": routes, "loaded_mb": loaded_mb, "peak_mb": peak_mib()}))
 
 
 if __name__ == "__main__":

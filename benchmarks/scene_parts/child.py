@@ -1,7 +1,6 @@
 """One run of the benchmark of scenes, in a process of its own: ``child SIZE COPIES SIMILARITY WAY FILE``."""
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from arms.data import scenes
+from benchmarks.peak import peak_mib
 from benchmarks.scenes import ALL_PAIRS
 
 _SIDE, _COARSE = 32, 6  # pixels of a thumbnail; cells of the random field behind it
@@ -40,7 +40,7 @@ def main() -> None:
     wall_s = time.perf_counter() - start
     content = {
         "wall_s": wall_s,
-        "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "peak_gib": peak_mib() / 1024,
         "scenes": len(np.unique(labels)),
         "true_scenes": -(-int(size) // int(copies)),
     }

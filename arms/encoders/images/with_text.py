@@ -16,7 +16,7 @@ from arms.encoders.batch import Batch
 from arms.encoders.images.base import Prepare, Tower
 from arms.encoders.picture_text import NUM_NUMBERS, describe_reader, text_numbers
 
-# Of a vector's length. With it a page full of text lies at a cosine of about 0.95 from the same page without any: near
+# Of a vector's length. With it a page full of text lies at a cosine of about 0.9 from the same page without any: near
 # enough that what the picture shows still counts most, and far enough for neighbours to tell them apart.
 _SHARE = 0.25
 
