@@ -25,7 +25,7 @@ from benchmarks.routing_parts.one import measure_one
 from benchmarks.routing_parts.rate import measure_rate
 from benchmarks.routing_parts.setup import Scale, write_pictures
 
-FULL = Scale(rounds=3, queries=10_000, pictures=3_000, memory_queries=(1_000, 5_000, 10_000), routes=200)
+FULL = Scale(rounds=3, queries=10_000, pictures=3_000, memory_queries=(10_000, 30_000), routes=200)
 QUICK = Scale(rounds=1, queries=60, pictures=20, memory_queries=(20, 60), routes=3)
 PARTS = ("rate", "memory", "one")
 

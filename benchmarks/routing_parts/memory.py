@@ -32,7 +32,7 @@ def measure_memory(photos: Path, scale: Scale) -> list[Line]:
         peaks.append(_line(f"peak, {queries:,} queries", found["peak_mb"]))
         growths.append(_line(f"growth after loading, {queries:,} queries", found["peak_mb"] - found["loaded_mb"]))
     first, *others = peaks
-    flat = [one.over(first, at_most=1.2) for one in others]
+    flat = [one.over(first, at_most=1.1) for one in others]
     return [first, *flat, bound, *(one.over(bound, at_most=1) for one in growths)]
 
 
