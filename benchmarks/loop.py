@@ -2,9 +2,9 @@
 
 ``make repro``, then ``python -m benchmarks.loop`` with the sample as `data`. A gateway serves the router that knows the
 base pool. The new VLMs of the sample join it by their profiles only, and the gateway explores them while the training
-queries are sent to it; the VLMs answer as the sample recorded. Feedback comes back, is imported, the router is extended
-by it, and the gateway loads it anew. All by the commands of docs/learn-from-traffic.md. The test queries are never
-sent. benchmarks/record.py describes the results.
+queries are sent to it, once a day; the VLMs answer as the sample recorded. Feedback comes back, is imported, the router
+is extended by it, and the gateway loads it anew. All by the commands of docs/learn-from-traffic.md. The test queries
+are never sent. benchmarks/record.py describes the results.
 """
 
 import json
@@ -37,8 +37,20 @@ DATA = "sample"
 TRAFFIC = "loop-traffic"  # the dataset that is imported, and removed
 BASE = Path("data/routers/arms-base")
 STEPS = ("only the base pool", "the new VLMs by their profiles")
-SHARES = (0.1, 0.3, 0.9)  # of the requests, explored
 SAMPLES, SEED = 2_000, 1
+_DAY = ".day"  # between a query's id and the day, in the id of a request
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """How much is explored of the requests, and on how many days each query is sent."""
+
+    explore: float
+    days: int
+
+
+FULL = (Traffic(0.1, 1), Traffic(0.9, 1), Traffic(0.9, 8))
+QUICK = (Traffic(0.9, 2),)
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,7 @@ def main(quick: bool, render: bool, out: Path) -> None:
     file = out / ("loop-quick.json" if quick else "loop.json")
     if not render:
         try:
-            run(file, 200 if quick else None, SHARES[-1:] if quick else SHARES)
+            run(file, 200 if quick else None, QUICK if quick else FULL)
         except ArmsError as error:
             raise click.ClickException(str(error)) from error
     page = loop_page(json.loads(file.read_text()))
@@ -80,40 +92,48 @@ def main(quick: bool, render: bool, out: Path) -> None:
     click.echo(page)
 
 
-def run(file: Path, most: int | None, shares: Sequence[float]) -> None:
-    """Run the loop with each share of exploration, and write what was right at each step as JSON."""
+def run(file: Path, most: int | None, kinds: Sequence[Traffic]) -> None:
+    """Run the loop with each kind of traffic, and write what was right at each step as JSON."""
     if read_params().data != DATA or not BASE.exists():
         raise ArmsError(f"expected {BASE}, trained on the sample; set data: {DATA} in params.yaml, and run: dvc repro")
     prepared, clock = read_prepared(Path("data/prepared") / DATA), Clock()
     test, traffic = test_of(prepared, most), traffic_of(prepared, most)
     with serve_recorded(recorded_answers(prepared)) as base:
-        rounds = [learn(prepared, test, traffic, base, share) for share in shares]
+        rounds = [learn(prepared, test, traffic, base, kind) for kind in kinds]
     correct = rounds[0].correct
     lines = [line_of(name, correct[0], correct[step], test) for step, name in enumerate(STEPS)]
-    for share, one in zip(shares, rounds, strict=True):
-        about = {"explore": share, "learnt": one.learnt, "right": one.right}
-        lines.append(line_of(f"their outcomes, {share:.0%} explored", correct[0], one.correct[-1], test) | about)
+    for kind, one in zip(kinds, rounds, strict=True):
+        about = {"explore": kind.explore, "days": kind.days, "learnt": one.learnt, "right": one.right}
+        name = f"their outcomes of {kind.days} day{'s' * (kind.days > 1)}, {kind.explore:.0%} explored"
+        lines.append(line_of(name, correct[0], one.correct[-1], test) | about)
     settings = {"sent": len(traffic), "judged": len(test.queries), "new": list(prepared.new)}
     write_report(file, lines, settings=settings, clock=clock, gpu=False)
 
 
-def learn(prepared: Prepared, test: Test, traffic: pd.DataFrame, base: str, explore: float) -> "Learnt":
+def learn(prepared: Prepared, test: Test, queries: pd.DataFrame, base: str, traffic: Traffic) -> "Learnt":
     """One gateway, from the router that knows the base pool to the one that learned the new VLMs."""
     images, new = Path("data/raw") / DATA, prepared.new
     with tempfile.TemporaryDirectory(prefix="arms-loop-") as temporary:
         folder = Path(temporary)
         write_profiles(folder / "new.yaml", new)
         shutil.copytree(BASE, folder / "live")
-        with serve_sample(folder, folder / "live", prepared.extended, base, explore, images) as gateway:
+        with serve_sample(folder, folder / "live", prepared.extended, base, traffic.explore, images) as gateway:
             chosen = [gateway.choices(test.queries)]
             extend(folder, gateway)
             chosen.append(gateway.choices(test.queries))
-            click.echo(f"sending {len(traffic):,} queries, {explore:.0%} explored ...", err=True)
-            right = gateway.send(traffic)
+            right = float(np.mean([send_day(gateway, queries, day, traffic) for day in range(traffic.days)]))
             learnt = import_outcomes(folder, new)
             extend(folder, gateway, "--outcomes", str(folder / "new.parquet"))
             chosen.append(gateway.choices(test.queries))
     return Learnt([correct_of_choices(choices, test.outcomes_NS, test.vlms) for choices in chosen], learnt, right)
+
+
+def send_day(gateway: Served, queries: pd.DataFrame, day: int, traffic: Traffic) -> float:
+    """Send every query once; the share of the answers that were right."""
+    click.echo(
+        f"day {day + 1} of {traffic.days}: {len(queries):,} queries, {traffic.explore:.0%} explored ...", err=True
+    )
+    return gateway.send(queries.assign(query_id=queries["query_id"] + f"{_DAY}{day}"))
 
 
 def test_of(prepared: Prepared, most: int | None) -> Test:
@@ -170,7 +190,8 @@ def import_outcomes(folder: Path, new: Sequence[str]) -> int:
     outcomes = pd.read_parquet(dataset / "outcomes.parquet", columns=["query_id", "vlm", "correct"])
     shutil.rmtree(dataset)
     Path(f"conf/data/{TRAFFIC}.yaml").unlink(missing_ok=True)
-    outcomes = outcomes[outcomes["vlm"].isin(list(new))]
+    outcomes["query_id"] = outcomes["query_id"].str.rpartition(_DAY)[0]
+    outcomes = outcomes[outcomes["vlm"].isin(list(new))].drop_duplicates(["query_id", "vlm"])
     outcomes.to_parquet(folder / "new.parquet")
     return len(outcomes)
 
@@ -208,9 +229,9 @@ def loop_page(report: dict[str, Any]) -> str:
         "",
         f"`python -m benchmarks.loop`, commit {report['commit']['id'][:7]}, {report['took_s'] / 60:.0f} min. A gateway "
         f"serves the sample's router, and has {', '.join(settings['new'])} behind it, of which that knows nothing. "
-        f"They join it by their profiles, {settings['sent']:,} queries of train and val are sent, of which a share is "
-        "explored, and feedback says whether each answer was right. Imported, the outcomes extend the router, and the "
-        f"gateway loads it anew. EM is that of its choices on {settings['judged']:,} test queries, which were never "
+        f"They join it by their profiles, {settings['sent']:,} queries of train and val are sent, once a day, a share "
+        "is explored, and feedback says whether each answer was right. Imported, the outcomes extend the router, and "
+        f"the gateway loads it anew. EM is that of its choices on {settings['judged']:,} test queries, never "
         "sent; 95 % intervals by scenes, of differences paired.",
         "",
         *rows,
