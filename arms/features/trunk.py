@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from arms.device import place
 from arms.encoders.base import Encoder
@@ -16,6 +16,10 @@ from arms.errors import ArmsError
 from arms.features.arrays import Array, Ragged, join_arrays, offsets_of
 
 logger = logging.getLogger(__name__)
+
+# Images of a convolutional net that a CPU computes at a time: their states of 8 stay near the cores, those of 64 do not,
+# and take twice as long.
+_CONVOLVED = 8
 
 # Pixels (n, 3, H, W), uint8; or for each input one array, pixels or token ids, or a joint encoder's batch of one.
 Inputs = Tensor | Sequence[Any]
@@ -49,7 +53,7 @@ class TrunkRunner:
     @torch.inference_mode()
     def start(self, inputs: Inputs) -> list[TrunkPart]:
         """Start on a batch. One that does not fit in memory is halved, and so are those after it."""
-        size = 1 if isinstance(inputs[0], dict) else min(len(inputs), self._limit or len(inputs))
+        size = 1 if isinstance(inputs[0], dict) else min(len(inputs), self._limit or self._most(len(inputs)))
         try:
             return [self._start(inputs[start : start + size]) for start in range(0, len(inputs), size)]
         except (RuntimeError, MemoryError) as error:
@@ -72,6 +76,13 @@ class TrunkRunner:
         """
         arrays = [self._finish(part) for part in parts]
         return {name: join_arrays([part[name] for part in arrays]) for name in self.encoder.crossing}
+
+    def _most(self, count: int) -> int:
+        """How many of a batch are computed at a time, if there is room for all."""
+        if self.device.type != "cpu" or count <= _CONVOLVED:
+            return count
+        convolutions = sum(isinstance(module, nn.Conv2d) for module in self.encoder.trunk.modules())
+        return _CONVOLVED if convolutions > 1 else count  # a transformer has one, which makes the patches
 
     def _start(self, inputs: Inputs) -> TrunkPart:
         on_gpu = self.device.type == "cuda"

@@ -105,3 +105,13 @@ def test_a_compiled_trunk_gives_the_same():
     for batch, wanted in ((inputs, expected), (inputs[:5], expected[:5])):
         got = runner.finish(runner.start(batch))["states"]
         np.testing.assert_allclose(got.astype(float), wanted.astype(float), atol=2e-3)
+
+
+@pytest.mark.parametrize(("architecture", "most"), [("convolutional", 8), ("transformer", 11)])
+def test_a_cpu_computes_few_images_of_a_convolutional_net_at_a_time(architecture, most):
+    encoder = make_encoders(image={"tunable_layers": 1}).image
+    trunk = nn.Sequential(Limited(99, None), *encoder.trunk)
+    if architecture == "convolutional":
+        trunk[0].convolution = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1))
+    run_trunk(replace(encoder, trunk=trunk), inputs_of(encoder, "image"), CPU)
+    assert trunk[0].sizes == [most, 11 - most][: 1 + (most < 11)]
