@@ -138,4 +138,4 @@ def share_gradients(net: RouterNet) -> nn.Module:
             "runtime.processes: 1, or train.trains: text or head"
         )
     # Which parameters are used depends on the batch: those for queries without images, or of several, may not be.
-    return DistributedDataParallel(forward, find_unused_parameters=True, broadcast_buffers=False)
+    return DistributedDataParallel(forward, find_unused_parameters=True)
