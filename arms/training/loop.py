@@ -116,8 +116,8 @@ class _Run:
         self.batch_size = params.queries_per_step(len(data.vlms))
         if self.batch_size < num_ranks():
             raise ArmsError(
-                f"train.batch_size: expected a query for each process at least, got {self.batch_size} for {num_ranks()} "
-                "processes; start fewer (runtime.processes) or raise it"
+                f"train.batch_size: expected a query for each process at least, got {self.batch_size} for "
+                f"{num_ranks()} processes; start fewer (runtime.processes) or raise it"
             )
         self.forward = share_gradients(net)
         self.num_steps = params.epochs * sum(math.ceil(len(window) / self.batch_size) for window in self.windows)

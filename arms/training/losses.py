@@ -55,7 +55,8 @@ def balanced_weights(outcomes_NS: np.ndarray) -> np.ndarray:
 def importance_loss(gate_NE: Tensor, *, total: Callable[[Tensor], Tensor] = _whole) -> Tensor:
     """Squared coefficient of variation of the experts' total weights (Shazeer et al., arXiv:1701.06538, Eq. 6 and 7).
 
-    It is 0 if all experts have the same total, and E - 1 if one expert has all the weight. For `total` see `masked_loss`.
+    It is 0 if all experts have the same total, and E - 1 if one expert has all the weight. `masked_loss` says what
+    `total` is.
     """
     importance_E = total(gate_NE.sum(dim=0))
     return importance_E.var(correction=0) / importance_E.mean().square()
