@@ -84,7 +84,7 @@ class _GlobalSum(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         # DistributedDataParallel takes the mean of the processes' gradients; that of a sum is their sum.
         return gradient * dist.get_world_size()
 
