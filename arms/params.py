@@ -544,6 +544,7 @@ class RuntimeParams(Section):
     workers: Workers = Field(description="processes or threads that decode images; auto: one a core")
     shard_mb: PositiveInt = Field(description="size of a feature store's shards, in MiB")
     cache_budget_gb: PositiveFloat = Field(description="GiB of features to hold in memory; larger ones are streamed")
+    processes: PositiveInt = Field(description="processes that train Phi together, one for each GPU")
 
     @property
     def num_workers(self) -> int:

@@ -11,8 +11,13 @@ from stages.encoders import build_encoders
 from stages.workspace import Workspace
 
 
-def open_dataset(workspace: Workspace) -> tuple[Dataset, EncoderPair]:
+def open_dataset(workspace: Workspace, *, processes: int = 1) -> tuple[Dataset, EncoderPair]:
     """Join the prepared tables to their features, and build the encoders, before any tuning.
+
+    Parameters
+    ----------
+    processes : int
+        How many processes that do the same share this machine's memory.
 
     Raises
     ------
@@ -26,7 +31,7 @@ def open_dataset(workspace: Workspace) -> tuple[Dataset, EncoderPair]:
         workspace.features_folder,
         encoders,
         prepared,
-        budget_bytes=params.runtime.cache_budget_gb * 2**30,
+        budget_bytes=params.runtime.cache_budget_gb * 2**30 / processes,
         window_bytes=params.train.shuffle_window_mb * 2**20,
     )
     _know_profiles(encoders.text, dataset)

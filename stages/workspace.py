@@ -72,16 +72,20 @@ def open_workspace(settings: Sequence[str] = ()) -> Workspace:
 
 
 @contextmanager
-def stage(name: str) -> Iterator[None]:
-    """Set up the log and the progress bar; what `arms.errors` knows ends the stage with one message."""
+def stage(name: str, *, quiet: bool = False) -> Iterator[None]:
+    """Set up the log and the progress bar; what `arms.errors` knows ends the stage with one message.
+
+    With `quiet` only warnings and errors are said.
+    """
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setFormatter(ShownFormatter(f"{name}: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[terminal])
     for program in ("arms", "stages", "studies"):
-        logging.getLogger(program).setLevel(logging.INFO)
+        logging.getLogger(program).setLevel(logging.WARNING if quiet else logging.INFO)
     if name != "encode":  # which says which texts were cut; every other stage reads the profiles again
         logging.getLogger("arms.encoders.text").setLevel(logging.ERROR)
-    show_progress()
+    if not quiet:
+        show_progress()
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:

@@ -6,7 +6,7 @@ on where the features are, so both cases give the same batches.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -283,7 +283,10 @@ def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_batches(
-    queries: Queries, orders: Iterable[np.ndarray], batch_size: int
+    queries: Queries,
+    orders: Iterable[np.ndarray],
+    batch_size: int,
+    part: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> Iterator[tuple[np.ndarray, QueryBatch]]:
     """Yield the positions and the tensors of each batch, window by window.
 
@@ -291,27 +294,45 @@ def read_batches(
     ----------
     orders : iterable of ndarray
         Positions of each window's queries, in the order wanted; no batch spans two windows.
+    part : callable, optional
+        Takes a batch's positions to the part of them that is wanted; nothing else is loaded. Where that part is empty,
+        so are the positions yielded; the tensors are those of the batch's first query, as a net cannot take none.
     """
-    for order, window in _load_ahead(queries, orders):
-        for start in range(0, len(order), batch_size):
-            local = np.arange(start, min(start + batch_size, len(order)))
-            yield order[local], window.batch(local)
+    for pieces, window in _load_ahead(queries, (_cut(order, batch_size, part) for order in orders)):
+        start = 0
+        for index, read in pieces:
+            yield index, window.batch(np.arange(start, start + len(read)))
+            start += len(read)
 
 
-def _load_ahead(queries: Queries, orders: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, Queries]]:
+_Pieces = list[tuple[np.ndarray, np.ndarray]]  # of each batch: the positions wanted, and those to read
+
+
+def _cut(order: np.ndarray, batch_size: int, part: Callable[[np.ndarray], np.ndarray] | None) -> _Pieces:
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    wanted = batches if part is None else list(map(part, batches))
+    return [(index, index if len(index) else batch[:1]) for index, batch in zip(wanted, batches, strict=True)]
+
+
+def _load_ahead(queries: Queries, windows: Iterable[_Pieces]) -> Iterator[tuple[_Pieces, Queries]]:
     """Yield each window's queries with their features in memory; the next window is read while this one is used."""
+    subsets = ((pieces, queries.subset(_joined([read for _, read in pieces]))) for pieces in windows)
     if queries.in_memory:
-        yield from ((order, queries.subset(order)) for order in orders)
+        yield from subsets
         return
     with ThreadPoolExecutor(1) as reader:
         ahead = None
-        for order in orders:
-            loading = order, reader.submit(queries.subset(order).load)
+        for pieces, subset in subsets:
+            loading = pieces, reader.submit(subset.load)
             if ahead is not None:
                 yield ahead[0], ahead[1].result()
             ahead = loading
         if ahead is not None:
             yield ahead[0], ahead[1].result()
+
+
+def _joined(positions: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(positions) if positions else np.empty(0, dtype=np.int64)
 
 
 def gather_queries(

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from arms.features.labelled import masked_em
+from arms.training.distributed import gathered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ def kept_epoch(logs: Sequence[EpochLog], keep: Literal["best", "last"]) -> int:
 
 
 class RunningLog:
-    """Collects the steps of one epoch."""
+    """Collects the steps of one epoch: their losses, and this process's part of what else there is."""
 
     def __init__(self) -> None:
         self.loss_sum = 0.0
@@ -46,18 +47,21 @@ class RunningLog:
         self.started_s = time.perf_counter()
 
     def add(self, loss: float, logits_NS: np.ndarray, outcomes_NS: np.ndarray) -> None:
-        """Add one step: its mean loss, and the logits and outcomes of its N queries, each of shape (N, S)."""
+        """Add one step: its mean loss, and the logits and outcomes of N queries of it, each of shape (N, S)."""
         self.loss_sum += loss
         self.logits.append(logits_NS)
         self.outcomes.append(outcomes_NS)
 
     def close(self, epoch: int, val_loss: float | None, val_em: float | None, elapsed_s: float) -> EpochLog:
         """The epoch's log: the mean loss of its steps, and the EM of the logits computed while training."""
+        logits_NS, outcomes_NS = (
+            np.concatenate(gathered(np.concatenate(parts))) for parts in (self.logits, self.outcomes)
+        )
         return EpochLog(
             epoch=epoch,
             train_loss=self.loss_sum / len(self.logits),
-            train_em=masked_em(np.concatenate(self.logits), np.concatenate(self.outcomes)),
+            train_em=masked_em(logits_NS, outcomes_NS),
             val_loss=val_loss,
             val_em=val_em,
-            queries_per_s=sum(map(len, self.logits)) / elapsed_s,
+            queries_per_s=len(logits_NS) / elapsed_s,
         )

@@ -20,6 +20,7 @@ from arms.nn.router_net import RouterNet
 from arms.params import FitParams
 from arms.progress import Progress, progress_bar
 from arms.training.augmentation import augment
+from arms.training.distributed import from_first, gathered, global_sum, num_ranks, own_part, rank, share_gradients
 from arms.training.epoch_log import EpochLog, RunningLog, best_epoch
 from arms.training.losses import balanced_weights, importance_loss, masked_loss
 from arms.training.optimiser import build_optimizer, learning_rate_factor
@@ -51,6 +52,9 @@ def train_net(
     snapshot : Snapshot, optional
         A killed run resumes from it. It is written after each epoch and removed at the end.
 
+    In several processes (see `arms.training.distributed`) each trains its own copy of the net and ends with the same
+    weights; only the first one has a snapshot.
+
     Yields
     ------
     EpochLog
@@ -60,7 +64,7 @@ def train_net(
     ------
     ArmsError
         If there are no training queries, or the loss is not a number or explodes. The snapshot, if one is asked for,
-        then holds the last good epoch.
+        then holds the last good epoch. In several processes also if a batch has fewer queries, or batch norms train.
     """
     if not len(data):
         raise ArmsError("expected training queries, got none; see the shares and held-out parts under conf/data/")
@@ -98,7 +102,7 @@ class _Run:
         snapshot: Snapshot,
     ) -> None:
         self.net, self.data, self.val, self.params, self.device = net, data, val, params, device
-        self.snapshot = snapshot.of(lambda: self._identity(profiles))
+        self.snapshot = snapshot.of(lambda: self._identity(profiles)) if rank() == 0 else NO_SNAPSHOT
         net.to(device)
         self.profiles = move_batch(profiles, device)
         tails = net.tail_parameters(params.trains)
@@ -110,12 +114,18 @@ class _Run:
         self.optimizer = build_optimizer(net.head_parameters(), tails, params)
         self.windows = data.queries.windows(params.shuffle_window_mb * 2**20)
         self.batch_size = params.queries_per_step(len(data.vlms))
+        if self.batch_size < num_ranks():
+            raise ArmsError(
+                f"train.batch_size: expected a query for each process at least, got {self.batch_size} for "
+                f"{num_ranks()} processes; start fewer (runtime.processes) or raise it"
+            )
+        self.forward = share_gradients(net)
         self.num_steps = params.epochs * sum(math.ceil(len(window) / self.batch_size) for window in self.windows)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: learning_rate_factor(step, self.num_steps, params)
         )
         self.shuffle = np.random.default_rng(params.seed)
-        self.random = RandomState(params.seed, device)  # dropout and augmentation
+        self.random = RandomState(params.seed + rank(), device)  # dropout and augmentation
         self.class_weights: Tensor | None = None
         if params.class_weights == "balanced":
             self.class_weights = torch.from_numpy(balanced_weights(data.outcomes)).to(device)
@@ -141,7 +151,7 @@ class _Run:
         _set_training(self.net)
         log = RunningLog()
         orders = shuffled(self.data.queries, self.windows, self.shuffle, group_by_image=self.params.group_by_image)
-        for index, batch in read_batches(self.data.queries, orders, self.batch_size):
+        for index, batch in read_batches(self.data.queries, orders, self.batch_size, own_part):
             outcomes_NS = self.data.outcomes[index]
             with self.products.step():
                 loss, logits_NS = self._step(batch, outcomes_NS)
@@ -164,17 +174,19 @@ class _Run:
         return closed
 
     def _step(self, batch: QueryBatch, outcomes_NS: np.ndarray) -> tuple[float, np.ndarray]:
-        """Take one optimizer step on a batch of queries; return its loss and their logits."""
+        """Take one optimizer step on a batch; return its loss, and the logits of the queries of this process."""
         batch = batch.to(self.device)
         if self.params.augment and "pixels" in batch.images:
             batch = batch._replace(images={**batch.images, "pixels": augment(batch.images["pixels"])})
         with self.products.forward():
-            logits_NS, gate_NE = self.net.forward_with_gate(batch, self.profiles)
+            logits_NS, gate_NE = self.forward(batch, self.profiles)
+        if not len(outcomes_NS):  # a query that is not of this process, whose gradient must become zero
+            logits_NS, gate_NE = logits_NS[:0], gate_NE[:0]
         known_NS = torch.from_numpy(outcomes_NS).to(self.device)
-        loss = masked_loss(logits_NS, known_NS, self.class_weights)
+        loss = masked_loss(logits_NS, known_NS, self.class_weights, total=global_sum)
         whole = loss
         if self.params.importance_weight:
-            whole = loss + self.params.importance_weight * importance_loss(gate_NE)
+            whole = loss + self.params.importance_weight * importance_loss(gate_NE, total=global_sum)
         self.optimizer.zero_grad(set_to_none=True)
         whole.backward()
         if self.params.clip_norm is not None:
@@ -186,14 +198,15 @@ class _Run:
         """Loss and EM on val, each None without val."""
         if self.val is None:
             return None, None
-        logits = predict_logits(
+        own_logits = predict_logits(
             self.net,
             self.profiles,
-            self.val.queries,
+            self.val.queries.subset(own_part(np.arange(len(self.val)))),
             batch_size=self.params.batch_size,
             window_mb=self.params.shuffle_window_mb,
             device=self.device,
         )
+        logits = np.concatenate(gathered(own_logits))
         loss = masked_loss(torch.from_numpy(logits), torch.from_numpy(self.val.outcomes)).item()
         return loss, masked_em(logits, self.val.outcomes)
 
@@ -212,19 +225,22 @@ class _Run:
 
     def _resume(self) -> None:
         """Resume from the snapshot, if it holds one of this run."""
-        if (state := self.snapshot.load()) is None:
+        if (state := from_first(self.snapshot.load())) is None:
             return
         try:
             self.net.load_state_dict(state["net"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.schedule.load_state_dict(state["schedule"])
             self.shuffle.bit_generator.state = state["shuffle"]
-            self.random.states = state["random"]
+            if rank() < len(state["random"]):
+                self.random.states = state["random"][rank()]
             logs = [EpochLog(**log) for log in state["logs"]]
             self.done = _Done(step=state["step"], logs=logs, kept=state["kept"])
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise misfit(self.snapshot, error) from error
         logger.info("going on after epoch %d of %d", len(logs), self.params.epochs)
+        if (before := len(state["random"])) != num_ranks():
+            logger.info("with %d processes where there were %d: dropout draws other numbers", num_ranks(), before)
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -232,7 +248,7 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "shuffle": self.shuffle.bit_generator.state,
-            "random": self.random.states,
+            "random": gathered(self.random.states),
             "logs": [asdict(log) for log in self.done.logs],
             "step": self.done.step,
             "kept": self.done.kept,
