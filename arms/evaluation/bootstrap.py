@@ -14,6 +14,8 @@ from scipy import stats
 FloatArray = NDArray[np.float64]
 COVERAGE = 0.95
 CHUNK_WEIGHTS = 4_000_000  # weights held at once; bounds memory and changes no draw
+MANY_GROUPS = 50_000  # from here on, groups of equal sums are drawn together
+_WORTH = 8  # drawing the count of a kind takes as long as drawing so many groups
 
 
 def bootstrap_means(values: FloatArray, groups: NDArray, samples: int, seed: int) -> FloatArray:
@@ -22,7 +24,7 @@ def bootstrap_means(values: FloatArray, groups: NDArray, samples: int, seed: int
     A resampled mean is a ratio of sums, sum_g w_g sum(values in g) / sum_g w_g |g| with multinomial weights w, because
     groups differ in size. All columns share the draws, so the difference of two columns of the result is the
     bootstrap distribution of their paired difference. The draws depend only on the groups and the seed, not on the
-    values or the order of the rows.
+    values or the order of the rows; with more than `MANY_GROUPS` groups on the values too.
 
     Parameters
     ----------
@@ -49,8 +51,7 @@ def bootstrap_means(values: FloatArray, groups: NDArray, samples: int, seed: int
         )
     sums, counts = _per_group(values, groups)
     totals = np.concatenate([sums, counts], axis=1)
-    drawn = [weights @ totals for weights in _weights(len(totals), samples, seed)]
-    summed, counted = np.split(np.concatenate(drawn), 2, axis=1)
+    summed, counted = np.split(_drawn_totals(totals, samples, seed), 2, axis=1)
     return np.divide(summed, counted, out=np.full_like(summed, np.nan), where=counted > 0)
 
 
@@ -140,6 +141,30 @@ def _per_group(values: FloatArray, groups: NDArray) -> tuple[FloatArray, FloatAr
         sums[:, column] = np.bincount(group_of, np.where(counting[:, column], values[:, column], 0.0))
         counts[:, column] = np.bincount(group_of, counting[:, column])
     return sums, counts
+
+
+def _drawn_totals(totals: FloatArray, samples: int, seed: int) -> FloatArray:
+    """The sums over each resample of the groups, of shape (samples, columns of `totals`).
+
+    Groups whose sums are all equal are of one kind: which of them is drawn makes no difference, so how often each kind
+    comes up is drawn at once, multinomial with the kinds' shares. That has the same distribution, and a million scenes
+    of few queries have some hundred kinds.
+    """
+    if len(totals) > MANY_GROUPS:
+        kinds, sizes = _kinds(totals)
+        if _WORTH * len(kinds) < len(totals):
+            rng, chunk = np.random.default_rng(seed), max(1, CHUNK_WEIGHTS // len(kinds))
+            counts = [min(chunk, samples - start) for start in range(0, samples, chunk)]
+            return np.concatenate([rng.multinomial(len(totals), sizes / len(totals), count) @ kinds for count in counts])
+    return np.concatenate([weights @ totals for weights in _weights(len(totals), samples, seed)])
+
+
+def _kinds(totals: FloatArray) -> tuple[FloatArray, NDArray[np.int64]]:
+    """The distinct rows, and how many rows are equal to each."""
+    rows = np.ascontiguousarray(totals + 0.0)  # turns -0.0 into 0.0, as rows are compared byte by byte
+    whole = rows.view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()
+    _, first, sizes = np.unique(whole, return_index=True, return_counts=True)
+    return rows[first], sizes
 
 
 def _weights(num_groups: int, samples: int, seed: int) -> Iterable[FloatArray]:
