@@ -215,7 +215,8 @@ def read_table(path: Path, table: TableFormat) -> pd.DataFrame:
     expected = f"a Parquet file with columns {', '.join(table.required)}"
     content = read_parquet(path, expected, "write it again")
     try:
-        frame = content.to_pandas(ignore_metadata=True)
+        # Column by column, each let go once it is converted: a large table is not held twice.
+        frame = content.to_pandas(ignore_metadata=True, split_blocks=True, self_destruct=True)
     except (pa.ArrowException, ValueError, OverflowError) as error:  # such as dates beyond those that pandas holds
         raise ArmsError(f"{path}: expected {expected}, could not read it: {error}") from error
     return conform(frame, table, path)
@@ -267,7 +268,7 @@ def conform(frame: pd.DataFrame, table: TableFormat, where: str | Path) -> pd.Da
     if extra:
         logger.warning("%s: left out unknown columns %s; known: %s", where, ", ".join(extra), ", ".join(table.columns))
     kept = {name: _conform_column(frame[name], kind, where) for name, kind in table.columns.items() if name in frame}
-    return pd.DataFrame(kept).reset_index(drop=True)
+    return pd.DataFrame(kept, copy=False).reset_index(drop=True)
 
 
 def is_in(column: pd.Series, names: Sequence[str] | pd.Series) -> np.ndarray:
