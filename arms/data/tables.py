@@ -321,8 +321,9 @@ def _conform_column(column: pd.Series, kind: Kind, where: str | Path) -> pd.Seri
 
 
 def _conform_lists(column: pd.Series, where: str | Path) -> pd.Series:
-    """A column of lists of texts, as tuples; null stays null."""
-    lists = [_texts_in(value) for value in column]
+    """A column of lists of texts, as tuples, equal ones held once; null stays null."""
+    held: dict[tuple[str, ...] | None, tuple[str, ...] | None] = {}
+    lists = [held.setdefault(texts, texts) for texts in map(_texts_in, column)]
     for row, (value, texts) in enumerate(zip(column, lists, strict=True)):
         if texts is None and not (pd.api.types.is_scalar(value) and pd.isna(value)):
             raise ArmsError(
