@@ -17,7 +17,7 @@ from arms.data.image_lists import distinct_images, each_image
 from arms.data.profiles import VlmProfile, profile_sentence, read_vlms, write_vlms
 from arms.data.sealed import check_folder, seal_folder
 from arms.data.splits import SPLITS
-from arms.data.tables import OUTCOMES, PROBABILITIES, QUERIES, VLMS_FILE, TableFormat, read_table, write_table
+from arms.data.tables import OUTCOMES, PROBABILITIES, QUERIES, VLMS_FILE, TableFormat, places_in, read_table, write_table
 from arms.errors import ArmsError
 
 PREPARED_QUERIES = TableFormat(
@@ -165,10 +165,9 @@ class Prepared:
     def _codes(self, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Of each row of a (query_id, vlm) table, the positions in `queries` and in the extended pool; -1 if neither.
 
-        int32 and int16 arrays.
+        int32 arrays.
         """
-        query = self._query_index.get_indexer(table["query_id"]).astype(np.int32)
-        return query, pd.Index(self.extended, dtype="str").get_indexer(table["vlm"]).astype(np.int16)
+        return places_in(table["query_id"], self.queries["query_id"]), places_in(table["vlm"], self.extended)
 
     def _spread(
         self,
