@@ -44,15 +44,16 @@ def prepare_dataset(validated: Validated, *, pools: PoolParams, ood: OodParams, 
     _check_pools(pools.base, pools.new, list(profiles))
     pool = (*pools.base, *pools.new)
     dataset, thumbnails = validated.dataset, validated.thumbnails
-    outcomes = dataset.outcomes[is_in(dataset.outcomes["vlm"], pool)]
-    known = is_in(dataset.queries["query_id"], outcomes["query_id"])
+    outcomes = dataset.outcomes
+    in_pool = is_in(outcomes["vlm"], pool)
+    known = is_in(dataset.queries["query_id"], outcomes["query_id"][in_pool])
     queries = _hashed(dataset.queries[known], validated.image_sha256)
     queries["scene"] = find_scenes(queries, None if splits.by == "image" else _copies(queries, thumbnails, splits))
     queries["split"] = assign_splits(queries, ood, splits)
     kept = queries[queries["split"] != EXCLUDED].reset_index(drop=True)
     return Prepared(
         queries=kept,
-        outcomes=outcomes[is_in(outcomes["query_id"], kept["query_id"])].reset_index(drop=True),
+        outcomes=outcomes[in_pool & is_in(outcomes["query_id"], kept["query_id"])].reset_index(drop=True),
         vlms=tuple(profiles[name] for name in pool),
         base=tuple(pools.base),
         new=tuple(pools.new),

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from arms.data.image_lists import distinct_images, each_image
 from arms.data.profiles import VlmProfile, profile_sentence, read_vlms, write_vlms
 from arms.data.sealed import check_folder, seal_folder
 from arms.data.splits import SPLITS
-from arms.data.tables import OUTCOMES, PROBABILITIES, QUERIES, VLMS_FILE, TableFormat, read_table, write_table
+from arms.data.tables import OUTCOMES, PROBABILITIES, QUERIES, VLMS_FILE, TableFormat, places_in, read_table, write_table
 from arms.errors import ArmsError
 
 PREPARED_QUERIES = TableFormat(
@@ -90,21 +91,22 @@ class Prepared:
         ArmsError
             If a query or VLM is not among these queries and pools.
         """
-        return self._matrix(self.outcomes, "correct", query_ids, vlms)
+        return self._spread(self.outcomes, self._outcome_codes, "correct", query_ids, vlms)
 
     def cost_matrix(self, query_ids: Iterable[str], vlms: Iterable[str]) -> np.ndarray:
         """What each answer cost in USD: float32 array of shape (N, S), NaN where unknown; see `outcome_matrix`."""
-        return self._matrix(self.outcomes, "cost_usd", query_ids, vlms)
+        return self._spread(self.outcomes, self._outcome_codes, "cost_usd", query_ids, vlms)
 
     def latency_matrix(self, query_ids: Iterable[str], vlms: Iterable[str]) -> np.ndarray:
         """How many seconds each answer took: float32 array of shape (N, S), NaN where unknown; see `outcome_matrix`."""
-        return self._matrix(self.outcomes, "latency_s", query_ids, vlms)
+        return self._spread(self.outcomes, self._outcome_codes, "latency_s", query_ids, vlms)
 
     def probability_matrix(self, query_ids: Iterable[str], vlms: Iterable[str]) -> np.ndarray | None:
         """The true chance of being right: float32 array of shape (N, S), or None if the dataset is not simulated."""
         if self.probabilities is None:
             return None
-        return self._matrix(self.probabilities, "probability", query_ids, vlms)
+        codes = self._codes(self.probabilities)
+        return self._spread(self.probabilities, codes, "probability", query_ids, vlms)
 
     @property
     def recorded_outputs(self) -> set[str]:
@@ -125,7 +127,7 @@ class Prepared:
     def scene_groups(self, query_ids: Iterable[str]) -> np.ndarray:
         """A code per query, equal where queries are of one scene: int64 array of shape (N,), from 0 without gaps."""
         codes, distinct = _factorize(query_ids)
-        rows = _positions(pd.Index(self.queries["query_id"]), distinct, "query", show_known=False)
+        rows = _positions(self._query_index, distinct, "query", show_known=False)
         scenes = self.queries["scene"].to_numpy()[rows]
         return pd.factorize(scenes)[0].astype(np.int64)[codes]
 
@@ -151,19 +153,43 @@ class Prepared:
         first = (~keys.duplicated()).to_numpy()
         return dict(zip(keys[first], paths[first], strict=True))
 
-    def _matrix(self, table: pd.DataFrame, value: str, query_ids: Iterable[str], vlms: Iterable[str]) -> np.ndarray:
-        """Spread one column of a (query_id, vlm) table over queries and VLMs."""
-        vlms = list(vlms)
-        codes, distinct = _factorize(query_ids)
-        _positions(pd.Index(self.queries["query_id"]), distinct, "query", show_known=False)
-        _positions(pd.Index(self.extended), pd.Index(vlms, dtype="str"), "VLM", show_known=True)
-        matrix = np.full((len(distinct), len(vlms)), np.nan, dtype=np.float32)
+    @cached_property
+    def _query_index(self) -> pd.Index:
+        return pd.Index(self.queries["query_id"])
+
+    @cached_property
+    def _outcome_codes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Looked up once: twelve million names take seconds, and every matrix needs them."""
+        return self._codes(self.outcomes)
+
+    def _codes(self, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Of each row of a (query_id, vlm) table, the positions in `queries` and in the extended pool; -1 if neither.
+
+        int32 arrays.
+        """
+        return places_in(table["query_id"], self.queries["query_id"]), places_in(table["vlm"], self.extended)
+
+    def _spread(
+        self,
+        table: pd.DataFrame,
+        codes: tuple[np.ndarray, np.ndarray],
+        value: str,
+        query_ids: Iterable[str],
+        vlms: Iterable[str],
+    ) -> np.ndarray:
+        """Spread one column of a (query_id, vlm) table, whose rows have these codes, over queries and VLMs."""
+        given, distinct = _factorize(query_ids)
+        queries = _positions(self._query_index, distinct, "query", show_known=False)
+        pool = _positions(pd.Index(self.extended), pd.Index(list(vlms), dtype="str"), "VLM", show_known=True)
+        matrix = np.full((len(distinct), len(pool)), np.nan, dtype=np.float32)
         if value in table:
-            rows = distinct.get_indexer(table["query_id"])
-            columns = pd.Index(vlms, dtype="str").get_indexer(table["vlm"])
+            # One place more, for -1, which is in no query and no VLM.
+            row_of, column_of = np.full(len(self.queries) + 1, -1), np.full(len(self.extended) + 1, -1)
+            row_of[queries], column_of[pool] = np.arange(len(queries)), np.arange(len(pool))
+            rows, columns = row_of[codes[0]], column_of[codes[1]]
             wanted = (rows >= 0) & (columns >= 0)
             matrix[rows[wanted], columns[wanted]] = table[value].to_numpy()[wanted]
-        return matrix[codes]
+        return matrix[given]
 
 
 def write_prepared(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ class Scores:
 
     def rows_of(self, query_ids: Sequence[str] | NDArray[Any]) -> NDArray[np.int64]:
         """Return the rows of the named queries, int64 of shape (n,); see `at`."""
-        row_of = {query_id: row for row, query_id in enumerate(self.query_ids)}
+        row_of = _rows_by_name(self.query_ids)
         missing = [query_id for query_id in query_ids if query_id not in row_of]
         if missing:
             raise ArmsError(
@@ -177,7 +178,19 @@ def _distinct(names: Sequence[str] | NDArray[Any], where: str) -> tuple[str, ...
         seen: set[str] = set()
         doubled = [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
         raise ValueError(f"{where}: expected each name once, got {len(doubled)} again: {_first(doubled)}")
+    return _held_once(names)
+
+
+@lru_cache(maxsize=4)
+def _held_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The first of equal tuples: all routers are scored on the same queries, whose names take much memory."""
     return names
+
+
+@lru_cache(maxsize=2)
+def _rows_by_name(query_ids: tuple[str, ...]) -> dict[str, int]:
+    """The row of each query; kept for the next call, as a router is read for each split and pool."""
+    return {query_id: row for row, query_id in enumerate(query_ids)}
 
 
 def _checked_policy(policy: dict[str, Any], where: str) -> dict[str, Any]:

@@ -215,7 +215,8 @@ def read_table(path: Path, table: TableFormat) -> pd.DataFrame:
     expected = f"a Parquet file with columns {', '.join(table.required)}"
     content = read_parquet(path, expected, "write it again")
     try:
-        frame = content.to_pandas(ignore_metadata=True)
+        # Column by column, each let go once it is converted: a large table is not held twice.
+        frame = content.to_pandas(ignore_metadata=True, split_blocks=True, self_destruct=True)
     except (pa.ArrowException, ValueError, OverflowError) as error:  # such as dates beyond those that pandas holds
         raise ArmsError(f"{path}: expected {expected}, could not read it: {error}") from error
     return conform(frame, table, path)
@@ -267,7 +268,7 @@ def conform(frame: pd.DataFrame, table: TableFormat, where: str | Path) -> pd.Da
     if extra:
         logger.warning("%s: left out unknown columns %s; known: %s", where, ", ".join(extra), ", ".join(table.columns))
     kept = {name: _conform_column(frame[name], kind, where) for name, kind in table.columns.items() if name in frame}
-    return pd.DataFrame(kept).reset_index(drop=True)
+    return pd.DataFrame(kept, copy=False).reset_index(drop=True)
 
 
 def is_in(column: pd.Series, names: Sequence[str] | pd.Series) -> np.ndarray:
@@ -278,6 +279,17 @@ def is_in(column: pd.Series, names: Sequence[str] | pd.Series) -> np.ndarray:
     among = pa.array(names, type=pa.large_string(), from_pandas=True)
     texts = pa.array(column, type=pa.large_string(), from_pandas=True)
     return pc.is_in(texts, value_set=among, skip_nulls=True).to_numpy(zero_copy_only=False)
+
+
+def places_in(column: pd.Series, names: Sequence[str] | pd.Series) -> np.ndarray:
+    """The position of each text in `names`, an int32 array; -1 for null and for one that is not there.
+
+    Arrow's own search, as in `is_in`: pandas' would turn the column into Python strings, a gigabyte for ten million.
+    """
+    among = pa.array(names, type=pa.large_string(), from_pandas=True)
+    texts = pa.array(column, type=pa.large_string(), from_pandas=True)
+    places = pc.index_in(texts, value_set=among, skip_nulls=True)
+    return pc.fill_null(places, -1).to_numpy(zero_copy_only=False)
 
 
 def parse_verdicts(column: pd.Series) -> pd.Series:
@@ -320,8 +332,9 @@ def _conform_column(column: pd.Series, kind: Kind, where: str | Path) -> pd.Seri
 
 
 def _conform_lists(column: pd.Series, where: str | Path) -> pd.Series:
-    """A column of lists of texts, as tuples; null stays null."""
-    lists = [_texts_in(value) for value in column]
+    """A column of lists of texts, as tuples, equal ones held once; null stays null."""
+    held: dict[tuple[str, ...] | None, tuple[str, ...] | None] = {}
+    lists = [held.setdefault(texts, texts) for texts in map(_texts_in, column)]
     for row, (value, texts) in enumerate(zip(column, lists, strict=True)):
         if texts is None and not (pd.api.types.is_scalar(value) and pd.isna(value)):
             raise ArmsError(

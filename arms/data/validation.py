@@ -91,7 +91,7 @@ def validate(
     dataset = conform_dataset(dataset)
     queries = _Sieve("queries", dataset.queries)
     _check_query_rows(queries)
-    paths = distinct_images(queries.kept()["images"])
+    paths = distinct_images(queries.kept("images"))
     check = checker or folder_checker(dataset.folder, decode=decode, workers=workers, thumbnail_side=thumbnail_side)
     checks = check(paths)
     _set_aside_images(queries, checks, image_advice)
@@ -99,10 +99,10 @@ def validate(
     outcomes = _Sieve("outcomes", dataset.outcomes)
     names = [vlm.name for vlm in dataset.vlms]
     _check_outcome_rows(outcomes, queries, names)
-    unanswered = ~is_in(queries.frame["query_id"], outcomes.kept()["query_id"])
+    unanswered = ~is_in(queries.frame["query_id"], outcomes.kept("query_id"))
     queries.set_aside(unanswered, "query without outcome", "record an outcome for it, or remove it")
 
-    clean = _clean_dataset(dataset, queries.kept(), outcomes.kept())
+    clean = _clean_dataset(dataset, queries.all_kept(), outcomes.all_kept())
     image_sha256 = {path: checks[path].sha256 for path in distinct_images(clean.queries["images"])}
     thumbnails = {check.sha256: check.thumbnail for check in checks.values() if check.thumbnail}
     per_vlm = clean.outcomes["vlm"].value_counts()
@@ -151,8 +151,9 @@ class _Sieve:
 
     def set_aside_duplicates(self, key: list[str]) -> None:
         """Among the kept rows of one key, keep the first if all are identical, none if they disagree."""
-        kept = self.frame[self.is_kept]
-        shared = kept[kept.duplicated(key, keep=False)]
+        rows = np.flatnonzero(self.is_kept)
+        keys = self.frame[key] if self.is_kept.all() else self.frame[key].iloc[rows]
+        shared = self.frame.iloc[rows[keys.duplicated(keep=False).to_numpy()]]
         if shared.empty:
             return
         distinct = shared.drop_duplicates()
@@ -165,9 +166,13 @@ class _Sieve:
         )
         self.set_aside(self._mask(shared.index[repeat]), f"repeated row for one {name}", "nothing: the first is kept")
 
-    def kept(self) -> pd.DataFrame:
-        """The rows not set aside."""
-        return self.frame[self.is_kept]
+    def all_kept(self) -> pd.DataFrame:
+        """The rows not set aside; the whole table, and no copy of it, if none is."""
+        return self.frame if self.is_kept.all() else self.frame[self.is_kept]
+
+    def kept(self, column: str) -> pd.Series:
+        """One column of the rows not set aside."""
+        return self.frame[column] if self.is_kept.all() else self.frame[column][self.is_kept]
 
     def rejected(self) -> pd.DataFrame:
         """The rows set aside, with their reasons."""
@@ -219,13 +224,13 @@ def _check_outcome_rows(outcomes: _Sieve, queries: _Sieve, vlms: list[str]) -> N
     """Set aside outcomes that belong to no usable query or known VLM, duplicates, and rows without a usable value."""
     frame, query_ids = outcomes.frame, outcomes.frame["query_id"]
     lost = queries.frame[~queries.is_kept].assign(reason=queries.reason[~queries.is_kept])
-    lost = lost[~is_in(lost["query_id"], queries.kept()["query_id"])].drop_duplicates("query_id")
+    lost = lost[~is_in(lost["query_id"], queries.kept("query_id"))].drop_duplicates("query_id")
     with_lost = is_in(query_ids, lost["query_id"]) & ~_blank(query_ids)
     reasons = np.full(len(frame), None, dtype=object)
     reasons[with_lost] = "query set aside: " + query_ids[with_lost].map(lost.set_index("query_id")["reason"])
     outcomes.set_aside(with_lost, "query set aside", "correct the query, see above", reasons)
 
-    unknown = ~is_in(query_ids, queries.kept()["query_id"])
+    unknown = ~is_in(query_ids, queries.kept("query_id"))
     outcomes.set_aside(unknown, "outcome without query", "add the query to queries.parquet, or remove the outcome")
     advice = f"add its profile to vlms.yaml, or correct the name; known: {', '.join(vlms)}"
     outcomes.set_aside(~is_in(frame["vlm"], vlms), "unknown VLM", advice)

@@ -14,6 +14,9 @@ from scipy import stats
 FloatArray = NDArray[np.float64]
 COVERAGE = 0.95
 CHUNK_WEIGHTS = 4_000_000  # weights held at once; bounds memory and changes no draw
+KEPT_WEIGHTS = 64_000_000  # weights kept for the next call, a byte each
+MANY_GROUPS = 50_000  # from here on, groups of equal sums are drawn together
+_WORTH = 8  # drawing the count of a kind takes as long as drawing so many groups
 
 
 def bootstrap_means(values: FloatArray, groups: NDArray, samples: int, seed: int) -> FloatArray:
@@ -22,7 +25,7 @@ def bootstrap_means(values: FloatArray, groups: NDArray, samples: int, seed: int
     A resampled mean is a ratio of sums, sum_g w_g sum(values in g) / sum_g w_g |g| with multinomial weights w, because
     groups differ in size. All columns share the draws, so the difference of two columns of the result is the
     bootstrap distribution of their paired difference. The draws depend only on the groups and the seed, not on the
-    values or the order of the rows.
+    values or the order of the rows; with more than `MANY_GROUPS` groups on the values too.
 
     Parameters
     ----------
@@ -49,8 +52,7 @@ def bootstrap_means(values: FloatArray, groups: NDArray, samples: int, seed: int
         )
     sums, counts = _per_group(values, groups)
     totals = np.concatenate([sums, counts], axis=1)
-    drawn = [weights @ totals for weights in _weights(len(totals), samples, seed)]
-    summed, counted = np.split(np.concatenate(drawn), 2, axis=1)
+    summed, counted = np.split(_drawn_totals(totals, samples, seed), 2, axis=1)
     return np.divide(summed, counted, out=np.full_like(summed, np.nan), where=counted > 0)
 
 
@@ -126,7 +128,7 @@ def _seed_weights(count: int, samples: int, seed: int) -> FloatArray:
     if count == 1:
         return np.zeros((samples, 1))
     # Of its own generator, so that the draws of the groups stay the same however many seeds there are.
-    weights = _multinomial_weights(np.random.default_rng([seed, count]), samples, count)
+    weights = _draw_counts(np.random.default_rng([seed, count]), samples, count).astype(np.float64)
     high = (1 + COVERAGE) / 2
     return weights / count * np.sqrt(count / (count - 1)) * stats.t.ppf(high, count - 1) / stats.norm.ppf(high)
 
@@ -142,24 +144,49 @@ def _per_group(values: FloatArray, groups: NDArray) -> tuple[FloatArray, FloatAr
     return sums, counts
 
 
+def _drawn_totals(totals: FloatArray, samples: int, seed: int) -> FloatArray:
+    """The sums over each resample of the groups, of shape (samples, columns of `totals`).
+
+    Groups whose sums are all equal are of one kind: which of them is drawn makes no difference, so how often each kind
+    comes up is drawn at once, multinomial with the kinds' shares. That has the same distribution, and a million scenes
+    of few queries have some hundred kinds.
+    """
+    if len(totals) > MANY_GROUPS:
+        kinds, sizes = _kinds(totals)
+        if _WORTH * len(kinds) < len(totals):
+            rng, chunk = np.random.default_rng(seed), max(1, CHUNK_WEIGHTS // len(kinds))
+            counts = [min(chunk, samples - start) for start in range(0, samples, chunk)]
+            return np.concatenate([rng.multinomial(len(totals), sizes / len(totals), count) @ kinds for count in counts])
+    return np.concatenate([weights @ totals for weights in _weights(len(totals), samples, seed)])
+
+
+def _kinds(totals: FloatArray) -> tuple[FloatArray, NDArray[np.int64]]:
+    """The distinct rows, and how many rows are equal to each."""
+    rows = np.ascontiguousarray(totals + 0.0)  # turns -0.0 into 0.0, as rows are compared byte by byte
+    whole = rows.view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()
+    _, first, sizes = np.unique(whole, return_index=True, return_counts=True)
+    return rows[first], sizes
+
+
 def _weights(num_groups: int, samples: int, seed: int) -> Iterable[FloatArray]:
-    """All resamples' weights, in chunks of shape (samples, G); if one chunk holds them all, they are cached."""
-    chunk = max(1, CHUNK_WEIGHTS // num_groups)
-    if samples <= chunk:
-        return [_same_weights(num_groups, samples, seed)]
-    rng = np.random.default_rng(seed)
-    return (_multinomial_weights(rng, min(chunk, samples - start), num_groups) for start in range(0, samples, chunk))
+    """All resamples' weights, in chunks of shape (samples, G); up to `KEPT_WEIGHTS` they are kept for the next call."""
+    counts = (_kept_counts if num_groups * samples <= KEPT_WEIGHTS else _counts)(num_groups, samples, seed)
+    return (part.astype(np.float64) for part in counts)
 
 
-@lru_cache(maxsize=4)
-def _same_weights(num_groups: int, samples: int, seed: int) -> FloatArray:
-    """The weights that fit in one chunk, cached: all routers are judged by the same draws on a few test sets."""
-    weights = _multinomial_weights(np.random.default_rng(seed), samples, num_groups)
-    weights.flags.writeable = False
-    return weights
+@lru_cache(maxsize=8)
+def _kept_counts(num_groups: int, samples: int, seed: int) -> tuple[NDArray[np.uint8], ...]:
+    """All routers are judged by the same draws on a few test sets."""
+    return tuple(_counts(num_groups, samples, seed))
 
 
-def _multinomial_weights(rng: np.random.Generator, samples: int, num_groups: int) -> FloatArray:
+def _counts(num_groups: int, samples: int, seed: int) -> Iterable[NDArray[np.uint8]]:
+    """How often each group comes up in each resample, in chunks of shape (samples, G)."""
+    rng, chunk = np.random.default_rng(seed), max(1, CHUNK_WEIGHTS // num_groups)
+    return (_draw_counts(rng, min(chunk, samples - start), num_groups) for start in range(0, samples, chunk))
+
+
+def _draw_counts(rng: np.random.Generator, samples: int, num_groups: int) -> NDArray[np.uint8]:
     """Draw how often each group comes up in each resample: shape (samples, G), rows sum to G.
 
     Counting uniform picks gives the same distribution as `Generator.multinomial` in a fraction of its time. Cutting the
@@ -167,5 +194,6 @@ def _multinomial_weights(rng: np.random.Generator, samples: int, num_groups: int
     """
     picks = rng.integers(0, num_groups, size=(samples, num_groups))
     picks += num_groups * np.arange(samples)[:, None]
-    weights = np.bincount(picks.ravel(), minlength=samples * num_groups)
-    return weights.reshape(samples, num_groups).astype(np.float64)
+    counts = np.bincount(picks.ravel(), minlength=samples * num_groups).reshape(samples, num_groups)
+    assert counts.max() <= np.iinfo(np.uint8).max, "a group came up 256 times, where once is expected"
+    return counts.astype(np.uint8)

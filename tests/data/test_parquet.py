@@ -1,9 +1,12 @@
+import hashlib
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from arms.data import parquet
 from arms.data.parquet import read_parquet, write_parquet
 from arms.errors import ArmsError
 
@@ -20,6 +23,20 @@ def test_round_trip(tmp_path):
     assert back.equals(TABLE)
     assert back.schema.metadata == {b"k": b"v"}
     assert read(tmp_path / "key=1.parquet", columns=["x"]).column_names == ["x"]
+
+
+def test_a_seal_that_is_made_piece_by_piece_is_that_of_the_whole_file(tmp_path, monkeypatch):
+    write_parquet(TABLE, tmp_path / "whole.parquet")
+    monkeypatch.setattr(parquet, "_PIECE_BYTES", 7)
+    write_parquet(TABLE, tmp_path / "pieces.parquet")
+    content = (tmp_path / "whole.parquet").read_bytes()
+    assert (tmp_path / "pieces.parquet").read_bytes() == content
+    start = content.index(b"arms.sha256:")
+    rest = content[:start] + content[start + len("arms.sha256:") + 64 :]
+    assert hashlib.sha256(rest).hexdigest().encode() in content
+    sink = pa.BufferOutputStream()
+    pq.write_table(TABLE, sink, compression="zstd", write_page_checksum=True)
+    assert rest == sink.getvalue().to_pybytes()
 
 
 def test_other_programs_read_it_and_drop_the_seal(tmp_path):

@@ -34,6 +34,12 @@ def test_round_trip_keeps_everything(tmp_path):
     np.testing.assert_array_equal(back.confidence, make().confidence)
 
 
+def test_routers_with_the_same_queries_hold_their_names_once(tmp_path):
+    write_scores(make(), tmp_path / "arms.parquet")
+    one, other = (read_scores(tmp_path / "arms.parquet") for _ in range(2))
+    assert one.query_ids is other.query_ids
+
+
 def test_table_is_wide_and_reads_with_pandas(tmp_path):
     write_scores(make(), tmp_path / "arms.parquet")
     table = pq.read_table(tmp_path / "arms.parquet")

@@ -11,7 +11,16 @@ import pyarrow.parquet as pq
 import pytest
 from pandas.testing import assert_frame_equal
 
-from arms.data.tables import QUERIES, OutcomeTables, conform, is_in, parse_verdicts, read_dataset, write_dataset
+from arms.data.tables import (
+    QUERIES,
+    OutcomeTables,
+    conform,
+    is_in,
+    parse_verdicts,
+    places_in,
+    read_dataset,
+    write_dataset,
+)
 from arms.errors import ArmsError
 
 MakeDataset = Callable[..., OutcomeTables]
@@ -110,6 +119,23 @@ def test_is_in() -> None:
     assert is_in(column, column).tolist() == [True, False, True]
     assert is_in(column, []).tolist() == [False] * 3
     assert is_in(column[:0], ["a"]).tolist() == []
+
+
+def test_places_in() -> None:
+    column = pd.Series(["a", None, "c", "a"], dtype="str")
+    assert places_in(column, ["c", "b", "a"]).tolist() == [2, -1, 0, 2]
+    assert places_in(column, pd.Series(["a", None], dtype="str")).tolist() == [0, -1, -1, 0]
+    assert places_in(column, []).tolist() == [-1] * 4
+    assert places_in(pd.concat([column, column]), ["c"]).tolist() == [-1, -1, 0, -1] * 2
+
+
+def test_equal_lists_of_images_are_held_once() -> None:
+    frame = pd.DataFrame({"images": [["a.png", "b.png"], None, ["a.png", "b.png"]]})
+    for name in ("query_id", "benchmark", "task", "language", "question", "answer"):
+        frame[name] = "x"
+    first, unknown, again = conform(frame, QUERIES, "here")["images"]
+    assert first is again
+    assert unknown is None
 
 
 def test_missing_folder(tmp_path: Path) -> None:

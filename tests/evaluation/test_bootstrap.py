@@ -72,6 +72,40 @@ def test_nan_rows_count_in_no_column_of_their_own():
     assert (low, high) == (0.0, 1.0)
 
 
+@pytest.fixture
+def many():
+    """4,000 scenes of one to three queries, right or wrong: some dozen kinds of scenes."""
+    rng = np.random.default_rng(8)
+    groups = np.repeat(np.arange(4000), rng.integers(1, 4, 4000))
+    values = (rng.random((len(groups), 2)) < [0.3, 0.6]).astype(float)
+    values[rng.random(values.shape) < 0.1] = np.nan
+    return values, groups
+
+
+def test_groups_of_one_kind_drawn_together_have_the_same_distribution(many, monkeypatch):
+    one_by_one = bootstrap_means(*many, 4000, 0)
+    monkeypatch.setattr(bootstrap, "MANY_GROUPS", 1000)
+    together = bootstrap_means(*many, 4000, 0)
+    assert not np.array_equal(together, one_by_one)
+    np.testing.assert_allclose(together.mean(axis=0), one_by_one.mean(axis=0), atol=0.001)
+    np.testing.assert_allclose(np.cov(together.T), np.cov(one_by_one.T), rtol=0.1, atol=2e-6)
+    np.testing.assert_allclose(interval(together[:, 0]), interval(one_by_one[:, 0]), atol=0.002)
+
+
+def test_kinds_are_drawn_the_same_in_chunks(many, monkeypatch):
+    monkeypatch.setattr(bootstrap, "MANY_GROUPS", 1000)
+    whole = bootstrap_means(*many, 64, 0)
+    monkeypatch.setattr(bootstrap, "CHUNK_WEIGHTS", 500)
+    np.testing.assert_array_equal(bootstrap_means(*many, 64, 0), whole)
+
+
+def test_many_groups_that_are_all_different_are_drawn_one_by_one(monkeypatch):
+    values, groups = np.random.default_rng(9).random((200, 1)), np.arange(200)
+    one_by_one = bootstrap_means(values, groups, 64, 0)
+    monkeypatch.setattr(bootstrap, "MANY_GROUPS", 100)
+    np.testing.assert_array_equal(bootstrap_means(values, groups, 64, 0), one_by_one)
+
+
 def test_interval_is_the_central_95_percent():
     assert interval(np.arange(1001) / 1000) == pytest.approx((0.025, 0.975))
     assert interval(np.array([np.nan, 0.5])) == (0.5, 0.5)

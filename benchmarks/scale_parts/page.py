@@ -1,0 +1,100 @@
+"""What the benchmark of large tables measured, as a section of docs/scale.md: figures, slopes, and ten million."""
+
+import math
+from typing import Any
+
+from arms.reports.markdown import markdown_table
+
+FAR = 10_000_000  # queries, on paper
+USD_PER_CORE_HOUR = 0.05  # an assumption: a core of a general-purpose machine in a public cloud, on demand
+_STAGES = {
+    "check": "check the settings",
+    "validate": "validate the tables",
+    "pictures": "read and decode the pictures",
+    "scenes": "find scenes and split",
+    "prepare": "prepare, whole",
+    "score": "score val and test by the net",
+    "judge": "judge all routers",
+}
+Figures = dict[tuple[int, str], float]
+
+
+def scale_page(report: dict[str, Any]) -> str:
+    """Time and memory of each stage by the number of queries, with slopes, and what ten million would take."""
+    figures: Figures = {(int(line["part"]), line["name"]): line["figure"] for line in report["lines"]}
+    sizes = sorted({size for size, _ in figures})
+    machine = report["machine"]
+    commits = ", ".join(sorted(set(report["settings"]["commits"].values())))
+    head = (
+        f"`python -m benchmarks.scale`, commit {commits}, {machine['cores']} cores ({machine['cpu']}), of which other "
+        f"processes kept {report['others_busy_cores']} busy."
+    )
+    parts = [
+        head,
+        markdown_table(_measured(figures, sizes, "time", "s"), left=1),
+        markdown_table(_measured(figures, sizes, "memory", "GiB"), left=1),
+    ]
+    if len(sizes) > 1:
+        parts += [_far_head(sizes[-1]), markdown_table(_far(figures, sizes), left=1)]
+    return "\n\n".join(parts) + "\n"
+
+
+def slope(figures: Figures, sizes: list[int], name: str, base: float = 0.0) -> float:
+    """The exponent of a figure's growth between the two largest sizes: 1 is linear.
+
+    Parameters
+    ----------
+    base : float
+        What is there without any query, and does not grow.
+    """
+    (small, large), (low, high) = sizes[-2:], (max(figures[size, name] - base, 1e-9) for size in sizes[-2:])
+    return math.log(high / low) / math.log(large / small)
+
+
+def _measured(figures: Figures, sizes: list[int], what: str, unit: str) -> list[list[str]]:
+    """A row for each stage, a column for each size, and the slope."""
+    has_slope = len(sizes) > 1
+    rows = [[f"{what}, by queries", *(f"{size:,}" for size in sizes), *(["slope"] if has_slope else [])]]
+    for stage, title in _STAGES.items():
+        name = f"{stage}: {what}"
+        scale = 1 / 1024 if unit == "GiB" else 1
+        cells = [f"{_short(figures[size, name] * scale)} {unit}" for size in sizes]
+        growth = [f"{slope(figures, sizes, name, _base(figures, sizes, stage, what)):.2f}"] if has_slope else []
+        rows.append([title, *cells, *(["none"] if stage == "check" and has_slope else growth)])
+    return rows
+
+
+def _base(figures: Figures, sizes: list[int], stage: str, what: str) -> float:
+    """What does not grow: of memory, what the process held before it began."""
+    return figures[sizes[-1], f"{stage}: of it before the work"] if what == "memory" else 0.0
+
+
+def _far_head(largest: int) -> str:
+    return (
+        f"On paper, not measured: {FAR:,} queries by the slopes above, from the figures of {largest:,}. The cost is "
+        f"core hours at an assumed {USD_PER_CORE_HOUR} USD each."
+    )
+
+
+def _far(figures: Figures, sizes: list[int]) -> list[list[str]]:
+    rows = [["stage", "hours", "core hours", "memory", "written", "USD"]]
+    largest, factor = sizes[-1], FAR / sizes[-1]
+    for stage, title in _STAGES.items():
+        if stage == "check":
+            continue
+        base = _base(figures, sizes, stage, "memory")
+        hours, core_hours = (
+            figures[largest, name] / 3600 * factor ** max(1.0, slope(figures, sizes, name))
+            for name in (f"{stage}: time", f"{stage}: on one core")
+        )
+        name = f"{stage}: memory"
+        growth = slope(figures, sizes, name, base)
+        gib = (base + (figures[largest, name] - base) * factor**growth) / 1024
+        written = figures[largest, f"{stage}: written"] * factor / 1024
+        cells = [f"{hours:.2g}", f"{core_hours:.2g}", f"{gib:.2g} GiB", f"{written:.2g} GiB" if written else ""]
+        rows.append([title, *cells, f"{core_hours * USD_PER_CORE_HOUR:.2g}"])
+    return rows
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
