@@ -535,6 +535,9 @@ def count_cores() -> int:
 Workers = Annotated[int | Literal["auto"], BeforeValidator(_check_workers)]
 
 
+ObjectUrl = Annotated[str, Field(pattern="^(s3|gs|file)://.")]
+
+
 class RuntimeParams(Section):
     """What only changes speed; no stage lists it, so changing it re-runs nothing."""
 
@@ -544,6 +547,10 @@ class RuntimeParams(Section):
     workers: Workers = Field(description="processes or threads that decode images; auto: one a core")
     shard_mb: PositiveInt = Field(description="size of a feature store's shards, in MiB")
     cache_budget_gb: PositiveFloat = Field(description="GiB of features to hold in memory; larger ones are streamed")
+    features_url: ObjectUrl | None = Field(
+        description="an object store, as s3://bucket/features, that features are uploaded to while they are encoded, "
+        "and resumed from; null: none"
+    )
 
     @property
     def num_workers(self) -> int:

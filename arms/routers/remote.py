@@ -59,7 +59,9 @@ def push_router(folder: Path, url: str) -> str:
     bucket, content = Bucket(parent), _read_local(folder, DESCRIPTION)
     files = dict(_files(str(folder), "", content, lambda key: _read_local(folder, key)))
     if any(key.startswith(f"../{name}/") for key in files):
-        raise ArmsError(f"{url}: {folder} shares files with a router next to it of the name {name!r}; take another name")
+        raise ArmsError(
+            f"{url}: {folder} shares files with a router next to it of the name {name!r}; take another name"
+        )
 
     def copy(key: str) -> None:
         bucket.write(_joined(name, key), _local_file(folder, key, files[key]))
@@ -82,7 +84,9 @@ def _fetched(url: str) -> Path:
     bucket = Bucket(parent)
 
     def read(key: str) -> bytes:
-        return bucket.read(_joined(name, key), _EXPECTED if key.endswith(DESCRIPTION) else "a file of a router", _REMEDY)
+        return bucket.read(
+            _joined(name, key), _EXPECTED if key.endswith(DESCRIPTION) else "a file of a router", _REMEDY
+        )
 
     content = read(DESCRIPTION)
     # Routers side by side share files, so the copy lies in a folder of its own together with what it shares.

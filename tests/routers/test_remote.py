@@ -130,7 +130,7 @@ def test_a_damaged_router_is_not_pushed(s3, url, tmp_path):
     flip(folder / "head.safetensors", -1)
     with pytest.raises(ArmsError, match="damaged"):
         push_router(folder, url)
-    assert Bucket(url).find(DESCRIPTION, "nothing") is None
+    assert not Bucket(url).exists(DESCRIPTION, "nothing")
     with pytest.raises(ArmsError, match=DESCRIPTION):
         push_router(tmp_path / "none", url)
 

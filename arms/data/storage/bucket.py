@@ -5,23 +5,29 @@ The library behind it, obstore, tries again by itself where that helps: after er
 ended. What still fails is an `ObjectError`.
 """
 
-import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from arms.data.storage.urls import SCHEMES, below, tidy_url
 from arms.errors import ArmsError
 
 _PATIENCE = timedelta(minutes=2)  # for one request, with all its repetitions
-_BACKOFF = {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=10), "base": 2}
+_BACKOFF: dict[str, Any] = {
+    "init_backoff": timedelta(milliseconds=100),
+    "max_backoff": timedelta(seconds=10),
+    "base": 2,
+}
+_LIST_TRIES = 5
 _BLOCK = 4 * 2**20  # bytes handed over at a time
+_opened_by: int | None = None  # the first process that opened a store
 _SAID = (r"status code: (\d+[\w ]*)", r"<Code>(\w+)</Code>", r"(after \d+ retries)")
 RETRIES = "ARMS_STORAGE_RETRIES"  # an environment variable
 _NUM_RETRIES = 8
@@ -44,11 +50,7 @@ class ObjectError(ArmsError):
         return self.text
 
 
-class Found(NamedTuple):
-    """What is known of an object without reading it."""
-
-    size: int
-    version: str  # changes with the content
+Version = dict[str, str | None]  # of an object: changes with its content
 
 
 class Bucket:
@@ -79,6 +81,10 @@ class Bucket:
     @cached_property
     def _store(self) -> Any:
         return _open(self.url)
+
+    @property
+    def _is_local(self) -> bool:
+        return self.url.startswith("file:")
 
     def __getstate__(self) -> dict[str, Any]:
         return {"url": self.url}  # a worker process opens its own
@@ -111,6 +117,18 @@ class Bucket:
         """An object's bytes, or None if there is none; for the errors see `read`."""
         return _unless_missing(lambda: self.read(key, expected, ""))
 
+    def read_with_version(self, key: str, expected: str) -> tuple[bytes, Version] | None:
+        """An object's bytes and what `write` takes as `replaces`, or None if there is none; see `read`."""
+        import obstore
+
+        def ask() -> tuple[bytes, Version]:
+            with self._naming(key, expected, ""):
+                found = obstore.get(self._store, key)
+                meta = found.meta
+                return bytes(found.bytes()), {"e_tag": meta["e_tag"], "version": meta["version"]}
+
+        return _unless_missing(ask)
+
     def end_of(self, key: str, num_bytes: int, expected: str) -> tuple[bytes, int]:
         """An object's last bytes, and how many it has in all; for the errors see `read`."""
         import obstore
@@ -119,16 +137,15 @@ class Bucket:
             found = obstore.get(self._store, key, options={"range": {"suffix": num_bytes}})
             return bytes(found.bytes()), found.meta["size"]
 
-    def find(self, key: str, expected: str) -> Found | None:
-        """An object's size and version, or None if there is none; for the errors see `read`."""
+    def exists(self, key: str, expected: str) -> bool:
+        """Whether there is an object; for the errors see `read`."""
         import obstore
 
-        def ask() -> Found:
+        def ask() -> bool:
             with self._naming(key, expected, ""):
-                meta = obstore.head(self._store, key)
-                return Found(meta["size"], meta["version"] or meta["e_tag"] or str(meta["last_modified"]))
+                return obstore.head(self._store, key) is not None
 
-        return _unless_missing(ask)
+        return bool(_unless_missing(ask))
 
     def blocks(self, key: str, expected: str, remedy: str) -> Iterator[bytes]:
         """An object's bytes, block by block; for the errors see `read`."""
@@ -138,20 +155,20 @@ class Bucket:
             for block in obstore.get(self._store, key).stream(min_chunk_size=_BLOCK):
                 yield bytes(block)
 
-    def write(self, key: str, content: bytes | Path, *, replaces: str | None = None) -> str:
+    def write(self, key: str, content: bytes | Path, *, replaces: Version | None = None) -> Version:
         """Write an object, which appears whole or not at all.
 
         Parameters
         ----------
         content : bytes or Path
             Of a file, its bytes.
-        replaces : str, optional
-            The version that must be there; an ObjectError of kind taken if another is.
+        replaces : Version, optional
+            What must be there; an ObjectError of kind taken if it is something else.
 
         Returns
         -------
-        str
-            Its version, for `replaces`.
+        Version
+            Of what was written, for `replaces`.
 
         Raises
         ------
@@ -160,21 +177,23 @@ class Bucket:
         """
         import obstore
 
-        mode: Any = "overwrite" if replaces is None else {"e_tag": replaces}
+        mode: Any = "overwrite"
+        if replaces is not None and not self._is_local:  # the disk cannot compare and write in one
+            mode = {name: value for name, value in replaces.items() if value is not None}
         with self._naming(key, "to write there", "see who else writes there"):
-            return obstore.put(self._store, key, content, mode=mode)["e_tag"] or ""
+            return dict(obstore.put(self._store, key, content, mode=mode))
 
-    def create(self, key: str, content: bytes) -> str | None:
+    def create(self, key: str, content: bytes) -> Version | None:
         """Write an object only if there is none; None if there is one, else its version. Others see it at once."""
         import obstore
 
         with self._naming(key, "to write there", ""):
             try:
-                return obstore.put(self._store, key, content, mode="create")["e_tag"] or ""
+                return dict(obstore.put(self._store, key, content, mode="create"))
             except obstore.exceptions.AlreadyExistsError:
                 # Or the answer to the first try was lost, and a second one found what the first had written.
-                found = obstore.get(self._store, key)
-                return found.meta["e_tag"] or "" if bytes(found.bytes()) == content else None
+                found = self.read_with_version(key, "to write there")
+                return found[1] if found is not None and found[0] == content else None
 
     def remove(self, key: str) -> None:
         """Remove an object, if it is there."""
@@ -185,6 +204,16 @@ class Bucket:
 
     def listed(self, key: str = "") -> dict[str, int]:
         """Sizes by key of the objects below a key. A store may list the newest ones only later."""
+        for tried in range(1, _LIST_TRIES + 1):
+            try:
+                return self._listed(key)
+            except ObjectError as error:  # the library does not try again where a listing is cut off
+                if error.kind != "failed" or tried == _LIST_TRIES:
+                    raise
+                time.sleep(_BACKOFF["init_backoff"].total_seconds() * 2**tried)
+        raise AssertionError("the last try returns or raises")
+
+    def _listed(self, key: str) -> dict[str, int]:
         import obstore
 
         with self._naming(key, "to list what is there", "name a bucket that is there"):
@@ -218,11 +247,6 @@ class Bucket:
             ) from error
 
 
-def write_json(bucket: Bucket, key: str, content: Any) -> None:
-    """Write an object of JSON."""
-    bucket.write(key, json.dumps(content, indent=2).encode())
-
-
 def in_parallel(work: Callable[[Any], Any], items: Sequence[Any], threads: int = 8) -> list[Any]:
     """What `work` makes of each item, in threads: most of the time goes by waiting for the store."""
     from concurrent.futures import ThreadPoolExecutor
@@ -233,6 +257,11 @@ def in_parallel(work: Callable[[Any], Any], items: Sequence[Any], threads: int =
 
 def _open(url: str) -> Any:
     from obstore.store import from_url
+
+    global _opened_by
+    if _opened_by not in (None, os.getpid()):  # its threads did not come along, and would be waited for for good
+        raise ArmsError(f"{url}: expected a process that was started anew, got one forked from one that used a store")
+    _opened_by = os.getpid()
 
     scheme = url.partition(":")[0]
     if scheme == "file":

@@ -17,7 +17,7 @@ from arms.data.disk import naming_full_disk
 FOLDER = "ARMS_CACHE"  # environment variables
 SIZE = "ARMS_CACHE_GB"
 _STANDARD_GB = 50.0
-_KEPT = 0.9  # share that stays when room is made, which then is not needed again at once
+_UNCOUNTED = 0.05  # share of the size that a process adds before it counts all files again
 _REMEDY = f"make room, or let {FOLDER} name a folder on another disk, or {SIZE} a smaller size"
 
 logger = logging.getLogger(__name__)
@@ -41,12 +41,12 @@ class FileCache:
     ----------
     folder : Path
     most_bytes : int
-        What the files take at most, but for the newest one.
+        What the files take, but for the newest one, and for a little that other processes add meanwhile.
     """
 
     def __init__(self, folder: Path, most_bytes: int) -> None:
         self.folder, self.most_bytes = folder, most_bytes
-        self._bytes: int | None = None  # what the files took when last counted, and what came since
+        self._since: int | None = None  # bytes that came since the files were last counted
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
@@ -81,18 +81,19 @@ class FileCache:
 
     def _make_room(self, newest: Path) -> None:
         with self._lock:
-            if self._bytes is not None:
-                self._bytes += newest.stat().st_size if newest.exists() else 0
-            if self._bytes is not None and self._bytes <= self.most_bytes:
-                return
+            if self._since is not None:
+                with suppress(OSError):
+                    self._since += newest.stat().st_size
+                if self._since < _UNCOUNTED * self.most_bytes:
+                    return
             files = sorted(_ages(self.folder), key=lambda of: of[1])
             total = sum(size for _, _, size in files)
-            least = total if total <= self.most_bytes else _KEPT * self.most_bytes
+            least = total if total <= self.most_bytes else (1 - 2 * _UNCOUNTED) * self.most_bytes
             for path, _, size in files:
                 if total > least and path != newest:
                     path.unlink(missing_ok=True)
                     total -= size
-            self._bytes = total
+            self._since = 0
 
 
 def _ages(folder: Path) -> list[tuple[Path, float, int]]:

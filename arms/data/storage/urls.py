@@ -15,6 +15,11 @@ def is_url(place: object) -> bool:
     return found is not None and len(found[1]) > 1 and found[1] not in _WITHOUT_OBJECTS  # C:/ is a drive
 
 
+def is_bucket_url(place: object) -> bool:
+    """Whether a place is in a bucket: a URL that does not lead to other files of this machine."""
+    return str(place).startswith(("s3:/", "gs:/"))
+
+
 def tidy_url(place: object) -> str:
     """A place in an object store as it is shown and opened; a `Path` of it has lost a slash, which comes back."""
     scheme, slashes, rest = str(place).partition(":/")
