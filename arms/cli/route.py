@@ -32,7 +32,7 @@ STARTER_NOTE = ", the starter: it knows simulated VLMs only; train your own rout
     "folder",
     type=click.Path(path_type=Path),
     shell_complete=complete_router,
-    help="A trained router's folder, or its URL, as s3://bucket/router.  [default: data/routers/arms, else the starter that comes with arms]",
+    help="A trained router's folder, or its URL.  [default: data/routers/arms, else the starter that comes with arms]",
 )
 @click.option(
     "--exclude",

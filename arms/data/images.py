@@ -88,7 +88,9 @@ def check_file(root: Path, relative: str, *, decode: bool = True, thumbnail_side
     return read_image(path, relative, decode=decode, thumbnail_side=thumbnail_side)[0]
 
 
-def read_image(path: str | Path, where: str, *, decode: bool = True, thumbnail_side: int = 0) -> tuple[ImageCheck, bytes]:
+def read_image(
+    path: str | Path, where: str, *, decode: bool = True, thumbnail_side: int = 0
+) -> tuple[ImageCheck, bytes]:
     """Read a file that exists, or a URL, and check it as `check_content` does; returns its bytes too."""
     try:
         content = read_file(path, where)

@@ -1,7 +1,7 @@
 """Values that stay in an object store: a shard's array is fetched whole into a cache when its rows are read.
 
-Such a shard has its keys, offsets and metadata on disk, and a file values.json that says where its other arrays lie, how
-many bytes each has, and their checksum. Fetched bytes are compared with that checksum, which the shard's digest covers.
+Such a shard has its keys, offsets and metadata on disk, and a file values.json: where its other arrays lie, how many
+bytes each has, and their checksum. Fetched bytes are compared with that checksum, which the shard's digest covers.
 """
 
 import json

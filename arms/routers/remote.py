@@ -41,7 +41,7 @@ def local_router(place: str | Path) -> Path:
     for tried in range(1, _TRIES + 1):
         try:
             return _fetched(url)
-        except _Changed:
+        except _ChangedError:
             if tried == _TRIES:
                 raise
     raise AssertionError("the last try returns or raises")
@@ -75,7 +75,7 @@ def push_router(folder: Path, url: str) -> str:
     return str(json.loads(content)["sha256"])
 
 
-class _Changed(ArmsError):
+class _ChangedError(ArmsError):
     """A file that does not match the description: the router is being replaced, or is damaged."""
 
 
@@ -138,11 +138,11 @@ def _description(where: str, content: bytes) -> dict[str, Any]:
         got = description["format"]
         sound = description.get("sha256") == seal(description)["sha256"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _Changed(f"{below(where, DESCRIPTION)}: expected {_EXPECTED}, got {error!r}; {_REMEDY}") from error
+        raise _ChangedError(f"{below(where, DESCRIPTION)}: expected {_EXPECTED}, got {error!r}; {_REMEDY}") from error
     if got != FORMAT:
         raise ArmsError(f"{below(where, DESCRIPTION)}: expected checkpoint format {FORMAT}, got {got!r}; train it anew")
     if not sound:
-        raise _Changed(f"{below(where, DESCRIPTION)}: it does not match its checksum; {_REMEDY}")
+        raise _ChangedError(f"{below(where, DESCRIPTION)}: it does not match its checksum; {_REMEDY}")
     return dict(description)
 
 
@@ -169,9 +169,9 @@ def _save(path: Path, content: bytes, where: str, sha256: str | None) -> None:
 def _check(name: str, content: bytes, where: str, sha256: str) -> None:
     got = _description(where, content)["sha256"] if name == DESCRIPTION else hashlib.sha256(content).hexdigest()
     if got != sha256:
-        raise _Changed(
-            f"{where}: expected sha256 {sha256}, got {got}: the router there is damaged, or is being replaced; wait for "
-            "its writer to end, or copy the router there again"
+        raise _ChangedError(
+            f"{where}: expected sha256 {sha256}, got {got}: the router there is damaged, or is being replaced; wait "
+            "for its writer to end, or copy the router there again"
         )
 
 

@@ -28,7 +28,7 @@ def checkpoint(folder, number, **options):
 def test_a_router_is_fetched_once_and_routes(s3, url):
     push_router(STARTER, url)
     copy = local_router(url)
-    assert {name for name in contents(copy)} < set(contents(STARTER))
+    assert set(contents(copy)) < set(contents(STARTER))
     assert all(contents(STARTER)[name] == content for name, content in contents(copy).items())
     s3.seen.clear()
     router = arms.Router.load(url)
@@ -82,7 +82,7 @@ def test_what_passes_is_tried_again(s3, url, tmp_path, fault):
 def test_errors_name_the_url_and_what_to_do(s3, url, tmp_path):
     with pytest.raises(ObjectError, match=f"{url}/router.json: expected a router's description, got no such object"):
         local_router(url)
-    with pytest.raises(ObjectError, match="s3://no-such-bucket/router/router.json: .*no such bucket"):
+    with pytest.raises(ObjectError, match=r"s3://no-such-bucket/router/router.json: .*no such bucket"):
         local_router("s3://no-such-bucket/router")
     push_router(checkpoint(tmp_path / "router", 1), url)
     s3.fail_always(Fault(status=403))

@@ -124,8 +124,7 @@ class Bucket:
         def ask() -> tuple[bytes, Version]:
             with self._naming(key, expected, ""):
                 found = obstore.get(self._store, key)
-                meta = found.meta
-                return bytes(found.bytes()), {"e_tag": meta["e_tag"], "version": meta["version"]}
+                return bytes(found.bytes()), _version_of(found.meta)
 
         return _unless_missing(ask)
 
@@ -181,7 +180,7 @@ class Bucket:
         if replaces is not None and not self._is_local:  # the disk cannot compare and write in one
             mode = {name: value for name, value in replaces.items() if value is not None}
         with self._naming(key, "to write there", "see who else writes there"):
-            return dict(obstore.put(self._store, key, content, mode=mode))
+            return _version_of(obstore.put(self._store, key, content, mode=mode))
 
     def create(self, key: str, content: bytes) -> Version | None:
         """Write an object only if there is none; None if there is one, else its version. Others see it at once."""
@@ -189,7 +188,7 @@ class Bucket:
 
         with self._naming(key, "to write there", ""):
             try:
-                return dict(obstore.put(self._store, key, content, mode="create"))
+                return _version_of(obstore.put(self._store, key, content, mode="create"))
             except obstore.exceptions.AlreadyExistsError:
                 # Or the answer to the first try was lost, and a second one found what the first had written.
                 found = self.read_with_version(key, "to write there")
@@ -298,6 +297,10 @@ def _aws_profile() -> dict[str, Any]:
     from obstore.auth.boto3 import Boto3CredentialProvider
 
     return {"credential_provider": Boto3CredentialProvider()}
+
+
+def _version_of(known: Any) -> Version:
+    return {name: known[name] for name in ("e_tag", "version")}
 
 
 def _unless_missing(ask: Callable[[], Any]) -> Any:
