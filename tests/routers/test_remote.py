@@ -9,7 +9,7 @@ from click.testing import CliRunner
 import arms
 from arms.cli import main
 from arms.cli.completers import STARTER
-from arms.data.storage.bucket import Bucket, ObjectError
+from arms.data.storage.bucket import RETRIES, Bucket, ObjectError
 from arms.errors import ArmsError
 from arms.routers.checkpoint import DESCRIPTION, write_checkpoint
 from arms.routers.remote import local_router, push_router
@@ -141,6 +141,30 @@ def test_a_description_names_no_files_elsewhere(s3, url, tmp_path):
     for name in ("../../x", "/etc/passwd", "..", "a/../../../x", "..\\..\\x"):
         with pytest.raises(ArmsError, match="in a folder next to it"):
             _key(url, name)
+
+
+def test_without_the_extra_the_error_names_it(monkeypatch):
+    monkeypatch.setattr("arms.data.storage.bucket.find_spec", lambda name: None)
+    with pytest.raises(ArmsError, match=r"obstore is missing; run: pip install 'arms\[s3\]'"):
+        local_router("s3://bucket/router")
+
+
+def test_urls_of_google_are_opened_by_its_client(monkeypatch, tmp_path):
+    key = tmp_path / "key.json"
+    key.write_text(
+        '{"gcs_base_url": "http://127.0.0.1:9", "disable_oauth": true, "client_email": "", "private_key": "", "private_key_id": ""}'
+    )
+    monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT", str(key))
+    monkeypatch.setenv(RETRIES, "0")
+    with pytest.raises(ObjectError, match=r"gs://bucket/router/router.json: .*the store failed"):
+        local_router("gs://bucket/router")
+
+
+def test_a_forked_process_is_told_that_it_cannot_go_on(s3, url, monkeypatch):
+    Bucket(url).exists("x", "nothing")
+    monkeypatch.setattr("arms.data.storage.bucket.os.getpid", lambda: -1)
+    with pytest.raises(ArmsError, match="got one forked from one that used a store"):
+        Bucket(url).exists("x", "nothing")
 
 
 def test_file_urls(tmp_path):
