@@ -149,8 +149,8 @@ def object_store_page(report: dict[str, Any]) -> str:
         f"`python -m benchmarks.object_store`, commit {report['commit']['id'][:7]}, {machine['cores']} cores "
         f"({machine['cpu']}), of which other processes kept {report['others_busy_cores']} busy. An epoch over the "
         f"token states of {settings['rows']:,} pictures in {_SHARDS} shards, in shuffled batches of {_BATCH_SIZE}, "
-        "from the opening of the store on, checksums verified. The object store is moto's S3 server, a process on the same "
-        "machine and cores: what it can send limits the figures with an empty cache, so these also stand against "
+        "from the opening of the store on, checksums verified. The object store is moto's S3 server, a process on the "
+        "same machine and cores: what it can send limits the figures with an empty cache, so these also stand against "
         f"plain downloads. Figures are medians over {settings['rounds']} runs.",
         "",
         *page_table(report["lines"]),

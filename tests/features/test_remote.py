@@ -35,7 +35,7 @@ def away(store, tmp_path, name="elsewhere"):
     return FeatureStore(tmp_path / name / store.path.name, store.fingerprint)
 
 
-@pytest.fixture(params=["dense", "ragged"])
+@pytest.fixture(params=["dense", pytest.param("ragged", marks=pytest.mark.slow)])
 def store(request, tmp_path):
     shards = {
         "dense": [dense(1), dense(2), dense(3)],
@@ -76,6 +76,7 @@ def test_zarr_reads_them_there(s3, url, store):
     np.testing.assert_array_equal(group["shard-00000"][name][:], zarr.open_group(store.folder)["shard-00000"][name][:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [Fault(status=500), Fault(status=503), Fault(status=429), Fault(cut=10)], ids=str)
 def test_faults_that_pass_change_nothing(s3, url, tmp_path, fault):
     store = write_store(tmp_path / "text.zarr", dense(1), dense(2))
@@ -233,6 +234,7 @@ def test_a_cut_or_damaged_copy_is_not_used(s3, url, tmp_path):
     np.testing.assert_array_equal(other.load().arrays["pooled"], store.load().arrays["pooled"])
 
 
+@pytest.mark.slow
 def test_the_cache_has_a_size(s3, url, tmp_path, monkeypatch):
     monkeypatch.setenv(SIZE, str(3 * 12_004 / 2**30))
     store = write_store(tmp_path / "text.zarr", *(dense(number, rows=1000) for number in range(8)))
@@ -273,6 +275,7 @@ def test_what_was_encoded_elsewhere_is_taken_over_and_new_shards_are_uploaded(s3
         pytest.fail("nothing is encoded that could not be uploaded")
 
 
+@pytest.mark.slow
 def test_commands(s3, url, tmp_path):
     write_store(tmp_path / "features" / "mine" / "text.zarr", dense(1), dense(2))
     run = CliRunner().invoke
@@ -292,6 +295,7 @@ def test_commands(s3, url, tmp_path):
     assert not list((tmp_path / "keys").rglob("pooled/c"))
 
 
+@pytest.mark.slow
 def test_verify_reads_all_that_is_there(s3, url, tmp_path):
     store = write_store(tmp_path / "text.zarr", dense(1), dense(2))
     remote = remote_of(store, url)

@@ -1,5 +1,6 @@
 """Routers in an object store, on a real S3 server with faults injected."""
 
+import json
 import shutil
 
 import pytest
@@ -151,9 +152,8 @@ def test_without_the_extra_the_error_names_it(monkeypatch):
 
 def test_urls_of_google_are_opened_by_its_client(monkeypatch, tmp_path):
     key = tmp_path / "key.json"
-    key.write_text(
-        '{"gcs_base_url": "http://127.0.0.1:9", "disable_oauth": true, "client_email": "", "private_key": "", "private_key_id": ""}'
-    )
+    empty = dict.fromkeys(("client_email", "private_key", "private_key_id"), "")
+    key.write_text(json.dumps({"gcs_base_url": "http://127.0.0.1:9", "disable_oauth": True, **empty}))
     monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT", str(key))
     monkeypatch.setenv(RETRIES, "0")
     with pytest.raises(ObjectError, match=r"gs://bucket/router/router.json: .*the store failed"):
