@@ -535,6 +535,9 @@ def count_cores() -> int:
 Workers = Annotated[int | Literal["auto"], BeforeValidator(_check_workers)]
 
 
+ObjectUrl = Annotated[str, Field(pattern="^(s3|gs|file)://.")]
+
+
 class RuntimeParams(Section):
     """What only changes speed; no stage lists it, so changing it re-runs nothing."""
 
@@ -545,6 +548,10 @@ class RuntimeParams(Section):
     shard_mb: PositiveInt = Field(description="size of a feature store's shards, in MiB")
     cache_budget_gb: PositiveFloat = Field(description="GiB of features to hold in memory; larger ones are streamed")
     processes: PositiveInt = Field(description="processes that train Phi together, one for each GPU")
+    features_url: ObjectUrl | None = Field(
+        description="an object store, as s3://bucket/features, that features are uploaded to while they are encoded, "
+        "and resumed from; null: none"
+    )
 
     @property
     def num_workers(self) -> int:

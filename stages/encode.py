@@ -4,6 +4,7 @@ import hashlib
 import logging
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,14 +14,16 @@ from PIL import Image
 
 from arms.data.disk import read_bytes
 from arms.data.image_lists import num_images
-from arms.data.pictures import open_picture
+from arms.data.pictures import open_picture, read_file
 from arms.data.prepared import Prepared, read_prepared
+from arms.data.storage.urls import is_bucket_url
 from arms.device import choose_device
 from arms.encoders.base import Encoder
 from arms.encoders.batch import Batch
 from arms.errors import ArmsError
 from arms.features.extract import extract
 from arms.features.inspection import damaged_shards
+from arms.features.mirror import mirrored
 from arms.features.reading import Reader
 from arms.features.store import FeatureStore
 from stages.encoders import image_encoder, joint_encoder, text_encoder
@@ -59,8 +62,8 @@ def encode(workspace: Workspace, prepared: Prepared, modality: str) -> int:
     if modality == "pair":
         batch_size = min(batch_size, _PAIRS_AT_ONCE)
     store = FeatureStore(workspace.features(modality), encoder.fingerprint)
-    with store.writing():
-        if damaged := damaged_shards(store):  # what is stored already is used as it is
+    with store.writing(), mirrored(store, workspace.features_url(modality)):
+        if damaged := damaged_shards(store, elsewhere=False):  # what is stored already is used as it is
             raise ArmsError("\n".join(damaged))
         count = extract(
             store,
@@ -102,8 +105,13 @@ def _images(workspace: Workspace, prepared: Prepared) -> Source:
 
 def _opened(workspace: Workspace, name: str, key: str, open_image: Callable[[BytesIO], Any]) -> Any:
     """What `open_image` makes of an image of the dataset."""
-    path, expected, remedy = workspace.raw / name, "an image as prepare found it", "run: dvc repro prepare"
-    content = read_bytes(path, expected, remedy)
+    expected, remedy = "an image as prepare found it", "run: dvc repro prepare"
+    path: str | Path = workspace.raw / name
+    if is_bucket_url(name):
+        path, remedy = name, "run: dvc repro --force prepare"  # DVC does not see what changes there
+        content = read_file(name, sha256=key)
+    else:
+        content = read_bytes(workspace.raw / name, expected, remedy)
     # The key is the hash of the bytes that are decoded: a picture replaced since would be kept under the old key.
     if hashlib.sha256(content).hexdigest() != key:
         raise ArmsError(f"{path}: expected {expected}, got other bytes; {remedy}")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from arms.data.storage.urls import below, tidy_url
 from arms.errors import INTERRUPTED, drop_output, ending_of
 from arms.params import (
     DataParams,
@@ -55,6 +56,11 @@ class Workspace:
 
     def features(self, modality: str) -> Path:
         return self.features_folder / f"{modality}.zarr"
+
+    def features_url(self, modality: str) -> str | None:
+        """Where the features are in an object store, if `runtime.features_url` names one."""
+        url = self.params.runtime.features_url
+        return url and below(tidy_url(url), self.params.data, self.params.encoders, f"{modality}.zarr")
 
 
 def open_workspace(settings: Sequence[str] = ()) -> Workspace:

@@ -228,3 +228,13 @@ def test_a_quick_run_of_the_routing_goes_through(tmp_path):
     page = (tmp_path / "routing-quick.md").read_text()
     assert page.startswith("## Routing many queries\n")
     assert "| peak, 60 queries | " in page
+
+
+@pytest.mark.slow
+def test_a_quick_run_of_the_object_store_goes_through(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.object_store", "--quick", "--out", str(tmp_path)]
+    finished = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    lines = json.loads((tmp_path / "object_store-quick.json").read_text())["lines"]
+    assert [line["target"] for line in lines] == [None, ">= 0.9", None, None, None]
+    assert (tmp_path / "object_store-quick.md").read_text().startswith("## Features in an object store\n")

@@ -14,6 +14,7 @@ from arms.cli.extend import extend
 from arms.cli.features import features
 from arms.cli.forget import forget
 from arms.cli.import_ import import_
+from arms.cli.push import pull, push
 from arms.cli.report import report
 from arms.cli.route import route
 from arms.cli.serve import serve
@@ -50,6 +51,8 @@ for command in (
     validate,
     vlms,
     features,
+    push,
+    pull,
     route,
     serve,
     card,

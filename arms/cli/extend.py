@@ -86,6 +86,7 @@ def extend(
     from arms.extension.request import Request
     from arms.extension.saved import extend_router, report_text
     from arms.params import read_params
+    from arms.routers.remote import local_router
 
     know_settings()
     params = read_params()
@@ -94,7 +95,7 @@ def extend(
         outcomes=outcomes,
         prepared=Path("data/prepared") / params.data,
         features=Path("data/features") / params.data / params.encoders,
-        router=folder,
+        router=local_router(folder),
         out=out,
         strategy=strategy or ("incremental" if outcomes is None else params.extend.strategy),
         theta=theta,

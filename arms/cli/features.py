@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from arms.cli.base import count, echo, json_option, need_extra, print_json, size
+from arms.data.storage.urls import is_url, tidy_url
 from arms.errors import ArmsError
 
 if TYPE_CHECKING:
     from arms.features.inspection import StoreInfo
+    from arms.features.remote import RemoteStore
 
 
 @click.group()
@@ -44,7 +46,7 @@ def features_info(path: Path, as_json: bool) -> None:
     from arms.features.store import FeatureStore
 
     described: list[dict[str, Any]] = []
-    for folder in _store_folders(path):
+    for folder in store_folders(path):
         try:
             described.append(_describe(describe_store(FeatureStore.at(folder))))
         except ArmsError as error:  # the others are still described
@@ -63,19 +65,23 @@ def features_info(path: Path, as_json: bool) -> None:
 def features_verify(path: Path, as_json: bool) -> None:
     """Read feature stores whole, compare all checksums, and report everything that is wrong.
 
-    PATH is one store (*.zarr) or a folder with stores below it; data/features by default. Exits with status 1 if
-    anything is wrong.
+    PATH is one store (*.zarr) or a folder with stores below it, here or in an object store; data/features by default.
+    Exits with status 1 if anything is wrong.
 
     \b
-    Example:
+    Examples:
       arms features verify data/features/sample/bundled/image.zarr
+      arms features verify s3://bucket/features
     """
     need_extra("arms features", "pipeline")
+    if is_url(path):
+        _verify_there(tidy_url(path), as_json)
+        return
 
     from arms.features.inspection import describe_store, verify_store
     from arms.features.store import FeatureStore
 
-    folders, problems, infos, started = _store_folders(path), [], [], time.perf_counter()
+    folders, problems, infos, started = store_folders(path), [], [], time.perf_counter()
     for folder in folders:
         try:
             store = FeatureStore.at(folder)
@@ -100,7 +106,32 @@ def features_verify(path: Path, as_json: bool) -> None:
         sys.exit(1)
 
 
-def _store_folders(path: Path) -> list[Path]:
+def _verify_there(url: str, as_json: bool) -> None:
+    from arms.features.mirror import verify_remote
+
+    remotes = stores_there(url)
+    problems = [problem for remote in remotes for problem in verify_remote(remote)]
+    if as_json:
+        print_json({"stores": len(remotes), "problems": problems})
+    else:
+        echo("\n".join([*problems, f"checked {count(len(remotes), 'store')}: {count(len(problems), 'problem')}"]))
+    if problems:
+        sys.exit(1)
+
+
+def stores_there(url: str) -> "list[RemoteStore]":
+    """The features of every encoder below a URL; an ArmsError if none are listed."""
+    from arms.features.remote import RemoteStore
+
+    if not (found := RemoteStore.all_in(url)):
+        raise ArmsError(
+            f"{url}: expected feature stores (*.zarr) there, found none; push them: arms push data/features {url} (a "
+            "store may list what was pushed just now a little later)"
+        )
+    return found
+
+
+def store_folders(path: Path) -> list[Path]:
     """The folder of each fingerprint in the store at `path`, or in those below it."""
     stores = [path] if path.suffix == ".zarr" else []
     for folder, names, _ in os.walk(path) if not stores else ():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from arms.cli.base import count
+from arms.data.storage.urls import is_bucket_url
 from arms.errors import ArmsError
 from arms.importers.records.image_cells import listed
 from arms.importers.rows.reader import open_table
@@ -113,7 +114,7 @@ def _query(where: str, cells: dict[str, Any], files: "_Files") -> TableQuery:
         raise ArmsError(f"query {query_id!r}: expected a question, an image or both, got neither")
     stamps = [files.stamp(path) for path in recorded]
     stamp = json.dumps([query_id, question, recorded, stamps])
-    return TableQuery(encodable(query_id), where, tuple(files.root / path for path in recorded), question, stamp)
+    return TableQuery(encodable(query_id), where, tuple(files.place(path) for path in recorded), question, stamp)
 
 
 def _recorded(cell: Any) -> list[str]:
@@ -132,8 +133,14 @@ class _Files:
         self.root = root
         self._stamps: dict[str, list[int] | str] = {}
 
+    def place(self, path: str) -> Path:
+        """Where a picture is: a URL, or a file below the folder, which may itself be at a URL."""
+        return Path(path) if is_bucket_url(path) else self.root / path
+
     def stamp(self, path: str) -> list[int]:
-        """Size and time of a file; an ArmsError if it is none."""
+        """Size and time of a file, none of a URL, which is read later; an ArmsError if it is no file."""
+        if is_bucket_url(self.place(path)):
+            return []
         if path not in self._stamps:
             self._stamps[path] = self._look_at(path)
         found = self._stamps[path]

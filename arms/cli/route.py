@@ -9,6 +9,7 @@ import click
 from arms.cli.base import echo, json_option, print_json
 from arms.cli.completers import STARTER, complete_router, complete_vlm, default_router
 from arms.cli.policy_options import chosen_policy, policy_options
+from arms.data.storage.urls import is_url, tidy_url
 
 if TYPE_CHECKING:
     from arms.routers.router import Router
@@ -31,7 +32,7 @@ STARTER_NOTE = ", the starter: it knows simulated VLMs only; train your own rout
     "folder",
     type=click.Path(path_type=Path),
     shell_complete=complete_router,
-    help="A trained router's folder.  [default: data/routers/arms, else the starter that comes with arms]",
+    help="A trained router's folder, or its URL.  [default: data/routers/arms, else the starter that comes with arms]",
 )
 @click.option(
     "--exclude",
@@ -189,7 +190,9 @@ def _tell_router(router: "Router", used: Path, *, named: bool) -> None:
 
 
 def _shown(folder: Path) -> str:
-    """A router's folder, from the working directory where it lies below it."""
+    """A router's URL, or its folder, from the working directory where it lies below it."""
+    if is_url(folder):
+        return tidy_url(folder)
     return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
 
 

@@ -19,6 +19,7 @@ from arms.data.atomic import reserved
 from arms.data.disk import read_bytes
 from arms.errors import ArmsError
 from arms.routers.queries import QueryError
+from arms.routers.remote import local_router
 from arms.routers.router import Router
 
 
@@ -57,13 +58,14 @@ def route_table(
     root : Path
         What the paths of pictures are relative to.
     folder : Path
-        The router's.
+        The router's, or its URL.
     part_queries : int
         Queries whose routes are kept together until the file is there.
     options : mapping
         As `Router.route_batch` takes them.
     """
     start_s = time.perf_counter()
+    folder = local_router(folder)
     queries = read_queries(table, root)
     with reserved(out):
         parts = RouteParts(out, _run(folder, options), queries, part_queries)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 from arms.data.pictures import PictureError, decode_picture, format_of, read_file
+from arms.data.storage.urls import is_bucket_url
 from arms.data.thumbnails import thumbnail_of
 from arms.progress import progress_bar
 
@@ -64,7 +65,12 @@ def check_images(check: Callable[[str], ImageCheck], names: Sequence[str], worke
 
 
 def check_file(root: Path, relative: str, *, decode: bool = True, thumbnail_side: int = 0) -> ImageCheck:
-    """Check that a path stays in the folder `root`, a real path, and leads to an image; hash the checked bytes."""
+    """Check that a path stays in the folder `root`, a real path, and leads to an image; hash the checked bytes.
+
+    A URL such as s3://bucket/picture.png is read from there.
+    """
+    if is_bucket_url(relative):
+        return read_image(relative, relative, decode=decode, thumbnail_side=thumbnail_side)[0]
     if PurePosixPath(relative).is_absolute() or PureWindowsPath(relative).anchor:
         return ImageCheck(problem="absolute image path", detail=relative)
     if ".." in PurePosixPath(relative).parts:
@@ -82,8 +88,10 @@ def check_file(root: Path, relative: str, *, decode: bool = True, thumbnail_side
     return read_image(path, relative, decode=decode, thumbnail_side=thumbnail_side)[0]
 
 
-def read_image(path: Path, where: str, *, decode: bool = True, thumbnail_side: int = 0) -> tuple[ImageCheck, bytes]:
-    """Read a file that exists and check it as `check_content` does; returns its bytes too."""
+def read_image(
+    path: str | Path, where: str, *, decode: bool = True, thumbnail_side: int = 0
+) -> tuple[ImageCheck, bytes]:
+    """Read a file that exists, or a URL, and check it as `check_content` does; returns its bytes too."""
     try:
         content = read_file(path, where)
     except PictureError as error:

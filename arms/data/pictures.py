@@ -15,6 +15,8 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from arms.data.appearance import as_seen
+from arms.data.remote_pictures import read_picture
+from arms.data.storage.urls import is_bucket_url, tidy_url
 from arms.errors import ArmsError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # as Pillow calls them
@@ -64,7 +66,7 @@ def open_picture(source: PictureSource) -> Image.Image:
 
     Parameters
     ----------
-    source : path, binary file or PIL image
+    source : path, URL such as s3://bucket/picture.png, binary file or PIL image
         A binary file is read from its beginning. A PIL image stays as it is.
 
     Returns
@@ -88,14 +90,27 @@ def open_picture(source: PictureSource) -> Image.Image:
     return decode_picture(read_stream(source, where), where)
 
 
-def read_file(path: str | Path, where: str | None = None) -> bytes:
+def read_file(path: str | Path, where: str | None = None, *, sha256: str | None = None) -> bytes:
     """The bytes of a picture's file. Nothing but a regular file is opened: a pipe could keep the reader waiting.
 
     Parameters
     ----------
+    path : str or Path
+        Or a URL such as s3://bucket/picture.png; see `arms.data.remote_pictures`.
     where : str, optional
         What an error calls the file, instead of `path`.
+    sha256 : str, optional
+        Of a URL: what the picture was when it was first read, which may be in the cache.
+
+    Raises
+    ------
+    PictureError
+        If it is not there, not a regular file, or too large.
+    ArmsError
+        If an object store denies or fails.
     """
+    if is_bucket_url(path):
+        return _read_object(tidy_url(path), sha256)
     where = str(path) if where is None else where
     try:
         _check_regular(os.stat(path), where)
@@ -109,6 +124,14 @@ def read_file(path: str | Path, where: str | None = None) -> bytes:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise PictureError("unreadable image", f"{where}: {reason}") from error
     _check_bytes(content, where)
+    return content
+
+
+def _read_object(url: str, sha256: str | None) -> bytes:
+    content = read_picture(url, most_bytes=LARGEST_FILE, sha256=sha256)
+    if content is None:
+        raise PictureError("missing image file", f"{url}: no such image")
+    _check_bytes(content, url)
     return content
 
 

@@ -17,8 +17,8 @@ import numpy as np
 from arms.data.disk import unreadable
 from arms.errors import ArmsError
 from arms.features.arrays import Ragged, offsets_of
+from arms.features.values import CRC_BYTES, fetch_ahead, values_of
 
-_CRC_BYTES = 4
 _EXPECTED, _REMEDY = "an array of features", "run: dvc repro encode"
 _BLOCK_BYTES = 256 * 2**10  # read and checksummed at a time; fits in a processor's cache
 
@@ -48,12 +48,15 @@ class Chunk:
             if array.chunks != tuple(max(1, size) for size in self.shape) or codecs != ["bytes", "crc32c"]:
                 raise ValueError(f"expected one chunk of raw bytes and crc32c, got chunks {array.chunks}, {codecs}")
             self.file = folder.joinpath("c", *("0" * len(self.shape)))
-            size = self.file.stat().st_size if self.nbytes or self.file.exists() else 0
+            self.values = None if self.file.exists() else values_of(folder)
+            size = self._size()
+        except ArmsError:
+            raise
         except PermissionError as error:
             raise unreadable(folder, _EXPECTED, error, _REMEDY) from error
         except Exception as error:  # Zarr has no error class for metadata that it cannot read
             raise damage(folder.parent, f"{folder.name}: {error}") from error
-        expected = self.nbytes + _CRC_BYTES if self.nbytes else 0
+        expected = self.nbytes + CRC_BYTES if self.nbytes else 0
         if size != expected:
             raise damage(folder.parent, f"{self._name}: expected {expected} bytes, got {size}")
         self._checked = False
@@ -68,7 +71,9 @@ class Chunk:
         """The checksum that stands behind the values, not verified here; none if there are no values."""
         if not self.nbytes:
             return b""
-        stored = np.empty(_CRC_BYTES, dtype=np.uint8)
+        if self.values is not None:
+            return self.values.checksum
+        stored = np.empty(CRC_BYTES, dtype=np.uint8)
         with self._open() as file:
             self._fill(file, stored, self.nbytes)
         return stored.tobytes()
@@ -113,6 +118,11 @@ class Chunk:
         with self._open() as file:
             self._fill(file, _memory(rows), start * (self.nbytes // self.shape[0]))
 
+    def _size(self) -> int:
+        if self.values is not None:
+            return self.values.size
+        return self.file.stat().st_size if self.nbytes or self.file.exists() else 0
+
     @property
     def _name(self) -> str:
         return self.file.relative_to(self.folder.parent).as_posix()
@@ -121,7 +131,7 @@ class Chunk:
     def _open(self) -> Iterator[Any]:
         """Open the file; an OSError while opening or reading it is reported as damage, if it is not forbidden."""
         try:
-            with open(self.file, "rb", buffering=0) as file:
+            with open(self.file, "rb", buffering=0) if self.values is None else self.values.open() as file:
                 yield file
         except PermissionError as error:
             raise unreadable(self.file, _EXPECTED, error, _REMEDY) from error
@@ -148,9 +158,11 @@ class Chunk:
                 block.flags.writeable = False  # google_crc32c accepts only read-only memory
                 computed = google_crc32c.extend(computed, block)
                 block.flags.writeable = True
-            stored = np.empty(_CRC_BYTES, dtype=np.uint8)
+            stored = np.empty(CRC_BYTES, dtype=np.uint8)
             self._fill(file, stored, position)
-        if computed.to_bytes(_CRC_BYTES, "little") != stored.tobytes():
+        if computed.to_bytes(CRC_BYTES, "little") != stored.tobytes():
+            if self.values is not None:
+                raise self.values.damaged()
             raise damage(self.folder.parent, f"{self._name}: its bytes do not match their checksum")
         self._checked = True
 
@@ -183,7 +195,7 @@ class DiskArray:
     def load(self) -> np.ndarray:
         """All rows, checksums verified."""
         values = self._empty(len(self))
-        for chunk, (start, end) in zip(self.chunks, pairwise(self.starts), strict=True):
+        for chunk, (start, end) in zip(fetch_ahead(self.chunks), pairwise(self.starts), strict=True):
             chunk.read_into(values[start:end])
         return values
 
@@ -194,15 +206,20 @@ class DiskArray:
     def read(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """Ranges of rows, joined end to end; they must be ascending and not overlap."""
         values = self._empty(int((ends - starts).sum()))
-        filled = 0
+        pieces, filled = list(self._pieces(starts, ends)), 0
+        for chunk, (_, start, count) in zip(fetch_ahead([chunk for chunk, *_ in pieces]), pieces, strict=True):
+            chunk.read_rows(start, values[filled : filled + count])
+            filled += count
+        return values
+
+    def _pieces(self, starts: np.ndarray, ends: np.ndarray) -> Iterator[tuple[Chunk, int, int]]:
+        """Ranges of rows by the chunk that holds them: it, the first row in it, and the number of rows."""
         for start, end in _join_ranges(starts, ends):
             while start < end:
                 shard = int(np.searchsorted(self.starts, start, side="right")) - 1
                 stop = min(end, int(self.starts[shard + 1]))
-                self.chunks[shard].read_rows(start - int(self.starts[shard]), values[filled : filled + stop - start])
-                filled += stop - start
+                yield self.chunks[shard], start - int(self.starts[shard]), stop - start
                 start = stop
-        return values
 
     def _empty(self, count: int) -> np.ndarray:
         return np.empty((count, *self.chunks[0].shape[1:]), dtype=self.chunks[0].dtype)

@@ -17,7 +17,7 @@ from arms.features.arrays import Array, Ragged, join_arrays, offsets_of
 
 logger = logging.getLogger(__name__)
 
-# Images of a convolutional net that a CPU computes at a time: their states of 8 stay near the cores, those of 64 do not,
+# Images of a convolutional net that a CPU computes at a time: the states of 8 stay near the cores, those of 64 do not,
 # and take twice as long.
 _CONVOLVED = 8
 

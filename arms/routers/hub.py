@@ -10,6 +10,7 @@ from typing import Protocol, Self
 from huggingface_hub import HfApi, ModelCard, snapshot_download
 from huggingface_hub.errors import HFValidationError
 
+from arms.data.storage.urls import is_url
 from arms.errors import ArmsError
 from arms.routers.card import CARD, Known, Metrics, model_card
 
@@ -36,12 +37,12 @@ class Portable(ABC):
 
     @classmethod
     def from_pretrained(cls, name: str | Path, *, revision: str | None = None, device: str = "auto") -> Self:
-        """Route with a router in a folder, or with one on the Hugging Face Hub.
+        """Route with a router in a folder or at a URL, or with one on the Hugging Face Hub.
 
         Parameters
         ----------
         name : str or Path
-            A folder that is there, or a name on the hub, as in owner/name.
+            A folder that is there, a URL such as s3://bucket/router, or a name on the hub, as in owner/name.
         revision : str, optional
             For the hub: the commit to take, 40 hexadecimal digits.
 
@@ -50,7 +51,8 @@ class Portable(ABC):
         ArmsError
             If there is no such router, the revision is not a commit, or as `load_router` raises.
         """
-        return cls.load(name if Path(name).is_dir() else download(str(name), revision), device=device)
+        here = Path(name).is_dir() or is_url(name)
+        return cls.load(name if here else download(str(name), revision), device=device)
 
     def card(self, name: str, *, metrics: Metrics | None = None, commit: str | None = None) -> ModelCard:
         """The model card: the pool, the dataset, and how good it was; see `arms.routers.card.model_card`."""

@@ -46,7 +46,7 @@ class Router(Portable):
 
     @classmethod
     def load(cls, path: str | Path, *, device: str = "auto") -> "Router":
-        """Route with the router that was saved to a folder; raises as `load_router` does."""
+        """Route with the router in a folder, or at a URL such as s3://bucket/router; raises as `load_router` does."""
         return cls(load_router(path, device=device))
 
     @property

@@ -16,6 +16,7 @@ from arms.features.online import Pictures, Question
 from arms.routers.checkpoint import read_description
 from arms.routers.loading import load_whole
 from arms.routers.origin import Origin
+from arms.routers.remote import local_router
 
 if TYPE_CHECKING:
     from arms.safe.why import Why
@@ -71,15 +72,17 @@ class ExplainingRouter(Protocol):
 def load_router(path: str | Path, *, device: str = "auto") -> EncodingRouter:
     """Load a router that was saved to a folder; one that is replaced meanwhile is loaded as it was or as it then is.
 
+    Of a URL such as s3://bucket/router what is there now is loaded; see `arms.routers.remote`.
+
     Processes that are forked later can route with it, on one thread each; see `arms.device.survive_forks`.
 
     Raises
     ------
     ArmsError
-        If the folder holds no router, or one that is damaged or does not fit this installation.
+        If the place holds no router, or one that is damaged or does not fit this installation.
     """
     survive_forks()
-    folder = Path(path)
+    folder = local_router(path)
     return load_whole(folder, lambda: _load(folder, device))
 
 

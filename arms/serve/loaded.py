@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from arms.errors import ArmsError
 from arms.params import STANDARD_COSTS
 from arms.routers.batches import FeatureCache
 from arms.routers.checkpoint import DESCRIPTION
+from arms.routers.remote import local_router
 from arms.routers.router import Router
 from arms.routers.saved import EncodingRouter, ExplainingRouter
 from arms.serve.prices import set_prices, with_facts
@@ -82,8 +82,8 @@ class Loaded:
 
     @classmethod
     def from_folder(cls, settings: ServeSettings) -> "Loaded":
-        """The router in the folder of the settings; an ArmsError if it cannot be loaded or cannot serve."""
-        folder = Path(settings.router)
+        """The router of the settings, in a folder or at a URL; an ArmsError if it cannot be loaded or cannot serve."""
+        folder = local_router(settings.router)
         router = Router.load(folder, device=settings.device)
         checksum = hashlib.sha256((folder / DESCRIPTION).read_bytes()).hexdigest()
         return cls.of(router.router, settings, checksum[:16])

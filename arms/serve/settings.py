@@ -160,7 +160,7 @@ class PageSettings(Section):
 class ServeSettings(Section):
     """All settings of `arms serve`."""
 
-    router: str = Field(min_length=1, description="a trained router's folder")
+    router: str = Field(min_length=1, description="a trained router's folder, or its URL, as s3://bucket/router")
     default: str = Field(description="the VLM that answers when the router cannot decide; the best single one")
     upstreams: dict[VlmName, UpstreamSettings] = Field(
         min_length=1, description="by the VLM's name, as the router has it"

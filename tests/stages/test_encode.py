@@ -1,6 +1,7 @@
 """The encode stage: a picture's key is the hash of the bytes that were decoded, and a damaged store is an error."""
 
 import hashlib
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,11 +9,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from arms.data.storage.bucket import Bucket
 from arms.errors import ArmsError
 from arms.features.store import FeatureStore
 from stages import encode as module
 from tests.fakes import make_router
-from tests.stores import flip
+from tests.stores import contents, flip
 
 
 @pytest.fixture
@@ -34,6 +36,7 @@ def workspace(tmp_path, monkeypatch):
         raw=tmp_path / "raw",
         prepared=prepared,
         features=lambda modality: tmp_path / f"{modality}.zarr",
+        features_url=lambda modality: None,
         store=FeatureStore(tmp_path / "image.zarr", encoder.fingerprint),
     )
 
@@ -51,6 +54,28 @@ def test_a_picture_replaced_since_prepare_is_named_and_not_stored(workspace):
 def test_a_picture_that_is_gone_is_named(workspace):
     (workspace.raw / "1.png").unlink()
     with pytest.raises(ArmsError, match=r"1\.png: expected an image as prepare found it, got no such file; run: "):
+        module.encode(workspace, workspace.prepared, "image")
+
+
+@pytest.mark.slow
+def test_pictures_from_and_features_to_an_object_store(s3, url, workspace, tmp_path):
+    names = workspace.prepared.images(8)
+    for key, name in names.items():
+        Bucket(url).write(name, workspace.raw / name)
+        names[key] = f"{url}/{name}"
+    workspace.features_url = lambda modality: f"{url}/{modality}.zarr"
+    assert module.encode(workspace, workspace.prepared, "image") == 3
+    first = contents(workspace.store.path)
+    shutil.rmtree(workspace.store.path)
+    s3.seen.clear()
+    assert module.encode(workspace, workspace.prepared, "image") == 0, "another machine takes over what is there"
+    assert contents(workspace.store.path) == first
+    Bucket(url).write("1.png", b"other")
+    shutil.rmtree(tmp_path / "cache")
+    workspace.features_url = lambda modality: None
+    shutil.rmtree(workspace.store.path)
+    message = r"/1\.png: expected an image as prepare found it, got other bytes; run: dvc repro --force prepare"
+    with pytest.raises(ArmsError, match=message):
         module.encode(workspace, workspace.prepared, "image")
 
 

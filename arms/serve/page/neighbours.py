@@ -7,6 +7,7 @@ from typing import Any
 
 from arms.data.images import check_file
 from arms.data.pictures import PictureError, decode_picture, read_file
+from arms.data.storage.urls import is_bucket_url
 from arms.data.tables import QUERIES, read_table
 from arms.errors import ArmsError
 from arms.serve.problems import RequestError
@@ -56,7 +57,8 @@ class Neighbours:
         if found.problem:
             raise RequestError(404, f"{found.problem}: {found.detail}", code="picture_missing")
         try:
-            picture = decode_picture(read_file(self._root / names[place], names[place]), names[place])
+            path = names[place] if is_bucket_url(names[place]) else self._root / names[place]
+            picture = decode_picture(read_file(path, names[place], sha256=found.sha256), names[place])
         except PictureError as error:
             raise RequestError(404, str(error), code="picture_missing") from error
         picture.thumbnail((_SIDE, _SIDE))
