@@ -5,16 +5,21 @@ import os
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
 from arms.device import resolve_device
-from arms.errors import INTERRUPTED
+from arms.errors import INTERRUPTED, ArmsError
 from arms.params import RuntimeParams, count_cores
 from arms.training.distributed import joined
 from stages.workspace import stage
 
-_FIRST_SPEAKS_S = 5.0
+_FIRST_SPEAKS_S = 10.0
 
 logger = logging.getLogger("stages.processes")
 
@@ -35,17 +40,41 @@ def processes_here() -> int:
 
 
 def start_processes(num: int, module: str) -> None:
-    """Become torchrun, with so many processes of a stage; unless one is enough, or this is already one of several.
+    """Start so many processes of a stage, as torchrun does, and end with them.
 
-    This process is replaced, so that an interrupt or a kill, by DVC say, meets torchrun itself.
+    It returns if one is enough, or if this is already one of several.
+
+    Raises
+    ------
+    ArmsError
+        If one of them was killed.
     """
     if num == 1 or "TORCHELASTIC_RUN_ID" in os.environ:
         return
     logger.info("starting %d processes", num)
-    sys.stderr.flush()
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, count_cores() // num)))
-    torchrun = ("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={num}", "-m", module)
-    os.execv(sys.executable, (sys.executable, *torchrun))
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=num,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",  # any free port
+        max_restarts=0,
+    )
+    try:
+        elastic_launch(config, sys.executable)("-u", "-m", module)
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if failure.exitcode < 0:  # by a signal, and so without a word
+            raise ArmsError(
+                f"process {rank + 1} of {num} was killed by signal {-failure.exitcode} (9 is also what a machine "
+                "without free memory sends); run the same again to go on"
+            ) from error
+        sys.exit(failure.exitcode)
+    except SignalException as error:
+        sys.exit(128 + error.sigval)
+    sys.exit(0)
 
 
 @contextmanager
