@@ -17,7 +17,16 @@ from arms.data.image_lists import distinct_images, each_image
 from arms.data.profiles import VlmProfile, profile_sentence, read_vlms, write_vlms
 from arms.data.sealed import check_folder, seal_folder
 from arms.data.splits import SPLITS
-from arms.data.tables import OUTCOMES, PROBABILITIES, QUERIES, VLMS_FILE, TableFormat, places_in, read_table, write_table
+from arms.data.tables import (
+    OUTCOMES,
+    PROBABILITIES,
+    QUERIES,
+    VLMS_FILE,
+    TableFormat,
+    places_in,
+    read_table,
+    write_table,
+)
 from arms.errors import ArmsError
 
 PREPARED_QUERIES = TableFormat(

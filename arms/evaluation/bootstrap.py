@@ -155,8 +155,9 @@ def _drawn_totals(totals: FloatArray, samples: int, seed: int) -> FloatArray:
         kinds, sizes = _kinds(totals)
         if _WORTH * len(kinds) < len(totals):
             rng, chunk = np.random.default_rng(seed), max(1, CHUNK_WEIGHTS // len(kinds))
-            counts = [min(chunk, samples - start) for start in range(0, samples, chunk)]
-            return np.concatenate([rng.multinomial(len(totals), sizes / len(totals), count) @ kinds for count in counts])
+            parts = [min(chunk, samples - start) for start in range(0, samples, chunk)]
+            shares = sizes / len(totals)
+            return np.concatenate([rng.multinomial(len(totals), shares, part) @ kinds for part in parts])
     return np.concatenate([weights @ totals for weights in _weights(len(totals), samples, seed)])
 
 
