@@ -19,7 +19,7 @@ from arms.params import RuntimeParams, count_cores
 from arms.training.distributed import joined
 from stages.workspace import stage
 
-_FIRST_SPEAKS_S = 10.0
+_FIRST_SPEAKS_S = 20.0
 
 logger = logging.getLogger("stages.processes")
 

@@ -10,6 +10,7 @@ import pytest
 from arms.errors import ArmsError
 from stages import processes
 from stages.processes import is_first, launched, processes_here, stage_of_processes, start_processes
+from tests.pipeline import Project, write_project
 
 NUMBERS = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "RANK": "2"}
 
@@ -97,23 +98,29 @@ def outputs(project):
 
 @pytest.mark.clone
 class TestTraining:
-    @pytest.fixture(scope="class", autouse=True)
-    def two(self, project):
-        """The project with four epochs by two processes."""
+    @pytest.fixture(scope="class")
+    def made(self, tmp_path_factory):
+        """A small project with four epochs by two processes, after `dvc repro train`, and what that said."""
+        project = Project(tmp_path_factory.mktemp("clone") / "project")
+        write_project(project.folder)
         file = project.folder / "params.yaml"
         text = file.read_text().replace("epochs: 1 ", "epochs: 4 ", 1).replace("processes: 1 ", "processes: 2 ")
         file.write_text(text)
-        return project
+        project.run("git", "init", "--quiet")
+        return project, project.dvc("repro", "train")
 
-    def test_dvc_runs_it(self, two):
-        said = two.dvc("repro", "--single-item", "train")
+    @pytest.fixture
+    def two(self, made):
+        return made[0]
+
+    def test_dvc_runs_it(self, made):
+        project, said = made
         assert "train: starting 2 processes" in said
         assert said.count("trained Phi for 4 epochs") == 1
-        assert not list((two.folder / "data/snapshots").glob("*")), "nothing is left to go on with"
+        assert not list((project.folder / "data/snapshots").glob("*")), "nothing is left to go on with"
 
     @pytest.mark.parametrize("killed", ["the launcher", "a process", "all"])
     def test_after_a_kill_it_ends_with_the_same_bytes(self, two, killed):
-        two.run("python", "-m", "stages.train")
         expected = outputs(two)
         running = two.start("python", "-m", "stages.train")
         for line in running.stdout:
