@@ -8,6 +8,7 @@ from arms.cli.base import count, echo, json_option, need_extra, print_json
 from arms.cli.completers import DESCRIPTION
 from arms.cli.features import store_folders, stores_there
 from arms.data.storage.urls import below, is_url, tidy_url
+from arms.errors import ArmsError
 
 _STORE = ("obstore",)
 
@@ -19,7 +20,7 @@ def _url(ctx: click.Context, param: click.Parameter, value: str) -> str:
 
 
 @click.command(short_help="Copy a router, or features, to an object store.")
-@click.argument("place", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("place", type=click.Path(path_type=Path))
 @click.argument("url", callback=_url)
 @json_option
 def push(place: Path, url: str, as_json: bool) -> None:
@@ -43,6 +44,8 @@ def push(place: Path, url: str, as_json: bool) -> None:
         else:
             echo(f"{url}: the router {checksum[:16]}; use it with: arms route --router {url}")
         return
+    if not place.is_dir():
+        raise ArmsError(f"{place}: expected a router's folder, or feature stores (*.zarr), got no such folder")
     need_extra("arms push", "pipeline")
 
     from arms.features.mirror import push_store

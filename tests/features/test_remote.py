@@ -287,6 +287,7 @@ def test_commands(s3, url, tmp_path):
         (("pull", url, str(tmp_path / "other")), "copied 2 shards of 1 store"),
         (("pull", f"{url}/mine/text.zarr", str(tmp_path / "one.zarr")), "copied 2 shards of 1 store"),
         (("pull", url, str(tmp_path / "keys"), "--keys-only"), "copied 2 shards of 1 store"),
+        (("push", str(tmp_path / "none"), url), "got no such folder"),
         (("push", str(tmp_path / "features"), "features"), "expected a URL such as s3://bucket/features, got features"),
     ]:
         assert text in run(main, command).output, command
