@@ -146,10 +146,15 @@ def write_project(folder: Path) -> None:
 
 
 def run_pipeline(project: Project) -> None:
-    """Run the pipeline in a repository with a name and an email of its own, as Git and `dvc exp run` want them."""
+    """Run the pipeline in a repository of its own."""
+    start_repository(project)
+    project.dvc("repro")
+    project.commit("first run")
+
+
+def start_repository(project: Project) -> None:
+    """Commit the project to a repository with a name and an email, as Git and `dvc exp run` want them."""
     project.run("git", "init", "--quiet")
     project.run("git", "config", "user.name", "test")
     project.run("git", "config", "user.email", "test@example.org")
     project.commit("start")
-    project.dvc("repro")
-    project.commit("first run")

@@ -10,7 +10,7 @@ import pytest
 from arms.errors import ArmsError
 from stages import processes
 from stages.processes import is_first, launched, processes_here, stage_of_processes, start_processes
-from tests.pipeline import Project, write_project
+from tests.pipeline import Project, start_repository, write_project
 
 NUMBERS = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "RANK": "2"}
 
@@ -96,23 +96,25 @@ def outputs(project):
     }
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A small project with four epochs by two processes, after `dvc repro train`, and what that said."""
+    project = Project(tmp_path_factory.mktemp("clone") / "project")
+    write_project(project.folder)
+    file = project.folder / "params.yaml"
+    text = file.read_text().replace("epochs: 1 ", "epochs: 4 ", 1).replace("processes: 1 ", "processes: 2 ")
+    file.write_text(text)
+    start_repository(project)
+    return project, project.dvc("repro", "train")
+
+
+@pytest.fixture
+def two(made):
+    return made[0]
+
+
 @pytest.mark.clone
 class TestTraining:
-    @pytest.fixture(scope="class")
-    def made(self, tmp_path_factory):
-        """A small project with four epochs by two processes, after `dvc repro train`, and what that said."""
-        project = Project(tmp_path_factory.mktemp("clone") / "project")
-        write_project(project.folder)
-        file = project.folder / "params.yaml"
-        text = file.read_text().replace("epochs: 1 ", "epochs: 4 ", 1).replace("processes: 1 ", "processes: 2 ")
-        file.write_text(text)
-        project.run("git", "init", "--quiet")
-        return project, project.dvc("repro", "train")
-
-    @pytest.fixture
-    def two(self, made):
-        return made[0]
-
     def test_dvc_runs_it(self, made):
         project, said = made
         assert "train: starting 2 processes" in said
