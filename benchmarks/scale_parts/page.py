@@ -35,6 +35,7 @@ def scale_page(report: dict[str, Any]) -> str:
         "## Tables of many queries",
         head,
         markdown_table(_measured(figures, sizes, "time", "s"), left=1),
+        markdown_table(_measured(figures, sizes, "on one core", "s"), left=1),
         markdown_table(_measured(figures, sizes, "memory", "GiB"), left=1),
     ]
     if len(sizes) > 1:
