@@ -101,12 +101,14 @@ class FeatureStore:
         """Content keys whose features are on disk, including those of an unfinished run."""
         return {key for shard in self.shards() for key in read_keys(self.folder / shard)}
 
-    def write_shard(self, keys: Sequence[str], arrays: dict[str, Array]) -> None:
-        """Write the next shard; see `arms.features.shards.write_shard`."""
-        # The first free number: a damaged shard that was deleted leaves a gap.
-        taken = self.shards()
-        name = next(name for number in count() if (name := f"shard-{number:05d}") not in taken)
-        write_shard(self.folder / name, keys, arrays)
+    def free_names(self) -> Iterator[str]:
+        """Names for shards to come, in their order: a damaged shard that was deleted leaves a gap, which is filled."""
+        taken = set(self.shards())
+        return (name for number in count() if (name := f"shard-{number:05d}") not in taken)
+
+    def write_shard(self, keys: Sequence[str], arrays: dict[str, Array], name: str | None = None) -> None:
+        """Write a shard under this name or the next one; see `arms.features.shards.write_shard`."""
+        write_shard(self.folder / (name or next(self.free_names())), keys, arrays)
 
     def finish(self) -> None:
         """Write the list of shards, after which the store can be read.
