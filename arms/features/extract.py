@@ -5,7 +5,7 @@ writes the previous shard.
 """
 
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 
@@ -18,6 +18,8 @@ from arms.features.reading import Reader, read_ahead
 from arms.features.store import FeatureStore
 from arms.features.trunk import TrunkPart, TrunkRunner, inputs_as_features
 from arms.progress import progress_bar
+
+Engine = Callable[[Sequence[Shard]], Generator[int]]  # see `ShardEncoder.encode`
 
 
 def extract(
@@ -32,6 +34,7 @@ def extract(
     workers: int,
     device: torch.device,
     compiled: bool = False,
+    engine: Engine | None = None,
 ) -> int:
     """Encode what the store lacks and write it shard by shard.
 
@@ -49,33 +52,32 @@ def extract(
         A shard is closed once it holds this many bytes.
     compiled : bool
         Compile the trunk first.
+    engine : callable, optional
+        Encodes planned shards and writes them, in any order; yields how many rows were encoded whenever some were. By
+        default this process does it.
 
     Returns
     -------
     int
         How many inputs were encoded, without those already stored.
     """
-    pending = pending_keys(store, keys)
+    stored = store.stored_keys()
+    pending = [key for key in keys if key not in stored]
     sizes = measure_rows(encoder, pending, read, device)
     shards = plan_shards(store, pending, sizes, batch_size=batch_size, shard_bytes=shard_bytes)
-    shard_encoder = ShardEncoder(
-        store, read, encoder, batch_size=batch_size, workers=workers, device=device, compiled=compiled
-    )
+    if engine is None:
+        engine = ShardEncoder(
+            store, read, encoder, batch_size=batch_size, workers=workers, device=device, compiled=compiled
+        ).encode
     done = len(keys) - len(pending)
     with (
         progress_bar(f"encode {label}", f"{label}s") as progress,
-        closing(shard_encoder.encode(shards)) as encoded,
+        closing(engine(shards)) as encoded,
     ):
         for count in encoded:
             done += count
             progress(done, len(keys))
     return len(pending)
-
-
-def pending_keys(store: FeatureStore, keys: Sequence[str]) -> list[str]:
-    """Those of the keys that the store lacks."""
-    stored = store.stored_keys()
-    return [key for key in keys if key not in stored]
 
 
 class ShardEncoder:
@@ -107,17 +109,17 @@ class ShardEncoder:
 
         A shard is written while the next one is computed; all of them are on disk when this ends.
         """
-        batches = [batch for shard in shards for batch in shard.batches(self.batch_size)]
-        with _Writer(self.store) as writer, closing(self._encode(batches)) as encoded:
+        with _Writer(self.store) as writer, closing(self.compute(shards)) as computed:
             for shard in shards:
                 parts: list[dict[str, Array]] = []
                 for batch in shard.batches(self.batch_size):
-                    parts.append(next(encoded))
+                    parts.append(next(computed))
                     yield len(batch)
                 writer.write(shard, parts)
 
-    def _encode(self, batches: list[list[str]]) -> Generator[dict[str, Array]]:
-        """Yield each batch's features; a GPU computes the next batch while the caller handles this one."""
+    def compute(self, shards: Sequence[Shard]) -> Generator[dict[str, Array]]:
+        """Yield the features of each batch of the shards; a GPU computes the next one while the caller handles this."""
+        batches = [batch for shard in shards for batch in shard.batches(self.batch_size)]
         on_gpu = self.device.type == "cuda"
         inputs = read_ahead(batches, self.read, workers=self.workers, pinned=on_gpu)
         if self._runner is None:
@@ -150,7 +152,7 @@ class _Writer:
     def write(self, shard: Shard, parts: list[dict[str, Array]]) -> None:
         """Start to write a shard, once the one before it is written."""
         self._wait()
-        self._written = self._thread.submit(_write, self.store, shard, parts)
+        self._written = self._thread.submit(write_parts, self.store, shard, parts)
 
     def _wait(self) -> None:
         """Wait until the last shard is written; raise the error if that failed."""
@@ -159,6 +161,7 @@ class _Writer:
             self._written = None
 
 
-def _write(store: FeatureStore, shard: Shard, parts: list[dict[str, Array]]) -> None:
+def write_parts(store: FeatureStore, shard: Shard, parts: list[dict[str, Array]]) -> None:
+    """Write a shard of which all batches are computed."""
     arrays = {name: join_arrays([part[name] for part in parts]) for name in parts[0]}
     store.write_shard(shard.keys, arrays, shard.name)
