@@ -1,5 +1,6 @@
-"""An extraction as a program, by either engine: python -m tests.extraction <path> local|ray <seconds to read an image>."""
+"""An extraction as a program: `python -m tests.extraction <path> --engine ray`."""
 
+import argparse
 import sys
 import time
 from functools import partial
@@ -29,25 +30,35 @@ def open_source(read_s):
     return encoder, KEYS, read
 
 
-def run(path, engine, read_s):
+def run(path, engine, read_s, address):
     """Returns how many images were encoded."""
     encoder, _, read = open_source(read_s)
     store = FeatureStore(path, encoder.fingerprint)
-    source = partial(open_source, read_s)
-    work = RayWork.of(store, source, batch_size=BATCH_SIZE, workers=0, compiled=False)
+    work = RayWork.of(store, partial(open_source, read_s), batch_size=BATCH_SIZE, workers=0, compiled=False)
     options = {"batch_size": BATCH_SIZE, "shard_bytes": 1, "workers": 0, "device": CPU, "label": "image"}
-    with store.writing(), ray_engine(work, address=None, actors=None, device="cpu") as on_ray:
-        count = extract(store, KEYS, read, encoder, **options, engine=None if engine == "local" else on_ray)
+    with store.writing(), ray_engine(work, address=address, actors=None, device="cpu") as on_ray:
+        count = extract(store, KEYS, read, encoder, **options, engine=on_ray if engine == "ray" else None)
         store.finish()
     return count
 
 
-if __name__ == "__main__":
-    # Imported by its name, as Ray's actors will.
-    from tests.extraction import run as run_by_name
-
-    store_module._LOCK_TIMEOUT_S = float(sys.argv[4]) if len(sys.argv) > 4 else store_module._LOCK_TIMEOUT_S
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--engine", default="local")
+    parser.add_argument("--read-s", type=float, default=0.0, help="how long it takes to read an image")
+    parser.add_argument("--address")
+    parser.add_argument("--lock-timeout-s", type=float, default=store_module._LOCK_TIMEOUT_S)
+    arguments = parser.parse_args()
+    store_module._LOCK_TIMEOUT_S = arguments.lock_timeout_s
     try:
-        sys.stdout.write(f"encoded {run_by_name(Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]))}\n")
+        count = run(arguments.path, arguments.engine, arguments.read_s, arguments.address)
     except ArmsError as error:
         sys.exit(f"error: {error}")
+    sys.stdout.write(f"encoded {count}\n")
+
+
+if __name__ == "__main__":
+    from tests import extraction  # by the name under which Ray's actors import it
+
+    extraction.main()

@@ -6,17 +6,18 @@ batches as one process would, and with as many threads, on which the last bits o
 same to the byte on machines of one kind.
 """
 
-import importlib.util
 import logging
 import os
 import secrets
 import threading
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -101,6 +102,11 @@ class RayWork:
         )
 
 
+def is_installed() -> bool:
+    """Whether Ray is."""
+    return find_spec("ray") is not None
+
+
 @contextmanager
 def ray_engine(work: RayWork, *, address: str | None, actors: int | None, device: str) -> Iterator[Engine]:
     """Shards encoded by Ray's actors, for `arms.features.extract.extract`; the caller holds the store's lock.
@@ -120,7 +126,7 @@ def ray_engine(work: RayWork, *, address: str | None, actors: int | None, device
         If Ray is not installed or cannot be reached, or no node has room for an actor; or, from the engine, as
         `extract` does, and if an actor is lost again and again.
     """
-    if importlib.util.find_spec("ray") is None:
+    if not is_installed():
         raise ArmsError("runtime.engine: ray is not installed; run: pip install 'arms[ray]', or use engine: local")
 
     def encode(shards: Sequence[Shard]) -> Generator[int]:
@@ -182,23 +188,7 @@ def _encode(work: RayWork, shards: Sequence[Shard], actors: int) -> Generator[in
     store = FeatureStore(work.store_path, work.fingerprint)
     work = replace(work, run=store.workers_lock.admit())
     tasks = [{"name": shard.name, "keys": bytes.fromhex("".join(shard.keys))} for shard in shards]
-    results = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map_batches(
-        ShardActor,
-        fn_constructor_args=(work,),
-        batch_size=1,
-        # Two shards at a time: one is written while the next one is computed.
-        compute=ray.data.ActorPoolStrategy(
-            min_size=1,
-            max_size=actors,
-            max_tasks_in_flight_per_actor=2,
-            max_concurrent_calls_per_actor=2,
-            enable_true_multi_threading=True,
-        ),
-        num_cpus=work.cpus,
-        num_gpus=work.gpus,
-        max_restarts=_ACTOR_STARTS,
-        max_task_retries=_SHARD_TRIES - 1,
-    )
+    results = _mapped(work, tasks, actors)
     try:
         for row in results.iter_rows():
             if row["error"]:
@@ -215,6 +205,32 @@ def _encode(work: RayWork, shards: Sequence[Shard], actors: int) -> Generator[in
     store.remove_drafts()
 
 
+def _mapped(work: RayWork, tasks: list[dict[str, Any]], actors: int) -> Any:
+    """The data set of what the actors answer, a row a shard; it is computed when it is read."""
+    import ray
+
+    with warnings.catch_warnings():
+        # The last two are to go in Ray 2.64, with nothing in their place: pyproject.toml keeps below it.
+        warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated")
+        return ray.data.from_items(tasks, override_num_blocks=len(tasks)).map_batches(
+            ShardActor,
+            fn_constructor_args=(work,),
+            batch_size=1,
+            # Two shards at a time: one is written while the next one is computed.
+            compute=ray.data.ActorPoolStrategy(
+                min_size=1,
+                max_size=actors,
+                max_tasks_in_flight_per_actor=2,
+                max_concurrent_calls_per_actor=2,
+                enable_true_multi_threading=True,
+            ),
+            num_cpus=work.cpus,
+            num_gpus=work.gpus,
+            max_restarts=_ACTOR_STARTS,
+            max_task_retries=_SHARD_TRIES - 1,
+        )
+
+
 class ShardActor:
     """An actor: makes its encoder once, then encodes a shard at a time and writes it."""
 
@@ -222,6 +238,7 @@ class ShardActor:
         self._work = work
         self._computing = threading.Lock()
         self._error: str | None = None
+        self._joined: int | None = None
         try:
             self._open()
         except ArmsError as error:  # Ray would start the actor again and again, and fail with its traceback
@@ -250,7 +267,7 @@ class ShardActor:
         logging.getLogger("arms").setLevel(logging.ERROR)  # the driver makes the same source, and its warnings are seen
         logging.getLogger("stages").setLevel(logging.ERROR)
         store = FeatureStore(work.store_path, work.fingerprint)
-        self._joined: IO[str] = store.workers_lock.join(work.run)  # held for as long as this process lives
+        self._joined = store.workers_lock.join(work.run)  # held for as long as this process lives
         device = choose_device("cuda" if work.gpus else "cpu")
         torch.set_num_threads(work.threads)
         encoder, _, read = work.open_source()

@@ -5,7 +5,7 @@ So where any of the planned shards are stored already, in whatever order they we
 has the same shards under the same names: a run that is killed and resumed writes the same bytes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch

@@ -5,10 +5,10 @@ each worker holds this lock, shared, for as long as it lives, and a run begins w
 worker that comes later finds that the run in the file is another one.
 """
 
+import os
 import time
 import uuid
 from pathlib import Path
-from typing import IO
 
 from arms.errors import ArmsError
 
@@ -54,8 +54,8 @@ class WorkersLock:
         self.file.write_text(run)
         return run
 
-    def join(self, run: str) -> IO[str]:
-        """Join a run as a worker; returns the open file, which holds the lock until it is closed.
+    def join(self, run: str) -> int:
+        """Join a run as a worker; returns the descriptor of the file, which holds the lock until it is closed.
 
         Raises
         ------
@@ -65,18 +65,18 @@ class WorkersLock:
         import fcntl
 
         try:
-            file = self.file.open()
+            descriptor = os.open(self.file, os.O_RDONLY)
         except OSError as error:
             raise ArmsError(
                 f"{self.file}: not there on this node: {error.strerror}; the project's folder has to be on a file "
                 "system that all nodes share, under the same path"
             ) from error
         try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            current = file.read() == run
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            current = os.pread(descriptor, len(run), 0) == run.encode()
         except OSError:
             current = False
         if not current:
-            file.close()
+            os.close(descriptor)
             raise ArmsError(f"{self.path}: the run that this worker belongs to has ended")
-        return file
+        return descriptor
