@@ -552,11 +552,22 @@ class RuntimeParams(Section):
         description="an object store, as s3://bucket/features, that features are uploaded to while they are encoded, "
         "and resumed from; null: none"
     )
+    engine: Literal["local", "ray"] = Field(description="what encodes: this process, or the actors of Ray; arms[ray]")
+    ray_address: str | None = Field(
+        description="of Ray: a cluster's, as host:6379 or ray://host:10001; auto: that of this node; null: Ray is "
+        "started on this machine, for as long as the stage runs"
+    )
+    ray_actors: PositiveInt | Literal["auto"] = Field(description="of Ray, at most; auto: as many as there is room for")
 
     @property
     def num_workers(self) -> int:
         """How many processes or threads decode images."""
         return count_cores() if self.workers == "auto" else self.workers
+
+    @property
+    def num_actors(self) -> int | None:
+        """How many actors of Ray encode at most; None: as many as there is room for."""
+        return None if self.ray_actors == "auto" else self.ray_actors
 
 
 class Params(Section):

@@ -1,32 +1,21 @@
 """Encode each distinct image, each distinct text, or each distinct pair, up to the encoder's cut."""
 
-import hashlib
 import logging
-from collections.abc import Callable
-from io import BytesIO
-from pathlib import Path
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 import click
-import numpy as np
 import zarr
-from PIL import Image
 
-from arms.data.disk import read_bytes
-from arms.data.image_lists import num_images
-from arms.data.pictures import open_picture, read_file
 from arms.data.prepared import Prepared, read_prepared
-from arms.data.storage.urls import is_bucket_url
 from arms.device import choose_device
 from arms.encoders.base import Encoder
-from arms.encoders.batch import Batch
 from arms.errors import ArmsError
-from arms.features.extract import extract
+from arms.features.extract import Engine, extract
 from arms.features.inspection import damaged_shards
 from arms.features.mirror import mirrored
-from arms.features.reading import Reader
 from arms.features.store import FeatureStore
-from stages.encoders import image_encoder, joint_encoder, text_encoder
+from stages.sources import SOURCES, open_source
 from stages.workspace import Stopwatch, Workspace, open_workspace, stage
 
 _SERVER_SHARD_BYTES = 4 * 2**20
@@ -54,7 +43,7 @@ def encode(workspace: Workspace, prepared: Prepared, modality: str) -> int:
         zarr.open_group(workspace.features(modality), mode="a", zarr_format=3)  # DVC warns of an output without files
         logger.info("conf/encoders/%s.yaml has no joint encoder: nothing to do", workspace.params.encoders)
         return 0
-    encoder, keys, read = _SOURCES[modality](workspace, prepared)
+    encoder, keys, read = SOURCES[modality](workspace, prepared)
     batch_size, shard_bytes = runtime.extract_batch_size, runtime.shard_mb * 2**20
     if modality == "text" and (server := workspace.encoders.server) is not None:
         # What it answered costs: little of it is to be lost to a kill.
@@ -62,7 +51,11 @@ def encode(workspace: Workspace, prepared: Prepared, modality: str) -> int:
     if modality == "pair":
         batch_size = min(batch_size, _PAIRS_AT_ONCE)
     store = FeatureStore(workspace.features(modality), encoder.fingerprint)
-    with store.writing(), mirrored(store, workspace.features_url(modality)):
+    with (
+        store.writing(),
+        mirrored(store, workspace.features_url(modality)),
+        _engine(workspace, modality, store, encoder, batch_size) as engine,
+    ):
         if damaged := damaged_shards(store, elsewhere=False):  # what is stored already is used as it is
             raise ArmsError("\n".join(damaged))
         count = extract(
@@ -73,11 +66,10 @@ def encode(workspace: Workspace, prepared: Prepared, modality: str) -> int:
             label=modality,
             batch_size=batch_size,
             shard_bytes=shard_bytes,
-            # Texts are already tokenised, and a pair takes much longer to compute than to read; only images need
-            # workers, which decode them.
-            workers=runtime.num_workers if modality == "image" else 0,
+            workers=runtime.num_workers if _needs_workers(modality) else 0,
             device=choose_device(runtime.device),
-            compiled=runtime.compile and modality != "pair",  # its shapes differ from pair to pair
+            compiled=_compiled(workspace, modality),
+            engine=engine,
         )
         store.finish()
     logger.info(
@@ -87,90 +79,33 @@ def encode(workspace: Workspace, prepared: Prepared, modality: str) -> int:
     return count
 
 
-Source = tuple[Encoder, list[str], Reader]
+def _needs_workers(modality: str) -> bool:
+    """Only images are decoded: texts are already tokenised, and a pair takes much longer to compute than to read."""
+    return modality == "image"
 
 
-def _images(workspace: Workspace, prepared: Prepared) -> Source:
-    encoder = image_encoder(workspace)
-    paths = prepared.images(encoder.max_images)
-    _warn_of_many(prepared, encoder.max_images, "image")
-
-    def read(key: str) -> np.ndarray:
-        return _opened(workspace, paths[key], key, encoder.read)
-
-    # In the order of their content keys, which are hashes: then each shard is a random sample of images, so training
-    # shuffles well even if only a few shards fit in memory.
-    return encoder, sorted(paths), read
+def _compiled(workspace: Workspace, modality: str) -> bool:
+    return workspace.params.runtime.compile and modality != "pair"  # its shapes differ from pair to pair
 
 
-def _opened(workspace: Workspace, name: str, key: str, open_image: Callable[[BytesIO], Any]) -> Any:
-    """What `open_image` makes of an image of the dataset."""
-    expected, remedy = "an image as prepare found it", "run: dvc repro prepare"
-    path: str | Path = workspace.raw / name
-    if is_bucket_url(name):
-        path, remedy = name, "run: dvc repro --force prepare"  # DVC does not see what changes there
-        content = read_file(name, sha256=key)
-    else:
-        content = read_bytes(workspace.raw / name, expected, remedy)
-    # The key is the hash of the bytes that are decoded: a picture replaced since would be kept under the old key.
-    if hashlib.sha256(content).hexdigest() != key:
-        raise ArmsError(f"{path}: expected {expected}, got other bytes; {remedy}")
-    try:
-        return open_image(BytesIO(content))
-    except ArmsError as error:
-        raise ArmsError(f"{path}: expected {expected}, got {error}; {remedy}") from error
+def _engine(
+    workspace: Workspace, modality: str, store: FeatureStore, encoder: Encoder, batch_size: int
+) -> AbstractContextManager[Engine | None]:
+    """What encodes the shards; None is this process."""
+    runtime = workspace.params.runtime
+    if runtime.engine == "local":
+        return nullcontext()
+    from arms.features.on_ray import RayWork, ray_engine
 
+    work = RayWork.of(
+        store,
+        partial(open_source, workspace, modality),
+        batch_size=batch_size,
+        workers=(None if runtime.workers == "auto" else runtime.workers) if _needs_workers(modality) else 0,
+        compiled=_compiled(workspace, modality),
+    )
+    return ray_engine(work, address=runtime.ray_address, actors=runtime.num_actors, device=runtime.device)
 
-def _warn_of_many(prepared: Prepared, most: int, section: str) -> None:
-    if more := int((num_images(prepared.queries["images"]) > most).sum()):
-        logger.warning(
-            "%s of %s queries have more than %d images; the first %d are read (%s.max_images in conf/encoders)",
-            f"{more:,}", f"{len(prepared.queries):,}", most, most, section,
-        )  # fmt: skip
-
-
-def _pairs(workspace: Workspace, prepared: Prepared) -> Source:
-    encoder = joint_encoder(workspace)
-    assert encoder is not None
-    _warn_of_many(prepared, encoder.max_images, "pair")
-    found: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {}
-    without = 0
-    columns = (prepared.queries[name] for name in ("images_sha256", "question_sha256", "images", "question"))
-    for image_keys, question_key, names, question in zip(*columns, strict=True):
-        key = encoder.key(image_keys, question_key)
-        if key is None:
-            without += 1
-        else:
-            most = encoder.max_images
-            found.setdefault(key, (tuple(image_keys[:most]), tuple(names[:most]), question))
-    if without:
-        logger.warning(
-            "%s of %s queries have no image, which %s cannot do without: zeros stand for their pairs",
-            f"{without:,}", f"{len(prepared.queries):,}", encoder.name,
-        )  # fmt: skip
-
-    def open_image(content: BytesIO) -> Image.Image:
-        return encoder.fitted(open_picture(content))
-
-    def read(key: str) -> Batch:
-        image_keys, names, question = found[key]
-        pictures = [_opened(workspace, *of, open_image) for of in zip(names, image_keys, strict=True)]
-        try:
-            return encoder.read(pictures, question)
-        except ArmsError as error:
-            raise ArmsError(f"{', '.join(names)} and {question!r:.80}: {error}") from error
-
-    return encoder, sorted(found), read
-
-
-def _texts(workspace: Workspace, prepared: Prepared) -> Source:
-    encoder, texts = text_encoder(workspace, prepared), prepared.texts()
-    token_ids = dict(zip(texts, encoder.tokenize(list(texts.values())), strict=True))
-    # Texts of the same length go into one batch, so that hardly any padding is computed.
-    return encoder, sorted(texts, key=lambda key: (len(token_ids[key]), key)), token_ids.__getitem__
-
-
-_SOURCES: dict[str, Callable[[Workspace, Prepared], Source]] = {"image": _images, "text": _texts, "pair": _pairs}
 
 if __name__ == "__main__":
     with stage("encode"):

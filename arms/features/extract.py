@@ -1,11 +1,11 @@
-"""Extraction: encode what the store lacks, batch by batch, and write it shard by shard.
+"""Extraction: encode what the store lacks and write it shard by shard, as planned.
 
 Reading, computing and writing overlap: while a batch is computed, worker processes decode the next ones and a thread
 writes the previous shard.
 """
 
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 
@@ -13,10 +13,13 @@ import torch
 
 from arms.encoders.base import Encoder
 from arms.features.arrays import Array, join_arrays
+from arms.features.plan import Shard, measure_rows, plan_shards
 from arms.features.reading import Reader, read_ahead
 from arms.features.store import FeatureStore
 from arms.features.trunk import TrunkPart, TrunkRunner, inputs_as_features
 from arms.progress import progress_bar
+
+Engine = Callable[[Sequence[Shard]], Generator[int]]  # see `ShardEncoder.encode`
 
 
 def extract(
@@ -31,10 +34,11 @@ def extract(
     workers: int,
     device: torch.device,
     compiled: bool = False,
+    engine: Engine | None = None,
 ) -> int:
     """Encode what the store lacks and write it shard by shard.
 
-    Every shard starts with a new batch, so a killed run that is resumed writes the same bytes.
+    A killed run that is resumed writes the same bytes; see `arms.features.plan`.
 
     Parameters
     ----------
@@ -48,6 +52,9 @@ def extract(
         A shard is closed once it holds this many bytes.
     compiled : bool
         Compile the trunk first.
+    engine : callable, optional
+        Encodes planned shards and writes them, in any order; yields how many rows were encoded whenever some were. By
+        default this process does it.
 
     Returns
     -------
@@ -56,70 +63,96 @@ def extract(
     """
     stored = store.stored_keys()
     pending = [key for key in keys if key not in stored]
+    sizes = measure_rows(encoder, pending, read, device)
+    shards = plan_shards(store, pending, sizes, batch_size=batch_size, shard_bytes=shard_bytes)
+    if engine is None:
+        engine = ShardEncoder(
+            store, read, encoder, batch_size=batch_size, workers=workers, device=device, compiled=compiled
+        ).encode
     done = len(keys) - len(pending)
-    batches = [pending[start : start + batch_size] for start in range(0, len(pending), batch_size)]
-    encoding = _encode(batches, read, encoder, workers=workers, device=device, compiled=compiled)
     with (
         progress_bar(f"encode {label}", f"{label}s") as progress,
-        _ShardWriter(store, shard_bytes) as writer,
-        closing(encoding) as encoded,
+        closing(engine(shards)) as encoded,
     ):
-        for batch_keys, arrays in zip(batches, encoded, strict=True):
-            writer.add(batch_keys, arrays)
-            done += len(batch_keys)
+        for count in encoded:
+            done += count
             progress(done, len(keys))
     return len(pending)
 
 
-def _encode(
-    batches: list[list[str]], read: Reader, encoder: Encoder, *, workers: int, device: torch.device, compiled: bool
-) -> Generator[dict[str, Array]]:
-    """Yield each batch's features; a GPU computes the next batch while the caller handles this one."""
-    inputs = read_ahead(batches, read, workers=workers, pinned=device.type == "cuda")
-    if not len(encoder.trunk):
-        yield from (inputs_as_features(encoder, batch) for batch in inputs)
-        return
-    runner = TrunkRunner(encoder, device, compiled=compiled)
-    under_way: deque[list[TrunkPart]] = deque()
-    for batch in inputs:
-        under_way.append(runner.start(batch))
-        if len(under_way) > (device.type == "cuda"):
-            yield runner.finish(under_way.popleft())
-    while under_way:
-        yield runner.finish(under_way.popleft())
+class ShardEncoder:
+    """Encodes planned shards and writes each of them whole; one for each process that computes.
+
+    Parameters
+    ----------
+    read, workers, compiled
+        As in `extract`.
+    """
+
+    def __init__(
+        self,
+        store: FeatureStore,
+        read: Reader,
+        encoder: Encoder,
+        *,
+        batch_size: int,
+        workers: int,
+        device: torch.device,
+        compiled: bool,
+    ) -> None:
+        self.store, self.read, self.encoder = store, read, encoder
+        self.batch_size, self.workers, self.device = batch_size, workers, device
+        self._runner = TrunkRunner(encoder, device, compiled=compiled) if len(encoder.trunk) else None
+
+    def encode(self, shards: Sequence[Shard]) -> Generator[int]:
+        """Encode shards in their order; yield the number of rows of each batch once it is computed.
+
+        A shard is written while the next one is computed; all of them are on disk when this ends.
+        """
+        with _Writer(self.store) as writer, closing(self.compute(shards)) as computed:
+            for shard in shards:
+                parts: list[dict[str, Array]] = []
+                for batch in shard.batches(self.batch_size):
+                    parts.append(next(computed))
+                    yield len(batch)
+                writer.write(shard, parts)
+
+    def compute(self, shards: Sequence[Shard]) -> Generator[dict[str, Array]]:
+        """Yield the features of each batch of the shards; a GPU computes the next one while the caller handles this."""
+        batches = [batch for shard in shards for batch in shard.batches(self.batch_size)]
+        on_gpu = self.device.type == "cuda"
+        inputs = read_ahead(batches, self.read, workers=self.workers, pinned=on_gpu)
+        if self._runner is None:
+            yield from (inputs_as_features(self.encoder, batch) for batch in inputs)
+            return
+        under_way: deque[list[TrunkPart]] = deque()
+        for batch in inputs:
+            under_way.append(self._runner.start(batch))
+            if len(under_way) > on_gpu:
+                yield self._runner.finish(under_way.popleft())
+        while under_way:
+            yield self._runner.finish(under_way.popleft())
 
 
-class _ShardWriter:
-    """Collects batches into shards; a thread writes each shard while the next one is collected."""
+class _Writer:
+    """A thread that writes a shard while the next one is computed."""
 
-    def __init__(self, store: FeatureStore, shard_bytes: int) -> None:
-        self.store, self.shard_bytes = store, shard_bytes
-        self._keys: list[str] = []
-        self._parts: list[dict[str, Array]] = []
+    def __init__(self, store: FeatureStore) -> None:
+        self.store = store
         self._thread = ThreadPoolExecutor(1)
         self._written: Future[None] | None = None
 
-    def __enter__(self) -> "_ShardWriter":
+    def __enter__(self) -> "_Writer":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         with self._thread:
-            if kind is None:
-                self._close_shard()
             self._wait()
 
-    def add(self, keys: list[str], arrays: dict[str, Array]) -> None:
-        """Add a batch to the current shard."""
-        self._keys += keys
-        self._parts.append(arrays)
-        if sum(array.nbytes for part in self._parts for array in part.values()) >= self.shard_bytes:
-            self._close_shard()
-
-    def _close_shard(self) -> None:
+    def write(self, shard: Shard, parts: list[dict[str, Array]]) -> None:
+        """Start to write a shard, once the one before it is written."""
         self._wait()
-        if self._keys:
-            self._written = self._thread.submit(_write, self.store, self._keys, self._parts)
-            self._keys, self._parts = [], []
+        self._written = self._thread.submit(write_parts, self.store, shard, parts)
 
     def _wait(self) -> None:
         """Wait until the last shard is written; raise the error if that failed."""
@@ -128,5 +161,7 @@ class _ShardWriter:
             self._written = None
 
 
-def _write(store: FeatureStore, keys: list[str], parts: list[dict[str, Array]]) -> None:
-    store.write_shard(keys, {name: join_arrays([part[name] for part in parts]) for name in parts[0]})
+def write_parts(store: FeatureStore, shard: Shard, parts: list[dict[str, Array]]) -> None:
+    """Write a shard of which all batches are computed."""
+    arrays = {name: join_arrays([part[name] for part in parts]) for name in parts[0]}
+    store.write_shard(shard.keys, arrays, shard.name)

@@ -6,6 +6,8 @@ to the shard's name: an array of another shard, sound by itself, would give rows
 
 import hashlib
 import json
+import shutil
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +25,8 @@ FULL_REMEDY = "what was written before is kept: make room, then run: dvc repro e
 def write_shard(folder: Path, keys: Sequence[str], arrays: dict[str, Array]) -> None:
     """Write a shard; it appears under its name only when all of it is on disk.
 
+    Where it is there by then, another worker wrote it that was taken for lost, and this copy of it is dropped.
+
     Parameters
     ----------
     folder : Path
@@ -38,10 +42,15 @@ def write_shard(folder: Path, keys: Sequence[str], arrays: dict[str, Array]) -> 
         If the disk is full; nothing is left behind.
     """
     assert all(len(array) == len(keys) for array in arrays.values())
-    draft = folder.with_name(f".{folder.name}")
+    draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")  # of this writer only
     with naming_full_disk(folder.parent, draft, remedy=FULL_REMEDY):
         _write_draft(draft, keys, arrays, folder.name)
-        draft.rename(folder)
+        try:
+            draft.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
+            shutil.rmtree(draft)
         flush(folder.parent)
 
 

@@ -29,6 +29,7 @@ from arms.features.arrays import Array
 from arms.features.chunks import Chunk, DiskArray, DiskRagged
 from arms.features.loader import Features
 from arms.features.shards import FULL_REMEDY, check_digest, open_shard, read_keys, write_shard, written_digest
+from arms.features.workers_lock import WorkersLock
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class FeatureStore:
         self.path = path
         self.fingerprint = fingerprint
         self.folder = path / fingerprint_id(fingerprint)
+        self.workers_lock = WorkersLock(path)
 
     @classmethod
     def at(cls, folder: Path) -> Self:
@@ -88,11 +90,11 @@ class FeatureStore:
                     raise ArmsError(f"{self.path} is being written by another process; wait for it to end") from error
         try:
             with naming_full_disk(self.path, remedy=FULL_REMEDY):
+                self.workers_lock.wait_for_others(_LOCK_TIMEOUT_S)
                 _make_group(self.path)
                 if not self.exists():
                     _make_group(self.folder, attributes={"fingerprint": self.fingerprint})
-                for leftover in self.folder.glob(".shard-*"):
-                    shutil.rmtree(leftover)
+                self.remove_drafts()
             yield
         finally:
             lock.release()
@@ -101,12 +103,19 @@ class FeatureStore:
         """Content keys whose features are on disk, including those of an unfinished run."""
         return {key for shard in self.shards() for key in read_keys(self.folder / shard)}
 
-    def write_shard(self, keys: Sequence[str], arrays: dict[str, Array]) -> None:
-        """Write the next shard; see `arms.features.shards.write_shard`."""
-        # The first free number: a damaged shard that was deleted leaves a gap.
-        taken = self.shards()
-        name = next(name for number in count() if (name := f"shard-{number:05d}") not in taken)
-        write_shard(self.folder / name, keys, arrays)
+    def remove_drafts(self) -> None:
+        """Remove what killed writers left unfinished."""
+        for leftover in self.folder.glob(".shard-*"):
+            shutil.rmtree(leftover)
+
+    def free_names(self) -> Iterator[str]:
+        """Names for shards to come, in their order: a damaged shard that was deleted leaves a gap, which is filled."""
+        taken = set(self.shards())
+        return (name for number in count() if (name := f"shard-{number:05d}") not in taken)
+
+    def write_shard(self, keys: Sequence[str], arrays: dict[str, Array], name: str | None = None) -> None:
+        """Write a shard under this name or the next one; see `arms.features.shards.write_shard`."""
+        write_shard(self.folder / (name or next(self.free_names())), keys, arrays)
 
     def finish(self) -> None:
         """Write the list of shards, after which the store can be read.

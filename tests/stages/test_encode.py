@@ -13,6 +13,7 @@ from arms.data.storage.bucket import Bucket
 from arms.errors import ArmsError
 from arms.features.store import FeatureStore
 from stages import encode as module
+from stages import sources
 from tests.fakes import make_router
 from tests.stores import contents, flip
 
@@ -27,10 +28,12 @@ def workspace(tmp_path, monkeypatch):
         Image.fromarray(np.full((8, 8, 3), 40 * number, dtype=np.uint8)).save(file)
         names[hashlib.sha256(file.read_bytes()).hexdigest()] = file.name
     encoder = make_router().encoders.image
-    monkeypatch.setattr(module, "image_encoder", lambda workspace: encoder)
+    monkeypatch.setattr(sources, "image_encoder", lambda workspace: encoder)
     images = pd.Series([(name,) for name in names.values()])
     prepared = SimpleNamespace(images=lambda most: names, queries=pd.DataFrame({"images": images}))
-    runtime = SimpleNamespace(extract_batch_size=2, shard_mb=1, num_workers=0, device="cpu", compile=False)
+    runtime = SimpleNamespace(
+        extract_batch_size=2, shard_mb=1, num_workers=0, device="cpu", compile=False, engine="local"
+    )
     return SimpleNamespace(
         params=SimpleNamespace(runtime=runtime),
         raw=tmp_path / "raw",
