@@ -91,7 +91,7 @@ def measure_size(size: int, project: Path, stages: tuple[str, ...]) -> list[Line
             ("time", "s", run["wall_s"]),
             ("on one core", "s", run["core_s"]),
             ("memory", "MiB", run["peak_mib"]),
-            ("of it before the work", "MiB", run["idle_mib"]),
+            ("of it the imported code", "MiB", run["idle_mib"]),
             ("written", "MiB", mib),
         ):
             lines.append(Line(part=part, name=f"{stage}: {what}", unit=unit, runs=(figure,)))
