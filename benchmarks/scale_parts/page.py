@@ -78,7 +78,7 @@ def _base(stage: str, what: str) -> str | None:
 
 def _far_head(largest: int) -> str:
     return (
-        f"On paper, not measured: {FAR:,} queries, from the figures of {largest:,} by the slopes above, or by a slope of "
+        f"On paper, not measured: {FAR:,} queries, from the figures of {largest:,} by the slopes above, or a slope of "
         "1 where that is more, as what is constant so far no longer counts there. The cost is core hours at an assumed "
         f"{USD_PER_CORE_HOUR} USD each."
     )
