@@ -91,7 +91,7 @@ def measure_size(size: int, project: Path, stages: tuple[str, ...]) -> list[Line
             ("time", "s", run["wall_s"]),
             ("on one core", "s", run["core_s"]),
             ("memory", "MiB", run["peak_mib"]),
-            ("of it before the work", "MiB", run["idle_mib"]),
+            ("of it the imported code", "MiB", run["idle_mib"]),
             ("written", "MiB", mib),
         ):
             lines.append(Line(part=part, name=f"{stage}: {what}", unit=unit, runs=(figure,)))
@@ -120,7 +120,9 @@ def _write(file: Path, lines: list[Line], clock: Clock, *, keep: bool) -> None:
     """Write the report; of an older one keep the lines of other sizes, with the commit that they are of."""
     new: list[dict[str, Any]] = [line.to_json() for line in lines]
     sizes = {line["part"] for line in new}
-    old = json.loads(file.read_text()) if keep and file.is_file() else {"lines": [], "settings": {"commits": {}}}
+    old: dict[str, Any] = {"lines": [], "settings": {"commits": {}}}
+    if keep and file.is_file():
+        old = json.loads(file.read_text())
     kept = [line for line in old["lines"] if line["part"] not in sizes]
     commits = {size: commit for size, commit in old["settings"]["commits"].items() if size not in sizes}
     commits |= dict.fromkeys(sizes, str(describe_commit()["id"])[:7])

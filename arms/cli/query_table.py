@@ -138,7 +138,7 @@ class _Files:
         return Path(path) if is_bucket_url(path) else self.root / path
 
     def stamp(self, path: str) -> list[int]:
-        """Size and time of a file, none of a URL, which is read later; an ArmsError if it is no file."""
+        """Size and time of a file, an ArmsError if it is not there; nothing for a URL, which is read later."""
         if is_bucket_url(self.place(path)):
             return []
         if path not in self._stamps:

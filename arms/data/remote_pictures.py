@@ -3,11 +3,10 @@
 import hashlib
 import os
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 
-from arms.data.storage.bucket import Bucket, ObjectError
-from arms.data.storage.cache import FileCache, cache_bytes, cache_folder
+from arms.data.storage.bucket import ObjectError, bucket_at
+from arms.data.storage.cache import FileCache, file_cache
 from arms.data.storage.urls import tidy_url
 
 _EXPECTED = "a picture"
@@ -41,7 +40,7 @@ def _fetch(url: str, most_bytes: int) -> bytes | None:
     root, _, key = place.partition("/")
     content = bytearray()
     try:
-        for block in _bucket(f"{scheme}://{root}").blocks(key, _EXPECTED, "correct its URL, or copy it there"):
+        for block in bucket_at(f"{scheme}://{root}").blocks(key, _EXPECTED, "correct its URL, or copy it there"):
             content += block
             if len(content) > most_bytes:
                 break
@@ -79,14 +78,4 @@ def _name(sha256: str) -> str:
 
 
 def _cache() -> FileCache:
-    return _cache_in(cache_folder() / "pictures", cache_bytes())
-
-
-@lru_cache
-def _cache_in(folder: Path, most_bytes: int) -> FileCache:
-    return FileCache(folder, most_bytes)
-
-
-@lru_cache
-def _bucket(url: str) -> Bucket:
-    return Bucket(url)
+    return file_cache("pictures")

@@ -127,19 +127,22 @@ def mirrored(store: FeatureStore, url: str | None) -> Iterator[None]:
 
 
 def _follow(path: Path, fingerprint: dict[str, Any], url: str, caller: Connection) -> None:
-    """Run in the other process: pull, say so, upload what comes, and finish when told, or when the caller has ended."""
+    """What the other process does: it pulls, says so, and uploads new shards until the caller ends.
+
+    Only if the caller asks it to finish does it also write the list.
+    """
     try:
         store = FeatureStore(path, fingerprint)
         remote = RemoteStore(url, store.folder.name)
-        copied, told = 0, None
+        copied, ending = 0, None
         with locked(remote.bucket, LOCK) as lock:
             there = remote.shards()
             _pull(store, remote, there, values=not any(store.folder.glob(f"*/{FILE}")))
             caller.send(("done", 0))
-            while told is None:
-                told = _told(caller)
+            while ending is None:
+                ending = _ending_of(caller)
                 copied += _upload_new(store, remote, there, lock)
-            if told == "finish":
+            if ending == "finish":
                 _push(store, remote, there, lock)
                 caller.send(("done", copied))
     except (ArmsError, OSError) as error:
@@ -149,8 +152,8 @@ def _follow(path: Path, fingerprint: dict[str, Any], url: str, caller: Connectio
         return  # the caller says so
 
 
-def _told(caller: Connection) -> str | None:
-    """Wait for a while for what the caller says: finish, or gone if it has failed or was killed."""
+def _ending_of(caller: Connection) -> str | None:
+    """How the caller ends within a moment: finish, as it says, or gone if it failed or was killed; None if not yet."""
     try:
         return str(caller.recv()) if caller.poll(_LOOK_EVERY_S) else None
     except (EOFError, OSError):

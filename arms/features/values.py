@@ -5,18 +5,16 @@ bytes each has, and their checksum. Fetched bytes are compared with that checksu
 """
 
 import json
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from arms.data.storage.bucket import Bucket
-from arms.data.storage.cache import FileCache, cache_bytes, cache_folder
+from arms.data.storage.bucket import Bucket, bucket_at
+from arms.data.storage.cache import FileCache, file_cache
 from arms.data.storage.urls import below
 from arms.errors import ArmsError
 
@@ -80,7 +78,7 @@ class Values:
         return below(self.url, self.key)
 
     def _fetch(self, path: Path) -> None:
-        fetch_checked(_bucket(self.url), self.key, path, self.size, self.checksum)
+        fetch_checked(bucket_at(self.url), self.key, path, self.size, self.checksum)
 
 
 def fetch_checked(bucket: Bucket, key: str, path: Path, size: int | None, checksum: bytes | None) -> None:
@@ -140,25 +138,11 @@ def fetch_ahead(chunks: Sequence[Any]) -> Iterator[Any]:
             if chunk in away:
                 reached.add(chunk)
             while coming and len(away) - len(coming) < len(reached) + _AHEAD:
-                pool.submit(coming.popleft().values.fetched)  # what fails is tried, and told, when it is read
+                pool.submit(coming.popleft().values.fetched)  # an error is raised when the chunk is read
             yield chunk
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-_making = threading.Lock()
-
-
 def _cache() -> FileCache:
-    with _making:
-        return _cache_in(cache_folder() / "features", cache_bytes())
-
-
-@lru_cache
-def _cache_in(folder: Path, most_bytes: int) -> FileCache:
-    return FileCache(folder, most_bytes)
-
-
-@lru_cache
-def _bucket(url: str) -> Bucket:
-    return Bucket(url)
+    return file_cache("features")

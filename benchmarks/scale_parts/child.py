@@ -23,15 +23,14 @@ _PIPELINE = {"check": "stages.check", "prepare": "stages.prepare", "judge": "sta
 def main() -> None:
     """Run the stage and write its time and memory as JSON.
 
-    Time is counted from when the code is imported. `idle_mib` is what the process held by then.
+    Time is that of the work. `idle_mib` is what the process held once the code was imported.
     """
     stage, file = sys.argv[1:]
-    if stage in _OWN:
-        module, name = _OWN[stage]
-        work = getattr(import_module(module), name)()
-    else:
-        work = import_module(_PIPELINE[stage]).main
-    idle_mib, start, before = peak_mib(), time.perf_counter(), os.times()
+    name, function = _OWN.get(stage, (_PIPELINE.get(stage, ""), "main"))
+    module = import_module(name)
+    idle_mib = peak_mib()
+    work = getattr(module, function)() if stage in _OWN else module.main
+    start, before = time.perf_counter(), os.times()
     work()
     wall_s, after = time.perf_counter() - start, os.times()
     core_s = after.user + after.system - before.user - before.system

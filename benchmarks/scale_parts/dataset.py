@@ -40,7 +40,7 @@ PROFILES = tuple(
     for number in range(12)
 )
 NAMES = tuple(profile.name for profile in PROFILES)
-BASELINES = {"best-single": {}, "random": {}, "linear": None}  # None: as in params.yaml
+BASELINES = ("best-single", "random", "linear")
 
 
 def write_project(folder: Path, size: int) -> None:
@@ -121,11 +121,9 @@ def _outcomes(ids: pa.Array, size: int, rng: np.random.Generator) -> pa.Table:
 
 
 def _write_settings(folder: Path) -> None:
-    """Write params.yaml and conf/: the project's own settings, with few baselines and without fallbacks."""
+    """Write params.yaml and conf/: the project's own settings, with few baselines."""
     params = read_params(ROOT, [f"data={DATA}", "encoders=bundled"]).model_dump()
-    params["baselines"] = {
-        name: params["baselines"][name] if settings is None else settings for name, settings in BASELINES.items()
-    }
+    params["baselines"] = {name: params["baselines"][name] for name in BASELINES}
     shutil.copytree(ROOT / "conf", folder / "conf", dirs_exist_ok=True)
     data = {
         "description": "Made up, of any size.",

@@ -16,6 +16,8 @@ _STAGES = {
     "score": "score val and test by the net",
     "judge": "judge all routers",
 }
+_IDLE = "of it the imported code"
+_LEAST = 0.01  # seconds or MiB; nothing has no logarithm
 Figures = dict[tuple[int, str], float]
 
 
@@ -43,16 +45,17 @@ def scale_page(report: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def slope(figures: Figures, sizes: list[int], name: str, base: float = 0.0) -> float:
+def slope(figures: Figures, sizes: list[int], name: str, base: str | None = None) -> float:
     """The exponent of a figure's growth between the two largest sizes: 1 is linear.
 
     Parameters
     ----------
-    base : float
-        What is there without any query, and does not grow.
+    base : str, optional
+        The name of what is there without any query, and does not count.
     """
-    (small, large), (low, high) = sizes[-2:], (max(figures[size, name] - base, 1e-9) for size in sizes[-2:])
-    return math.log(high / low) / math.log(large / small)
+    (small, large) = sizes[-2:]
+    low, high = (figures[size, name] - (figures[size, base] if base else 0.0) for size in (small, large))
+    return math.log(max(high, _LEAST) / max(low, _LEAST)) / math.log(large / small)
 
 
 def _measured(figures: Figures, sizes: list[int], what: str, unit: str) -> list[list[str]]:
@@ -63,20 +66,21 @@ def _measured(figures: Figures, sizes: list[int], what: str, unit: str) -> list[
         name = f"{stage}: {what}"
         scale = 1 / 1024 if unit == "GiB" else 1
         cells = [f"{_short(figures[size, name] * scale)} {unit}" for size in sizes]
-        growth = [f"{slope(figures, sizes, name, _base(figures, sizes, stage, what)):.2f}"] if has_slope else []
+        growth = [f"{slope(figures, sizes, name, _base(stage, what)):.2f}"] if has_slope else []
         rows.append([title, *cells, *(["none"] if stage == "check" and has_slope else growth)])
     return rows
 
 
-def _base(figures: Figures, sizes: list[int], stage: str, what: str) -> float:
-    """What does not grow: of memory, what the process held before it began."""
-    return figures[sizes[-1], f"{stage}: of it before the work"] if what == "memory" else 0.0
+def _base(stage: str, what: str) -> str | None:
+    """The figure that does not grow: of memory, what the imported code takes."""
+    return f"{stage}: {_IDLE}" if what == "memory" else None
 
 
 def _far_head(largest: int) -> str:
     return (
-        f"On paper, not measured: {FAR:,} queries by the slopes above, from the figures of {largest:,}. The cost is "
-        f"core hours at an assumed {USD_PER_CORE_HOUR} USD each."
+        f"On paper, not measured: {FAR:,} queries, from the figures of {largest:,} by the slopes above, or a slope of "
+        "1 where that is more, as what is constant so far no longer counts there. The cost is core hours at an assumed "
+        f"{USD_PER_CORE_HOUR} USD each."
     )
 
 
@@ -86,14 +90,14 @@ def _far(figures: Figures, sizes: list[int]) -> list[list[str]]:
     for stage, title in _STAGES.items():
         if stage == "check":
             continue
-        base = _base(figures, sizes, stage, "memory")
         hours, core_hours = (
             figures[largest, name] / 3600 * factor ** max(1.0, slope(figures, sizes, name))
             for name in (f"{stage}: time", f"{stage}: on one core")
         )
-        name = f"{stage}: memory"
-        growth = slope(figures, sizes, name, base)
-        gib = (base + (figures[largest, name] - base) * factor**growth) / 1024
+        memory, idle = f"{stage}: memory", f"{stage}: {_IDLE}"
+        growth = max(1.0, slope(figures, sizes, memory, idle))
+        idle_mib = figures[largest, idle]
+        gib = (idle_mib + (figures[largest, memory] - idle_mib) * factor**growth) / 1024
         written = figures[largest, f"{stage}: written"] * factor / 1024
         cells = [f"{hours:.2g}", f"{core_hours:.2g}", f"{_short(gib)} GiB", f"{_short(written)} GiB" if written else ""]
         rows.append([title, *cells, f"{core_hours * USD_PER_CORE_HOUR:.2g}"])

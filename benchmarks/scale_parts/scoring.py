@@ -45,7 +45,8 @@ def scoring_others() -> Work:
         rng, prepared = np.random.default_rng(SEED), read_prepared(open_workspace().prepared)
         scores = read_scores(SCORES / "arms" / "arms-extended.parquet")
         both = ("base", "extended")
-        tables = {name: (name, both) for name in ARMS} | dict.fromkeys((*BASELINES, "oracle"), ("baselines", both))
+        tables: dict[str, tuple[str, tuple[str, ...]]] = {name: (name, both) for name in ARMS}
+        tables |= dict.fromkeys((*BASELINES, "oracle"), ("baselines", both))
         tables |= {"plain": ("plain", ("base",)), "independent": ("independent", ("extended",))}
         for router, (folder, pools) in tables.items():
             if router == "arms":

@@ -41,7 +41,7 @@ def report_of(figures):
                 ("time", 2.0 * factor),
                 ("on one core", 3.0 * factor),
                 ("memory", 300.0 + 100 * factor),
-                ("of it before the work", 300.0),
+                ("of it the imported code", 300.0),
                 ("written", 10.0 * factor),
             ):
                 lines.append({"part": str(size), "name": f"{stage}: {what}", "figure": figure})
@@ -58,7 +58,7 @@ def test_what_grows_with_the_queries_has_a_slope_of_one():
     page = scale_page(report_of({1_000: 1, 10_000: 10}))
     assert "| validate the tables | 2 s | 20 s | 1.00 |" in page
     assert "| validate the tables | 0.39 GiB | 1.3 GiB | 1.00 |" in page  # beyond the 300 MiB of imported code
-    # a thousand times 10,000 queries: 20,000 s, 30,000 core seconds, 300 MiB and a thousand times 1,000 MiB
+    # A thousand times 10,000 queries: 20,000 s, 30,000 core seconds, 300 MiB and a thousand times 1,000 MiB
     assert "| validate the tables | 5.6 | 8.3 | 977 GiB | 98 GiB | 0.42 |" in page
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -244,6 +244,12 @@ class Bucket:
                 f"{where}: expected {expected}, the store failed ({_reason(error)}); wait, then run the same again: "
                 "what is there already is kept",
             ) from error
+
+
+@lru_cache
+def bucket_at(url: str) -> Bucket:
+    """The bucket at a URL, whose connections all who ask share."""
+    return Bucket(url)
 
 
 def in_parallel(work: Callable[[Any], Any], items: Sequence[Any], threads: int = 8) -> list[Any]:

@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,6 +21,8 @@ _STANDARD_GB = 50.0
 _UNCOUNTED = 0.05  # share of the size that a process adds before it counts all files again
 _REMEDY = f"make room, or let {FOLDER} name a folder on another disk, or {SIZE} a smaller size"
 
+_making = threading.Lock()  # two caches of one folder would each fetch a file
+
 logger = logging.getLogger(__name__)
 
 
@@ -29,9 +32,10 @@ def cache_folder() -> Path:
     return Path(os.environ.get(FOLDER) or Path(standard, "arms"))
 
 
-def cache_bytes() -> int:
-    """How many bytes each kind of file may take there, by ARMS_CACHE_GB."""
-    return int(float(os.environ.get(SIZE) or _STANDARD_GB) * 2**30)
+def file_cache(kind: str) -> "FileCache":
+    """The cache of one kind of file, such as pictures, below the folder; the same one for all who ask."""
+    with _making:
+        return _cache_in(cache_folder() / kind, int(float(os.environ.get(SIZE) or _STANDARD_GB) * 2**30))
 
 
 class FileCache:
@@ -94,6 +98,11 @@ class FileCache:
                     path.unlink(missing_ok=True)
                     total -= size
             self._since = 0
+
+
+@lru_cache
+def _cache_in(folder: Path, most_bytes: int) -> FileCache:
+    return FileCache(folder, most_bytes)
 
 
 def _ages(folder: Path) -> list[tuple[Path, float, int]]:
