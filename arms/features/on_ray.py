@@ -146,7 +146,9 @@ def _connect(address: str | None, cores: int) -> Any:
     """Ray, connected to a cluster, or started on this machine and reachable from no other, nor by other users."""
     os.environ.update(_QUIET)
     if address is None:
-        os.environ.update(_LOOPBACK, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+        os.environ.update(_LOOPBACK)
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # Ray reads it once in a process
     import ray
     import ray.data
 

@@ -171,13 +171,15 @@ def test_without_ray(monkeypatch):
 @pytest.fixture
 def work(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("arms", "stages"):  # whose levels an actor sets
-        monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)
+    loggers = [logging.getLogger(name) for name in ("arms", "stages")]
+    levels = [logger.level for logger in loggers]  # which an actor sets
     encoder, _, _ = open_source(0)
     store = FeatureStore(tmp_path / "image.zarr", encoder.fingerprint)
     with store.writing():
         made = RayWork.of(store, lambda: open_source(0), batch_size=BATCH_SIZE, workers=0, compiled=False)
         yield replace(made, run=store.workers_lock.admit())
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 def ask(work, name="shard-00000", names=KEYS):
