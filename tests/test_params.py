@@ -44,7 +44,8 @@ baselines: {random: {}, knn: {num_neighbours: [8, 16], weights: distance}}
 costs: {characters_per_token: 4.0, image_tokens: 768, answer_tokens: 32, own_compute_usd_per_b: 0.02}
 evaluate: {bootstrap_samples: 2000, seed: 1}
 runtime:
-  {device: auto, extract_batch_size: 64, compile: false, workers: 2, shard_mb: 128, cache_budget_gb: 4.0}
+  {device: auto, extract_batch_size: 64, compile: false, workers: 2, shard_mb: 128, cache_budget_gb: 4.0,
+   engine: local, ray_address: null, ray_actors: auto}
 """
 DATA = """
 description: Made up.
