@@ -144,6 +144,11 @@ def ray_engine(work: RayWork, *, address: str | None, actors: int | None, device
 
 def _connect(address: str | None, cores: int) -> Any:
     """Ray, connected to a cluster, or started on this machine and reachable from no other, nor by other users."""
+    if address is not None and "://" in address:
+        raise ArmsError(
+            f"runtime.ray_address: expected host:port or auto, got {address!r}; run this on a node of the cluster, "
+            "which reads and writes the same files as the others"
+        )
     os.environ.update(_QUIET)
     if address is None:
         os.environ.update(_LOOPBACK)

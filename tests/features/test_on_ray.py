@@ -168,6 +168,11 @@ def test_without_ray(monkeypatch):
         pass
 
 
+def test_an_address_of_rays_client_is_refused():
+    with pytest.raises(ArmsError, match=r"expected host:port or auto, got 'ray://head:10001'; run this on a node of"):
+        on_ray._connect("ray://head:10001", 2)
+
+
 @pytest.fixture
 def work(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
