@@ -227,6 +227,7 @@ def _mapped(work: RayWork, tasks: list[dict[str, Any]], actors: int) -> Any:
             compute=ray.data.ActorPoolStrategy(
                 min_size=1,
                 max_size=actors,
+                initial_size=actors,  # by itself it would not grow: two tasks for each actor do not count as a queue
                 max_tasks_in_flight_per_actor=2,
                 max_concurrent_calls_per_actor=2,
                 enable_true_multi_threading=True,
