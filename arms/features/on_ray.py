@@ -164,7 +164,7 @@ def _connect(address: str | None, cores: int) -> Any:
         ray.init(address=address or "local", **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ArmsError(f"runtime.ray_address: no Ray at {address or 'this machine'}: {error}") from error
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # of an error, `_encode` says what it means
     ray.data.DataContext.get_current().enable_progress_bars = False
     return ray
 
