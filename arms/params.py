@@ -554,7 +554,7 @@ class RuntimeParams(Section):
     )
     engine: Literal["local", "ray"] = Field(description="what encodes: this process, or the actors of Ray; arms[ray]")
     ray_address: str | None = Field(
-        description="of Ray: a cluster's, as host:6379 or ray://host:10001; auto: that of this node; null: Ray is "
+        description="of Ray: a cluster's that this machine is a node of, as host:6379; auto: it is found; null: Ray is "
         "started on this machine, for as long as the stage runs"
     )
     ray_actors: PositiveInt | Literal["auto"] = Field(description="of Ray, at most; auto: as many as there is room for")

@@ -1,9 +1,6 @@
 """A cluster of Ray's on this machine: prints its address; each line that it reads takes a node away."""
 
-import os
 import sys
-
-os.environ.update(RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0", RAY_USAGE_STATS_ENABLED="0")
 
 from ray.cluster_utils import Cluster
 

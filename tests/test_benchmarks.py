@@ -86,6 +86,16 @@ def test_a_quick_run_of_the_natural_pairs_extraction(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_quick_run_on_ray_writes_the_same_bytes(tmp_path):
+    pytest.importorskip("ray", reason="pip install 'arms[ray]'")
+    command = [sys.executable, "-m", "benchmarks.ray", "--quick", "--out", str(tmp_path)]
+    subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, check=True)
+    page = (tmp_path / "ray-quick.md").read_text()
+    assert page.startswith("## Encoding on Ray\n")
+    assert "| on Ray, without its start | " in page
+
+
+@pytest.mark.slow
 def test_a_quick_run_of_the_scenes_finds_them_all(tmp_path):
     command = [sys.executable, "-m", "benchmarks.scenes", "--quick", "--out", str(tmp_path)]
     subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, check=True)

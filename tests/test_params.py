@@ -45,7 +45,8 @@ costs: {characters_per_token: 4.0, image_tokens: 768, answer_tokens: 32, own_com
 evaluate: {bootstrap_samples: 2000, seed: 1}
 runtime:
   {device: auto, extract_batch_size: 64, compile: false, workers: 2, shard_mb: 128, cache_budget_gb: 4.0,
-   processes: 1, features_url: }
+   processes: 1, features_url: null,
+   engine: local, ray_address: null, ray_actors: auto}
 """
 DATA = """
 description: Made up.

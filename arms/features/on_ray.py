@@ -144,9 +144,16 @@ def ray_engine(work: RayWork, *, address: str | None, actors: int | None, device
 
 def _connect(address: str | None, cores: int) -> Any:
     """Ray, connected to a cluster, or started on this machine and reachable from no other, nor by other users."""
+    if address is not None and "://" in address:
+        raise ArmsError(
+            f"runtime.ray_address: expected host:port or auto, got {address!r}; run this on a node of the cluster, "
+            "which reads and writes the same files as the others"
+        )
     os.environ.update(_QUIET)
     if address is None:
-        os.environ.update(_LOOPBACK, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+        os.environ.update(_LOOPBACK)
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # Ray reads it once in a process
     import ray
     import ray.data
 
@@ -157,7 +164,7 @@ def _connect(address: str | None, cores: int) -> Any:
         ray.init(address=address or "local", **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ArmsError(f"runtime.ray_address: no Ray at {address or 'this machine'}: {error}") from error
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # of an error, `_encode` says what it means
     ray.data.DataContext.get_current().enable_progress_bars = False
     return ray
 
@@ -220,6 +227,7 @@ def _mapped(work: RayWork, tasks: list[dict[str, Any]], actors: int) -> Any:
             compute=ray.data.ActorPoolStrategy(
                 min_size=1,
                 max_size=actors,
+                initial_size=actors,  # by itself it would not grow: two tasks for each actor do not count as a queue
                 max_tasks_in_flight_per_actor=2,
                 max_concurrent_calls_per_actor=2,
                 enable_true_multi_threading=True,

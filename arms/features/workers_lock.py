@@ -43,7 +43,7 @@ class WorkersLock:
                 except OSError as error:
                     if time.monotonic() > ends:
                         raise ArmsError(
-                            f"{self.path} is being written by workers of a run that was stopped; wait for them to end"
+                            f"{self.path} is being written by workers of an earlier run; wait for them to end"
                         ) from error
                 time.sleep(_POLL_S)
             file.truncate(0)
