@@ -22,7 +22,7 @@ from arms.features.inspection import verify_store
 from arms.features.store import FeatureStore
 from arms.reports.results_table import read_metrics
 from arms.routers.saved import load_router
-from stages import encode
+from stages import sources
 from stages.scores import read_routers
 from stages.workspace import open_workspace
 
@@ -63,7 +63,7 @@ def _read_tables(_: Path) -> str:
 
 def _read_picture(file: Path) -> str:
     workspace = open_workspace()
-    _, _, read = encode._images(workspace, read_prepared(PREPARED))
+    _, _, read = sources.open_source(workspace, "image")
     (key,) = [key for key, path in read_prepared(PREPARED).images(8).items() if workspace.raw / path == file]
     return _hash([read(key).tobytes()])
 
