@@ -46,7 +46,7 @@ class Scale:
     model: str
 
 
-FULL = Scale(rounds=3, photos=512, images=12288, shard_mb=64, batch_size=64, model="ViT-B-32")
+FULL = Scale(rounds=3, photos=512, images=4096, shard_mb=32, batch_size=64, model="ViT-B-32")
 QUICK = Scale(rounds=1, photos=32, images=512, shard_mb=4, batch_size=32, model="ViT-S-32-alt")
 
 
@@ -106,20 +106,21 @@ def measure(folder: Path, scale: Scale) -> list[Line]:
             store.finish()
         return time.time() - started
 
-    def on_ray() -> tuple[float, float]:
-        ended_after = run("ray")
-        ready = float((folder / READY).read_text())
-        return ended_after, time.time() - ready
+    begun: list[float] = []
+
+    def on_ray() -> float:
+        took = run("ray")
+        begun.append(time.time() - float((folder / READY).read_text()))
+        return took
 
     run("local")  # what is done once
     local_runs, ray_runs = interleave(scale.rounds, lambda: run("local"), on_ray)
     check_same(*(store.path for store in stores.values()))
-    whole, begun = zip(*ray_runs, strict=True)
     note = f"{scale.images:,} images by {scale.model} in {precision}, {len(stores['ray'].shards())} shards"
     local = Line(part=PART, name="local engine", unit="s", runs=local_runs, note=note)
     threads = f"actors of {torch.get_num_threads()} threads"
-    without = Line(part=PART, name="on Ray, without its start", unit="s", runs=begun, note=threads)
-    with_start = Line(part=PART, name="on Ray", unit="s", runs=whole)
+    without = Line(part=PART, name="on Ray, without its start", unit="s", runs=tuple(begun), note=threads)
+    with_start = Line(part=PART, name="on Ray", unit="s", runs=ray_runs)
     return [local, without.over(local, at_most=_MOST), with_start.over(local)]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from arms.encoders.image import ImageEncoder, build_image_encoder
-from arms.encoders.precision import in_precision
+from arms.encoders.precision import Precision, in_precision
 from arms.features.reading import Reader
 from arms.params import ImageEncoderParams
 from benchmarks.feature_parts.setup import SEED, make_keys
@@ -15,7 +15,7 @@ READY = "ready"  # the file that says when an actor had made its encoder
 
 
 def open_source(
-    folder: Path, model: str, precision: str, count: int, *, tells: bool = False
+    folder: Path, model: str, precision: Precision, count: int, *, tells: bool = False
 ) -> tuple[ImageEncoder, list[str], Reader]:
     """So many images; the photos in the folder come again where these are more."""
     params = ImageEncoderParams(
