@@ -24,7 +24,9 @@ from arms.data.atomic import atomic_file
 from arms.data.prepared import read_prepared
 from arms.errors import ArmsError
 from arms.evaluation.judge import Judge
-from arms.params import override, read_data_params, read_encoders_params, read_params
+from arms.params.data import read_data_params
+from arms.params.encoders import read_encoders_params
+from arms.params.tree import override, read_params
 from benchmarks.encoder_parts.extraction import FULL_SCALE, QUICK_SCALE, measure_extraction
 from benchmarks.encoder_parts.page import encoders_page
 from benchmarks.encoder_parts.pairs import Embeddings, build, bundled, embed, untrained

@@ -14,7 +14,7 @@ import click
 
 from arms.device import choose_device
 from arms.errors import ArmsError
-from arms.params import read_params
+from arms.params.tree import read_params
 from benchmarks.feature_parts.images import measure_images
 from benchmarks.feature_parts.memory import measure_memory
 from benchmarks.feature_parts.reading import measure_reading

@@ -28,7 +28,7 @@ from arms.errors import ArmsError
 from arms.evaluation.bootstrap import bootstrap_means, interval
 from arms.evaluation.metrics import compare
 from arms.evaluation.outcomes import is_answerable, is_complete
-from arms.params import read_params
+from arms.params.tree import read_params
 from benchmarks.loop_parts.served import Served, correct_of_choices, serve_sample
 from benchmarks.loop_parts.upstream import recorded_answers, serve_recorded
 from benchmarks.record import RESULTS, Clock, write_report

@@ -16,7 +16,7 @@ import click
 from arms.data.atomic import atomic_file
 from arms.device import choose_device
 from arms.errors import ArmsError
-from arms.params import count_cores
+from arms.params.runtime import count_cores
 from arms.progress import show_progress
 from benchmarks.m2_parts.page import STEP, m2_page
 from benchmarks.m2_parts.project import DATA, write_dataset, write_settings

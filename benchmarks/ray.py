@@ -23,7 +23,7 @@ from arms.encoders.precision import fastest_precision
 from arms.features.extract import extract
 from arms.features.on_ray import RayWork, ray_engine
 from arms.features.store import FeatureStore
-from arms.params import count_cores
+from arms.params.runtime import count_cores
 from benchmarks.feature_parts.setup import SEED, write_photos
 from benchmarks.page import page_table
 from benchmarks.ray_parts.source import READY, open_source

@@ -16,7 +16,7 @@ import psutil
 import torch
 
 from arms.data.atomic import atomic_file
-from arms.params import count_cores
+from arms.params.runtime import count_cores
 
 RESULTS = Path(__file__).parent / "results"
 

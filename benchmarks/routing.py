@@ -16,7 +16,7 @@ import click
 from arms.cli.completers import STARTER
 from arms.data.atomic import atomic_file
 from arms.device import choose_device, resolve_device
-from arms.params import read_params
+from arms.params.tree import read_params
 from arms.routers.router import Router
 from benchmarks.page import page_table
 from benchmarks.record import RESULTS, Clock, Line, format_table, write_report

@@ -17,7 +17,7 @@ from arms.cli.completers import STARTER
 from arms.data.atomic import atomic_file
 from arms.data.query_forms import FORMS
 from arms.features.dataset import Embedder
-from arms.params import SafeParams
+from arms.params.training import SafeParams
 from arms.routers.arms import ArmsRouter
 from arms.routers.router import Router
 from arms.routers.saved import load_router

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from arms.params import PositiveFloat, PositiveInt, Section, Seed, Share, read_section
+from arms.params.section import PositiveFloat, PositiveInt, Section, Seed, Share, read_section
 
 PARAMS = Path(__file__).parent / "params.yaml"
 

@@ -9,7 +9,7 @@ from arms.encoders.pair import EncoderPair
 from arms.encoders.precision import PRECISIONS, EncoderT, fastest_precision, in_precision
 from arms.encoders.text import TextEncoder, build_text_encoder, train_tokenizer
 from arms.features.store import FeatureStore
-from arms.params import PrecisionChoice
+from arms.params.encoders import PrecisionChoice
 from stages.workspace import Workspace
 
 

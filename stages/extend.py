@@ -10,7 +10,8 @@ from arms.data.splits import SCORED_SPLITS
 from arms.encoders.pair import EncoderPair
 from arms.extension.strategies import extend
 from arms.features.dataset import Dataset
-from arms.params import STANDARD_COSTS, Strategy
+from arms.params.costs import STANDARD_COSTS
+from arms.params.training import Strategy
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import Net
 from arms.routers.origin import Origin

@@ -15,7 +15,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from arms.device import resolve_device
 from arms.errors import INTERRUPTED, ArmsError
-from arms.params import RuntimeParams, count_cores
+from arms.params.runtime import RuntimeParams, count_cores
 from arms.training.distributed import joined
 from stages.workspace import stage
 

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from arms.errors import ArmsError
-from arms.params import read_data_params
+from arms.params.data import read_data_params
 from arms.sample import Forms, generate_sample
 from stages.workspace import Stopwatch, stage
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from arms.data.prepared import Prepared
 from arms.data.scores import Scores, read_scores
 from arms.errors import ArmsError
-from arms.params import Strategy
+from arms.params.training import Strategy
 from stages.workspace import SCORES
 
 ByPool = dict[str, Scores]

@@ -6,7 +6,7 @@ from collections import deque
 from arms.data.atomic import atomic_folder
 from arms.data.scores import write_scores
 from arms.data.splits import SCORED_SPLITS
-from arms.params import STANDARD_COSTS
+from arms.params.costs import STANDARD_COSTS
 from arms.routers.origin import Origin
 from stages.dataset import open_dataset
 from stages.live import log_epochs

@@ -12,15 +12,9 @@ import click
 
 from arms.data.storage.urls import below, tidy_url
 from arms.errors import INTERRUPTED, drop_output, ending_of
-from arms.params import (
-    DataParams,
-    EncodersParams,
-    Params,
-    read_data_params,
-    read_encoders_params,
-    read_params,
-    read_preset_params,
-)
+from arms.params.data import DataParams, read_data_params
+from arms.params.encoders import EncodersParams, read_encoders_params
+from arms.params.tree import Params, read_params, read_preset_params
 from arms.progress import show_progress
 from arms.terminal import ShownFormatter, shown
 
@@ -69,7 +63,7 @@ def open_workspace(settings: Sequence[str] = ()) -> Workspace:
     Parameters
     ----------
     settings : sequence of str
-        Settings that win over the preset's, which win over those of params.yaml; see `arms.params.read_params`.
+        Settings that win over the preset's, which win over those of params.yaml; see `arms.params.tree.read_params`.
     """
     params = read_params(assignments=settings)
     if won := sorted(key for key, value in read_preset_params(params.preset) if value):

@@ -27,7 +27,7 @@ from arms.evaluation.metrics import round_metrics
 from arms.evaluation.seeds import Runs, SeedJudge
 from arms.features.dataset import Dataset
 from arms.features.loader import Queries
-from arms.params import Params
+from arms.params.tree import Params
 from arms.progress import progress_bar
 from arms.reports.pareto_figure import pareto
 from arms.routers.base import BaseRouter

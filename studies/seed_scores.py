@@ -6,7 +6,7 @@ from pathlib import Path
 from arms.data.atomic import atomic_folder
 from arms.data.scores import Scores, read_scores, write_scores
 from arms.errors import ArmsError
-from arms.params import Strategy
+from arms.params.training import Strategy
 from stages.scores import ARMS, SEEDS, ByPool, without_twin
 from stages.workspace import SCORES
 

@@ -10,7 +10,7 @@ from arms.data.prepared import read_prepared
 from arms.data.scores import Scores
 from arms.data.splits import SCORED_SPLITS
 from arms.extension.strategies import extend
-from arms.params import Strategy
+from arms.params.training import Strategy
 from arms.progress import progress_bar
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import Net

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from arms.params import Name, RouterSettings, Section, Seed, read_section
+from arms.params.section import Name, RouterSettings, Section, Seed, read_section
 from stages.workspace import Workspace
 
 PARAMS = Path("studies/params.yaml")

@@ -16,7 +16,7 @@ from arms.evaluation.judge import Judge
 from arms.extension.strategies import extend
 from arms.features.dataset import Dataset
 from arms.features.labelled import Labelled
-from arms.params import Strategy
+from arms.params.training import Strategy
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import BaseRouter
 from arms.routers.cascade import Net

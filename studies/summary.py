@@ -16,7 +16,7 @@ from arms.evaluation.complementarity import comparison_record, dataset_statistic
 from arms.evaluation.judge import Judge
 from arms.evaluation.leaderboard import beaten
 from arms.evaluation.seeds import SeedJudge
-from arms.params import Params
+from arms.params.tree import Params
 from arms.reports import study_figures
 from arms.reports.results_table import read_files
 from arms.reports.unseen_figures import gains_by_kind, risk_by_coverage

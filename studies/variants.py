@@ -14,7 +14,7 @@ from arms.data.scores import Scores
 from arms.data.splits import SCORED_SPLITS, TEST_SPLITS
 from arms.evaluation.judge import Judge
 from arms.evaluation.seeds import SeedJudge
-from arms.params import read_params
+from arms.params.tree import read_params
 from arms.progress import progress_bar
 from stages.dataset import open_dataset
 from stages.phi import training_data, untrained_phi

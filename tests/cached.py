@@ -12,7 +12,7 @@ from arms.encoders.pair import EncoderPair
 from arms.features.dataset import Dataset, Embedder
 from arms.features.store import FeatureStore
 from arms.features.trunk import run_trunk
-from arms.params import Params, read_params
+from arms.params.tree import Params, read_params
 from arms.routers.arms import ArmsRouter
 from arms.safe.router import SafeRouter
 from tests.fakes import CPU, NAMES, PROFILES, QUESTIONS, make_queries, make_router

@@ -21,7 +21,8 @@ from arms.features.labelled import Labelled
 from arms.features.loader import Queries
 from arms.features.online import encode_queries
 from arms.features.pooling import add_embeddings
-from arms.params import EncodersParams, FitParams, ImageEncoderParams, RouterParams, TextEncoderParams, TrainParams
+from arms.params.encoders import EncodersParams, ImageEncoderParams, TextEncoderParams
+from arms.params.training import FitParams, RouterParams, TrainParams
 from arms.progress import Progress
 from arms.routers.arms import ArmsRouter
 

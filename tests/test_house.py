@@ -26,7 +26,7 @@ GROUPS = (
     ("arms/encoders", "arms/importers", "arms/sample"),
     ("arms/catalogue",),
     ("arms/data", "arms/traffic"),
-    ("arms/params.py", "arms/progress.py", "arms/device.py"),
+    ("arms/params", "arms/progress.py", "arms/device.py"),
     ("arms/errors.py", "arms/names.py", "arms/terminal.py"),
 )
 # What works without the extra `pipeline`.

@@ -10,7 +10,9 @@ from ruamel.yaml import YAML
 from arms.cli.import_ import _run_command
 from arms.errors import ArmsError
 from arms.names import PIPELINE_DATASETS, PIPELINE_ROUTERS, name_problem
-from arms.params import read_data_params, read_encoders_params, read_params
+from arms.params.data import read_data_params
+from arms.params.encoders import read_encoders_params
+from arms.params.tree import read_params
 from tests.pipeline import ROOT
 
 BAD = [

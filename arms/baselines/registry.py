@@ -11,7 +11,7 @@ from typing import Any, cast, get_args, get_type_hints
 from pydantic import ConfigDict, create_model
 
 from arms.errors import ArmsError
-from arms.params import check
+from arms.params.section import check
 from arms.routers.base import BaseRouter
 
 ENTRY_POINTS = "arms.routers"  # where a package names its own routers: mine = "my_package:MyRouter"

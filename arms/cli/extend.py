@@ -85,7 +85,7 @@ def extend(
     from arms.encoders.origins import know_settings
     from arms.extension.request import Request
     from arms.extension.saved import extend_router, report_text
-    from arms.params import read_params
+    from arms.params.tree import read_params
     from arms.routers.remote import local_router
 
     know_settings()
@@ -121,7 +121,7 @@ def _plan(folder: Path, number: int, out: Path | None, replace: bool, as_json: b
     from arms.encoders.origins import know_settings
     from arms.errors import ArmsError
     from arms.extension.plan import plan_table
-    from arms.params import read_params
+    from arms.params.tree import read_params
     from arms.routers.saved import load_router
 
     if out and as_json:

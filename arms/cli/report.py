@@ -67,7 +67,7 @@ def report(metrics: Path, out: Path | None, dataset: str | None, as_json: bool) 
 def _write_pages(out: Path) -> list[Path]:
     """Write the page of all results, a page for each dataset and one for the benchmarks, and the headline figure."""
     from arms.data.atomic import atomic_file
-    from arms.params import read_data_params
+    from arms.params.data import read_data_params
     from arms.reports.dataset_page import dataset_page
     from arms.reports.headline import headline_bars
     from arms.reports.results_page import BENCHMARKS, benchmarks_page, read_summaries, results_page

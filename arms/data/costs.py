@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from arms.data.profiles import VlmProfile
-from arms.params import CostsParams
+from arms.params.costs import CostsParams
 
 if TYPE_CHECKING:
     from arms.data.prepared import Prepared

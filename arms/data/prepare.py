@@ -11,7 +11,7 @@ from arms.data.splits import EXCLUDED, TEST_SPLITS, assign_splits
 from arms.data.tables import is_in
 from arms.data.validation import Validated
 from arms.errors import ArmsError
-from arms.params import OodParams, PoolParams, SplitParams
+from arms.params.data import OodParams, PoolParams, SplitParams
 
 _REPORTED = (0.9, 0.95, 0.98)  # correlations from which on pictures are counted as near-copies, beside the setting
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from arms.data.tables import is_in
 from arms.errors import ArmsError
-from arms.params import OodParams, SplitParams
+from arms.params.data import OodParams, SplitParams
 
 SplitName = Literal["train", "val", "id", "ood"]
 SPLITS: tuple[SplitName, ...] = ("train", "val", "id", "ood")

@@ -6,7 +6,9 @@ from pathlib import Path
 from arms.doctor import machine
 from arms.doctor.machine import Found, Line, Status, report
 from arms.errors import ArmsError
-from arms.params import read_data_params, read_encoders_params, read_params
+from arms.params.data import read_data_params
+from arms.params.encoders import read_encoders_params
+from arms.params.tree import read_params
 
 # The baselines that search with faiss.
 FAISS_ROUTERS = ("hybrid-llm", "knn", "prknn", "prox-router")

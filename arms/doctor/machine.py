@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from arms.errors import ArmsError
-from arms.params import count_cores
+from arms.params.runtime import count_cores
 
 Status = Literal["ok", "note", "missing"]
 Found = tuple[Status, str, dict[str, Any]]  # status, text and facts of a `Line`

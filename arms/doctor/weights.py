@@ -12,7 +12,7 @@ from arms.encoders.natural import NATURAL, natural_folder
 from arms.encoders.origins import HF_HUB, LOCAL_DIR, OPEN_CLIP_CONFIG, URL_CACHE, HubName, is_path
 from arms.encoders.picture_text import models_folder
 from arms.errors import ArmsError
-from arms.params import EncodersParams, ImageEncoderParams, PairEncoderParams, ServerParams, TextEncoderParams
+from arms.params.encoders import EncodersParams, ImageEncoderParams, PairEncoderParams, ServerParams, TextEncoderParams
 
 _WEIGHTS_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer_config.json")

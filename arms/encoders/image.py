@@ -17,7 +17,7 @@ from arms.encoders.images.base import Tower
 from arms.encoders.images.registry import tower_loader
 from arms.encoders.images.with_text import with_text
 from arms.errors import ArmsError
-from arms.params import ImageEncoderParams
+from arms.params.encoders import ImageEncoderParams
 
 
 @dataclass(frozen=True, kw_only=True)

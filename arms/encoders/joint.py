@@ -22,7 +22,7 @@ from arms.encoders.batch import Batch
 from arms.encoders.long_texts import shorten_text
 from arms.encoders.text import readable
 from arms.errors import ArmsError
-from arms.params import EncodersParams
+from arms.params.encoders import EncodersParams
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from huggingface_hub import constants
 
 from arms.errors import ArmsError
-from arms.params import EncodersParams, ServerParams, TextEncoderParams, read_encoders_params
+from arms.params.encoders import EncodersParams, ServerParams, TextEncoderParams, read_encoders_params
 
 LOCAL_DIR = "local-dir:"  # before the path of a folder in open_clip's layout
 HF_HUB = "hf-hub:"  # before the name of an open_clip model on the hub

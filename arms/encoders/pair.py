@@ -12,7 +12,7 @@ from arms.encoders.image import ImageEncoder, build_image_encoder
 from arms.encoders.joint import JointEncoder, build_joint_encoder
 from arms.encoders.long_texts import Shortening
 from arms.encoders.text import TextEncoder, build_text_encoder
-from arms.params import EncodersParams
+from arms.params.encoders import EncodersParams
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from arms.encoders.base import Encoder, cut_layers, describe_cut, hash_weights
 from arms.encoders.batch import Batch
 from arms.encoders.long_texts import Shortening, describe_shortening, shorten_ids, shorten_text
 from arms.encoders.texts.registry import model_loader
-from arms.params import ServerParams, TextEncoderParams
+from arms.params.encoders import ServerParams, TextEncoderParams
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from arms.data.splits import TEST_SPLITS
 from arms.evaluation.cost_judge import CostJudge
 from arms.evaluation.judge import Judge
 from arms.evaluation.seeds import Runs, SeedJudge
-from arms.params import CostsParams
+from arms.params.costs import CostsParams
 
 Json = dict[str, Any]
 _KEPT = ("em", "em_low", "em_high", "best_single_em", "gain", "gain_low", "gain_high", "oracle_em", "queries")

@@ -15,7 +15,7 @@ from arms.evaluation.judge import ByPool, Judge
 from arms.evaluation.metrics import round_metrics
 from arms.evaluation.outcomes import correct_of
 from arms.evaluation.strong_calls import weak_and_strong
-from arms.params import CostsParams
+from arms.params.costs import CostsParams
 
 _PER_QUERIES = 1000  # a query's cost in USD would be lost in rounding
 Point = tuple[float, float]

@@ -13,7 +13,7 @@ from arms.data.prepared import Prepared, read_prepared
 from arms.data.profiles import VlmProfile
 from arms.errors import ArmsError
 from arms.extension.new_vlms import join_new_vlms, read_new_outcomes, read_profiles
-from arms.params import ExtendParams, Strategy
+from arms.params.training import ExtendParams, Strategy
 from arms.routers.cascade import Net
 from arms.routers.checkpoint import DESCRIPTION, read_description
 from arms.routers.origin import split_sha256

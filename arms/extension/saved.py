@@ -18,7 +18,9 @@ from arms.extension.before_after import extension_text, judge_extension
 from arms.extension.request import Request, check_request, join_given, no_features, outcomes_on, read_given, zero_shot
 from arms.extension.strategies import Extension, extend_incrementally, extend_independently
 from arms.features.dataset import Dataset, stores_in
-from arms.params import EvaluateParams, ExtendParams, Params, RuntimeParams
+from arms.params.runtime import RuntimeParams
+from arms.params.training import ExtendParams
+from arms.params.tree import EvaluateParams, Params
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import CascadeRouter, Net, first_net
 from arms.routers.origin import Origin

@@ -11,7 +11,7 @@ import numpy as np
 from arms.data.profiles import VlmProfile
 from arms.encoders.pair import EncoderPair
 from arms.features.labelled import Labelled
-from arms.params import ExtendParams, FitParams, IncrementalParams, IndependentParams, Strategy
+from arms.params.training import ExtendParams, FitParams, IncrementalParams, IndependentParams, Strategy
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import CascadeRouter, Net, first_net
 from arms.training.choice import choose_queries

@@ -17,7 +17,7 @@ from arms.encoders.pair import EncoderPair
 from arms.features.labelled import Answers, Labelled
 from arms.features.loader import Features, Pairs, Queries, gather_queries
 from arms.features.pooling import add_embeddings, embed_texts
-from arms.params import CostsParams
+from arms.params.costs import CostsParams
 
 if TYPE_CHECKING:
     from arms.features.store import FeatureStore

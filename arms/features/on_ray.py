@@ -29,7 +29,7 @@ from arms.features.extract import Engine, ShardEncoder, write_parts
 from arms.features.plan import Shard
 from arms.features.reading import Reader
 from arms.features.store import FeatureStore
-from arms.params import count_cores
+from arms.params.runtime import count_cores
 
 _KEY_BYTES = 32
 _SHARD_TRIES = 5  # a shard whose actor is lost so often, as one that takes too much memory, ends the run

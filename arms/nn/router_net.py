@@ -12,7 +12,7 @@ from arms.errors import ArmsError
 from arms.nn.classifier import CosineClassifier
 from arms.nn.experts import FusionExperts, mix_experts
 from arms.nn.gate import Gate
-from arms.params import RouterParams, Trains
+from arms.params.training import RouterParams, Trains
 
 
 class EncodedQueries(NamedTuple):

@@ -9,7 +9,7 @@ from arms.data.disk import read_json
 from arms.data.prepared import read_prepared, split_sizes
 from arms.errors import ArmsError
 from arms.names import name_problem
-from arms.params import read_data_params
+from arms.params.data import read_data_params
 from arms.reports.curve_figure import learning_curve
 from arms.reports.own_page import own_page
 from arms.reports.results_table import read_metrics

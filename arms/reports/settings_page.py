@@ -13,7 +13,10 @@ import annotated_types as at
 from pydantic.fields import FieldInfo
 
 from arms.baselines.registry import ROUTERS, find_router, settings_of
-from arms.params import Section, read_data_params, read_encoders_params, read_params, read_preset_params
+from arms.params.data import read_data_params
+from arms.params.encoders import read_encoders_params
+from arms.params.section import Section
+from arms.params.tree import read_params, read_preset_params
 
 # How each file is read; of those under conf/ the page shows one each.
 _FILES: dict[str, Callable[[Path], Section]] = {

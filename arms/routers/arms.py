@@ -21,7 +21,7 @@ from arms.features.labelled import Labelled
 from arms.features.loader import Queries
 from arms.features.online import Pictures, Question, encode_queries, encode_texts
 from arms.nn.router_net import RouterNet
-from arms.params import FitParams, RouterParams
+from arms.params.training import FitParams, RouterParams
 from arms.routers.base import BaseRouter
 from arms.routers.checkpoint import read_description, read_file, read_weights, write_checkpoint
 from arms.routers.stored import (

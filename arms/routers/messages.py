@@ -11,7 +11,7 @@ from typing import Any
 
 from arms.data.data_uris import decode_text, is_data_uri
 from arms.errors import ArmsError
-from arms.params import STANDARD_COSTS
+from arms.params.costs import STANDARD_COSTS
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _TEXTS, _IMAGES = ("text", "input_text", "output_text", "refusal"), ("image_url", "input_image")

@@ -8,7 +8,7 @@ from typing import Any, Self
 from arms.data.costs import AnswerPrice, answer_prices
 from arms.data.prepared import Prepared
 from arms.data.splits import SPLITS
-from arms.params import CostsParams
+from arms.params.costs import CostsParams
 
 
 @dataclass(frozen=True)

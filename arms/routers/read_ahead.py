@@ -21,7 +21,7 @@ from arms.errors import ArmsError
 from arms.features.online import Item
 from arms.features.reading import yield_cores
 from arms.features.recent import Recent
-from arms.params import count_cores
+from arms.params.runtime import count_cores
 from arms.routers.queries import Query, QueryError
 
 

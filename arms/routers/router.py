@@ -13,7 +13,7 @@ from arms.data.costs import estimate_costs, estimate_tokens, price_costs
 from arms.errors import ArmsError
 from arms.features.loader import Queries
 from arms.features.online import Item
-from arms.params import STANDARD_COSTS, CostsParams
+from arms.params.costs import STANDARD_COSTS, CostsParams
 from arms.routers.batches import CACHE_MB, WINDOW_QUERIES, FeatureCache, encode_windows
 from arms.routers.hub import Portable
 from arms.routers.messages import CONTEXT_TOKENS, pictures_of, read_messages
@@ -94,7 +94,7 @@ class Router(Portable):
             by the costs that its dataset records; latencies are not known here.
         costs : CostsParams, optional
             Estimate costs anew, by these token counts and the prices in the VLMs' profiles. So they are estimated too,
-            by `arms.params.STANDARD_COSTS`, if the router does not know its dataset's.
+            by `arms.params.costs.STANDARD_COSTS`, if the router does not know its dataset's.
         why : bool
             Say what stands behind the route, in `Route.why`.
         tools : bool

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arms.params import CostsParams
+from arms.params.costs import CostsParams
 
 if TYPE_CHECKING:
     from arms.safe.why import Why

@@ -19,7 +19,8 @@ from arms.encoders.pair import EncoderPair, build_encoders
 from arms.encoders.precision import in_precision
 from arms.errors import ArmsError
 from arms.nn.router_net import RouterNet
-from arms.params import EncodersParams, Trains
+from arms.params.encoders import EncodersParams
+from arms.params.training import Trains
 
 Modality = Literal["image", "text"]
 _ADDED = ("no_image_D", "no_token_D", "experts.attention.later_places")

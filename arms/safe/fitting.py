@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import logit
 
 from arms.features.labelled import Labelled
-from arms.params import SafeParams
+from arms.params.training import SafeParams
 from arms.routers.base import BaseRouter
 from arms.safe.base_rates import base_rates
 from arms.safe.confidence import Confidence, fit_confidence

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from arms.features.labelled import Labelled
-from arms.params import SafeParams
+from arms.params.training import SafeParams
 
 Level = Literal["task", "benchmark"]  # of kinds
 

@@ -9,7 +9,7 @@ from scipy.special import logit
 
 from arms.features.labelled import Labelled
 from arms.features.loader import Queries
-from arms.params import SafeParams
+from arms.params.training import SafeParams
 from arms.progress import progress_bar
 from arms.routers.base import BaseRouter
 from arms.safe.base_rates import base_rates

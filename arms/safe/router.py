@@ -20,7 +20,7 @@ from arms.features.dataset import Embedder
 from arms.features.labelled import Labelled
 from arms.features.loader import Queries
 from arms.features.online import Pictures, Question
-from arms.params import FitParams, RouterParams, SafeParams
+from arms.params.training import FitParams, RouterParams, SafeParams
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import Scorer
 from arms.routers.cascade import CascadeRouter, Net, first_net

@@ -15,7 +15,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from arms import __version__
 from arms.errors import ArmsError
-from arms.params import Section, check
+from arms.params.section import Section, check
 from arms.serve import openapi
 from arms.serve.auth import Keys, check_local
 from arms.serve.candidates import model_names

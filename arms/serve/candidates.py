@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from arms.data.costs import estimate_tokens
-from arms.params import STANDARD_COSTS
+from arms.params.costs import STANDARD_COSTS
 from arms.selection.capabilities import Needs, lacking
 from arms.selection.select import select
 from arms.serve.loaded import Loaded

@@ -11,7 +11,7 @@ from PIL import Image
 from arms.data.costs import estimate_costs, price_costs
 from arms.data.profiles import VlmProfile
 from arms.errors import ArmsError
-from arms.params import STANDARD_COSTS
+from arms.params.costs import STANDARD_COSTS
 from arms.routers.batches import FeatureCache
 from arms.routers.checkpoint import DESCRIPTION
 from arms.routers.remote import local_router

@@ -7,7 +7,7 @@ import numpy as np
 
 from arms.data.costs import AnswerPrice, estimate_costs
 from arms.data.profiles import VlmProfile
-from arms.params import STANDARD_COSTS
+from arms.params.costs import STANDARD_COSTS
 from arms.routers.saved import EncodingRouter
 from arms.serve.settings import UpstreamSettings
 

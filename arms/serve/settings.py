@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from arms.data.pictures import MOST_PIXELS
 from arms.errors import ArmsError
-from arms.params import PositiveFloat, PositiveInt, Section, Share, read_section
+from arms.params.section import PositiveFloat, PositiveInt, Section, Share, read_section
 from arms.selection.policies import POLICIES
 
 AUTO = "auto"

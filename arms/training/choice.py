@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from arms.features.labelled import Labelled
-from arms.params import TrainParams
+from arms.params.training import TrainParams
 
 
 def choose_queries(train: Labelled, base: Sequence[str], params: TrainParams) -> Labelled:

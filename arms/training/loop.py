@@ -17,7 +17,7 @@ from arms.errors import ArmsError
 from arms.features.labelled import Labelled, masked_em
 from arms.features.loader import read_batches
 from arms.nn.router_net import RouterNet
-from arms.params import FitParams
+from arms.params.training import FitParams
 from arms.progress import Progress, progress_bar
 from arms.training.augmentation import augment
 from arms.training.distributed import from_first, gathered, global_sum, num_ranks, own_part, rank, share_gradients

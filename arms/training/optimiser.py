@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from arms.params import TrainParams
+from arms.params.training import TrainParams
 
 
 def build_optimizer(

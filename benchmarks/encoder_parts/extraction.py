@@ -17,7 +17,8 @@ from arms.encoders.pretrained.timm_models import natural_image_weights
 from arms.encoders.text import TextEncoder, build_text_encoder
 from arms.encoders.torchvision_guard import import_torchvision
 from arms.features.trunk import run_trunk
-from arms.params import read_encoders_params, read_params
+from arms.params.encoders import read_encoders_params
+from arms.params.tree import read_params
 from benchmarks.feature_parts.images import Extraction
 from benchmarks.feature_parts.limits import decode_alone, describe_limit, forward_alone, rate_limit
 from benchmarks.feature_parts.setup import SEED, Scale, Setup, check_same

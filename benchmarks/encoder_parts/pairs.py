@@ -15,7 +15,7 @@ from arms.encoders.pair import EncoderPair, build_encoders
 from arms.features import pooled
 from arms.features.online import encode_queries
 from arms.features.pooling import add_embeddings
-from arms.params import EncodersParams, TunableLayers, read_encoders_params
+from arms.params.encoders import EncodersParams, TunableLayers, read_encoders_params
 
 _CPU = torch.device("cpu")
 

@@ -16,7 +16,7 @@ from arms.data.splits import SCORED_SPLITS
 from arms.encoders.pair import EncoderPair
 from arms.evaluation.judge import Judge
 from arms.features.dataset import Dataset
-from arms.params import EncodersParams
+from arms.params.encoders import EncodersParams
 from arms.routers.arms import ArmsRouter
 from benchmarks.encoder_parts.pairs import bundled, untrained
 from stages.dataset import open_dataset, open_embedded

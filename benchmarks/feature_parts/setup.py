@@ -12,7 +12,8 @@ from PIL import Image
 from tokenizers import Tokenizer
 
 from arms.encoders.text import train_tokenizer
-from arms.params import EncodersParams, ImageEncoderParams, Params, TextEncoderParams
+from arms.params.encoders import EncodersParams, ImageEncoderParams, TextEncoderParams
+from arms.params.tree import Params
 
 SEED = 1
 _WIDTH, _HEIGHT = 640, 480

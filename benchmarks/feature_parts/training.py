@@ -18,7 +18,7 @@ from arms.features.labelled import Labelled
 from arms.features.loader import Features, Queries, gather_queries
 from arms.features.reading import Reader
 from arms.features.store import FeatureStore
-from arms.params import EncodersParams, read_encoders_params
+from arms.params.encoders import EncodersParams, read_encoders_params
 from arms.routers.arms import ArmsRouter
 from benchmarks.feature_parts.live import live_queries
 from benchmarks.feature_parts.setup import SEED, Setup, make_keys

@@ -11,7 +11,7 @@ from arms.catalogue.match import CATALOGUE
 from arms.data.atomic import atomic_folder
 from arms.data.profiles import VlmProfile, read_vlms, write_vlms
 from arms.data.tables import OUTCOMES, QUERIES, VLMS_FILE, write_table
-from arms.params import read_params
+from arms.params.tree import read_params
 from benchmarks.m2_parts.pictures import write_pictures
 from benchmarks.m2_parts.shape import FREE, PAID, Shape
 from benchmarks.m2_parts.tables import SEED, make_tables

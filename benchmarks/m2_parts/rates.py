@@ -12,7 +12,8 @@ from arms.encoders.pair import build_encoders
 from arms.encoders.text import train_tokenizer
 from arms.features.labelled import Labelled
 from arms.features.online import encode_queries
-from arms.params import EncodersParams, Params, read_params
+from arms.params.encoders import EncodersParams
+from arms.params.tree import Params, read_params
 from arms.routers.arms import ArmsRouter
 from benchmarks.m2_parts.page import COUNT
 from benchmarks.m2_parts.project import PUBLISHED, ROOT, TUNED, pool_profiles

@@ -8,7 +8,7 @@ import numpy as np
 from arms.encoders.image import ImageEncoder, build_image_encoder
 from arms.encoders.precision import Precision, in_precision
 from arms.features.reading import Reader
-from arms.params import ImageEncoderParams
+from arms.params.encoders import ImageEncoderParams
 from benchmarks.feature_parts.setup import SEED, make_keys
 
 READY = "ready"  # the file that says when an actor had made its encoder

@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from arms.baselines.registry import build_router
-from arms.params import read_params
+from arms.params.tree import read_params
 from benchmarks.record import Line
 from benchmarks.router_parts.scoring import CPU, UNIT, batch_us, single_us
 from benchmarks.router_parts.setup import SEED, Setup

@@ -15,7 +15,7 @@ from arms.encoders.base import Encoder
 from arms.features.extract import extract
 from arms.features.reading import Reader
 from arms.features.store import FeatureStore
-from arms.params import RuntimeParams
+from arms.params.runtime import RuntimeParams
 from arms.routers.router import Router
 from benchmarks.record import Line
 from benchmarks.routing_parts.setup import Scale, make_queries

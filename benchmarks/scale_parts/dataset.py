@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 from arms.data.profiles import VlmProfile, write_vlms
 from arms.data.tables import OUTCOMES, QUERIES, VLMS_FILE
-from arms.params import read_params
+from arms.params.tree import read_params
 from benchmarks.scene_parts.child import made_up
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from arms.baselines import registry
 from arms.baselines.constant import BestSingleRouter, RandomRouter
 from arms.baselines.registry import ROUTERS, any_learns_from_answers, build_router, find_router
 from arms.errors import ArmsError
-from arms.params import read_params
+from arms.params.tree import read_params
 from arms.routers.base import BaseRouter
 
 VLMS = ("a", "b", "c")

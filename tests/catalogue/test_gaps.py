@@ -8,7 +8,7 @@ from arms.catalogue.match import CATALOGUE
 from arms.data.costs import estimate_costs
 from arms.data.profiles import VlmProfile, profile_sentence, read_vlms, write_vlms
 from arms.errors import ArmsError
-from arms.params import STANDARD_COSTS
+from arms.params.costs import STANDARD_COSTS
 
 ROOT = Path(__file__).resolve().parents[2]
 SAID = {"provider": "Acme", "architecture": "A", "language_model": "L", "vision_model": "V"}

@@ -7,7 +7,7 @@ import pytest
 from arms.data.tables import read_dataset
 from arms.importers import registry
 from arms.importers.registry import importer_names
-from arms.params import read_data_params
+from arms.params.data import read_data_params
 from tests.cli.helpers import check_failed, run, run_json
 from tests.fakes import PROFILES, make_queries
 

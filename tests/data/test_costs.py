@@ -6,7 +6,7 @@ from arms.data.costs import AnswerPrice, answer_prices, costs_of, estimate_costs
 from arms.data.prepared import Prepared
 from arms.data.profiles import VlmProfile
 from arms.errors import ArmsError
-from arms.params import CostsParams
+from arms.params.costs import CostsParams
 
 PARAMS = CostsParams(characters_per_token=5.0, image_tokens=100, answer_tokens=20, own_compute_usd_per_b=0.5)
 NO_COMPUTE = PARAMS.model_copy(update={"own_compute_usd_per_b": 0.0})

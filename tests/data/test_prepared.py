@@ -20,7 +20,7 @@ from arms.data.tables import QUERIES, OutcomeTables, write_table
 from arms.data.validation import Validated
 from arms.data.validation import validate as validate_only
 from arms.errors import ArmsError
-from arms.params import OodParams, PoolParams, SplitParams
+from arms.params.data import OodParams, PoolParams, SplitParams
 
 MakeDataset = Callable[..., OutcomeTables]
 validate = partial(validate_only, thumbnail_side=32)

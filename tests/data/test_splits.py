@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from arms.data.splits import assign_splits, scene_uniform
 from arms.errors import ArmsError
-from arms.params import OodParams, SplitParams
+from arms.params.data import OodParams, SplitParams
 
 
 def table(rows: list[tuple[int, str, str]]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import click
 import pytest
 
 from arms.cli import main
-from arms.params import read_params
+from arms.params.tree import read_params
 from tests.docs.markdown import PAGES
 from tests.pipeline import ROOT
 

@@ -5,7 +5,7 @@ import pytest
 from arms.doctor.weights import weights_of
 from arms.encoders import bundled, natural
 from arms.errors import ArmsError
-from arms.params import EncodersParams, PairEncoderParams, read_encoders_params
+from arms.params.encoders import EncodersParams, PairEncoderParams, read_encoders_params
 from tests.fakes import image_params, text_params
 
 ROOT = Path(__file__).resolve().parents[2]

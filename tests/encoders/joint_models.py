@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from arms.encoders.torchvision_guard import import_torchvision
-from arms.params import PairEncoderParams
+from arms.params.encoders import PairEncoderParams
 from tests.encoders.cuts import randomise
 from tests.encoders.libraries import SPECIAL
 from tests.fakes import tiny_tokenizer

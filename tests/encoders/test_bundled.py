@@ -17,7 +17,8 @@ from arms.data.profiles import profile_sentence, read_vlms
 from arms.encoders.bundled import BUNDLED, bundled_folder
 from arms.encoders.image import build_image_encoder
 from arms.encoders.text import build_text_encoder
-from arms.params import read_encoders_params, read_params
+from arms.params.encoders import read_encoders_params
+from arms.params.tree import read_params
 from pretrain.attributes import attributes
 from pretrain.settings import read_settings
 from pretrain.stream import draw_batch

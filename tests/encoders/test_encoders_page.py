@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from arms.encoders.joint import build_joint_encoder
 from arms.encoders.pair import build_encoders
 from arms.encoders.torchvision_guard import import_torchvision
-from arms.params import EncodersParams
+from arms.params.encoders import EncodersParams
 from tests.docs.markdown import read_blocks
 from tests.encoders.cuts import TEXTS as QUESTIONS
 from tests.encoders.cuts import image_batch, pictures, run, text_batch

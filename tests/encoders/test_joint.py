@@ -15,7 +15,7 @@ from arms.encoders.pair import build_encoders
 from arms.encoders.precision import in_precision
 from arms.errors import ArmsError
 from arms.features.trunk import run_trunk
-from arms.params import EncodersParams, PairEncoderParams
+from arms.params.encoders import EncodersParams, PairEncoderParams
 from tests.encoders.cuts import EXACT
 from tests.encoders.joint_models import FAMILIES, POOLINGS, pair_params, save_joint, transformers_own
 from tests.encoders.libraries import TEXTS, save_text

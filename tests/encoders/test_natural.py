@@ -19,7 +19,7 @@ from arms.encoders.pair import build_encoders
 from arms.encoders.pretrained.timm_models import natural_image_weights
 from arms.errors import ArmsError
 from arms.features.online import encode_texts
-from arms.params import read_encoders_params
+from arms.params.encoders import read_encoders_params
 from tests.encoders.cuts import EXACT, TEXTS, image_batch, run, text_batch
 from tests.fakes import CPU
 

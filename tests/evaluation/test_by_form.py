@@ -8,7 +8,7 @@ from arms.data.prepared import Prepared
 from arms.data.profiles import VlmProfile
 from arms.data.scores import Scores
 from arms.evaluation.by_form import metrics_by_form
-from arms.params import CostsParams
+from arms.params.costs import CostsParams
 
 VLMS = (VlmProfile(name="one", access="free", params_b=2), VlmProfile(name="two", access="free", params_b=7))
 COSTS = CostsParams(characters_per_token=1.0, image_tokens=10, answer_tokens=1, own_compute_usd_per_b=0.1)

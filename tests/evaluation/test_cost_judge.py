@@ -9,7 +9,7 @@ from arms.data.profiles import VlmProfile
 from arms.data.scores import Scores
 from arms.evaluation.cost_judge import CostJudge
 from arms.evaluation.judge import Judge
-from arms.params import CostsParams
+from arms.params.costs import CostsParams
 
 NO_COMPUTE = CostsParams(characters_per_token=1.0, image_tokens=0, answer_tokens=0, own_compute_usd_per_b=0.0)
 VLMS = (

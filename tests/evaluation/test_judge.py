@@ -14,7 +14,7 @@ from arms.evaluation.cost_judge import CostJudge
 from arms.evaluation.curves import em_records
 from arms.evaluation.judge import Judge
 from arms.evaluation.leaderboard import leaderboard
-from arms.params import CostsParams
+from arms.params.costs import CostsParams
 
 NAN = np.nan
 COSTS = CostsParams(characters_per_token=1.0, image_tokens=0, answer_tokens=0, own_compute_usd_per_b=0.0)

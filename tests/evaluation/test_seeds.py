@@ -10,7 +10,7 @@ from arms.data.scores import Scores
 from arms.evaluation.cost_judge import CostJudge
 from arms.evaluation.judge import Judge
 from arms.evaluation.seeds import SeedJudge, mean_metrics
-from arms.params import CostsParams
+from arms.params.costs import CostsParams
 
 VLMS = (VlmProfile(name="one", access="free", params_b=2), VlmProfile(name="two", access="free", params_b=7))
 COSTS = CostsParams(characters_per_token=1.0, image_tokens=0, answer_tokens=1, own_compute_usd_per_b=0.1)

@@ -15,7 +15,7 @@ from arms.errors import ArmsError
 from arms.extension.request import Request
 from arms.extension.saved import extend_router, report_text
 from arms.features.dataset import Embedder
-from arms.params import override
+from arms.params.tree import override
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import CascadeRouter
 from arms.routers.origin import Origin

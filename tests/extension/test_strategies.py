@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from arms.extension.strategies import enough_epochs, extend, extend_incrementally, extend_independently, rehearse
-from arms.params import ExtendParams, IncrementalParams, IndependentParams
+from arms.params.training import ExtendParams, IncrementalParams, IndependentParams
 from arms.routers.arms import ArmsRouter
 from arms.routers.cascade import CascadeRouter
 from arms.selection.select import select

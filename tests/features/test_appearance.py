@@ -11,7 +11,7 @@ from arms.encoders.image import build_image_encoder
 from arms.features.extract import extract
 from arms.features.store import FeatureStore
 from arms.features.trunk import run_trunk
-from arms.params import read_encoders_params
+from arms.params.encoders import read_encoders_params
 from tests.data.test_appearance import STORED
 from tests.fakes import CPU
 from tests.pipeline import ROOT

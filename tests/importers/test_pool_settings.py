@@ -5,7 +5,7 @@ from ruamel.yaml import YAML
 from arms.data.profiles import VlmProfile
 from arms.data.tables import OutcomeTables, write_dataset
 from arms.importers.pool_settings import PoolGaps, find_pool_gaps, write_pool_settings
-from arms.params import read_data_params
+from arms.params.data import read_data_params
 
 NAMES = ("gpt-4o", "null", "1.5", "yes", "a: b # c", "- d", "Über 模型 🦜", "x" * 200, "'q\"", "{z}", "2024-05-13")
 

@@ -15,7 +15,7 @@ from arms.features.online import encode_queries
 from arms.importers.lmms_eval.lmms_eval_importer import LmmsEvalImporter
 from arms.importers.records.records_importer import RecordsImporter
 from arms.importers.vlmevalkit.vlmevalkit_importer import VlmEvalKitImporter
-from arms.params import OodParams, PoolParams, SplitParams
+from arms.params.data import OodParams, PoolParams, SplitParams
 from arms.routers.router import Router
 from tests.fakes import CPU, label, make_router
 from tests.importers.helpers import FREE, Imported, load_log

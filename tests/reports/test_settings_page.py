@@ -12,7 +12,8 @@ from ruamel.yaml import YAML
 
 from arms.baselines.registry import ROUTERS
 from arms.cli import main
-from arms.params import ImageEncoderParams, PairEncoderParams, PoolParams, ProbeParams, ServerParams, TextEncoderParams
+from arms.params.data import PoolParams
+from arms.params.encoders import ImageEncoderParams, PairEncoderParams, ProbeParams, ServerParams, TextEncoderParams
 from arms.reports.settings_page import describe_type, read_settings, settings_page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +56,7 @@ def test_every_setting_is_there_with_its_meaning_and_its_value():
         assert written <= names
         assert names - written <= (MAY_BE_LEFT_OUT if "encoders" in file else set())
     without = [setting.name for setting in found if not setting.meaning]
-    assert not without, "these fields of arms/params.py have no description"
+    assert not without, "these fields of arms/params have no description"
     (rate,) = [setting for setting in found if setting.name == "train.learning_rate"]
     assert (rate.section, rate.kind, rate.value) == ("train", "number, above 0", 0.001)
 

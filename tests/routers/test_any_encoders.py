@@ -15,7 +15,7 @@ from arms.errors import ArmsError
 from arms.features.extract import extract
 from arms.features.online import encode_queries
 from arms.features.store import FeatureStore
-from arms.params import EncodersParams, read_encoders_params
+from arms.params.encoders import EncodersParams, read_encoders_params
 from arms.routers.arms import ArmsRouter
 from arms.routers.saved import load_router
 from tests.encoders.libraries import TEXTS, image_settings, save_text, save_timm, text_settings

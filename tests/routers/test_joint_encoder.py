@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from arms.encoders.pair import build_encoders
 from arms.errors import ArmsError
 from arms.features.online import encode_queries
-from arms.params import EncodersParams
+from arms.params.encoders import EncodersParams
 from arms.routers.arms import ArmsRouter
 from arms.routers.router import Router
 from arms.routers.saved import load_router

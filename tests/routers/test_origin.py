@@ -5,7 +5,7 @@ import pytest
 
 from arms.data.costs import costs_of
 from arms.errors import ArmsError
-from arms.params import STANDARD_COSTS
+from arms.params.costs import STANDARD_COSTS
 from arms.routers.cascade import CascadeRouter
 from arms.routers.origin import Origin, split_sha256
 from arms.routers.router import Router

@@ -9,7 +9,7 @@ from PIL import Image
 from arms.data.costs import estimate_costs
 from arms.data.profiles import VlmProfile
 from arms.errors import ArmsError
-from arms.params import STANDARD_COSTS
+from arms.params.costs import STANDARD_COSTS
 from arms.routers.base import BaseRouter
 from arms.routers.cascade import CascadeRouter
 from arms.routers.router import Router

@@ -5,7 +5,7 @@ import numpy as np
 from arms.data.query_forms import FORMS
 from arms.features.loader import Features, Queries
 from arms.features.pooled import Embeddings
-from arms.params import SafeParams
+from arms.params.training import SafeParams
 from arms.routers.base import BaseRouter
 from arms.safe.evidence import Evidence
 from arms.safe.joint import SOURCES

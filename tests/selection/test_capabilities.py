@@ -8,7 +8,7 @@ import pytest
 from arms.data.costs import estimate_tokens
 from arms.data.profiles import VlmProfile, read_vlms, write_vlms
 from arms.errors import ArmsError
-from arms.params import STANDARD_COSTS
+from arms.params.costs import STANDARD_COSTS
 from arms.routers.router import Router
 from arms.selection.capabilities import Needs, lacking
 from tests.fakes import PROFILES, make_queries, make_router

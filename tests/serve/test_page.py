@@ -4,7 +4,7 @@ import json
 
 from ruamel.yaml import YAML
 
-from arms.params import Section, check
+from arms.params.section import Section, check
 from arms.serve.settings import ServeSettings
 from tests.docs.markdown import read_blocks
 from tests.pipeline import ROOT

@@ -3,7 +3,7 @@
 import pytest
 from ruamel.yaml import YAML
 
-from arms.params import PresetParams
+from arms.params.tree import PresetParams
 from tests.pipeline import ROOT
 
 PRESET = "conf/presets/${preset}.yaml"

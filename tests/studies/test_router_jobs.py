@@ -3,7 +3,8 @@
 import pytest
 
 from arms.errors import ArmsError
-from arms.params import read_params, read_section
+from arms.params.section import read_section
+from arms.params.tree import read_params
 from studies.routers import router_jobs
 from studies.settings import PARAMS, StudyParams
 

@@ -11,7 +11,7 @@ from arms.data.scores import Scores
 from arms.evaluation.judge import Judge
 from arms.features.dataset import Dataset
 from arms.features.store import FeatureStore
-from arms.params import override
+from arms.params.tree import override
 from arms.selection.select import select
 from stages.workspace import Workspace
 from studies.setup import FIVE_METRICS, Setup, five_metrics

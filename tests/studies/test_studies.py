@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from arms.errors import ArmsError
-from arms.params import read_section
+from arms.params.section import read_section
 from stages.workspace import open_workspace
 from studies.settings import FIVE_METRICS, PARAMS, STUDIES, StudyParams
 from tests.fakes import make_queries, make_router

@@ -10,7 +10,7 @@ import pytest
 from arms.errors import ArmsError
 from arms.features.dataset import Dataset, Embedder
 from arms.features.store import FeatureStore
-from arms.params import read_section
+from arms.params.section import read_section
 from stages.workspace import Workspace
 from studies import unseen
 from studies.folds import by_column, leave_out, scene_folds

@@ -19,7 +19,7 @@ from arms.encoders.pretrained.folders import digest_of
 from arms.encoders.torchvision_guard import import_torchvision
 from arms.encoders.without import without
 from arms.errors import ArmsError
-from arms.params import ImageEncoderParams
+from arms.params.encoders import ImageEncoderParams
 
 import_torchvision()
 

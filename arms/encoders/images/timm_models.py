@@ -10,7 +10,7 @@ from arms.encoders.images import timm_vits
 from arms.encoders.images.base import Normalise, Tower, Whole, channels_first, tokens_of, widths_of
 from arms.encoders.pretrained.timm_models import load_timm_model
 from arms.encoders.torchvision_guard import import_torchvision
-from arms.params import ImageEncoderParams
+from arms.params.encoders import ImageEncoderParams
 
 import_torchvision()
 

@@ -15,7 +15,7 @@ from arms.encoders.images.base import Tower, Whole, tokens_of, widths_of
 from arms.encoders.pretrained.folders import digest_of
 from arms.encoders.pretrained.transformers_models import Loaded, load_image_model
 from arms.errors import ArmsError
-from arms.params import ImageEncoderParams
+from arms.params.encoders import ImageEncoderParams
 
 _TURNED = (6, 9)  # pictures on which a processor has to give as many pixels as on any
 _ABOUT_FILES = ("_", "transformers_version", "processor_class", "image_processor_type")

@@ -14,7 +14,7 @@ from arms.encoders.pretrained.folders import digest_of
 from arms.encoders.pretrained.transformers_models import fast_tokenizer, load_joint_model
 from arms.encoders.texts.base import pool
 from arms.errors import ArmsError
-from arms.params import PairEncoderParams
+from arms.params.encoders import PairEncoderParams
 
 _ROOM = 4  # positions for the tokens around a question
 _PLACEHOLDERS = ("image_token", "video_token", "audio_token")

@@ -10,7 +10,7 @@ import numpy as np
 from arms.encoders.remote.probe import distance, read_pin, write_pin
 from arms.encoders.remote.server import EmbeddingServer
 from arms.errors import ArmsError
-from arms.params import ProbeParams, ServerParams
+from arms.params.encoders import ProbeParams, ServerParams
 
 _CHECK_EVERY_S = 600.0  # a process may run for weeks
 

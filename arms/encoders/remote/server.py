@@ -17,7 +17,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from arms.encoders.remote.answers import read_model, read_vectors
 from arms.errors import ArmsError
-from arms.params import ServerParams
+from arms.params.encoders import ServerParams
 
 _REQUEST_BYTES = 200_000  # texts of a request; a token is a byte or more, and the least known limit is 300,000 tokens
 _LONGEST_WAIT_S = 60.0

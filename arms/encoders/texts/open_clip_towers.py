@@ -15,7 +15,7 @@ from arms.encoders.texts.base import TextModel, WholeText, width_of
 from arms.encoders.torchvision_guard import import_torchvision
 from arms.encoders.without import without
 from arms.errors import ArmsError
-from arms.params import TextEncoderParams
+from arms.params.encoders import TextEncoderParams
 
 import_torchvision()
 

@@ -17,7 +17,7 @@ from arms.encoders.batch import Batch
 from arms.encoders.origins import trusted_server
 from arms.encoders.texts.base import TextModel
 from arms.errors import ArmsError
-from arms.params import ServerParams, TextEncoderParams
+from arms.params.encoders import ServerParams, TextEncoderParams
 
 if TYPE_CHECKING:
     from arms.encoders.remote.pinned import PinnedServer

@@ -10,7 +10,7 @@ from arms.encoders.pretrained.sentences import load_sentence_model
 from arms.encoders.pretrained.transformers_models import fast_tokenizer
 from arms.encoders.texts.base import TextModel, WholeText, width_of
 from arms.errors import ArmsError
-from arms.params import TextEncoderParams
+from arms.params.encoders import TextEncoderParams
 
 
 def load_model(

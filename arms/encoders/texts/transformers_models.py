@@ -16,7 +16,7 @@ from arms.encoders.texts import bert, modernbert
 from arms.encoders.texts.base import Pool, Pooling, TextModel, WholeText, pool, width_of
 from arms.encoders.torchvision_guard import import_torchvision
 from arms.errors import ArmsError
-from arms.params import TextEncoderParams
+from arms.params.encoders import TextEncoderParams
 
 import_torchvision()
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from arms.encoders.pair import EncoderPair, build_encoders
 from arms.encoders.remote.probe import write_pin
-from arms.params import EncodersParams, check
+from arms.params.encoders import EncodersParams
+from arms.params.section import check
 from tests.encoders.remote.fake_server import FakeServer
 from tests.fakes import image_params
 

@@ -7,7 +7,7 @@ from arms.encoders.remote import pinned as module
 from arms.encoders.remote.pinned import PinnedServer
 from arms.encoders.remote.probe import distance, read_pin, write_pin
 from arms.errors import ArmsError
-from arms.params import ProbeParams
+from arms.params.encoders import ProbeParams
 from tests.encoders.remote.fake_server import WIDTH, Reply
 from tests.encoders.remote.served import PROBE
 from tests.encoders.remote.test_server import TEXTS, connect, expected

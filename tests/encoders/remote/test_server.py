@@ -9,7 +9,8 @@ import pytest
 
 from arms.encoders.remote.server import EmbeddingServer
 from arms.errors import ArmsError
-from arms.params import ServerParams, check
+from arms.params.encoders import ServerParams
+from arms.params.section import check
 from tests.encoders.remote.fake_server import KEY, Reply
 from tests.encoders.remote.served import server_settings
 

@@ -12,7 +12,8 @@ from arms.encoders.text import build_text_encoder
 from arms.encoders.texts.openai_server import bytes_tokenizer, text_of
 from arms.errors import ArmsError
 from arms.features.online import encode_texts
-from arms.params import EncodersParams, check
+from arms.params.encoders import EncodersParams
+from arms.params.section import check
 from tests.encoders.remote.fake_server import WIDTH, fake_server
 from tests.encoders.remote.served import PROBE, make_pair, pair_params, pair_settings
 from tests.encoders.remote.test_server import TEXTS, expected

@@ -5,17 +5,14 @@ from pydantic import ConfigDict, create_model
 from ruamel.yaml import YAML
 
 from arms.errors import ArmsError
-from arms.params import (
-    STANDARD_COSTS,
-    TrainParams,
-    check,
-    override,
-    read_data_params,
-    read_encoders_params,
-    read_params,
-)
+from arms.params.costs import STANDARD_COSTS
+from arms.params.data import read_data_params
+from arms.params.encoders import read_encoders_params
+from arms.params.section import check
+from arms.params.training import TrainParams
+from arms.params.tree import override, read_params
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DATASETS = sorted(file.stem for file in (ROOT / "conf/data").glob("*.yaml"))
 ENCODERS = sorted(file.stem for file in (ROOT / "conf/encoders").glob("*.yaml"))
 
