@@ -21,7 +21,7 @@ from arms.errors import ArmsError
 from arms.features.dataset import Embedder
 from arms.features.labelled import Labelled
 from arms.features.loader import Queries
-from arms.features.online import Pictures, Question, encode_queries
+from arms.features.online import Claim, Item, Pictures, Question, encode_queries
 from arms.routers.arms import TOKENIZER, read_tokenizer
 from arms.routers.base import BaseRouter, Scorer
 from arms.routers.checkpoint import read_description, read_weights, write_checkpoint
@@ -87,10 +87,10 @@ class SavedBaseline(Scorer):
         """Those that its queries are embedded by."""
         return self.embedder.encoders
 
-    def encode(self, images: Sequence[Pictures], questions: Sequence[Question]) -> Queries:
+    def encode(self, images: Sequence[Pictures], questions: Sequence[Question], claim_pair: Claim = Item) -> Queries:
         """Encode queries, with their embeddings."""
-        encoders = self.embedder.encoders
-        return self.embedder.queries(encode_queries(encoders, images, questions, self.embedder.device))
+        device = self.embedder.device
+        return self.embedder.queries(encode_queries(self.encoders, images, questions, device, claim_pair))
 
     def save(self, path: str | Path, *, beside: Path | None = None) -> None:
         """Write everything that `load_router` needs into a folder, whole or not at all.

@@ -5,7 +5,7 @@ What arrives again soon can be kept in memory, see `arms.features.recent`.
 
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from itertools import pairwise
 
@@ -31,14 +31,14 @@ _ITEM_BYTES, _ARRAY_BYTES = 400, 200
 
 
 class Item:
-    """An image or a text on its way into a query: what the encoder takes of it, and once it is encoded its features.
+    """An image, a text or a pair on its way into a query: what the encoder takes, and once it is encoded its features.
 
     Attributes
     ----------
     key : str
         Equal keys stand for equal contents.
     read : Future of ndarray, or None
-        Pixels or token ids; None once they are encoded.
+        Pixels or token ids, of a pair nothing; None once they are encoded.
     features : dict of str to ndarray or Ragged, or None
         One row each.
     seen : PIL image or None
@@ -80,10 +80,15 @@ def _held(array: Array) -> int:
 
 Pictures = Image.Image | Sequence[Image.Image | Item]  # of one query
 Question = str | Item
+Claim = Callable[[str], Item]  # the item of a key: one that was kept, or a new one
 
 
 def encode_queries(
-    encoders: EncoderPair, images: Sequence[Pictures], questions: Sequence[Question], device: torch.device
+    encoders: EncoderPair,
+    images: Sequence[Pictures],
+    questions: Sequence[Question],
+    device: torch.device,
+    claim_pair: Claim = Item,
 ) -> Queries:
     """Encode N queries up to the cut; a repeated question is encoded once, and so is one and the same picture object.
 
@@ -93,6 +98,8 @@ def encode_queries(
         Each query's images, none included; beyond the encoders' `max_images` they are not read. In the place of an
         image there may be an item; one that has features is not encoded again.
     questions : sequence of N str or Item
+    claim_pair : callable
+        Gives the item of a picture and question that a joint encoder reads together, see `JointEncoder.key`.
     """
     lists = [[of_query] if isinstance(of_query, Image.Image) else list(of_query) for of_query in images]
     most = encoders.image.max_images
@@ -106,7 +113,7 @@ def encode_queries(
     text_features = _features_of(encoders.text, texts, device, _TEXTS)
     ids = [str(row) for row in range(len(kept))]
     keys = [[item.key for item in of_query] for of_query in items]
-    pairs = None if encoders.joint is None else _pairs(encoders.joint, items, texts, device)
+    pairs = None if encoders.joint is None else _pairs(encoders.joint, items, texts, device, claim_pair)
     return gather_queries(ids, keys, [text.key for text in texts], image_features, text_features, pairs)
 
 
@@ -123,17 +130,24 @@ def _opened(encoders: EncoderPair, picture: Image.Image | Item) -> Item:
 
 
 def _pairs(
-    joint: JointEncoder, pictures: Sequence[Sequence[Item]], questions: Sequence[Item], device: torch.device
+    joint: JointEncoder,
+    pictures: Sequence[Sequence[Item]],
+    questions: Sequence[Item],
+    device: torch.device,
+    claim: Claim,
 ) -> Pairs:
-    """The pairs of N queries; each distinct one is encoded once."""
-    keys, vectors = list[str | None](), dict[str, np.ndarray]()
+    """The pairs of N queries; each distinct one that has no features yet is encoded, once."""
+    keys, vectors = list[str | None](), dict[str, Array]()
     for of_query, question in zip(pictures, questions, strict=True):
         key = joint.key([item.key for item in of_query], question.key)
         keys.append(key)
         if key is not None and key not in vectors:
-            seen = [item.seen for item in of_query if item.seen is not None]
-            vectors[key] = run_trunk(joint, [joint.read(seen, question.key)], device)["pooled"]  # type: ignore[assignment]
-    arrays = {"pooled": np.concatenate(list(vectors.values()))} if vectors else {}
+            pair = claim(key)
+            if pair.features is None:
+                seen = [item.seen for item in of_query if item.seen is not None]
+                pair.features, pair.read = run_trunk(joint, [joint.read(seen, question.key)], device), None
+            vectors[key] = pair.features["pooled"]
+    arrays = {"pooled": join_arrays(list(vectors.values()))} if vectors else {}
     return Pairs.gather(Features(arrays, {key: row for row, key in enumerate(vectors)}), keys, joint.width)
 
 

@@ -19,7 +19,7 @@ from arms.encoders.remote.known import asks_server, know_texts
 from arms.errors import ArmsError
 from arms.features.labelled import Labelled
 from arms.features.loader import Queries
-from arms.features.online import Pictures, Question, encode_queries, encode_texts
+from arms.features.online import Claim, Item, Pictures, Question, encode_queries, encode_texts
 from arms.nn.router_net import RouterNet
 from arms.params.training import FitParams, RouterParams
 from arms.routers.base import BaseRouter
@@ -147,10 +147,10 @@ class ArmsRouter(BaseRouter):
             device=self.device,
         )
 
-    def encode(self, images: Sequence[Pictures], questions: Sequence[Question]) -> Queries:
+    def encode(self, images: Sequence[Pictures], questions: Sequence[Question], claim_pair: Claim = Item) -> Queries:
         """Encode queries up to the cut with this router's own encoders."""
         check_usable_here(self.device)
-        return encode_queries(self.encoders, images, questions, self.device)
+        return encode_queries(self.encoders, images, questions, self.device, claim_pair)
 
     def continued(self, profiles: Sequence[VlmProfile], training: FitParams) -> "ArmsRouter":
         """A router over another pool that starts from a copy of this one's weights; this one stays as it is."""

@@ -12,7 +12,7 @@ from arms.encoders.pair import EncoderPair
 from arms.errors import ArmsError
 from arms.features.labelled import Labelled
 from arms.features.loader import Queries
-from arms.features.online import Pictures, Question
+from arms.features.online import Claim, Item, Pictures, Question
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import BaseRouter
 from arms.routers.checkpoint import nested_sha256, read_description, write_checkpoint
@@ -80,9 +80,9 @@ class CascadeRouter(BaseRouter):
         """Phi's, whose settings all routers share."""
         return self.phi.encoders
 
-    def encode(self, images: Sequence[Pictures], questions: Sequence[Question]) -> Queries:
+    def encode(self, images: Sequence[Pictures], questions: Sequence[Question], claim_pair: Claim = Item) -> Queries:
         """Encode queries up to the cut, which all routers share."""
-        return self.phi.encode(images, questions)
+        return self.phi.encode(images, questions, claim_pair)
 
     def save(self, path: str | Path) -> None:
         """Write all routers and the threshold into a folder, whole or not at all; each Theta shares files with Phi."""

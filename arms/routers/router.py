@@ -157,7 +157,7 @@ class Router(Portable):
         window_queries : int
             The most queries of a window, and the most pictures, if no single query has more. Two windows are held.
         cache_mb : int
-            MiB of features of recent pictures that are kept, and as many of questions.
+            MiB of features of recent pictures that are kept, and as many of questions and of pairs for a joint encoder.
         cache : FeatureCache, optional
             One that this router's batches share, instead of one for this batch of `cache_mb`.
 

@@ -12,7 +12,7 @@ from arms.device import survive_forks
 from arms.encoders.pair import EncoderPair
 from arms.errors import ArmsError
 from arms.features.loader import Queries
-from arms.features.online import Pictures, Question
+from arms.features.online import Claim, Item, Pictures, Question
 from arms.routers.checkpoint import read_description
 from arms.routers.loading import load_whole
 from arms.routers.origin import Origin
@@ -51,8 +51,8 @@ class EncodingRouter(Protocol):
     def encoders(self) -> EncoderPair:
         """What `encode` encodes with."""
 
-    def encode(self, images: Sequence[Pictures], questions: Sequence[Question]) -> Queries:
-        """Turn pictures and questions into what `score` takes; a query has any number of pictures."""
+    def encode(self, images: Sequence[Pictures], questions: Sequence[Question], claim_pair: Claim = Item) -> Queries:
+        """Turn pictures and questions into what `score` takes; see `arms.features.online.encode_queries`."""
 
     def score(self, queries: Queries) -> np.ndarray:
         """See `BaseRouter.score`."""

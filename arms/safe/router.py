@@ -19,7 +19,7 @@ from arms.errors import ArmsError
 from arms.features.dataset import Embedder
 from arms.features.labelled import Labelled
 from arms.features.loader import Queries
-from arms.features.online import Pictures, Question
+from arms.features.online import Claim, Item, Pictures, Question
 from arms.params.training import FitParams, RouterParams, SafeParams
 from arms.routers.arms import ArmsRouter
 from arms.routers.base import Scorer
@@ -146,9 +146,9 @@ class SafeRouter(Scorer):
         """The net's."""
         return self.phi.encoders
 
-    def encode(self, images: Sequence[Pictures], questions: Sequence[Question]) -> Queries:
+    def encode(self, images: Sequence[Pictures], questions: Sequence[Question], claim_pair: Claim = Item) -> Queries:
         """Encode queries, with the embeddings that neighbours are searched by."""
-        return self.embedder.queries(self.net.encode(images, questions))
+        return self.embedder.queries(self.net.encode(images, questions, claim_pair))
 
     def save(self, path: str | Path) -> None:
         """Write everything that `load_router` needs into a folder, whole or not at all."""

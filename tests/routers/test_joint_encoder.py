@@ -10,6 +10,7 @@ from arms.errors import ArmsError
 from arms.features.online import encode_queries
 from arms.params.encoders import EncodersParams
 from arms.routers.arms import ArmsRouter
+from arms.routers.batches import FeatureCache
 from arms.routers.router import Router
 from arms.routers.saved import load_router
 from tests.encoders.joint_models import pair_params, save_joint
@@ -117,6 +118,26 @@ def test_each_distinct_pair_is_encoded_once(hub, monkeypatch):
     queries = router.encode([[red], [blue], [red], [red, blue], [], []], ["a", "a", "a", "a", "a", "a"])
     assert len(read) == 4
     assert queries.pairs.rows.tolist() == [0, 1, 0, 2, 3, 3]
+
+
+def test_a_pair_that_comes_again_in_a_later_window_is_not_encoded_again(hub, monkeypatch):
+    router = make_router(hub)
+    read = []
+    own = type(router.encoders.joint).read
+    monkeypatch.setattr(type(router.encoders.joint), "read", lambda self, *pair: read.append(pair) or own(self, *pair))
+    red, blue = MADE.pictures[:2]
+    cache = FeatureCache(1)
+    asked = [red, blue, red, red], ["a", "a", "a", "b"]
+    routes = list(Router(router).route_batch(*asked, window_queries=1, cache=cache))
+    assert len(read) == 3
+    again = list(Router(router).route_batch(*asked, cache=cache))
+    assert len(read) == 3
+    assert 0 < cache.pairs.nbytes < 3000
+    kept_nothing = list(Router(router).route_batch(*asked, window_queries=1, cache_mb=0))
+    assert len(read) == 7
+    expected = [confidences(route, router.vlms) for route in routes]
+    for others in (again, kept_nothing):
+        np.testing.assert_allclose([confidences(route, router.vlms) for route in others], expected, atol=1e-5)
 
 
 def test_a_query_that_the_model_cannot_take_has_zeros(hub):
