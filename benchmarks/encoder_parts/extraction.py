@@ -83,7 +83,9 @@ def _measure_images(setup: Setup) -> list[Line]:
 def _best_batches(encoder: ImageEncoder, pixels: Tensor) -> list[dict[str, Tensor]]:
     """The images in batches of the size that computes fastest."""
     divided = [
-        [{"pixels": part} for part in pixels.split(size)] for size in (16, 32, 64, 128) if size <= max(16, len(pixels))
+        [{"pixels": part} for part in pixels.split(size)]
+        for size in (4, 8, 16, 32, 64, 128)
+        if size <= max(16, len(pixels))
     ]
     forward_alone(encoder, divided[0], _CPU)
     return max(divided, key=lambda batches: forward_alone(encoder, batches, _CPU))
