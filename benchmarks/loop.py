@@ -49,7 +49,7 @@ class Traffic:
     days: int
 
 
-FULL = (Traffic(0.1, 1), Traffic(0.9, 1), Traffic(0.9, 8))
+FULL = (Traffic(0.1, 1), Traffic(0.9, 8))
 QUICK = (Traffic(0.9, 2),)
 
 
