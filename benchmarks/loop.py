@@ -30,7 +30,7 @@ from arms.evaluation.metrics import compare
 from arms.evaluation.outcomes import is_answerable, is_complete
 from arms.params.tree import read_params
 from benchmarks.loop_parts.served import Served, correct_of_choices, serve_sample
-from benchmarks.loop_parts.upstream import recorded_answers, serve_recorded
+from benchmarks.loop_parts.upstream import DAY, recorded_answers, serve_recorded
 from benchmarks.record import RESULTS, Clock, write_report
 
 DATA = "sample"
@@ -38,7 +38,6 @@ TRAFFIC = "loop-traffic"  # the dataset that is imported, and removed
 BASE = Path("data/routers/arms-base")
 STEPS = ("only the base pool", "the new VLMs by their profiles")
 SAMPLES, SEED = 2_000, 1
-_DAY = ".day"  # between a query's id and the day, in the id of a request
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Traffic:
     days: int
 
 
-FULL = (Traffic(0.1, 1), Traffic(0.9, 8))
+FULL = (Traffic(0.1, 1), Traffic(0.9, 5))
 QUICK = (Traffic(0.9, 2),)
 
 
@@ -133,7 +132,7 @@ def send_day(gateway: Served, queries: pd.DataFrame, day: int, traffic: Traffic)
     click.echo(
         f"day {day + 1} of {traffic.days}: {len(queries):,} queries, {traffic.explore:.0%} explored ...", err=True
     )
-    return gateway.send(queries.assign(query_id=queries["query_id"] + f"{_DAY}{day}"))
+    return gateway.send(queries.assign(query_id=queries["query_id"] + f"{DAY}{day}"))
 
 
 def test_of(prepared: Prepared, most: int | None) -> Test:
@@ -190,7 +189,7 @@ def import_outcomes(folder: Path, new: Sequence[str]) -> int:
     outcomes = pd.read_parquet(dataset / "outcomes.parquet", columns=["query_id", "vlm", "correct"])
     shutil.rmtree(dataset)
     Path(f"conf/data/{TRAFFIC}.yaml").unlink(missing_ok=True)
-    outcomes["query_id"] = outcomes["query_id"].str.rpartition(_DAY)[0]
+    outcomes["query_id"] = outcomes["query_id"].str.rpartition(DAY)[0]
     outcomes = outcomes[outcomes["vlm"].isin(list(new))].drop_duplicates(["query_id", "vlm"])
     outcomes.to_parquet(folder / "new.parquet")
     return len(outcomes)

@@ -12,6 +12,7 @@ from arms.data.prepared import Prepared
 from benchmarks.gateway_parts.servers import free_port
 from benchmarks.gateway_parts.upstream import Message, Receive, Send, answer, answer_of, read_body
 
+DAY = ".day"  # between a query's id and the day, in the id of a request
 RIGHT, WRONG = "right", "wrong"  # what the VLMs say; whoever asks knows what it means
 _UNKNOWN = {"error": {"message": "how this VLM answers this query was not recorded"}}
 
@@ -24,11 +25,12 @@ def recorded_answers(prepared: Prepared) -> dict[tuple[str, str], str]:
 
 @contextmanager
 def serve_recorded(answers: Mapping[tuple[str, str], str]) -> Iterator[str]:
-    """Serve the VLMs while the block runs; a request's id is that of its query. Yields the address."""
+    """Serve the VLMs while the block runs; a request's id begins with that of its query. Yields the address."""
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         model = json.loads(await read_body(receive))["model"]
-        said = answers.get((dict(scope["headers"])[b"x-request-id"].decode(), model))
+        query_id, _, _ = dict(scope["headers"])[b"x-request-id"].decode().partition(DAY)
+        said = answers.get((query_id, model))
         if said is None:
             await answer(send, 500, json.dumps(_UNKNOWN).encode())
         else:
