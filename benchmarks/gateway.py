@@ -19,7 +19,7 @@ from benchmarks.gateway_parts.page import gateway_page
 from benchmarks.gateway_parts.servers import LITELLM, serve_all
 from benchmarks.record import RESULTS, Clock, write_report
 
-FULL = Scale(rounds=5, requests=500, decisions=200)
+FULL = Scale(rounds=3, requests=300, decisions=100)
 QUICK = Scale(rounds=1, requests=16, decisions=5)
 
 
