@@ -35,7 +35,7 @@ class SetRouter(BaseRouter):
     def score(self, queries):
         return np.tile(np.array([CONFIDENCE[name] for name in self.vlms], dtype=np.float32), (len(queries), 1))
 
-    def encode(self, images, questions, claim_pair):
+    def encode(self, images, questions, claim_pair=None):
         return questions
 
 

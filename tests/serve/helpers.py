@@ -48,7 +48,7 @@ class FakeRouter:
         self.batches, self.remembers = [], True
         self.release = threading.Event()  # ends "hang"
 
-    def encode(self, images, questions, claim_pair):
+    def encode(self, images, questions, claim_pair=None):
         pixels = [[picture.read.result() for picture in of_query] for of_query in images]
         return list(zip(pixels, [question.key for question in questions], strict=True))
 
