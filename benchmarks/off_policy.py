@@ -21,7 +21,7 @@ from benchmarks.record import RESULTS, Clock, write_report
 RUNS, IMAGES = 500, 1_000
 SIZES, SHARES = (2_000, 10_000), (0.02, 0.1, 0.3)
 STATED = 0.95
-FEW = 50  # runs of a kind that were not refused; of fewer, no coverage is told
+FEW = 50  # runs of a kind that were not refused; of fewer there is no coverage
 SEED = 1
 
 
@@ -73,8 +73,8 @@ def coverage_page(report: dict[str, Any]) -> str:
         f"`python -m benchmarks.off_policy`, commit {report['commit']['id'][:7]}. {settings['runs']} logs of each "
         f"kind: {settings['queries']:,} queries of the sample, {settings['vlms']} VLMs, pictures are drawn with "
         "replacement. Each cell is the coverage of the 95 % interval, and in brackets its mean width. A log that "
-        f"counts as fewer than {settings['least_size']:g} decisions of the target's own is refused; where nearly all "
-        "are, no coverage is told."
+        f"counts as fewer than {settings['least_size']:g} decisions of the policy judged is refused; a row where "
+        "nearly all logs are refused has no coverage."
     )
     titles = [
         "policy judged",

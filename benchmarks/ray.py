@@ -21,7 +21,8 @@ from arms.data.atomic import atomic_file
 from arms.device import choose_device
 from arms.encoders.precision import fastest_precision
 from arms.features.extract import extract
-from arms.features.on_ray import RayWork, ray_engine
+from arms.features.on_ray import ray_engine
+from arms.features.ray_actor import RayWork
 from arms.features.store import FeatureStore
 from arms.params.runtime import count_cores
 from benchmarks.feature_parts.setup import SEED, write_photos

@@ -95,7 +95,8 @@ def _engine(
     runtime = workspace.params.runtime
     if runtime.engine == "local":
         return nullcontext()
-    from arms.features.on_ray import RayWork, ray_engine
+    from arms.features.on_ray import ray_engine
+    from arms.features.ray_actor import RayWork
 
     work = RayWork.of(
         store,

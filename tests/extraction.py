@@ -11,7 +11,8 @@ from pathlib import Path
 from arms.errors import ArmsError
 from arms.features import store as store_module
 from arms.features.extract import extract
-from arms.features.on_ray import RayWork, ray_engine
+from arms.features.on_ray import ray_engine
+from arms.features.ray_actor import RayWork
 from arms.features.store import FeatureStore
 from tests.fakes import CPU, make_encoders, make_queries
 from tests.stores import keys

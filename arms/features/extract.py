@@ -162,6 +162,6 @@ class _Writer:
 
 
 def write_parts(store: FeatureStore, shard: Shard, parts: list[dict[str, Array]]) -> None:
-    """Write a shard of which all batches are computed."""
+    """Write a shard from the features of its batches, in their order."""
     arrays = {name: join_arrays([part[name] for part in parts]) for name in parts[0]}
     store.write_shard(shard.keys, arrays, shard.name)

@@ -9,29 +9,21 @@ same to the byte on machines of one kind.
 import logging
 import os
 import secrets
-import threading
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
-from arms.device import choose_device
-from arms.encoders.base import Encoder
 from arms.errors import ArmsError
-from arms.features.extract import Engine, ShardEncoder, write_parts
+from arms.features.extract import Engine
 from arms.features.plan import Shard
-from arms.features.reading import Reader
+from arms.features.ray_actor import RayWork, ShardActor, row_of
 from arms.features.store import FeatureStore
 from arms.params.runtime import count_cores
 
-_KEY_BYTES = 32
 _SHARD_TRIES = 5  # a shard whose actor is lost so often, as one that takes too much memory, ends the run
 _ACTOR_STARTS = 100
 _OBJECT_STORE_BYTES = 128 * 2**20  # only keys go through Ray
@@ -41,65 +33,6 @@ _SEEN_AFTER_S = 90.0  # a network file system shows what another node wrote afte
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 # With this Ray's processes listen on the loopback address only, on every system.
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RayWork:
-    """What the actors need to know, all of it small: they read settings, tables and inputs from the project's folder.
-
-    Attributes
-    ----------
-    root : Path
-        The project's folder, on a file system that all nodes share.
-    store_path : Path
-        Of the store, from there.
-    open_source : callable
-        Makes the encoder, the keys and the reader in a process of its own.
-    workers : int or None
-        Processes that read ahead for an actor; None: as many as it has cores.
-    threads : int
-        That each actor computes with on a CPU.
-    cpus, gpus : int
-        Of an actor.
-    run : str
-        See `WorkersLock`.
-    """
-
-    root: Path
-    store_path: Path
-    fingerprint: dict[str, Any]
-    open_source: Callable[[], tuple[Encoder, list[str], Reader]]
-    batch_size: int
-    workers: int | None
-    compiled: bool
-    threads: int
-    cpus: int = 1
-    gpus: int = 0
-    run: str = ""
-
-    @classmethod
-    def of(
-        cls,
-        store: FeatureStore,
-        open_source: Callable[[], tuple[Encoder, list[str], Reader]],
-        *,
-        batch_size: int,
-        workers: int | None,
-        compiled: bool,
-    ) -> "RayWork":
-        """The work of this process, in this folder, with as many threads as it has."""
-        return cls(
-            root=Path.cwd(),
-            store_path=store.path,
-            fingerprint=store.fingerprint,
-            open_source=open_source,
-            batch_size=batch_size,
-            workers=workers,
-            compiled=compiled,
-            threads=torch.get_num_threads(),
-        )
 
 
 def is_installed() -> bool:
@@ -194,8 +127,7 @@ def _encode(work: RayWork, shards: Sequence[Shard], actors: int) -> Generator[in
 
     store = FeatureStore(work.store_path, work.fingerprint)
     work = replace(work, run=store.workers_lock.admit())
-    tasks = [{"name": shard.name, "keys": bytes.fromhex("".join(shard.keys))} for shard in shards]
-    results = _mapped(work, tasks, actors)
+    results = _mapped(work, shards, actors)
     try:
         for row in results.iter_rows():
             if row["error"]:
@@ -212,14 +144,14 @@ def _encode(work: RayWork, shards: Sequence[Shard], actors: int) -> Generator[in
     store.remove_drafts()
 
 
-def _mapped(work: RayWork, tasks: list[dict[str, Any]], actors: int) -> Any:
+def _mapped(work: RayWork, shards: Sequence[Shard], actors: int) -> Any:
     """The data set of what the actors answer, a row a shard; it is computed when it is read."""
     import ray
 
     with warnings.catch_warnings():
         # The last two are to go in Ray 2.64, with nothing in their place: pyproject.toml keeps below it.
         warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated")
-        return ray.data.from_items(tasks, override_num_blocks=len(tasks)).map_batches(
+        return ray.data.from_items(list(map(row_of, shards)), override_num_blocks=len(shards)).map_batches(
             ShardActor,
             fn_constructor_args=(work,),
             batch_size=1,
@@ -237,70 +169,6 @@ def _mapped(work: RayWork, tasks: list[dict[str, Any]], actors: int) -> Any:
             max_restarts=_ACTOR_STARTS,
             max_task_retries=_SHARD_TRIES - 1,
         )
-
-
-class ShardActor:
-    """An actor: makes its encoder once, then encodes a shard at a time and writes it."""
-
-    def __init__(self, work: RayWork) -> None:
-        self._work = work
-        self._computing = threading.Lock()
-        self._error: str | None = None
-        self._joined: int | None = None
-        try:
-            self._open()
-        except ArmsError as error:  # Ray would start the actor again and again, and fail with its traceback
-            self._error = str(error)
-
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:
-        """Encode and write the shard of a batch of one row: its name and its keys, end to end."""
-        (name,), (content,) = batch["name"], batch["keys"]
-        keys = [content[start : start + _KEY_BYTES].hex() for start in range(0, len(content), _KEY_BYTES)]
-        error = self._error
-        if error is None:
-            try:
-                self._encode(Shard(str(name), keys))
-            except ArmsError as caught:
-                error = str(caught)
-        return {"rows": [len(keys)], "error": [error or ""]}
-
-    def _open(self) -> None:
-        work = self._work
-        if not work.root.is_dir():
-            raise ArmsError(
-                f"{work.root}: not there on a node of Ray's; the project's folder has to be on a file system that all "
-                "nodes share, under the same path"
-            )
-        os.chdir(work.root)
-        logging.getLogger("arms").setLevel(logging.ERROR)  # the driver makes the same source, and its warnings are seen
-        logging.getLogger("stages").setLevel(logging.ERROR)
-        store = FeatureStore(work.store_path, work.fingerprint)
-        self._joined = store.workers_lock.join(work.run)  # held for as long as this process lives
-        device = choose_device("cuda" if work.gpus else "cpu")
-        torch.set_num_threads(work.threads)
-        encoder, _, read = work.open_source()
-        if encoder.fingerprint != work.fingerprint:
-            raise ArmsError(
-                f"{encoder.name}: its fingerprint on a node of Ray's is not the driver's; install the same versions on "
-                "all nodes, and give them the same files"
-            )
-        self._encoder = ShardEncoder(
-            store,
-            read,
-            encoder,
-            batch_size=work.batch_size,
-            workers=work.cpus if work.workers is None else work.workers,
-            device=device,
-            compiled=work.compiled,
-        )
-
-    def _encode(self, shard: Shard) -> None:
-        store = self._encoder.store
-        if shard.name in store.shards():  # written by this run, by an actor that was lost before it could say so
-            return
-        with self._computing:
-            parts = list(self._encoder.compute([shard]))
-        write_parts(store, shard, parts)
 
 
 def _await(store: FeatureStore, names: list[str]) -> None:

@@ -14,7 +14,9 @@ import pytest
 from arms.errors import ArmsError
 from arms.features import on_ray
 from arms.features.extract import extract
-from arms.features.on_ray import RayWork, ShardActor, ray_engine
+from arms.features.on_ray import ray_engine
+from arms.features.plan import Shard
+from arms.features.ray_actor import RayWork, ShardActor, row_of
 from arms.features.store import FeatureStore
 from tests.extraction import BATCH_SIZE, KEYS, NUM_IMAGES, open_source
 from tests.fakes import CPU
@@ -206,7 +208,7 @@ def work(tmp_path, monkeypatch):
 def ask(work, name="shard-00000", names=KEYS):
     """What a new actor answers."""
     actor = ShardActor(work)
-    answer = actor({"name": np.array([name]), "keys": np.array([bytes.fromhex("".join(names))], object)})
+    answer = actor({key: np.array([value], object) for key, value in row_of(Shard(name, names)).items()})
     if actor._joined is not None:
         os.close(actor._joined)
     return answer["rows"][0], answer["error"][0]

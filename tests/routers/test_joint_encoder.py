@@ -109,11 +109,17 @@ def confidences(route, vlms):
     return [found[vlm] for vlm in vlms]
 
 
+def pairs_read(router, monkeypatch):
+    """A list of the pairs that the router's joint encoder reads from now on."""
+    read, joint = [], type(router.encoders.joint)
+    own = joint.read
+    monkeypatch.setattr(joint, "read", lambda self, *pair: read.append(pair) or own(self, *pair))
+    return read
+
+
 def test_each_distinct_pair_is_encoded_once(hub, monkeypatch):
     router = make_router(hub)
-    read = []
-    own = type(router.encoders.joint).read
-    monkeypatch.setattr(type(router.encoders.joint), "read", lambda self, *pair: read.append(pair) or own(self, *pair))
+    read = pairs_read(router, monkeypatch)
     red, blue = MADE.pictures[:2]
     queries = router.encode([[red], [blue], [red], [red, blue], [], []], ["a", "a", "a", "a", "a", "a"])
     assert len(read) == 4
@@ -122,9 +128,7 @@ def test_each_distinct_pair_is_encoded_once(hub, monkeypatch):
 
 def test_a_pair_that_comes_again_in_a_later_window_is_not_encoded_again(hub, monkeypatch):
     router = make_router(hub)
-    read = []
-    own = type(router.encoders.joint).read
-    monkeypatch.setattr(type(router.encoders.joint), "read", lambda self, *pair: read.append(pair) or own(self, *pair))
+    read = pairs_read(router, monkeypatch)
     red, blue = MADE.pictures[:2]
     cache = FeatureCache(1)
     asked = [red, blue, red, red], ["a", "a", "a", "b"]
