@@ -227,10 +227,10 @@ def loop_page(report: dict[str, Any]) -> str:
         "## Learning from traffic",
         "",
         f"`python -m benchmarks.loop`, commit {report['commit']['id'][:7]}, {report['took_s'] / 60:.0f} min. A gateway "
-        f"serves the sample's router of the base pool, which knows nothing of {len(settings['new'])} further VLMs behind it: "
-        f"{', '.join(settings['new'])}. They join by their profiles. Then {settings['sent']:,} queries of train and "
-        "val are sent once a day; a share of them is explored, and feedback says whether each answer was right. The "
-        "imported outcomes extend the router, and the gateway loads it anew. EM is that of its choices on "
+        f"serves the sample's router of the base pool, which knows nothing of {len(settings['new'])} further VLMs "
+        f"behind it: {', '.join(settings['new'])}. They join by their profiles. Then {settings['sent']:,} queries "
+        "of train and val are sent once a day; a share of them is explored, and feedback says whether each answer was "
+        "right. The imported outcomes extend the router, and the gateway loads it anew. EM is that of its choices on "
         f"{settings['judged']:,} test queries, which are never sent. The 95 % intervals are by scenes; those of "
         "differences are paired.",
         "",
