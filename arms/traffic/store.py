@@ -1,6 +1,7 @@
 """Opening a gateway's log: SQLite or PostgreSQL, its tables made where there are none, their version checked."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -124,13 +125,27 @@ def _engine(place: str, file: str | None, *, make: bool) -> "Engine":
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:
         if make:
-            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            if mode != "wal":
-                raise ArmsError(f"{file}: expected a disk on which SQLite can keep a write-ahead log, got {mode}")
+            _keep_ahead_log(connection, file)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
 
     return engine
+
+
+def _keep_ahead_log(connection: Any, file: str) -> None:
+    """Have SQLite keep a write-ahead log; where another process opens a new file too, wait, as SQLite does not here."""
+    from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
+
+    waiting = Retrying(
+        retry=retry_if_exception(_is_busy), stop=stop_after_delay(WAIT_S), wait=wait_random(0.01, 0.1), reraise=True
+    )
+    (mode,) = waiting(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone())
+    if mode != "wal":
+        raise ArmsError(f"{file}: expected a disk on which SQLite can keep a write-ahead log, got {mode}")
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_BUSY
 
 
 def _check_file(file: str, place: str, *, make: bool) -> None:

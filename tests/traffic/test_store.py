@@ -3,6 +3,8 @@
 import sqlite3
 import stat
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
@@ -24,6 +26,19 @@ def test_nobody_else_may_read_it(tmp_path):
     assert stat.S_IMODE((tmp_path / "folder/m.db").stat().st_mode) == 0o600
     open_store(place).close()
     open_store(f"sqlite:///{place}").close()
+
+
+def test_several_open_a_new_file_at_once(tmp_path):
+    """SQLite by itself refuses some of them: it does not wait where the journal's mode changes."""
+    with ThreadPoolExecutor(6) as threads:
+        for number in range(40):
+            place, together = str(tmp_path / f"{number}.db"), Barrier(6)
+
+            def open_it(_, place=place, together=together):
+                together.wait()
+                open_store(place, make=True).close()
+
+            list(threads.map(open_it, range(6)))
 
 
 def test_every_commit_is_on_disk(tmp_path):
