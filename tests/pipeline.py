@@ -29,6 +29,8 @@ quick: false
 tuned_encoders: tuned
 unseen: {by: [task, benchmark], least_queries: 8, seeds: [1], routers: [arms, plain, knn, knn-image]}
 curve: {shares: [0.3, 0.6, 1.0], draws: 1, routers: [arms, knn]}
+encoder_pairs:
+  {pairs: [bundled, natural], folds: 2, seeds: [1], settings: safe.most_kinds=0 safe.num_folds=0, timed: 8}
 studies:
   ablation: {full: "", concat: router.fusion=concat}
   tuning: {image-frozen: train.trains=text}
