@@ -108,13 +108,14 @@ class Scores:
     def rows_of(self, query_ids: Sequence[str] | NDArray[Any]) -> NDArray[np.int64]:
         """Return the rows of the named queries, int64 of shape (n,); see `at`."""
         row_of = _rows_by_name(self.query_ids)
-        missing = [query_id for query_id in query_ids if query_id not in row_of]
-        if missing:
+        try:
+            return np.fromiter(map(row_of.__getitem__, query_ids), dtype=np.int64, count=len(query_ids))
+        except KeyError:
+            missing = [query_id for query_id in query_ids if query_id not in row_of]
             raise ArmsError(
                 f"scores of {self.router} ({self.pool}): expected scores for all {len(query_ids)} queries, "
                 f"{len(missing)} have none: {_first(missing)}; score the router on these queries again"
-            )
-        return np.fromiter((row_of[query_id] for query_id in query_ids), dtype=np.int64, count=len(query_ids))
+            ) from None
 
 
 def write_scores(scores: Scores, path: str | Path) -> None:

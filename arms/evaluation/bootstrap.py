@@ -15,7 +15,7 @@ FloatArray = NDArray[np.float64]
 COVERAGE = 0.95
 CHUNK_WEIGHTS = 4_000_000  # weights held at once; bounds memory and changes no draw
 KEPT_WEIGHTS = 64_000_000  # weights kept for the next call, a byte each
-MANY_GROUPS = 50_000  # from here on, groups of equal sums are drawn together
+MANY_GROUPS = 30_000  # from here on, groups of equal sums are drawn together
 _WORTH = 8  # drawing the count of a kind takes as long as drawing so many groups
 
 
