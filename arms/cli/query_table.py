@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from arms.cli.base import count
-from arms.data.storage.urls import is_bucket_url
+from arms.data.storage.urls import file_path, is_bucket_url
 from arms.errors import ArmsError
 from arms.importers.records.image_cells import listed
 from arms.importers.rows.reader import open_table
@@ -130,12 +130,12 @@ class _Files:
     """The pictures' files below a folder; each is looked at once."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root = Path(file_path(root))
         self._stamps: dict[str, list[int] | str] = {}
 
     def place(self, path: str) -> Path:
         """Where a picture is: a URL, or a file below the folder, which may itself be at a URL."""
-        return Path(path) if is_bucket_url(path) else self.root / path
+        return Path(path) if is_bucket_url(path) else self.root / file_path(path)
 
     def stamp(self, path: str) -> list[int]:
         """Size and time of a file, an ArmsError if it is not there; nothing for a URL, which is read later."""

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 from arms.data.pictures import PictureError, decode_picture, format_of, read_file
-from arms.data.storage.urls import is_bucket_url
+from arms.data.storage.urls import is_bucket_url, is_file_url
 from arms.data.thumbnails import thumbnail_of
 from arms.progress import progress_bar
 
@@ -71,7 +71,7 @@ def check_file(root: Path, relative: str, *, decode: bool = True, thumbnail_side
     """
     if is_bucket_url(relative):
         return read_image(relative, relative, decode=decode, thumbnail_side=thumbnail_side)[0]
-    if PurePosixPath(relative).is_absolute() or PureWindowsPath(relative).anchor:
+    if is_file_url(relative) or PurePosixPath(relative).is_absolute() or PureWindowsPath(relative).anchor:
         return ImageCheck(problem="absolute image path", detail=relative)
     if ".." in PurePosixPath(relative).parts:
         return ImageCheck(problem="image path with '..'", detail=relative)

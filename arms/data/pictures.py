@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from arms.data.appearance import as_seen
 from arms.data.remote_pictures import read_picture
-from arms.data.storage.urls import is_bucket_url, tidy_url
+from arms.data.storage.urls import file_path, is_bucket_url, tidy_url
 from arms.errors import ArmsError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # as Pillow calls them
@@ -96,7 +96,7 @@ def read_file(path: str | Path, where: str | None = None, *, sha256: str | None 
     Parameters
     ----------
     path : str or Path
-        Or a URL such as s3://bucket/picture.png; see `arms.data.remote_pictures`.
+        Or a URL such as s3://bucket/picture.png (see `arms.data.remote_pictures`) or file:///home/me/picture.png.
     where : str, optional
         What an error calls the file, instead of `path`.
     sha256 : str, optional
@@ -112,6 +112,7 @@ def read_file(path: str | Path, where: str | None = None, *, sha256: str | None 
     if is_bucket_url(path):
         return _read_object(tidy_url(path), sha256)
     where = str(path) if where is None else where
+    path = file_path(path)
     try:
         _check_regular(os.stat(path), where)
         # It may have become a pipe meanwhile; then neither opening nor reading waits.

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -110,9 +111,10 @@ class TestRouted:
         assert route(saved, table).exit_code == 0
         check_routes(pd.read_parquet("routes.parquet"), saved, folder, rows())
 
-    def test_the_folder_of_the_pictures_is_named(self, saved, folder):
+    @pytest.mark.parametrize("written", [str, Path.as_uri])
+    def test_the_folder_of_the_pictures_is_named(self, saved, folder, written):
         (folder / "queries.csv").rename("elsewhere.csv")
-        assert route(saved, "elsewhere.csv", "routes.parquet", "--images-root", folder).exit_code == 0
+        assert route(saved, "elsewhere.csv", "routes.parquet", "--images-root", written(folder)).exit_code == 0
         check_routes(pd.read_parquet("routes.parquet"), saved, folder, rows())
 
     def test_options_of_a_route(self, saved, folder):

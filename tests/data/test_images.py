@@ -86,6 +86,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         ("../folder/a.png", "image path with '..'", "../folder/a.png"),
         ("x/../a.png", "image path with '..'", "x/../a.png"),
         ("/etc/hostname", "absolute image path", "/etc/hostname"),
+        ("file:///etc/hostname", "absolute image path", "file:///etc/hostname"),
         ("C:\\a.png", "absolute image path", "C:"),
         ("\\\\server\\share\\a.png", "absolute image path", "server"),
         ("out.png", "image outside the folder", "out.png leads out of it through a link"),

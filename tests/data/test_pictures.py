@@ -137,6 +137,15 @@ def test_a_file_that_becomes_a_pipe_does_not_keep_us_waiting(tmp_path, monkeypat
         read_file(tmp_path / "pipe")
 
 
+def test_a_url_of_a_file(tmp_path):
+    path = tmp_path / "a picture.png"
+    Image.new("RGB", (3, 2)).save(path)
+    assert read_file(path.as_uri()) == path.read_bytes()
+    assert read_file(Path(path.as_uri())) == path.read_bytes()  # a path library makes one slash of three
+    with pytest.raises(PictureError, match=r"gone.png: no such image"):
+        read_file(f"file://{tmp_path}/gone.png")
+
+
 def test_what_is_not_there(tmp_path):
     with pytest.raises(PictureError, match=r"gone.png: no such image") as caught:
         open_picture(tmp_path / "gone.png")

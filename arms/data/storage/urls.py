@@ -1,6 +1,7 @@
 """Places in an object store: URLs such as s3://bucket/routers/mine."""
 
 import re
+from urllib.parse import unquote
 
 from arms.errors import ArmsError
 
@@ -18,6 +19,16 @@ def is_url(place: object) -> bool:
 def is_bucket_url(place: object) -> bool:
     """Whether a place is in a bucket: a URL that does not lead to other files of this machine."""
     return str(place).startswith(("s3:/", "gs:/"))
+
+
+def is_file_url(place: object) -> bool:
+    """Whether a place is a file of this machine, written as a URL."""
+    return str(place).startswith("file:/")
+
+
+def file_path(place: object) -> str:
+    """The path that a URL such as file:///home/me/my%20picture.png leads to; any other place as it is."""
+    return unquote("/" + str(place)[len("file:") :].lstrip("/")) if is_file_url(place) else str(place)
 
 
 def tidy_url(place: object) -> str:
