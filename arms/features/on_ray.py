@@ -10,7 +10,6 @@ import logging
 import os
 import secrets
 import time
-import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,8 +23,6 @@ from arms.features.ray_actor import RayWork, ShardActor, row_of
 from arms.features.store import FeatureStore
 from arms.params.runtime import count_cores
 
-_SHARD_TRIES = 5  # a shard whose actor is lost so often, as one that takes too much memory, ends the run
-_ACTOR_STARTS = 100
 _OBJECT_STORE_BYTES = 128 * 2**20  # only keys go through Ray
 _SEEN_AFTER_S = 90.0  # a network file system shows what another node wrote after a while
 
@@ -57,7 +54,7 @@ def ray_engine(work: RayWork, *, address: str | None, actors: int | None, device
     ------
     ArmsError
         If Ray is not installed or cannot be reached, or no node has room for an actor; or, from the engine, as
-        `extract` does, and if an actor is lost again and again.
+        `extract` does, and if actors are lost again and again at the same shard.
     """
     if not is_installed():
         raise ArmsError("runtime.engine: ray is not installed; run: pip install 'arms[ray]', or use engine: local")
@@ -68,7 +65,7 @@ def ray_engine(work: RayWork, *, address: str | None, actors: int | None, device
         ray = _connect(address, max(count_cores(), work.threads))
         try:
             placed, room = _place(work, ray.nodes(), device)
-            yield from _encode(placed, shards, min(actors or room, room, len(shards)))
+            yield from _encode(replace(placed, actors=min(actors or room, room, len(shards))), shards)
         finally:
             ray.shutdown()
 
@@ -121,13 +118,13 @@ def _place(work: RayWork, nodes: list[dict[str, Any]], device: str) -> tuple[Ray
     return replace(work, cpus=work.threads), room
 
 
-def _encode(work: RayWork, shards: Sequence[Shard], actors: int) -> Generator[int]:
+def _encode(work: RayWork, shards: Sequence[Shard]) -> Generator[int]:
     """Encode shards on a connected cluster; yield the number of rows of each once it is on disk."""
     import ray
 
     store = FeatureStore(work.store_path, work.fingerprint)
     work = replace(work, run=store.workers_lock.admit())
-    results = _mapped(work, shards, actors)
+    results = _mapped(work, shards)
     try:
         for row in results.iter_rows():
             if row["error"]:
@@ -136,39 +133,34 @@ def _encode(work: RayWork, shards: Sequence[Shard], actors: int) -> Generator[in
     except ray.exceptions.RayTaskError:  # a defect, whose traceback tells more
         raise
     except ray.exceptions.RayError as error:
-        raise ArmsError(
-            f"Ray's actors were lost again and again: {error}; what they wrote is kept. If memory ran out, lower "
-            "runtime.extract_batch_size or runtime.shard_mb; then run: dvc repro encode"
-        ) from error
+        raise ArmsError(f"Ray failed: {error}; what its actors wrote is kept; run: dvc repro encode") from error
     _await(store, [shard.name for shard in shards])
     store.remove_drafts()
 
 
-def _mapped(work: RayWork, shards: Sequence[Shard], actors: int) -> Any:
-    """The data set of what the actors answer, a row a shard; it is computed when it is read."""
+def _mapped(work: RayWork, shards: Sequence[Shard]) -> Any:
+    """The data set of what the actors answer, a row a shard; it is computed when it is read.
+
+    Ray Data starts lost actors again, and hands them their shards again, for ever; see `arms.features.tries`.
+    """
     import ray
 
-    with warnings.catch_warnings():
-        # The last two are to go in Ray 2.64, with nothing in their place: pyproject.toml keeps below it.
-        warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated")
-        return ray.data.from_items(list(map(row_of, shards)), override_num_blocks=len(shards)).map_batches(
-            ShardActor,
-            fn_constructor_args=(work,),
-            batch_size=1,
-            # Two shards at a time: one is written while the next one is computed.
-            compute=ray.data.ActorPoolStrategy(
-                min_size=1,
-                max_size=actors,
-                initial_size=actors,  # by itself it would not grow: two tasks for each actor do not count as a queue
-                max_tasks_in_flight_per_actor=2,
-                max_concurrent_calls_per_actor=2,
-                enable_true_multi_threading=True,
-            ),
-            num_cpus=work.cpus,
-            num_gpus=work.gpus,
-            max_restarts=_ACTOR_STARTS,
-            max_task_retries=_SHARD_TRIES - 1,
-        )
+    return ray.data.from_items(list(map(row_of, shards)), override_num_blocks=len(shards)).map_batches(
+        ShardActor,
+        fn_constructor_args=(work,),
+        batch_size=1,
+        # Two shards at a time: one is written while the next one is computed.
+        compute=ray.data.ActorPoolStrategy(
+            min_size=1,
+            max_size=work.actors,
+            initial_size=work.actors,  # by itself it would not grow: two tasks for each actor do not count as a queue
+            max_tasks_in_flight_per_actor=2,
+            max_concurrent_calls_per_actor=2,
+            enable_true_multi_threading=True,
+        ),
+        num_cpus=work.cpus,
+        num_gpus=work.gpus,
+    )
 
 
 def _await(store: FeatureStore, names: list[str]) -> None:

@@ -18,8 +18,10 @@ from arms.features.extract import ShardEncoder, write_parts
 from arms.features.plan import Shard
 from arms.features.reading import Reader
 from arms.features.store import FeatureStore
+from arms.features.tries import Tries
 
 _KEY_BYTES = 32
+_MOST_LOST = 5  # actors at one shard; or at their start, for each of them, since one last started
 
 OpenSource = Callable[[], tuple[Encoder, list[str], Reader]]
 
@@ -42,6 +44,8 @@ class RayWork:
         That each actor computes with on a CPU.
     cpus, gpus : int
         Of an actor.
+    actors : int
+        At most.
     run : str
         See `WorkersLock`.
     """
@@ -56,6 +60,7 @@ class RayWork:
     threads: int
     cpus: int = 1
     gpus: int = 0
+    actors: int = 1
     run: str = ""
 
     @classmethod
@@ -128,6 +133,8 @@ class ShardActor:
         logging.getLogger("stages").setLevel(logging.ERROR)
         store = FeatureStore(work.store_path, work.fingerprint)
         self._joined = store.workers_lock.join(work.run)  # held for as long as this process lives
+        start = Tries(store.folder, "their start", most=_MOST_LOST * work.actors)
+        start.begin()
         device = choose_device("cuda" if work.gpus else "cpu")
         torch.set_num_threads(work.threads)
         encoder, _, read = work.open_source()
@@ -145,11 +152,15 @@ class ShardActor:
             device=device,
             compiled=work.compiled,
         )
+        start.succeed()
 
     def _encode(self, shard: Shard) -> None:
         store = self._encoder.store
         if shard.name in store.shards():  # written by this run, by an actor that was lost before it could say so
             return
+        tries = Tries(store.folder, shard.name, most=_MOST_LOST)
         with self._computing:
+            tries.begin()
             parts = list(self._encoder.compute([shard]))
         write_parts(store, shard, parts)
+        tries.succeed()

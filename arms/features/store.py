@@ -29,6 +29,7 @@ from arms.features.arrays import Array
 from arms.features.chunks import Chunk, DiskArray, DiskRagged
 from arms.features.loader import Features
 from arms.features.shards import FULL_REMEDY, check_digest, open_shard, read_keys, write_shard, written_digest
+from arms.features.tries import remove_marks
 from arms.features.workers_lock import WorkersLock
 
 logger = logging.getLogger(__name__)
@@ -105,6 +106,7 @@ class FeatureStore:
 
     def remove_drafts(self) -> None:
         """Remove what killed writers left unfinished."""
+        remove_marks(self.folder)
         for leftover in self.folder.glob(".shard-*"):
             shutil.rmtree(leftover)
 
