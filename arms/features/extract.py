@@ -5,7 +5,7 @@ writes the previous shard.
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 
@@ -16,7 +16,7 @@ from arms.features.arrays import Array, join_arrays
 from arms.features.plan import Shard, measure_rows, plan_shards
 from arms.features.reading import Reader, read_ahead
 from arms.features.store import FeatureStore
-from arms.features.trunk import TrunkPart, TrunkRunner, inputs_as_features
+from arms.features.trunk import Inputs, TrunkPart, TrunkRunner, inputs_as_features
 from arms.progress import progress_bar
 
 Engine = Callable[[Sequence[Shard]], Generator[int]]  # see `ShardEncoder.encode`
@@ -118,10 +118,15 @@ class ShardEncoder:
                 writer.write(shard, parts)
 
     def compute(self, shards: Sequence[Shard]) -> Generator[dict[str, Array]]:
-        """Yield the features of each batch of the shards; a GPU computes the next one while the caller handles this."""
+        """Yield the features of each batch of the shards; their inputs are read from the call on.
+
+        A GPU computes the next batch while the caller handles this one.
+        """
         batches = [batch for shard in shards for batch in shard.batches(self.batch_size)]
         on_gpu = self.device.type == "cuda"
-        inputs = read_ahead(batches, self.read, workers=self.workers, pinned=on_gpu)
+        return self._computed(read_ahead(batches, self.read, workers=self.workers, pinned=on_gpu), on_gpu=on_gpu)
+
+    def _computed(self, inputs: Iterator[Inputs], *, on_gpu: bool) -> Generator[dict[str, Array]]:
         if self._runner is None:
             yield from (inputs_as_features(self.encoder, batch) for batch in inputs)
             return

@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,8 +160,9 @@ class ShardActor:
         if shard.name in store.shards():  # written by this run, by an actor that was lost before it could say so
             return
         tries = Tries(store.folder, shard.name, most=_MOST_LOST)
-        with self._computing:
+        # Its inputs are read while the shard before is computed.
+        with closing(self._encoder.compute([shard])) as computed, self._computing:
             tries.begin()
-            parts = list(self._encoder.compute([shard]))
+            parts = [next(computed) for _ in shard.batches(self._work.batch_size)]
         write_parts(store, shard, parts)
         tries.succeed()

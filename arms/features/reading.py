@@ -23,7 +23,7 @@ _PIECE = 32  # images that a worker hands over at a time; whole batches would ta
 
 
 def read_ahead(batches: Sequence[list[str]], read: Reader, *, workers: int, pinned: bool) -> Iterator[Inputs]:
-    """Inputs of each batch of keys, in order.
+    """Inputs of each batch of keys, in order; the processes that read them start at once.
 
     Parameters
     ----------
@@ -38,13 +38,16 @@ def read_ahead(batches: Sequence[list[str]], read: Reader, *, workers: int, pinn
         If `read` raises one, in this process or in a worker, or shared memory is full.
     """
     if not (workers and batches and _CAN_FORK):
-        yield from ([read(key) for key in batch] for batch in batches)
-        return
+        return ([read(key) for key in batch] for batch in batches)
     pieces = [[batch[start : start + _PIECE] for start in range(0, len(batch), _PIECE)] for batch in batches]
     loader = iter(_load([piece for batch in pieces for piece in batch], read, workers, yielding=not pinned))
+    return _batches(loader, [len(batch) for batch in pieces], pinned=pinned)
+
+
+def _batches(loader: Iterator[Tensor | ArmsError], num_pieces: Sequence[int], *, pinned: bool) -> Iterator[Tensor]:
     try:
-        for batch in pieces:
-            yield _join([_next_piece(loader) for _ in batch], pinned=pinned)
+        for count in num_pieces:
+            yield _join([_next_piece(loader) for _ in range(count)], pinned=pinned)
     finally:
         del loader  # ends the workers; an error's traceback would keep them alive
 
