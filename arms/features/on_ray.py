@@ -11,8 +11,10 @@ import os
 import secrets
 import time
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -20,6 +22,7 @@ from arms.errors import ArmsError
 from arms.features.extract import Engine
 from arms.features.plan import Shard
 from arms.features.ray_actor import RayWork, ShardActor, row_of
+from arms.features.reading import yield_cores
 from arms.features.store import FeatureStore
 from arms.params.runtime import count_cores
 
@@ -30,6 +33,16 @@ _SEEN_AFTER_S = 90.0  # a network file system shows what another node wrote afte
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 # With this Ray's processes listen on the loopback address only, on every system.
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+# Of a Ray that is started here. Its workers have this process's priority, as one process would. And its own processes,
+# which share the actors' cores, collect no metrics and events, and look for new logs, which nobody reads, but rarely.
+_LEAN = {
+    "RAY_worker_niceness": "0",
+    "RAY_enable_metrics_collection": "0",
+    "RAY_task_events_report_interval_ms": "0",
+    "RAY_LOG_MONITOR_MANY_FILES_THRESHOLD": "0",
+    "LOG_NAME_UPDATE_INTERVAL_S": "60",
+}
+_LOWEST_PRIORITY = 19
 
 
 def is_installed() -> bool:
@@ -81,7 +94,7 @@ def _connect(address: str | None, cores: int) -> Any:
         )
     os.environ.update(_QUIET)
     if address is None:
-        os.environ.update(_LOOPBACK)
+        os.environ.update(_LOOPBACK | _LEAN)
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # Ray reads it once in a process
     import ray
@@ -126,7 +139,7 @@ def _encode(work: RayWork, shards: Sequence[Shard]) -> Generator[int]:
     work = replace(work, run=store.workers_lock.admit())
     results = _mapped(work, shards)
     try:
-        for row in results.iter_rows():
+        for row in _rows(results):
             if row["error"]:
                 raise ArmsError(row["error"])
             yield int(row["rows"])
@@ -161,6 +174,21 @@ def _mapped(work: RayWork, shards: Sequence[Shard]) -> Any:
         num_cpus=work.cpus,
         num_gpus=work.gpus,
     )
+
+
+def _rows(results: Any) -> Generator[dict[str, Any]]:
+    """What the actors answer, read by a thread that lets them go first.
+
+    Ray Data looks many times a second whether there is something to do, in threads that this one starts. Each look
+    would displace a thread of an actor on this machine, for which the actor's others then wait.
+    """
+    rows = iter(results.iter_rows())
+    reader = ThreadPoolExecutor(1, "arms-ray", initializer=partial(yield_cores, niceness=_LOWEST_PRIORITY))
+    try:
+        while (row := reader.submit(next, rows, None).result()) is not None:
+            yield row
+    finally:
+        reader.shutdown(wait=False)  # while Ray lives it may wait for an answer
 
 
 def _await(store: FeatureStore, names: list[str]) -> None:
