@@ -21,6 +21,7 @@ from benchmarks.scale_parts.dataset import DATA, RAW, ROOT, write_project
 from benchmarks.scale_parts.page import scale_page
 
 SIZES, QUICK = (10_000, 100_000, 1_000_000), (1_000, 2_000)
+_MOST_ENCODED = 100_000  # queries; encoding more takes hours, and each input is encoded by itself
 # Each measured stage, with what it writes; a part of another stage writes nothing of its own.
 WRITES: dict[str, tuple[str, ...]] = {
     "validate": (),
@@ -28,6 +29,9 @@ WRITES: dict[str, tuple[str, ...]] = {
     "scenes": (),
     "check": ("data/checked.json",),
     "prepare": (f"data/prepared/{DATA}",),
+    "images": (f"data/features/{DATA}/bundled/image.zarr",),
+    "texts": (f"data/features/{DATA}/bundled/text.zarr",),
+    "train": (),
     "score": ("data/scores/arms",),
     "judge": ("metrics", "data/plots/evaluate"),
 }
@@ -47,7 +51,7 @@ def main(
 ) -> None:
     """Print a table, and write scale.json and scale.md; with --quick scale-quick.json and .md.
 
-    With --size, scale.json keeps the lines of all other sizes; with --stage nothing is written.
+    With --size or --stage, scale.json keeps the lines that are not measured again.
     """
     file = out / ("scale-quick.json" if quick else "scale.json")
     if not render:
@@ -58,9 +62,7 @@ def main(
                 lines += measure_size(size, root / str(size), stages)
         click.echo(format_table(lines))
         click.echo(f"\ntook {clock.elapsed_s:.0f} s; other processes kept {clock.others_busy_cores} cores busy")
-        if stages:
-            return
-        _write(file, lines, clock, keep=bool(sizes))
+        _write(file, lines, clock, keep=bool(sizes or stages))
     page = scale_page(json.loads(file.read_text()))
     click.echo(page)
     with atomic_file(file.with_suffix(".md")) as draft:
@@ -80,7 +82,7 @@ def measure_size(size: int, project: Path, stages: tuple[str, ...]) -> list[Line
         mib = sum(file.stat().st_size for file in files) / 2**20
         lines.append(Line(part=part, name=f"{name}: bytes", unit="MiB", runs=(mib,)))
     for stage, written in WRITES.items():
-        if stages and stage not in stages:
+        if stage not in (stages or WRITES) or (stage in ("images", "texts") and size > _MOST_ENCODED):
             continue
         if stage == "judge" and not (project / "data/scores/plain").is_dir():
             run_stage("others", project)
@@ -117,17 +119,14 @@ def _bytes_of(path: Path) -> int:
 
 
 def _write(file: Path, lines: list[Line], clock: Clock, *, keep: bool) -> None:
-    """Write the report; of an older one keep the lines of other sizes, with the commit that they are of."""
-    new: list[dict[str, Any]] = [line.to_json() for line in lines]
-    sizes = {line["part"] for line in new}
-    old: dict[str, Any] = {"lines": [], "settings": {"commits": {}}}
+    """Write the report; of an older one keep the lines that were not measured again, each with its commit."""
+    commit = str(describe_commit()["id"])[:7]
+    merged: dict[tuple[str, str], dict[str, Any]] = {}
     if keep and file.is_file():
-        old = json.loads(file.read_text())
-    kept = [line for line in old["lines"] if line["part"] not in sizes]
-    commits = {size: commit for size, commit in old["settings"]["commits"].items() if size not in sizes}
-    commits |= dict.fromkeys(sizes, str(describe_commit()["id"])[:7])
-    merged = sorted([*kept, *new], key=lambda line: int(line["part"]))
-    write_report(file, merged, settings={"commits": commits}, clock=clock, gpu=False)
+        merged = {(line["part"], line["name"]): line for line in json.loads(file.read_text())["lines"]}
+    merged |= {(line.part, line.name): {**line.to_json(), "commit": commit} for line in lines}
+    by_size = sorted(merged.values(), key=lambda line: int(line["part"]))
+    write_report(file, by_size, settings={}, clock=clock, gpu=False)
     click.echo(f"wrote {file}")
 
 

@@ -14,6 +14,9 @@ _OWN = {
     "validate": ("benchmarks.scale_parts.reading", "validating"),
     "pictures": ("benchmarks.scale_parts.reading", "reading_pictures"),
     "scenes": ("benchmarks.scale_parts.reading", "splitting"),
+    "images": ("benchmarks.scale_parts.encoding", "encoding_images"),
+    "texts": ("benchmarks.scale_parts.encoding", "encoding_texts"),
+    "train": ("benchmarks.scale_parts.training", "training"),
     "score": ("benchmarks.scale_parts.scoring", "scoring"),
     "others": ("benchmarks.scale_parts.scoring", "scoring_others"),
 }

@@ -13,11 +13,19 @@ _STAGES = {
     "pictures": "read and decode the pictures",
     "scenes": "find scenes and split",
     "prepare": "prepare, whole",
+    "images": "encode the pictures",
+    "texts": "encode the questions",
+    "train": "train Phi for one epoch",
     "score": "score val and test by the net",
     "judge": "judge all routers",
 }
 _IDLE = "of it the imported code"
 _LEAST = 0.01  # seconds or MiB; nothing has no logarithm
+_FAR_HEAD = (
+    f"On paper, not measured: {FAR:,} queries, from the figures of the largest size by the slopes above, or a slope of "
+    "1 where that is more, as what is constant so far no longer counts there. The cost is core hours at an assumed "
+    f"{USD_PER_CORE_HOUR} USD each."
+)
 Figures = dict[tuple[int, str], float]
 
 
@@ -26,12 +34,12 @@ def scale_page(report: dict[str, Any]) -> str:
     figures: Figures = {(int(line["part"]), line["name"]): line["figure"] for line in report["lines"]}
     sizes = sorted({size for size, _ in figures})
     machine = report["machine"]
-    commits = ", ".join(sorted(set(report["settings"]["commits"].values())))
+    commits = ", ".join(sorted({line["commit"] for line in report["lines"]}))
     head = (
         f"`python -m benchmarks.scale`, commit {commits}, {machine['cores']} cores ({machine['cpu']}), of which other "
         f"processes kept {report['others_busy_cores']} busy. Made-up tables of 12 VLMs and tiny pictures, a tenth as "
         "many as queries. Each stage is a process of its own. Memory is its own peak; the slope of memory is that of "
-        "what it takes beyond the imported code."
+        "what it takes beyond the imported code. A slope is between the two largest sizes; 1 is linear."
     )
     parts = [
         "## Tables of many queries",
@@ -41,12 +49,12 @@ def scale_page(report: dict[str, Any]) -> str:
         markdown_table(_measured(figures, sizes, "memory", "GiB"), left=1),
     ]
     if len(sizes) > 1:
-        parts += [_far_head(sizes[-1]), markdown_table(_far(figures, sizes), left=1)]
+        parts += [_FAR_HEAD, markdown_table(_far(figures), left=1)]
     return "\n\n".join(parts) + "\n"
 
 
 def slope(figures: Figures, sizes: list[int], name: str, base: str | None = None) -> float:
-    """The exponent of a figure's growth between the two largest sizes: 1 is linear.
+    """The exponent of a figure's growth between the two largest of its sizes: 1 is linear.
 
     Parameters
     ----------
@@ -60,15 +68,22 @@ def slope(figures: Figures, sizes: list[int], name: str, base: str | None = None
 
 def _measured(figures: Figures, sizes: list[int], what: str, unit: str) -> list[list[str]]:
     """A row for each stage, a column for each size, and the slope."""
-    has_slope = len(sizes) > 1
-    rows = [[f"{what}, by queries", *(f"{size:,}" for size in sizes), *(["slope"] if has_slope else [])]]
+    rows = [[f"{what}, by queries", *(f"{size:,}" for size in sizes), *(["slope"] if len(sizes) > 1 else [])]]
+    scale = 1 / 1024 if unit == "GiB" else 1
     for stage, title in _STAGES.items():
         name = f"{stage}: {what}"
-        scale = 1 / 1024 if unit == "GiB" else 1
-        cells = [f"{_short(figures[size, name] * scale)} {unit}" for size in sizes]
-        growth = [f"{slope(figures, sizes, name, _base(stage, what)):.2f}"] if has_slope else []
-        rows.append([title, *cells, *(["none"] if stage == "check" and has_slope else growth)])
+        measured = _sizes_of(figures, name)
+        cells = [f"{_short(figures[size, name] * scale)} {unit}" if size in measured else "" for size in sizes]
+        if len(sizes) > 1:
+            has_slope = len(measured) > 1 and stage != "check"
+            cells.append(f"{slope(figures, measured, name, _base(stage, what)):.2f}" if has_slope else "none")
+        rows.append([title, *cells])
     return rows
+
+
+def _sizes_of(figures: Figures, name: str) -> list[int]:
+    """At which a figure was measured, the smallest first."""
+    return sorted(size for size, figure in figures if figure == name)
 
 
 def _base(stage: str, what: str) -> str | None:
@@ -76,20 +91,13 @@ def _base(stage: str, what: str) -> str | None:
     return f"{stage}: {_IDLE}" if what == "memory" else None
 
 
-def _far_head(largest: int) -> str:
-    return (
-        f"On paper, not measured: {FAR:,} queries, from the figures of {largest:,} by the slopes above, or a slope of "
-        "1 where that is more, as what is constant so far no longer counts there. The cost is core hours at an assumed "
-        f"{USD_PER_CORE_HOUR} USD each."
-    )
-
-
-def _far(figures: Figures, sizes: list[int]) -> list[list[str]]:
+def _far(figures: Figures) -> list[list[str]]:
     rows = [["stage", "hours", "core hours", "memory", "written", "USD"]]
-    largest, factor = sizes[-1], FAR / sizes[-1]
     for stage, title in _STAGES.items():
-        if stage == "check":
+        sizes = _sizes_of(figures, f"{stage}: time")
+        if stage == "check" or len(sizes) < 2:
             continue
+        largest, factor = sizes[-1], FAR / sizes[-1]
         hours, core_hours = (
             figures[largest, name] / 3600 * factor ** max(1.0, slope(figures, sizes, name))
             for name in (f"{stage}: time", f"{stage}: on one core")

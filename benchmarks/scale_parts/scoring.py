@@ -4,33 +4,31 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from PIL import Image
 
 from arms.cli.completers import STARTER
 from arms.data.atomic import atomic_folder
 from arms.data.prepared import Prepared, read_prepared
 from arms.data.scores import Scores, read_scores, write_scores
 from arms.data.splits import SCORED_SPLITS
-from arms.features.loader import Features, Queries
 from arms.routers.arms import ArmsRouter
 from arms.routers.saved import load_router
 from benchmarks.scale_parts.dataset import BASELINES, PROFILES, SEED
+from benchmarks.scale_parts.features import StandIns
 from stages.scores import ARMS
 from stages.workspace import SCORES, open_workspace
 
 Work = Callable[[], object]
-_DISTINCT = 1000  # pictures and questions that are encoded; the queries use their features again and again
 
 
 def scoring() -> Work:
     """The net's scores on cached features, as tables of both pools."""
     net = load_router(STARTER, device="cpu")
     assert isinstance(net, ArmsRouter)
-    router, (images, texts) = net.over(PROFILES), _features(net)
+    router, features = net.over(PROFILES), StandIns.by(net)
 
     def work() -> None:
         prepared = read_prepared(open_workspace().prepared)
-        scores = router.scores("arms", "extended", _queries(prepared, images, texts))
+        scores = router.scores("arms", "extended", features.queries(prepared, SCORED_SPLITS))
         with atomic_folder(SCORES / "arms") as folder:
             for pool in ("base", "extended"):
                 write_scores(_over(scores, prepared, "arms", pool), folder / f"arms-{pool}.parquet")
@@ -60,23 +58,6 @@ def scoring_others() -> Work:
                 write_scores(_over(given, prepared, router, pool), SCORES / folder / f"{router}-{pool}.parquet")
 
     return work
-
-
-def _features(net: ArmsRouter) -> tuple[Features, Features]:
-    rng = np.random.default_rng(SEED)
-    pictures = [[Image.fromarray(pixels)] for pixels in rng.integers(0, 255, (_DISTINCT, 64, 64, 3), dtype=np.uint8)]
-    queries = net.encode(pictures, [f"How many red shapes are left of number {number}?" for number in range(_DISTINCT)])
-    return queries.images, queries.texts
-
-
-def _queries(prepared: Prepared, images: Features, texts: Features) -> Queries:
-    """The queries of the splits that are scored, each with the features of some picture and question."""
-    rng = np.random.default_rng(SEED)
-    frames = [prepared.split(split) for split in SCORED_SPLITS]
-    ids = tuple(query_id for frame in frames for query_id in frame["query_id"])
-    has_image = np.concatenate([frame["images"].str.len().to_numpy() > 0 for frame in frames])
-    image_rows = np.where(has_image, rng.integers(0, _DISTINCT, len(ids)), -1)
-    return Queries(ids, images, texts, image_rows, rng.integers(0, _DISTINCT, len(ids)))
 
 
 def _over(scores: Scores, prepared: Prepared, router: str, pool: str) -> Scores:

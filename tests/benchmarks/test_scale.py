@@ -8,6 +8,7 @@ import pytest
 
 from arms.data.tables import read_dataset
 from arms.data.validation import validate
+from benchmarks.scale import WRITES
 from benchmarks.scale_parts.dataset import NAMES, RAW, write_project
 from benchmarks.scale_parts.page import scale_page, slope
 from tests.pipeline import ROOT
@@ -33,10 +34,10 @@ def test_the_dataset_has_what_it_says(project):
     ]
 
 
-def report_of(figures):
+def report_of(figures, stages=WRITES):
     lines = []
     for size, factor in figures.items():
-        for stage in ("validate", "pictures", "scenes", "check", "prepare", "score", "judge"):
+        for stage in stages:
             for what, figure in (
                 ("time", 2.0 * factor),
                 ("on one core", 3.0 * factor),
@@ -44,12 +45,12 @@ def report_of(figures):
                 ("of it the imported code", 300.0),
                 ("written", 10.0 * factor),
             ):
-                lines.append({"part": str(size), "name": f"{stage}: {what}", "figure": figure})
+                name = f"{stage}: {what}"
+                lines.append({"part": str(size), "name": name, "figure": figure, "commit": "abc1234"})
     machine = {"cores": 2, "cpu": "made up"}
     return {
         "lines": lines,
         "machine": machine,
-        "settings": {"commits": {"1": "abc1234"}},
         "others_busy_cores": 0.0,
     }
 
@@ -60,6 +61,15 @@ def test_what_grows_with_the_queries_has_a_slope_of_one():
     assert "| validate the tables | 0.39 GiB | 1.3 GiB | 1.00 |" in page  # beyond the 300 MiB of imported code
     # A thousand times 10,000 queries: 20,000 s, 30,000 core seconds, 300 MiB and a thousand times 1,000 MiB
     assert "| validate the tables | 5.6 | 8.3 | 977 GiB | 98 GiB | 0.42 |" in page
+
+
+def test_a_stage_that_was_not_measured_at_the_largest_size_is_judged_by_its_own_sizes():
+    report = report_of({1_000: 1, 10_000: 10})
+    report["lines"] += report_of({100_000: 1000}, stages=["validate"])["lines"]
+    page = scale_page(report)
+    assert "| validate the tables | 2 s | 20 s | 2,000 s | 2.00 |" in page
+    assert "| encode the questions | 2 s | 20 s |  | 1.00 |" in page
+    assert "| encode the questions | 5.6 | 8.3 | 977 GiB | 98 GiB | 0.42 |" in page
 
 
 def test_slope():
