@@ -31,6 +31,8 @@ _SEEN_AFTER_S = 90.0  # a network file system shows what another node wrote afte
 
 # No reports of use to Ray's makers. And no word of how Ray copies arguments, which its core prints as an error.
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+# Ray Data's threads, which end a moment after a run that was interrupted, would start another Ray.
+_ONLY_ONE = {"RAY_ENABLE_AUTO_CONNECT": "0"}
 # With this Ray's processes listen on the loopback address only, on every system.
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 # Of a Ray that is started here. Its workers have this process's priority, as one process would. And its own processes,
@@ -92,7 +94,7 @@ def _connect(address: str | None, cores: int) -> Any:
             f"runtime.ray_address: expected host:port or auto, got {address!r}; run this on a node of the cluster, "
             "which reads and writes the same files as the others"
         )
-    os.environ.update(_QUIET)
+    os.environ.update(_QUIET | _ONLY_ONE)
     if address is None:
         os.environ.update(_LOOPBACK | _LEAN)
         os.environ.setdefault("RAY_AUTH_MODE", "token")

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -134,6 +135,19 @@ def test_the_driver_is_killed_at_any_moment(tmp_path, whole, seed):
     assert run(path, "--engine", "ray", "--lock-timeout-s", 60).startswith("encoded ")
     driver.communicate()
     assert everything(path) == everything(whole)
+
+
+@needs_ray
+@pytest.mark.slow
+def test_an_interrupted_driver_ends_and_leaves_no_ray(tmp_path):
+    path = tmp_path / "image.zarr"
+    driver = start(path, "--engine", "ray", "--read-s", 0.1)
+    wait_for(lambda: num_shards(path))
+    started = psutil.Process(driver.pid).children(recursive=True)
+    driver.send_signal(signal.SIGINT)
+    driver.communicate(timeout=DEADLINE_S)
+    assert driver.returncode
+    assert not psutil.wait_procs(started, timeout=DEADLINE_S)[1]
 
 
 @needs_ray
