@@ -21,7 +21,7 @@ from benchmarks.scale_parts.dataset import DATA, RAW, ROOT, write_project
 from benchmarks.scale_parts.page import scale_page
 
 SIZES, QUICK = (10_000, 100_000, 1_000_000), (1_000, 2_000)
-_MOST_ENCODED = 100_000  # queries; encoding more takes hours, and each input is encoded by itself
+_MOST_ENCODED = 100_000  # queries; ten times as many take half an hour, and each input is encoded by itself
 # Each measured stage, with what it writes; a part of another stage writes nothing of its own.
 WRITES: dict[str, tuple[str, ...]] = {
     "validate": (),

@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -29,16 +29,16 @@ from arms.params.runtime import count_cores
 _OBJECT_STORE_BYTES = 128 * 2**20  # only keys go through Ray
 _SEEN_AFTER_S = 90.0  # a network file system shows what another node wrote after a while
 
-# No reports of use to Ray's makers. And no word of how Ray copies arguments, which its core prints as an error.
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
-# Ray Data's threads, which end a moment after a run that was interrupted, would start another Ray.
-_ONLY_ONE = {"RAY_ENABLE_AUTO_CONNECT": "0"}
-# With this Ray's processes listen on the loopback address only, on every system.
-_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-# Of a Ray that is started here. Its workers have this process's priority, as one process would. And its own processes,
-# which share the actors' cores, collect no metrics and events, and look for new logs, which nobody reads, but rarely.
-_LEAN = {
-    "RAY_worker_niceness": "0",
+_ANY_RAY = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # no reports of use to Ray's makers
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # Ray's core prints how it copies arguments, as an error
+    # Ray Data's threads, which end a moment after a run that was interrupted, would start another Ray.
+    "RAY_ENABLE_AUTO_CONNECT": "0",
+}
+_RAY_STARTED_HERE = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # its processes listen on the loopback address only, on every system
+    "RAY_worker_niceness": "0",  # its workers have this process's priority, as the local engine has
+    # Its own processes share the actors' cores, and nobody reads these metrics, events and logs.
     "RAY_enable_metrics_collection": "0",
     "RAY_task_events_report_interval_ms": "0",
     "RAY_LOG_MONITOR_MANY_FILES_THRESHOLD": "0",
@@ -94,9 +94,9 @@ def _connect(address: str | None, cores: int) -> Any:
             f"runtime.ray_address: expected host:port or auto, got {address!r}; run this on a node of the cluster, "
             "which reads and writes the same files as the others"
         )
-    os.environ.update(_QUIET | _ONLY_ONE)
+    os.environ.update(_ANY_RAY)
     if address is None:
-        os.environ.update(_LOOPBACK | _LEAN)
+        os.environ.update(_RAY_STARTED_HERE)
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # Ray reads it once in a process
     import ray
@@ -139,12 +139,12 @@ def _encode(work: RayWork, shards: Sequence[Shard]) -> Generator[int]:
 
     store = FeatureStore(work.store_path, work.fingerprint)
     work = replace(work, run=store.workers_lock.admit())
-    results = _mapped(work, shards)
     try:
-        for row in _rows(results):
-            if row["error"]:
-                raise ArmsError(row["error"])
-            yield int(row["rows"])
+        with closing(_rows(_mapped(work, shards))) as rows:
+            for row in rows:
+                if row["error"]:
+                    raise ArmsError(row["error"])
+                yield int(row["rows"])
     except ray.exceptions.RayTaskError:  # a defect, whose traceback tells more
         raise
     except ray.exceptions.RayError as error:
@@ -190,7 +190,7 @@ def _rows(results: Any) -> Generator[dict[str, Any]]:
         while (row := reader.submit(next, rows, None).result()) is not None:
             yield row
     finally:
-        reader.shutdown(wait=False)  # while Ray lives it may wait for an answer
+        reader.shutdown(wait=False)  # it may be waiting for an answer, until Ray ends
 
 
 def _await(store: FeatureStore, names: list[str]) -> None:

@@ -83,7 +83,7 @@ def _load(pieces: list[list[str]], read: Reader, workers: int, *, yielding: bool
 def yield_cores(_: int = 0, *, niceness: int = _NICENESS) -> None:
     """Let the trunk go first, in a worker: a process, or on Linux a thread and those that it starts.
 
-    The trunk's threads wait for each other, so a decoder that displaces one of them delays all. Decoders can wait.
+    The trunk's threads wait for each other, so whatever displaces one of them delays all. Decoders can wait.
     """
     if sys.platform == "linux":  # elsewhere it would slow down all threads of a process
         os.nice(niceness)

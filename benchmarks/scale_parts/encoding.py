@@ -6,18 +6,16 @@ from arms.data.prepared import read_prepared
 from stages.encode import encode
 from stages.workspace import open_workspace
 
-Work = Callable[[], object]
 
-
-def encoding_images() -> Work:
+def encoding_images() -> Callable[[], object]:
     """Every distinct picture, decoded and encoded."""
     return _encoding("image")
 
 
-def encoding_texts() -> Work:
+def encoding_texts() -> Callable[[], object]:
     """Every distinct question, encoded."""
     return _encoding("text")
 
 
-def _encoding(modality: str) -> Work:
+def _encoding(modality: str) -> Callable[[], object]:
     return lambda: encode(workspace := open_workspace(), read_prepared(workspace.prepared), modality)

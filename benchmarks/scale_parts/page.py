@@ -22,9 +22,9 @@ _STAGES = {
 _IDLE = "of it the imported code"
 _LEAST = 0.01  # seconds or MiB; nothing has no logarithm
 _FAR_HEAD = (
-    f"On paper, not measured: {FAR:,} queries, from the figures of the largest size by the slopes above, or a slope of "
-    "1 where that is more, as what is constant so far no longer counts there. The cost is core hours at an assumed "
-    f"{USD_PER_CORE_HOUR} USD each."
+    f"On paper, not measured: {FAR:,} queries, from the figures of a stage's largest size by the slopes above, or a "
+    "slope of 1 where that is more, as what is constant so far no longer counts there. The cost is core hours at an "
+    f"assumed {USD_PER_CORE_HOUR} USD each."
 )
 Figures = dict[tuple[int, str], float]
 
@@ -34,12 +34,13 @@ def scale_page(report: dict[str, Any]) -> str:
     figures: Figures = {(int(line["part"]), line["name"]): line["figure"] for line in report["lines"]}
     sizes = sorted({size for size, _ in figures})
     machine = report["machine"]
-    commits = ", ".join(sorted({line["commit"] for line in report["lines"]}))
+    commits = sorted({line["commit"] for line in report["lines"]})
     head = (
-        f"`python -m benchmarks.scale`, commit {commits}, {machine['cores']} cores ({machine['cpu']}), of which other "
-        f"processes kept {report['others_busy_cores']} busy. Made-up tables of 12 VLMs and tiny pictures, a tenth as "
-        "many as queries. Each stage is a process of its own. Memory is its own peak; the slope of memory is that of "
-        "what it takes beyond the imported code. A slope is between the two largest sizes; 1 is linear."
+        f"`python -m benchmarks.scale`, {'commits' if len(commits) > 1 else 'commit'} {' and '.join(commits)}, "
+        f"{machine['cores']} cores ({machine['cpu']}), of which other processes kept {report['others_busy_cores']} "
+        "busy. Made-up tables of 12 VLMs and tiny pictures, a tenth as many as queries. Each stage is a process of its "
+        "own. Memory is its own peak; the slope of memory is that of what it takes beyond the imported code. A slope "
+        "is between the two largest sizes; 1 is linear."
     )
     parts = [
         "## Tables of many queries",
@@ -53,7 +54,7 @@ def scale_page(report: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def slope(figures: Figures, sizes: list[int], name: str, base: str | None = None) -> float:
+def slope(figures: Figures, name: str, base: str | None = None) -> float:
     """The exponent of a figure's growth between the two largest of its sizes: 1 is linear.
 
     Parameters
@@ -61,7 +62,7 @@ def slope(figures: Figures, sizes: list[int], name: str, base: str | None = None
     base : str, optional
         The name of what is there without any query, and does not count.
     """
-    (small, large) = sizes[-2:]
+    small, large = _sizes_of(figures, name)[-2:]
     low, high = (figures[size, name] - (figures[size, base] if base else 0.0) for size in (small, large))
     return math.log(max(high, _LEAST) / max(low, _LEAST)) / math.log(large / small)
 
@@ -76,7 +77,7 @@ def _measured(figures: Figures, sizes: list[int], what: str, unit: str) -> list[
         cells = [f"{_short(figures[size, name] * scale)} {unit}" if size in measured else "" for size in sizes]
         if len(sizes) > 1:
             has_slope = len(measured) > 1 and stage != "check"
-            cells.append(f"{slope(figures, measured, name, _base(stage, what)):.2f}" if has_slope else "none")
+            cells.append(f"{slope(figures, name, _base(stage, what)):.2f}" if has_slope else "none")
         rows.append([title, *cells])
     return rows
 
@@ -99,11 +100,11 @@ def _far(figures: Figures) -> list[list[str]]:
             continue
         largest, factor = sizes[-1], FAR / sizes[-1]
         hours, core_hours = (
-            figures[largest, name] / 3600 * factor ** max(1.0, slope(figures, sizes, name))
+            figures[largest, name] / 3600 * factor ** max(1.0, slope(figures, name))
             for name in (f"{stage}: time", f"{stage}: on one core")
         )
         memory, idle = f"{stage}: memory", f"{stage}: {_IDLE}"
-        growth = max(1.0, slope(figures, sizes, memory, idle))
+        growth = max(1.0, slope(figures, memory, idle))
         idle_mib = figures[largest, idle]
         gib = (idle_mib + (figures[largest, memory] - idle_mib) * factor**growth) / 1024
         written = figures[largest, f"{stage}: written"] * factor / 1024

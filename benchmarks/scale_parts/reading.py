@@ -13,22 +13,20 @@ from arms.data.validation import Validated, validate
 from benchmarks.scale_parts.dataset import RAW, SIDE, THUMBNAILS
 from stages.workspace import open_workspace
 
-Work = Callable[[], object]
 
-
-def validating() -> Work:
+def validating() -> Callable[[], object]:
     """The tables, row by row; the pictures count as checked."""
     return _validated
 
 
-def reading_pictures() -> Work:
+def reading_pictures() -> Callable[[], object]:
     """Reading, hashing and decoding every picture: what `prepare` does besides the tables."""
     names = distinct_images(read_table(RAW / QUERIES.file, QUERIES)["images"])
     workers = open_workspace().params.runtime.num_workers
     return lambda: folder_checker(RAW, decode=True, workers=workers, thumbnail_side=SIDE)(names)
 
 
-def splitting() -> Work:
+def splitting() -> Callable[[], object]:
     """Hashing the questions, finding the scenes, and splitting by them."""
     data, validated = open_workspace().data, _validated()
     return lambda: prepare_dataset(validated, pools=data.pools, ood=data.ood, splits=data.splits)

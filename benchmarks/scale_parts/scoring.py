@@ -17,10 +17,8 @@ from benchmarks.scale_parts.features import StandIns
 from stages.scores import ARMS
 from stages.workspace import SCORES, open_workspace
 
-Work = Callable[[], object]
 
-
-def scoring() -> Work:
+def scoring() -> Callable[[], object]:
     """The net's scores on cached features, as tables of both pools."""
     net = load_router(STARTER, device="cpu")
     assert isinstance(net, ArmsRouter)
@@ -36,7 +34,7 @@ def scoring() -> Work:
     return work
 
 
-def scoring_others() -> Work:
+def scoring_others() -> Callable[[], object]:
     """Not measured: tables of the other routers that the judge expects, the scores of the net with noise."""
 
     def work() -> None:

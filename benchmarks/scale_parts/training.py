@@ -12,10 +12,8 @@ from benchmarks.scale_parts.dataset import PROFILES
 from benchmarks.scale_parts.features import StandIns
 from stages.workspace import open_workspace
 
-Work = Callable[[], object]
 
-
-def training() -> Work:
+def training() -> Callable[[], object]:
     """One epoch over train, a look at val, and the calibration, as the stage does them."""
     net = load_router(STARTER, device="cpu")
     assert isinstance(net, ArmsRouter)

@@ -141,6 +141,7 @@ def test_the_driver_is_killed_at_any_moment(tmp_path, whole, seed):
 @pytest.mark.slow
 def test_an_interrupted_driver_ends_and_leaves_no_ray(tmp_path):
     path = tmp_path / "image.zarr"
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
     driver = start(path, "--engine", "ray", "--read-s", 0.1)
     wait_for(lambda: num_shards(path))
     started = psutil.Process(driver.pid).children(recursive=True)
